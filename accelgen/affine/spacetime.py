@@ -1,0 +1,93 @@
+"""The integer form of a kernel: everything the later stages read, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelgen.formats import IntFormat
+
+__all__ = ["IntMatrix", "IntVector", "SpaceTime", "TensorAccess"]
+
+IntVector = tuple[int, ...]
+IntMatrix = tuple[IntVector, ...]
+
+
+@dataclass(frozen=True)
+class TensorAccess:
+    """Tensor ``name`` is accessed at ``d = matrix @ i + offset`` (row-major ``shape``)."""
+
+    name: str
+    matrix: IntMatrix
+    offset: IntVector
+    shape: IntVector
+    format: IntFormat
+    is_output: bool = False
+
+    @property
+    def rank(self) -> int:
+        """Number of dimensions of the tensor."""
+        return len(self.shape)
+
+
+@dataclass(frozen=True)
+class SpaceTime:
+    """``i = time_matrix @ t + space_matrix @ s + offset``, executed at ``flat(t) + skew . s``.
+
+    ``loops``/``bounds`` describe the iteration domain (a box), ``time``/``time_extents`` the
+    loop nest outermost first, ``space``/``space_extents`` the array.  Points of (t, s) outside
+    the domain are predicated off.  ``tensors`` lists the inputs in the order of the expression,
+    then the output.  ``chains`` pins, per stationary tensor, the space axis its shift chain
+    runs along (``None``: no chain, a port per unit); tensors not named are decided by
+    :mod:`accelgen.reuse`.
+    """
+
+    name: str
+    loops: tuple[str, ...]
+    bounds: IntVector
+    time: tuple[str, ...]
+    time_extents: IntVector
+    space: tuple[str, ...]
+    space_extents: IntVector
+    time_matrix: IntMatrix
+    space_matrix: IntMatrix
+    offset: IntVector
+    skew: IntVector
+    tensors: tuple[TensorAccess, ...]
+    chains: tuple[tuple[str, str | None], ...] = ()
+
+    @property
+    def inputs(self) -> tuple[TensorAccess, ...]:
+        """The input tensors, in the order of the expression."""
+        return tuple(t for t in self.tensors if not t.is_output)
+
+    @property
+    def output(self) -> TensorAccess:
+        """The output tensor."""
+        return next(t for t in self.tensors if t.is_output)
+
+    @property
+    def units(self) -> int:
+        """Number of functional units."""
+        return int(np.prod(self.space_extents, dtype=np.int64))
+
+    def along_time(self, tensor: TensorAccess) -> NDArray[np.int64]:
+        """``M_X M_T``: how the tensor index moves with each time loop (rank x loops)."""
+        return _matrix(tensor.matrix, len(self.loops)) @ _matrix(self.time_matrix, len(self.time))
+
+    def along_space(self, tensor: TensorAccess) -> NDArray[np.int64]:
+        """``M_X M_S``: how the tensor index moves with each space axis (rank x axes)."""
+        return _matrix(tensor.matrix, len(self.loops)) @ _matrix(self.space_matrix, len(self.space))
+
+    def origin(self, tensor: TensorAccess) -> NDArray[np.int64]:
+        """The tensor index of (t, s) = (0, 0)."""
+        offset = np.array(self.offset, dtype=np.int64)
+        return _matrix(tensor.matrix, len(self.loops)) @ offset + np.array(
+            tensor.offset, dtype=np.int64
+        )
+
+
+def _matrix(rows: IntMatrix, columns: int) -> NDArray[np.int64]:
+    return np.array(rows, dtype=np.int64).reshape(len(rows), columns)
