@@ -1,0 +1,258 @@
+"""What is computed: one tensor expression over a box of iterations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelgen.affine.assignment import Access, Assignment, parse_assignment
+from accelgen.affine.legality import count_hits
+from accelgen.affine.names import FrozenMap, check_name, nearest, shorten, unknown, within
+from accelgen.affine.reference import evaluate_accesses
+from accelgen.affine.spacetime import IntMatrix, IntVector, TensorAccess
+from accelgen.errors import InputError
+from accelgen.formats import IntFormat, parse_format
+
+__all__ = ["Workload"]
+
+MAX_LOOPS = 16
+MAX_BOUND = 2**20
+MAX_ITERATIONS = 2**48
+MAX_ELEMENTS = 2**28
+INPUT_BITS = range(2, 17)
+DEFAULT_TYPE = "int8"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A tensor expression, its loop bounds and its element types.
+
+    ``expression``: ``Y[m,n] += A[m,k] * B[k,n]``, one to four inputs, affine indices.
+    ``bounds``: the extent of every loop (1 to 2**20), in the order of the iteration vector.
+    ``types``: element type per tensor, ``int2`` to ``int16`` or ``uint2`` to ``uint16`` for
+    inputs (``int8`` when not given).  The output type is the narrowest that no input can
+    overflow when not given; a given one that is too narrow is an error.
+
+    Raises :class:`InputError` for anything that is not such a workload.
+    """
+
+    expression: str
+    bounds: Mapping[str, int]
+    types: Mapping[str, str] = field(default_factory=lambda: FrozenMap[str, str]())
+
+    def __post_init__(self) -> None:
+        with within("expression"):
+            if not isinstance(self.expression, str):
+                raise InputError(f"{shorten(self.expression)} is no text")
+            assignment = parse_assignment(self.expression)
+        _set(self, "_assignment", assignment)
+        _set(self, "expression", str(assignment))
+        with within("bounds"):
+            _set(self, "bounds", _checked_bounds(self.bounds, assignment))
+        with within("types"):
+            types = _checked_types(self.types, [a.tensor for a in self._all_accesses])
+        _set(self, "types", types)
+        with within("expression"):
+            shapes = [self._shape(access) for access in self._all_accesses]
+        _set(self, "_shapes", dict(zip(self._all_accesses, shapes, strict=True)))
+        with within("types"):
+            self._check_output_type()
+
+    @property
+    def loops(self) -> tuple[str, ...]:
+        """The loops, in the order of the iteration vector."""
+        return tuple(self.bounds)
+
+    @property
+    def assignment(self) -> Assignment:
+        """The expression, parsed."""
+        value: Assignment = self.__dict__["_assignment"]
+        return value
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """Names of the inputs in the order of the expression, then of the output."""
+        return tuple(access.name for access in self.accesses)
+
+    @cached_property
+    def accesses(self) -> tuple[TensorAccess, ...]:
+        """The inputs in the order of the expression, then the output."""
+        output = self.assignment.output
+        inputs = [self._access(a, self._format(a.tensor)) for a in self.assignment.inputs]
+        return (*inputs, self._access(output, self.output_format, is_output=True))
+
+    @cached_property
+    def output_range(self) -> tuple[int, int]:
+        """Smallest and largest value any partial sum of an output element can take."""
+        low, high = 1, 1
+        for access in self.assignment.inputs:
+            fmt = self._format(access.tensor)
+            corners = [a * b for a in (low, high) for b in (fmt.min, fmt.max)]
+            low, high = min(corners), max(corners)
+        return min(0, low * self.terms), max(0, high * self.terms)
+
+    @cached_property
+    def terms(self) -> int:
+        """The most iterations that add to one output element.
+
+        An upper bound when the output couples too many loops to count them exactly.
+        """
+        output = self.assignment.output
+        matrix, offset = self._matrix(output)
+        extents = tuple(self.bounds.values())
+        try:
+            hits = count_hits(np.array(matrix, dtype=np.int64), extents, offset, self.shape(output))
+        except InputError:
+            # Fixing all loops but one of an index fixes that one too.
+            widest = max(
+                e for e, loop in zip(extents, self.loops, strict=True) if loop in output.loops
+            )
+            return prod(extents) // widest
+        return hits.maximum
+
+    @property
+    def output_format(self) -> IntFormat:
+        """The format of the output: as given, else the narrowest that holds every sum."""
+        name = self.assignment.output.tensor
+        if name in self.types:
+            return parse_format(self.types[name])
+        return self._needed_format()
+
+    @property
+    def iterations(self) -> int:
+        """Number of points of the iteration box."""
+        return prod(self.bounds.values())
+
+    def shape(self, access: Access) -> IntVector:
+        """Largest index plus one of each dimension of ``access``."""
+        shapes: dict[Access, IntVector] = self.__dict__["_shapes"]
+        return shapes[access]
+
+    def evaluate(self, tensors: Mapping[str, NDArray[np.integer]]) -> NDArray[np.int64]:
+        """The exact output for the given inputs.
+
+        ``tensors`` maps every input name to an integer array of its shape, every element within
+        its format; else :class:`InputError`.  Output elements no iteration reaches are zero.
+        """
+        return evaluate_accesses(
+            self.accesses, tuple(self.bounds.values()), self.output_range, tensors
+        )
+
+    @property
+    def _all_accesses(self) -> tuple[Access, ...]:
+        return (self.assignment.output, *self.assignment.inputs)
+
+    def _size(self, name: str) -> int:
+        if name not in self.bounds:
+            raise unknown(name, "loop in size()", self.bounds)
+        return self.bounds[name]
+
+    def _matrix(self, access: Access) -> tuple[IntMatrix, IntVector]:
+        rows = tuple(
+            tuple(index.coefficient(loop, self._size) for loop in self.loops)
+            for index in access.indices
+        )
+        return rows, tuple(index.coefficient(None, self._size) for index in access.indices)
+
+    def _shape(self, access: Access) -> IntVector:
+        matrix, offset = self._matrix(access)
+        shape = []
+        for index, row, start in zip(access.indices, matrix, offset, strict=True):
+            spans = [c * (n - 1) for c, n in zip(row, self.bounds.values(), strict=True)]
+            low = start + sum(span for span in spans if span < 0)
+            if low < 0:
+                at = ", ".join(
+                    f"{loop}={self.bounds[loop] - 1 if span < 0 else 0}"
+                    for loop, span, c in zip(self.loops, spans, row, strict=True)
+                    if c
+                )
+                raise InputError(
+                    f"index {index} of {access.tensor} is {low}" + (f" at {at}" if at else ""),
+                    hint=f"add {-low} to it",
+                )
+            shape.append(start + sum(span for span in spans if span > 0) + 1)
+        if prod(shape) > MAX_ELEMENTS:
+            raise InputError(
+                f"tensor {access.tensor} of shape {tuple(shape)} has more than "
+                f"{MAX_ELEMENTS} elements",
+                hint="lower the bounds",
+            )
+        return tuple(shape)
+
+    def _format(self, tensor: str) -> IntFormat:
+        return parse_format(self.types.get(tensor, DEFAULT_TYPE))
+
+    def _access(self, access: Access, fmt: IntFormat, is_output: bool = False) -> TensorAccess:
+        matrix, offset = self._matrix(access)
+        return TensorAccess(access.tensor, matrix, offset, self.shape(access), fmt, is_output)
+
+    def _needed_format(self) -> IntFormat:
+        low, high = self.output_range
+        if low < -(2**63) or high >= 2**63:
+            raise InputError(
+                f"sums of {self.terms} products need more than 63 bits",
+                hint="use narrower input types or lower bounds",
+            )
+        return IntFormat.for_range(low, high)
+
+    def _check_output_type(self) -> None:
+        needed = self._needed_format()
+        given = self.output_format
+        if not given.holds(*self.output_range):
+            raise InputError(
+                f"{given} is too narrow for {self.assignment.output.tensor}: a sum of "
+                f"{self.terms} products needs {needed}",
+                hint=f"write {self.assignment.output.tensor}: {needed}, or leave it out",
+            )
+
+
+def _set(workload: Workload, name: str, value: object) -> None:
+    object.__setattr__(workload, name, value)
+
+
+def _checked_bounds(bounds: Mapping[str, int], assignment: Assignment) -> FrozenMap[str, int]:
+    if not isinstance(bounds, Mapping):
+        raise InputError("a mapping from loops to extents expected", hint="bounds: {m: 32, n: 32}")
+    for loop, extent in bounds.items():
+        check_name(loop, "loop")
+        if isinstance(extent, bool) or not isinstance(extent, int | np.integer):
+            raise InputError(f"{loop}: {shorten(extent)} is no integer")
+        if not 1 <= extent <= MAX_BOUND:
+            raise InputError(f"{loop}: {extent} is outside 1..{MAX_BOUND}")
+    unused = [loop for loop in bounds if loop not in assignment.loops]
+    for loop in assignment.loops:
+        if loop not in bounds:
+            hint = nearest(loop, unused) if unused else f"add {loop}: 32"
+            raise InputError(f"loop {loop} of the expression has no bound", hint=hint)
+    for loop in unused:
+        raise unknown(loop, "loop", assignment.loops)
+    if len(bounds) > MAX_LOOPS:
+        raise InputError(f"{len(bounds)} loops, beyond {MAX_LOOPS}")
+    if prod(bounds.values()) > MAX_ITERATIONS:
+        raise InputError(f"{prod(bounds.values())} iterations, beyond 2**48", hint="lower a bound")
+    return FrozenMap({loop: int(extent) for loop, extent in bounds.items()})
+
+
+def _checked_types(types: Mapping[str, str], tensors: list[str]) -> FrozenMap[str, str]:
+    if not isinstance(types, Mapping):
+        raise InputError("a mapping from tensors to types expected", hint="types: {A: int8}")
+    checked = {}
+    for tensor in types:
+        if tensor not in tensors:
+            raise unknown(str(tensor), "tensor", tensors)
+    for position, tensor in enumerate(tensors):
+        if tensor not in types:
+            continue
+        with within(tensor):
+            if not isinstance(types[tensor], str):
+                raise InputError(f"{shorten(types[tensor])} is no type", hint="use int8")
+            fmt = parse_format(types[tensor])
+            if position and fmt.bits not in INPUT_BITS:
+                raise InputError(f"{fmt} is outside int2..int16, uint2..uint16", hint="use int8")
+        checked[tensor] = str(fmt)
+    return FrozenMap(checked)

@@ -1,0 +1,45 @@
+"""Where the shipped descriptions and benches are, in a wheel and in a checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from accelgen.affine.names import shorten, unknown
+from accelgen.errors import InputError
+
+__all__ = ["Kind", "content_path", "list_content"]
+
+Kind = Literal["dataflows", "mapping", "sim"]
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def content_path(kind: Kind, name: str) -> Path:
+    """The shipped file ``name`` of ``kind``; the suffix ``.yaml`` may be left out.
+
+    Raises :class:`InputError` with the nearest shipped name when there is none.
+    """
+    for candidate in (name, f"{name}.yaml"):
+        if candidate in list_content(kind):
+            return _folder(kind) / candidate
+    stems = [file.removesuffix(".yaml") for file in list_content(kind)]
+    raise unknown(name, f"file in {kind}", stems)
+
+
+def list_content(kind: Kind) -> tuple[str, ...]:
+    """The shipped files of ``kind``, relative to its folder with ``/`` between, sorted."""
+    folder = _folder(kind)
+    return tuple(
+        sorted(
+            path.relative_to(folder).as_posix()
+            for path in folder.rglob("*")
+            if path.is_file() and not any(p.startswith((".", "__")) for p in path.parts[-2:])
+        )
+    )
+
+
+def _folder(kind: Kind) -> Path:
+    for base in (_PACKAGE / "_content", _PACKAGE.parent):
+        if (base / kind).is_dir():
+            return base / kind
+    raise InputError(f"the folder {shorten(kind)} is not installed", hint="install accelgen again")
