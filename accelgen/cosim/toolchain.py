@@ -189,5 +189,8 @@ def _first_line(program: str, option: str) -> str:
 
 
 def _version_number(line: str) -> str:
-    match = re.search(r"\d+\.\d+(\.\d+)*", re.sub(r"\([^()]*\)", "", line))
-    return match[0] if match else line
+    """The version in ``line``; what stands in parentheses (a packager's number) comes last."""
+    for text in (re.sub(r"\([^()]*\)", "", line), line):
+        if match := re.search(r"\d+\.\d+(\.\d+)*", text):
+            return match[0]
+    return line

@@ -1,0 +1,312 @@
+"""``manifest.json``: what a test bench or a driver needs to know of a generated design."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, cast
+
+from accelgen.errors import InputError
+from accelgen.formats import IntFormat, parse_format
+
+__all__ = ["MANIFEST_SCHEMA", "Manifest", "Ports", "Predicted", "StreamSpec"]
+
+MANIFEST_SCHEMA = 1
+"""The schema this version reads and writes."""
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
+
+
+@dataclass(frozen=True)
+class StreamSpec:
+    """One AXI4-Stream port group: ``<prefix>_t{data,valid,ready,last}``, one packet per tensor.
+
+    Elements are packed from the least significant bit of ``tdata`` upwards, ``element_bits``
+    each, ``per_beat`` to a beat, in row-major order of ``shape``.
+    """
+
+    tensor: str
+    direction: Literal["in", "out"]
+    prefix: str
+    shape: tuple[int, ...]
+    format: str
+    element_bits: int
+    bus_bits: int
+    beats: int
+    kind: Literal["elements", "scales"] = "elements"
+
+    @property
+    def elements(self) -> int:
+        """Elements of one packet."""
+        return prod(self.shape)
+
+    @property
+    def per_beat(self) -> int:
+        """Elements in a full beat."""
+        return self.bus_bits // self.element_bits
+
+    @property
+    def number(self) -> IntFormat:
+        """The format of an element."""
+        return parse_format(self.format)
+
+    def check(self) -> None:
+        """Raise :class:`InputError` when the fields contradict each other."""
+        where = f"stream of {self.tensor}"
+        if self.direction not in ("in", "out"):
+            raise InputError(f"direction {self.direction!r}", where=where, hint="use in or out")
+        if not _IDENTIFIER.fullmatch(self.prefix):
+            raise InputError(f"prefix {self.prefix!r} is not a Verilog identifier", where=where)
+        if any(n < 1 for n in self.shape):
+            raise InputError(f"shape {list(self.shape)} has an empty dimension", where=where)
+        if self.number.bits != self.element_bits:
+            raise InputError(
+                f"element_bits {self.element_bits} is not the width of {self.format}", where=where
+            )
+        if self.bus_bits < self.element_bits:
+            raise InputError(
+                f"an element of {self.element_bits} bits does not fit a bus of {self.bus_bits}",
+                where=where,
+                hint=f"use a bus of at least {self.element_bits} bits",
+            )
+        if self.beats != -(-self.elements // self.per_beat):
+            raise InputError(
+                f"{self.beats} beats do not carry {self.elements} elements, "
+                f"{self.per_beat} to a beat",
+                where=where,
+            )
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Cycles of one problem, as defined in the manifest's documentation."""
+
+    compute_cycles: int
+    total_cycles: int
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Names of the ports that are not streams."""
+
+    clock: str = "clk"
+    reset: str = "rst"
+    busy: str = "busy"
+    error: str = "error"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The stable part of the manifest; ``extra`` keeps every other key as it was read."""
+
+    name: str
+    top: str
+    verilog: tuple[str, ...]
+    expression: str
+    bounds: Mapping[str, int]
+    streams: tuple[StreamSpec, ...]
+    predicted: Predicted
+    ports: Ports = Ports()
+    extra: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def inputs(self) -> tuple[StreamSpec, ...]:
+        """Input streams, in the order of the expression."""
+        return tuple(s for s in self.streams if s.direction == "in")
+
+    @property
+    def output(self) -> StreamSpec:
+        """The output stream."""
+        return next(s for s in self.streams if s.direction == "out")
+
+    def check(self) -> None:
+        """Raise :class:`InputError` when the manifest is not usable."""
+        for stream in self.streams:
+            stream.check()
+        if not self.inputs or len(self.inputs) + 1 != len(self.streams):
+            raise InputError("a design needs one input stream at least and one output stream")
+        if len({s.prefix for s in self.streams}) != len(self.streams):
+            raise InputError("two streams have the same prefix")
+        if not self.verilog:
+            raise InputError("no Verilog file is listed")
+        for file in self.verilog:
+            if Path(file).name != file:
+                raise InputError(f"Verilog file {file!r} is not a plain file name")
+        if not _IDENTIFIER.fullmatch(self.top):
+            raise InputError(f"top {self.top!r} is not a Verilog identifier")
+
+    def to_json(self) -> dict[str, object]:
+        """The manifest as JSON values, the stable keys first."""
+        stable: dict[str, object] = {
+            "schema": MANIFEST_SCHEMA,
+            "name": self.name,
+            "top": self.top,
+            "verilog": list(self.verilog),
+            "expression": self.expression,
+            "bounds": dict(self.bounds),
+            "streams": [_stream_json(s) for s in self.streams],
+            "predicted": {
+                "compute_cycles": self.predicted.compute_cycles,
+                "total_cycles": self.predicted.total_cycles,
+            },
+            "ports": {
+                "clock": self.ports.clock,
+                "reset": self.ports.reset,
+                "busy": self.ports.busy,
+                "error": self.ports.error,
+            },
+        }
+        return stable | {k: v for k, v in self.extra.items() if k not in stable}
+
+    @classmethod
+    def from_json(cls, data: object) -> Manifest:
+        """Read JSON values; raise :class:`InputError` naming the first key that is wrong."""
+        top = _mapping(data, "manifest")
+        if (schema := top.get("schema")) != MANIFEST_SCHEMA:
+            raise InputError(
+                f"schema {schema!r} is not {MANIFEST_SCHEMA}", hint="generate the design again"
+            )
+        bounds = _mapping(_get(top, "bounds"), "bounds")
+        predicted = _mapping(_get(top, "predicted"), "predicted")
+        ports = _mapping(top.get("ports", {}), "ports")
+        manifest = cls(
+            name=_text(top, "name"),
+            top=_text(top, "top"),
+            verilog=tuple(_texts(top, "verilog")),
+            expression=_text(top, "expression"),
+            bounds=MappingProxyType({k: _number(bounds, k) for k in bounds}),
+            streams=tuple(
+                _stream(_mapping(s, "streams")) for s in _sequence(_get(top, "streams"), "streams")
+            ),
+            predicted=Predicted(
+                _number(predicted, "compute_cycles"), _number(predicted, "total_cycles")
+            ),
+            ports=Ports(
+                **{k: _text(ports, k) for k in ("clock", "reset", "busy", "error") if k in ports}
+            ),
+            extra=MappingProxyType({k: v for k, v in top.items() if k not in _STABLE}),
+        )
+        manifest.check()
+        return manifest
+
+    @classmethod
+    def read(cls, directory: Path) -> Manifest:
+        """Read ``directory/manifest.json``; raise :class:`InputError` saying what is wrong."""
+        path = Path(directory) / "manifest.json"
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InputError(
+                "there is no manifest.json", where=str(directory), hint="generate a design there"
+            ) from None
+        except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
+            raise InputError(f"cannot be read: {error}", where=str(path)) from None
+        try:
+            return cls.from_json(data)
+        except InputError as error:
+            where = f"{path}: {error.where}" if error.where else str(path)
+            raise InputError(error.message, where=where, hint=error.hint) from None
+
+    def write(self, directory: Path) -> Path:
+        """Write ``directory/manifest.json`` whole or not at all; returns its path."""
+        path = Path(directory) / "manifest.json"
+        handle, name = tempfile.mkstemp(dir=directory, prefix=".manifest")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(self.to_json(), file, indent=2)
+                file.write("\n")
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        return path
+
+
+_STABLE = frozenset(
+    ("schema", "name", "top", "verilog", "expression", "bounds", "streams", "predicted", "ports")
+)
+
+
+def _stream_json(stream: StreamSpec) -> dict[str, object]:
+    return {
+        "tensor": stream.tensor,
+        "kind": stream.kind,
+        "direction": stream.direction,
+        "prefix": stream.prefix,
+        "shape": list(stream.shape),
+        "format": stream.format,
+        "element_bits": stream.element_bits,
+        "bus_bits": stream.bus_bits,
+        "beats": stream.beats,
+    }
+
+
+def _stream(data: Mapping[str, object]) -> StreamSpec:
+    kind = data.get("kind", "elements")
+    if kind not in ("elements", "scales"):
+        raise InputError(f"kind {kind!r}", where="streams", hint="use elements or scales")
+    direction = _text(data, "direction")
+    if direction not in ("in", "out"):
+        raise InputError(f"direction {direction!r}", where="streams", hint="use in or out")
+    shape = _sequence(_get(data, "shape"), "shape")
+    return StreamSpec(
+        tensor=_text(data, "tensor"),
+        direction=cast(Literal["in", "out"], direction),
+        prefix=_text(data, "prefix"),
+        shape=tuple(_integer(n, "shape") for n in shape),
+        format=_text(data, "format"),
+        element_bits=_number(data, "element_bits"),
+        bus_bits=_number(data, "bus_bits"),
+        beats=_number(data, "beats"),
+        kind=kind,
+    )
+
+
+def _get(data: Mapping[str, object], key: str) -> object:
+    if key not in data:
+        raise InputError(f"key {key!r} is missing")
+    return data[key]
+
+
+def _mapping(value: object, where: str) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise InputError("is not an object", where=where)
+    return value
+
+
+def _sequence(value: object, where: str) -> Sequence[object]:
+    if not isinstance(value, list):
+        raise InputError("is not a list", where=where)
+    return value
+
+
+def _text(data: Mapping[str, object], key: str) -> str:
+    value = _get(data, key)
+    if not isinstance(value, str):
+        raise InputError("is not text", where=key)
+    return value
+
+
+def _texts(data: Mapping[str, object], key: str) -> list[str]:
+    values = _sequence(_get(data, key), key)
+    if not all(isinstance(v, str) for v in values):
+        raise InputError("is not a list of text", where=key)
+    return cast(list[str], list(values))
+
+
+def _integer(value: object, where: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise InputError(f"{value!r} is not a natural number", where=where)
+    return value
+
+
+def _number(data: Mapping[str, object], key: str) -> int:
+    return _integer(_get(data, key), key)
