@@ -33,9 +33,14 @@ def list_content(kind: Kind) -> tuple[str, ...]:
         sorted(
             path.relative_to(folder).as_posix()
             for path in folder.rglob("*")
-            if path.is_file() and not any(p.startswith((".", "__")) for p in path.parts[-2:])
+            if path.is_file() and not _is_hidden(path.relative_to(folder))
         )
     )
+
+
+def _is_hidden(path: Path) -> bool:
+    """Caches and dot files are no content."""
+    return any(part.startswith((".", "__")) for part in path.parts)
 
 
 def _folder(kind: Kind) -> Path:

@@ -111,12 +111,22 @@ def resolve_extents(workload: Workload, dataflow: Dataflow) -> dict[str, int]:
     return {loop: known[loop] for loop in dataflow.time_loops}
 
 
+def _is_one(name: str, size_of: SizeOf) -> bool:
+    """Whether a loop is known to stand still: an array of extent 1 has no say."""
+    try:
+        return size_of(name) == 1
+    except _NotKnownError:
+        return False
+
+
 def _needed(name: str, expression: Affine, bound: int, size_of: SizeOf) -> int | None:
     """The extent ``name`` needs in one map; ``None`` when the map does not say (yet)."""
     try:
         coefficients = {n: expression.coefficient(n, size_of) for n in expression.names}
         step = coefficients[name]
-        others = {n: c for n, c in coefficients.items() if n != name and c}
+        others = {
+            n: c for n, c in coefficients.items() if n != name and c and not _is_one(n, size_of)
+        }
         if step == 0 or any(abs(c) == abs(step) for c in others.values()):
             return None
         spans = {n: c * (size_of(n) - 1) for n, c in others.items() if abs(c) < abs(step)}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from accelgen.affine.assignment import Access, Assignment, parse_assignment
 from accelgen.affine.legality import count_hits
-from accelgen.affine.names import FrozenMap, check_name, nearest, shorten, unknown, within
+from accelgen.affine.names import FrozenMap, check_name, shorten, unknown, within
 from accelgen.affine.reference import evaluate_accesses
 from accelgen.affine.spacetime import IntMatrix, IntVector, TensorAccess
 from accelgen.errors import InputError
@@ -227,7 +227,7 @@ def _checked_bounds(bounds: Mapping[str, int], assignment: Assignment) -> Frozen
     unused = [loop for loop in bounds if loop not in assignment.loops]
     for loop in assignment.loops:
         if loop not in bounds:
-            hint = nearest(loop, unused) if unused else f"add {loop}: 32"
+            hint = f"rename {unused[0]}, or add {loop}: 32" if unused else f"add {loop}: 32"
             raise InputError(f"loop {loop} of the expression has no bound", hint=hint)
     for loop in unused:
         raise unknown(loop, "loop", assignment.loops)
