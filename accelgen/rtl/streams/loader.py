@@ -1,0 +1,144 @@
+"""From an AXI4-Stream into the pages of an input buffer."""
+
+from __future__ import annotations
+
+from amaranth.hdl import C, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from accelgen.fabric.layout import Layout
+from accelgen.rtl.streams.geometry import StreamGeometry
+from accelgen.rtl.streams.ports import axi_stream, bank_write
+from accelgen.rtl.streams.rotate import rotate
+from accelgen.rtl.streams.walker import SegmentWalker
+
+__all__ = ["Loader"]
+
+
+class Loader(wiring.Component):
+    """Takes packets of a tensor and writes them into two pages in turn, a segment per cycle.
+
+    Ports: ``stream`` (AXI4-Stream slave; elements from the least significant bit upwards,
+    further bits ignored), ``write`` (to an InputBuffer), ``enable`` (while low nothing is
+    accepted), ``full`` (``page`` holds a complete tensor), ``release`` (pulse: compute is done
+    with ``page``; only while ``full``), ``page`` (the page compute reads, valid with ``full``),
+    ``error`` (sticky: a packet had the wrong length).
+
+    A packet with ``tlast`` before its last beat is dropped; one without ``tlast`` on its last
+    beat is dropped with everything up to the next ``tlast``.  The next packet takes its place.
+    ``tready`` is low while both pages are full; it does not depend on ``tvalid``.
+    ``full`` rises with the first cycle in which reading the page may start; after a ``release``
+    it shows in the next cycle whether the other page is complete.
+    """
+
+    def __init__(self, layout: Layout, bus_bits: int) -> None:
+        assert layout.per_beat * layout.element_bits <= bus_bits
+        self.layout = layout
+        self.bus_bits = bus_bits
+        super().__init__(
+            {
+                "stream": In(axi_stream(bus_bits)),
+                "write": Out(bank_write(layout)),
+                "enable": In(1, init=1),
+                "full": Out(1),
+                "page": Out(1),
+                "release": In(1),
+                "error": Out(1),
+            }
+        )
+
+    @staticmethod
+    def cycles(layout: Layout) -> int:
+        """From the first accepted beat to the first cycle with ``full``, both counted.
+
+        Accept the first beat, one cycle per segment, write the last one, be full.
+        """
+        return layout.segments + 3
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        layout = self.layout
+        m.submodules.walker = walker = SegmentWalker(layout)
+        beat = Signal(layout.per_beat * layout.element_bits, reset_less=True)
+        beat_last = Signal(reset_less=True)
+        beat_valid = Signal()
+        discarding = Signal()
+        segment, good, early, late, taken = (
+            Signal(name=name) for name in ("segment", "good", "early", "late", "taken")
+        )
+        m.d.comb += [
+            segment.eq(beat_valid & ~discarding),
+            good.eq(segment & walker.packet_end & beat_last),
+            late.eq(segment & walker.packet_end & ~beat_last),
+            early.eq(segment & walker.beat_end & ~walker.packet_end & beat_last),
+            taken.eq(discarding | walker.beat_end),
+            walker.step.eq(segment),
+            walker.restart.eq(early),
+        ]
+        room = self._pages(m, good, segment & walker.packet_end)
+        m.d.comb += self.stream.tready.eq(self.enable & room & (~beat_valid | taken))
+        with m.If(self.stream.tready):
+            m.d.sync += [
+                beat.eq(self.stream.tdata),
+                beat_last.eq(self.stream.tlast),
+                beat_valid.eq(self.stream.tvalid),
+            ]
+        with m.Elif(taken):
+            m.d.sync += beat_valid.eq(0)
+        with m.If(late):
+            m.d.sync += discarding.eq(1)
+        with m.Elif(beat_valid & beat_last):
+            m.d.sync += discarding.eq(0)
+        with m.If(early | late):
+            m.d.sync += self.error.eq(1)
+        self._write(m, walker, beat, segment)
+        return m
+
+    def _pages(self, m: Module, good: Value, ending: Value) -> Value:
+        """Count pages that hold a packet; return whether the next beat has a page to go to."""
+        held = Signal(2)
+        available = Signal(2)
+        filling = Signal()
+        complete = Signal()
+        m.d.comb += self.full.eq(available != 0)
+        m.d.sync += [
+            complete.eq(good),
+            held.eq(held + good - self.release),
+            available.eq(available + complete - self.release),
+            filling.eq(filling ^ good),
+            self.page.eq(self.page ^ self.release),
+            self.write.page.eq(filling),
+        ]
+        return (held == 0) | ((held == 1) & ~ending)
+
+    def _write(self, m: Module, walker: SegmentWalker, beat: Value, segment: Value) -> None:
+        """Rotate lanes to memories; register everything that goes to the memories."""
+        g = StreamGeometry(self.layout)
+        bits = self.layout.element_bits
+        columns = range(g.columns)
+        words = {lane: beat.word_select(lane, bits) for lane in range(g.lanes)}
+        mask: dict[int, Value] = {
+            lane: walker.mask[lane] if lane < g.lanes else C(0) for lane in range(g.ring)
+        }
+        if g.shifts > 1:
+            mask = rotate(m, mask, g.ring, walker.shift, -g.step, columns, "mask")
+        if not g.straight:
+            words = rotate(m, words, g.ring, walker.shift, -g.step, columns, "word")
+        for number, data in enumerate(self.write.data):
+            m.d.sync += data.eq(words[number])
+        for number, address in enumerate(self.write.address):
+            if g.wraps and number < g.modulus - 1:
+                m.d.sync += address.eq(
+                    Mux(walker.low > number, walker.next_address, walker.address)
+                )
+            else:
+                m.d.sync += address.eq(walker.address)
+        for outer, coordinates in enumerate(g.outer):
+            here: Value = segment
+            for j in walker.selecting(g):
+                here = here & (getattr(walker, f"residue_{j}") == coordinates[j])
+            selected = Signal(name=f"selected_{outer}")
+            m.d.comb += selected.eq(here)
+            for column in columns:
+                bit = self.write.enable[g.memory(outer, column)]
+                m.d.sync += bit.eq(selected & mask[column])
