@@ -1,0 +1,113 @@
+"""What the bench offers to a design: phases of problems, good packets and bad ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelgen.cosim.packing import pack
+from accelgen.manifest import Manifest, StreamSpec
+
+__all__ = ["Phase", "Problem", "make_phases"]
+
+Reference = Callable[[Mapping[str, NDArray[np.int64]]], NDArray[np.int64]]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Input tensors by name, and the output that NumPy says they give."""
+
+    inputs: Mapping[str, NDArray[np.int64]]
+    output: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Phase:
+    """One run of the design: packets offered all at once, and what must come of them.
+
+    ``packets`` maps a stream's prefix to its packets (beats x bytes) in order.  ``pause_in`` and
+    ``pause_out`` are the shares of cycles in which the ports pause.  Without ``reset`` the design
+    continues from the idle state in which the phase before left it.
+    """
+
+    name: str
+    problems: tuple[Problem, ...]
+    packets: Mapping[str, tuple[NDArray[np.uint8], ...]]
+    reset: bool = True
+    pause_in: float = 0.0
+    pause_out: float = 0.0
+    expect_error: bool = False
+
+    @property
+    def timed(self) -> bool:
+        """Whether ``total_cycles`` is defined: one problem, no pauses."""
+        return len(self.problems) == 1 and not self.paused and not self.expect_error
+
+    @property
+    def paused(self) -> bool:
+        """Whether any port pauses."""
+        return self.pause_in > 0 or self.pause_out > 0
+
+
+def make_phases(
+    manifest: Manifest, reference: Reference, seed: int, problems: int
+) -> Iterator[Phase]:
+    """All phases in order; the same ``seed`` gives the same tensors.
+
+    ``problems`` (at least 2) are queued back to back in the phases that queue.
+    """
+    rng = np.random.default_rng(seed)
+
+    def draw(fill: Callable[[StreamSpec], NDArray[np.int64]]) -> Problem:
+        inputs = {s.tensor: fill(s).reshape(s.shape) for s in manifest.inputs}
+        return Problem(inputs, reference(inputs))
+
+    def uniform(s: StreamSpec) -> NDArray[np.int64]:
+        return rng.integers(s.number.min, s.number.max, s.elements, np.int64, endpoint=True)
+
+    def extreme(s: StreamSpec) -> NDArray[np.int64]:
+        return rng.choice(np.array([s.number.min, s.number.max]), s.elements)
+
+    def phase(name: str, *drawn: Problem, reset: bool = True, pause_in: float = 0.0,
+              pause_out: float = 0.0) -> Phase:  # fmt: skip
+        packets = {s.prefix: _packets(s, drawn) for s in manifest.inputs}
+        return Phase(name, drawn, packets, reset, pause_in, pause_out)
+
+    yield phase("random", draw(uniform))
+    yield phase("minima", draw(lambda s: np.full(s.elements, s.number.min)), reset=False)
+    yield phase("maxima", draw(lambda s: np.full(s.elements, s.number.max)), reset=False)
+    yield phase("extremes", draw(extreme), reset=False)
+    yield phase("back to back", *(draw(uniform) for _ in range(problems)), reset=False)
+    yield phase("pauses", draw(uniform), draw(uniform), pause_in=0.4, pause_out=0.4)
+    stalled = [draw(uniform) for _ in range(problems)]
+    yield phase("slow output", *stalled, pause_in=0.05, pause_out=0.75)
+    for stream in manifest.inputs:
+        for kind, lengths in _wrong_lengths(stream.beats).items():
+            drawn = (draw(uniform), draw(uniform))
+            good = {s.prefix: _packets(s, drawn) for s in manifest.inputs}
+            bad = [_noise(rng, stream, length) for length in lengths]
+            mixed = (bad[0], good[stream.prefix][0], bad[1], good[stream.prefix][1])
+            name = f"{kind} tlast on {stream.prefix}"
+            yield Phase(name, drawn, good | {stream.prefix: mixed}, expect_error=True)
+    yield phase("after the errors", draw(uniform))
+
+
+def _wrong_lengths(beats: int) -> dict[str, tuple[int, int]]:
+    """Two lengths per kind; a packet of one beat cannot end early."""
+    late = {"late": (beats + 1, 2 * beats)} if beats > 1 else {"late": (2, 3)}
+    return ({"early": (1, beats - 1)} if beats > 1 else {}) | late
+
+
+def _packets(stream: StreamSpec, problems: tuple[Problem, ...]) -> tuple[NDArray[np.uint8], ...]:
+    return tuple(
+        pack(p.inputs[stream.tensor], stream.element_bits, stream.bus_bits) for p in problems
+    )
+
+
+def _noise(rng: np.random.Generator, stream: StreamSpec, beats: int) -> NDArray[np.uint8]:
+    count = beats * stream.per_beat
+    values = rng.integers(stream.number.min, stream.number.max, count, np.int64, endpoint=True)
+    return pack(values, stream.element_bits, stream.bus_bits)
