@@ -1,0 +1,123 @@
+"""The netlist: primitives with widths and latencies, joined by edges with dataflow delays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from accelgen.formats import IntFormat
+
+__all__ = ["Edge", "Home", "Kind", "Netlist", "Node"]
+
+Kind = Literal[
+    "flag",  # a control bit, registered in the controller
+    "read",  # one slot of an input memory
+    "address",  # the address generator of the output memory
+    "write",  # one slot of the output memory
+    "wire",  # names a value
+    "select",  # in0 when the flag is set, else in1
+    "hold",  # a register that takes its input when the flag is set
+    "gate",  # its first input, or 0 unless all flags are set
+    "multiply",
+    "add",
+    "accumulate",  # a running sum that restarts when the flag is set
+]
+"""What a primitive does.  All are combinational but ``flag``, ``read``, ``hold``, ``accumulate``."""
+
+Home = tuple[str, int]
+"""The unit a node is part of: ``("pe", number)``, ``("sum", group)``, ``("control", 0)``, ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """The value of node ``source``, ``delay`` iterations-in-cycles late, at input ``port``."""
+
+    source: int
+    delay: int
+    port: str
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A primitive.  Nodes of one ``group`` share one pipeline position, so that units with the
+    same parts are the same Verilog module; ``latency`` counts the registers inside; ``ways``
+    is the number of words (read) or of memories (write) a memory port chooses from."""
+
+    kind: Kind
+    name: str
+    home: Home
+    group: str
+    format: IntFormat
+    latency: int
+    inputs: tuple[Edge, ...]
+    parameters: tuple[object, ...] = ()
+    ways: int = 1
+
+
+@dataclass(frozen=True)
+class Netlist:
+    """Nodes in topological order of their undelayed edges; edges refer to node numbers."""
+
+    nodes: tuple[Node, ...]
+
+    def fanout(self) -> list[list[tuple[int, Edge]]]:
+        """For every node the (reader, edge) pairs it drives."""
+        readers: list[list[tuple[int, Edge]]] = [[] for _ in self.nodes]
+        for number, node in enumerate(self.nodes):
+            for edge in node.inputs:
+                readers[edge.source].append((number, edge))
+        return readers
+
+    def check(self) -> None:
+        """Assert that edges exist, run forward unless delayed, and widths make sense."""
+        for number, node in enumerate(self.nodes):
+            for edge in node.inputs:
+                assert 0 <= edge.source < len(self.nodes)
+                assert edge.delay >= 0
+                assert edge.delay or edge.source < number, f"{node.name} reads ahead"
+
+
+class Builder:
+    """Collects nodes; inputs may be completed later by :meth:`connect` for feedback in space."""
+
+    def __init__(self) -> None:
+        self._nodes: list[Node] = []
+
+    def add(
+        self,
+        kind: Kind,
+        name: str,
+        home: Home,
+        format: IntFormat,
+        inputs: Sequence[Edge] = (),
+        *,
+        group: str | None = None,
+        latency: int = 0,
+        parameters: tuple[object, ...] = (),
+        ways: int = 1,
+    ) -> int:
+        """Append a node and return its number; the group defaults to ``kind.name``."""
+        self._nodes.append(
+            Node(
+                kind,
+                name,
+                home,
+                group if group is not None else f"{home[0]}.{name}",
+                format,
+                latency,
+                tuple(inputs),
+                parameters,
+                ways,
+            )
+        )
+        return len(self._nodes) - 1
+
+    def __getitem__(self, number: int) -> Node:
+        return self._nodes[number]
+
+    def netlist(self) -> Netlist:
+        """The finished, checked netlist."""
+        netlist = Netlist(tuple(self._nodes))
+        netlist.check()
+        return netlist
