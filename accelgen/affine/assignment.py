@@ -116,7 +116,7 @@ def parse_assignment(text: str) -> Assignment:
 
 
 def _access(parser: Parser) -> Access:
-    if parser.token.isdigit():
+    if parser.token[:1].isdigit():
         raise parser.error("a constant factor", "scale the tensor, or give it as an input")
     name = parser.name("tensor")
     parser.expect("[", f"write a scalar as {name}[0]")

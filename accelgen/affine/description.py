@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from accelgen.affine.dataflow import Dataflow, TimeLoop
 from accelgen.affine.lowering import lower
 from accelgen.affine.names import check_name, unknown, within
@@ -38,8 +40,8 @@ class Description:
         with within("name"):
             check_name(self.name, "kernel")
         lines = [line.rstrip() for line in self.comment.splitlines()]
-        if not all(line.isprintable() for line in lines):
-            raise InputError("unprintable characters", where="comment", hint="remove them")
+        if yaml.reader.Reader.NON_PRINTABLE.search(self.comment):
+            raise InputError("control characters", where="comment", hint="remove them")
         object.__setattr__(self, "comment", "\n".join(lines).strip("\n"))
         self.dataflow.check_names(self.workload.loops, self.workload.tensors)
 
@@ -103,9 +105,9 @@ class Description:
         lines.append(f"time: [{', '.join(loops)}]")
         if flow.map:
             lines.append(f"map: {_flow_map(flow.map)}")
-        if any(flow.skews):
-            assert isinstance(flow.skew, Mapping)
-            lines.append(f"skew: {_flow_map(flow.skew)}")
+        skewed = {axis: c for axis, c in zip(flow.axes, flow.skews, strict=True) if c}
+        if skewed:
+            lines.append(f"skew: {_flow_map(skewed)}")
         if flow.chain:
             lines.append(f"chain: {_flow_map(flow.chain)}")
         return "\n".join(lines) + "\n"

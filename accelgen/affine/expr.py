@@ -184,7 +184,7 @@ class Parser:
         """Nothing may follow."""
         if self.token in ("/", "%"):
             raise self.error(f"{self.token!r} is not affine", "divide into two loops instead")
-        if self.token[:1].isalpha() and self.at and self.tokens[self.at - 1].isdigit():
+        if self.token[:1].isalpha() and self.at and _is_number(self.tokens[self.at - 1]):
             pair = self.tokens[self.at - 1] + self.token
             raise self.error(
                 f"{pair!r} is no term", f"write {self.tokens[self.at - 1]}*{self.token}"
@@ -218,7 +218,7 @@ class Parser:
 
     def _atom(self) -> Affine:
         token = self.token
-        if token.isdigit():
+        if _is_number(token):
             if len(token) > len(str(MAX_COEFFICIENT)) or int(token) > MAX_COEFFICIENT:
                 raise self.error(f"{shorten(token, 20)} is beyond {MAX_COEFFICIENT}")
             self.at += 1
@@ -240,6 +240,10 @@ class Parser:
         if self.token in ("(", "["):
             raise self.error(f"{name}{self.token}...: not affine", "only size(...) is a function")
         return Affine((Term(1, (), name),))
+
+
+def _is_number(token: str) -> bool:
+    return token.isascii() and token.isdigit()
 
 
 def parse_affine(text: str) -> Affine:

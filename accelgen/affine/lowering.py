@@ -80,16 +80,17 @@ def resolve_extents(workload: Workload, dataflow: Dataflow) -> dict[str, int]:
         return workload.bounds[name]
 
     while open_loops:
-        found: dict[str, int] = {}
-        for name in open_loops:
-            needs = [
+        needs = {
+            name: [
                 _needed(name, expression, workload.bounds[loop], size_of)
                 for loop, expression in maps.items()
                 if name in expression.names
             ]
-            exact = [need for need in needs if need is not None]
-            if exact and len(exact) == len(needs):
-                found[name] = max(exact)
+            for name in open_loops
+        }
+        # A loop in several maps waits until each has its say, unless that would be for ever.
+        found = {n: max(_said(say)) for n, say in needs.items() if say and None not in say}
+        found = found or {n: max(_said(say)) for n, say in needs.items() if _said(say)}
         if not found:
             name = open_loops[0]
             if not any(name in expression.names for expression in maps.values()):
@@ -109,6 +110,10 @@ def resolve_extents(workload: Workload, dataflow: Dataflow) -> dict[str, int]:
         known.update(found)
         open_loops = [name for name in open_loops if name not in known]
     return {loop: known[loop] for loop in dataflow.time_loops}
+
+
+def _said(needs: list[int | None]) -> list[int]:
+    return [need for need in needs if need is not None]
 
 
 def _is_one(name: str, size_of: SizeOf) -> bool:

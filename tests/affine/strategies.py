@@ -1,0 +1,110 @@
+"""Random workloads and legal dataflows, small enough to enumerate and to simulate."""
+
+from __future__ import annotations
+
+from math import prod
+
+from hypothesis import strategies as st
+
+from accelgen.affine import Dataflow, Description, Workload
+
+LOOPS = ("m", "n", "k", "p", "r", "c")
+TYPES = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (2, 3, 4, 7, 8, 11, 16))
+
+
+def _index(draw: st.DrawFn, loops: list[str], bounds: dict[str, int]) -> str:
+    """One affine index over some of ``loops``, never negative."""
+    chosen = draw(st.lists(st.sampled_from(loops), unique=True, max_size=2))
+    coefficients = [draw(st.sampled_from((1, 1, 1, 2, 3, -1, -2))) for _ in chosen]
+    low = sum(min(0, c * (bounds[loop] - 1)) for c, loop in zip(coefficients, chosen, strict=True))
+    offset = -low + draw(st.sampled_from((0, 0, 0, 1)))
+    terms = [f"{c}*{loop}" for c, loop in zip(coefficients, chosen, strict=True)]
+    return " + ".join([*terms, str(offset)])
+
+
+@st.composite
+def workloads(
+    draw: st.DrawFn, max_loops: int = 5, max_bound: int = 5, plain_output: bool = False
+) -> Workload:
+    """A workload over up to ``max_loops`` loops, with up to three inputs of any affine accesses.
+
+    With ``plain_output`` every output element is a different combination of output loops and
+    none is left out, as in an einsum; else the output access is affine too.
+    """
+    loops = list(LOOPS[: draw(st.integers(1, max_loops))])
+    bounds = {loop: draw(st.integers(1, max_bound)) for loop in loops}
+    outer = draw(st.lists(st.sampled_from(loops), unique=True, max_size=3))
+    if plain_output:
+        indices = outer or ["0"]
+    else:
+        indices = [_index(draw, loops, bounds) for _ in range(draw(st.integers(1, 3)))]
+    inputs = []
+    for name in ("A", "B", "C")[: draw(st.integers(1, 3))]:
+        rank = draw(st.integers(1, 3))
+        inputs.append([name, *(_index(draw, loops, bounds) for _ in range(rank))])
+    text = " ".join(" ".join(access) for access in inputs) + " " + " ".join(indices)
+    # Every loop must be used: the ones that are not become indices of the last input.
+    inputs[-1] += [loop for loop in loops if loop not in text.replace("*", " ").split()]
+    product = " * ".join(f"{name}[{','.join(rest)}]" for name, *rest in inputs)
+    types = {name: draw(st.sampled_from(TYPES)) for name, *_ in inputs}
+    return Workload(f"Y[{','.join(indices)}] += {product}", bounds, types)
+
+
+@st.composite
+def dataflows(draw: st.DrawFn, workload: Workload, max_units: int = 12) -> Dataflow:
+    """A legal dataflow of ``workload``: tilings, reversals, skewed and |det| != 1 maps."""
+    loops = list(draw(st.permutations(workload.loops)))
+    bounds = workload.bounds
+    maps: dict[str, str] = {}
+    time: list[str | tuple[str, int]] = []
+    axes = ["i", "j", "l"][: draw(st.integers(1, 3))]
+    space: dict[str, int] = {}
+    if len(loops) >= 2 and draw(st.integers(0, 3)) == 0:
+        # Only every second point of (a, b) is an iteration of (x, y): e fills in the others.
+        x, y = loops.pop(), loops.pop()
+        shift = bounds[y] // 2
+        reach = (bounds[x] + bounds[y]) // 2 + 1
+        maps[x] = f"ta + tb - {shift} + te"
+        maps[y] = f"ta - tb + {shift}"
+        time += [("ta", reach), ("tb", reach + shift), ("te", 2)]
+    for axis in axes:
+        room = max(1, max_units // prod(space.values()))
+        space[axis] = draw(st.integers(1, min(4, room)))
+        if not loops:
+            space[axis] = 1
+            continue
+        loop = loops.pop()
+        tile = f"{loop}t"
+        maps[loop] = f"size({axis})*{tile} + {axis}"
+        time.append(tile)
+        if draw(st.integers(0, 3)) == 0:
+            maps[loop] = f"size({loop}) - 1 - {maps[loop].replace('+', '-')}"
+        elif draw(st.integers(0, 3)) == 0:
+            # Units in reverse order within the tile.
+            maps[loop] = f"size({axis})*{tile} + size({axis}) - 1 - {axis}"
+    for loop in loops:
+        kind = draw(st.integers(0, 3))
+        if kind == 0:
+            inner = draw(st.integers(1, 3))
+            maps[loop] = f"size({loop}0)*{loop}1 + {loop}0"
+            time += [f"{loop}1", (f"{loop}0", inner)]
+        elif kind == 1:
+            # The loop runs later on units further along the first axis.
+            maps[loop] = f"{loop}d - {axes[0]}"
+            time.append((f"{loop}d", bounds[loop] + space[axes[0]] - 1))
+        else:
+            time.append(loop)
+    if not time:
+        time.append(("idle", 1))
+    skew = {axis: draw(st.sampled_from((0, 1, 1, 2, 3))) for axis in axes}
+    return Dataflow(space, draw(st.permutations(time)), maps, skew)
+
+
+@st.composite
+def descriptions(
+    draw: st.DrawFn, max_loops: int = 5, max_bound: int = 5, plain_output: bool = False
+) -> Description:
+    """A description whose dataflow is legal."""
+    workload = draw(workloads(max_loops, max_bound, plain_output))
+    comment = draw(st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=40))
+    return Description("random", workload, draw(dataflows(workload)), comment)
