@@ -8,7 +8,7 @@ import sys
 from typing import Any, TypeVar, cast
 
 from amaranth.back import rtlil
-from amaranth.hdl import ClockSignal, Instance, ResetSignal
+from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Instance, Module, ResetSignal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
@@ -67,12 +67,13 @@ class UnitLibrary:
         """Full names of the units so far, sorted."""
         return tuple(sorted(self._rtlil))
 
-    def add(self, component: wiring.Component, name: str) -> None:
+    def add(self, component: wiring.Component, name: str, *, resettable: bool = True) -> None:
         """Convert ``component`` as the unit ``prefix + name`` unless that exists already.
 
         Components added under one name must be the same hardware; only their signatures are
         compared.  The unit has the ports of the component (parts joined by two underscores), and
-        ``clk`` and ``rst`` where it uses them.
+        ``clk`` and ``rst`` where it uses them.  With ``resettable=False`` none of its registers
+        is reset.
         """
         full = self.prefix + name
         known = self._signatures.get(full)
@@ -82,13 +83,16 @@ class UnitLibrary:
             component._MustUse__used = True
             return
         self._signatures[full] = component.signature
-        text = rtlil.convert(component, name=full, emit_src=False)
+        unit = component if resettable else _WithoutReset(component)
+        text = rtlil.convert(unit, name=full, emit_src=False)
         self._clocking[full] = tuple(port for port in ("clk", "rst") if _uses(text, port))
         for port in {"clk", "rst"}.difference(self._clocking[full]):
             text = _declaration(port).sub("", text, count=1)
         self._rtlil[full] = text
 
-    def instance(self, component: AnyComponent, name: str) -> AnyComponent:
+    def instance(
+        self, component: AnyComponent, name: str, *, resettable: bool = True
+    ) -> AnyComponent:
         """A submodule with the ports of ``component``: one more use of the unit ``name``.
 
         Assign the result to ``m.submodules`` and connect its ports.  It has the signature of
@@ -96,7 +100,7 @@ class UnitLibrary:
         """
         if self.simulate:
             return component
-        self.add(component, name)
+        self.add(component, name, resettable=resettable)
         full = self.prefix + name
         unit = _Instance(component.signature, full, self._clocking[full])
         return cast(AnyComponent, unit)  # the caller only sees the ports, which are the same
@@ -143,8 +147,29 @@ class _Instance(wiring.Component):
         return Instance(self._unit, **connections)
 
 
+class _WithoutReset(Elaboratable):
+    """A component with a clock domain of its own, which has no reset."""
+
+    def __init__(self, component: wiring.Component) -> None:
+        self._component = component
+        self._domain = ClockDomain("sync", reset_less=True)
+        self.signature = wiring.Signature({**component.signature.members, "clk": In(1)})
+        self.clk = self._domain.clk
+
+    def __getattr__(self, name: str) -> object:
+        """The ports of the component."""
+        return getattr(self._component, name)
+
+    def elaborate(self, platform: object) -> Module:
+        """The component's own module, in that domain."""
+        m: Module = self._component.elaborate(platform)
+        m.domains += self._domain
+        self._component._MustUse__used = True
+        return m
+
+
 def _declaration(port: str) -> re.Pattern[str]:
-    return re.compile(rf"^ *wire width 1 input \d+ \\{port}\n", re.MULTILINE)
+    return re.compile(rf"^ *wire width 1 input \d+ +\\{port}\n", re.MULTILINE)
 
 
 def _uses(text: str, port: str) -> bool:

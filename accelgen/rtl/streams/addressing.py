@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 
 from amaranth.hdl import C, Const, Module, Mux, Signal, Value
-from amaranth.utils import bits_for
 
 from accelgen.fabric.layout import Layout
 from accelgen.rtl.streams.geometry import address_bits
@@ -35,7 +34,8 @@ class Addressing:
     ) -> None:
         layout.check()
         dimensions = range(len(layout.shape))
-        assert offsets and len(rotating) == len(layout.shape)
+        assert offsets
+        assert len(rotating) == len(layout.shape)
         assert all(len(offset) == len(layout.shape) for offset in offsets)
         self.layout = layout
         self.bits = address_bits(layout)
@@ -52,7 +52,7 @@ class Addressing:
 
     def residue_width(self, dimension: int) -> int:
         """Width of ``rho`` in a moving dimension."""
-        return bits_for(self.layout.moduli[dimension] - 1)
+        return (self.layout.moduli[dimension] - 1).bit_length()
 
     def used(self, memories: Sequence[Coordinates]) -> tuple[Coordinates, ...]:
         """The memories that some slot may meet."""
@@ -70,7 +70,7 @@ class Addressing:
         """The address for every memory; memories with the same address share the value."""
         distances = sorted(set(self._distance.values()))
         kind = self._kinds(m, memories, distances, rho)
-        kind_bits = bits_for(len(distances) - 1) if len(distances) > 1 else 0
+        kind_bits = (len(distances) - 1).bit_length()
         crossing = [j for j in self.moving if any(r[j] for r in self.residues)]
         comparisons: dict[tuple[int, int], Value] = {}
         sums: dict[int, Value] = {0: address}
@@ -159,7 +159,7 @@ class Addressing:
         """For every memory the index into ``distances`` of the slot it meets (empty if one)."""
         if len(distances) == 1:
             return {}
-        width = bits_for(len(distances) - 1)
+        width = (len(distances) - 1).bit_length()
         constants = [C(k, width) for k in range(len(distances))]
         relevant = self._relevant()
         values: dict[Coordinates, Value] = {

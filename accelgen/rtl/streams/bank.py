@@ -19,7 +19,8 @@ class Bank(wiring.Component):
     """
 
     def __init__(self, width: int, words: int) -> None:
-        assert width >= 1 and words >= 2
+        assert width >= 1
+        assert words >= 2
         self.width = width
         self.words = words
         super().__init__(
@@ -39,6 +40,7 @@ class Bank(wiring.Component):
         return library.instance(cls(width, words), f"bank_{words}x{width}")
 
     def elaborate(self, platform: object) -> Module:
+        """Build the hardware."""
         m = Module()
         m.submodules.cells = cells = memory.Memory(shape=self.width, depth=self.words, init=[])
         write, read = cells.write_port(), cells.read_port()
@@ -91,6 +93,7 @@ class AccumulatorBank(wiring.Component):
         return library.instance(cls(width, words, library), f"accumulator_{words}x{width}")
 
     def elaborate(self, platform: object) -> Module:
+        """Build the hardware."""
         m = Module()
         addend = Signal(self.width, reset_less=True)
         total = Signal(self.width, reset_less=True)

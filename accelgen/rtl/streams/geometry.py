@@ -6,8 +6,6 @@ from functools import cached_property
 from itertools import product
 from math import gcd, prod
 
-from amaranth.utils import bits_for
-
 from accelgen.fabric.layout import Layout
 
 __all__ = ["StreamGeometry", "address_bits", "bank_depth", "live_memories"]
@@ -22,7 +20,7 @@ def bank_depth(layout: Layout) -> int:
 
 def address_bits(layout: Layout) -> int:
     """Width of an address within a page; address arithmetic is modulo two to this power."""
-    return bits_for(bank_depth(layout) - 1)
+    return (bank_depth(layout) - 1).bit_length()
 
 
 def live_memories(layout: Layout) -> tuple[Coordinates, ...]:

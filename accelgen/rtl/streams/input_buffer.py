@@ -69,13 +69,14 @@ class InputBuffer(wiring.Component):
         return 3 if moves else 1
 
     def elaborate(self, platform: object) -> Module:
+        """Build the hardware."""
         m = Module()
         used = self.addressing.used(live_memories(self.layout))
         rho = {j: getattr(self, f"residue_{j}") for j in self.addressing.moving}
         addresses = self.addressing.addresses(m, used, self.address, rho)
         page: Value = self.page
         if rho:
-            addresses = register_shared(m, addresses)
+            addresses = register_shared(m, addresses, "address_at")
             page = Signal(name="page_d1", reset_less=True)
             m.d.sync += page.eq(self.page)
         data: dict[tuple[int, ...], Value] = {}
@@ -111,14 +112,14 @@ class InputBuffer(wiring.Component):
 
 
 def register_shared(
-    m: Module, values: dict[tuple[int, ...], Value]
+    m: Module, values: dict[tuple[int, ...], Value], label: str, *, reset_less: bool = True
 ) -> dict[tuple[int, ...], Value]:
     """A register behind every different value of a table."""
     registers: dict[int, Signal] = {}
     for place, value in values.items():
         if id(value) not in registers:
-            name = "registered_" + "_".join(map(str, place))
-            register = registers[id(value)] = Signal(len(value), name=name, reset_less=True)
+            name = "_".join([label, *map(str, place)])
+            register = registers[id(value)] = Signal(len(value), name=name, reset_less=reset_less)
             m.d.sync += register.eq(value)
     return {place: registers[id(value)] for place, value in values.items()}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import C, Module, Mux, Signal, Value
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,7 +10,7 @@ from accelgen.fabric.layout import Layout
 from accelgen.rtl.streams.geometry import StreamGeometry
 from accelgen.rtl.streams.ports import axi_stream, bank_write
 from accelgen.rtl.streams.rotate import rotate
-from accelgen.rtl.streams.walker import SegmentWalker
+from accelgen.rtl.streams.walker import SegmentWalker, code_of
 
 __all__ = ["Loader"]
 
@@ -56,6 +56,7 @@ class Loader(wiring.Component):
         return layout.segments + 3
 
     def elaborate(self, platform: object) -> Module:
+        """Build the hardware."""
         m = Module()
         layout = self.layout
         m.submodules.walker = walker = SegmentWalker(layout)
@@ -134,11 +135,11 @@ class Loader(wiring.Component):
             else:
                 m.d.sync += address.eq(walker.address)
         for outer, coordinates in enumerate(g.outer):
-            here: Value = segment
-            for j in walker.selecting(g):
-                here = here & (getattr(walker, f"residue_{j}") == coordinates[j])
+            residues = {j: getattr(walker, f"residue_{j}") for j in walker.selecting(g)}
             selected = Signal(name=f"selected_{outer}")
-            m.d.comb += selected.eq(here)
+            m.d.comb += selected.eq(
+                segment & (Cat(residues.values()) == code_of(coordinates, residues))
+            )
             for column in columns:
                 bit = self.write.enable[g.memory(outer, column)]
                 m.d.sync += bit.eq(selected & mask[column])

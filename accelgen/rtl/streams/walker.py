@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -9,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from accelgen.fabric.layout import Layout
 from accelgen.rtl.streams.geometry import StreamGeometry, address_bits
 
-__all__ = ["SegmentWalker"]
+__all__ = ["SegmentWalker", "code_of"]
 
 
 class SegmentWalker(wiring.Component):
@@ -51,6 +53,7 @@ class SegmentWalker(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
+        """Build the hardware."""
         m = Module()
         row_end = Signal()
         last_row, row_base, next_row_base = self._rows(m, row_end)
@@ -208,3 +211,12 @@ class SegmentWalker(wiring.Component):
                 m.d.sync += register.eq(next_base + ahead)
             with m.Elif(self.step):
                 m.d.sync += register.eq(register + increment)
+
+
+def code_of(outer: Sequence[int], residues: Mapping[int, Value]) -> int:
+    """What ``Cat(residues.values())`` is when the residues are those of ``outer``."""
+    code = position = 0
+    for j, residue in residues.items():
+        code |= outer[j] << position
+        position += len(residue)
+    return code

@@ -1,0 +1,150 @@
+"""From the pages of an output buffer to an AXI4-Stream."""
+
+from __future__ import annotations
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Out
+
+from accelgen.fabric.layout import Layout
+from accelgen.rtl.streams.geometry import StreamGeometry
+from accelgen.rtl.streams.ports import axi_stream, bank_read
+from accelgen.rtl.streams.rotate import rotate
+from accelgen.rtl.streams.walker import SegmentWalker, code_of
+
+__all__ = ["Collector"]
+
+
+class Collector(wiring.Component):
+    """Streams committed pages out in row-major order, a segment per cycle.
+
+    Ports: ``read`` (to an OutputBuffer; ``accumulate`` as there), ``stream`` (AXI4-Stream
+    master: ``tlast`` on the last beat of a page, unused bits zero, all outputs but ``tready``'s
+    answer registered).  While ``tready`` is low everything stands still.
+    """
+
+    def __init__(self, layout: Layout, bus_bits: int, *, accumulate: bool) -> None:
+        assert layout.per_beat * layout.element_bits <= bus_bits
+        self.layout = layout
+        self.bus_bits = bus_bits
+        self.accumulate = accumulate
+        super().__init__(
+            {
+                "read": Out(bank_read(layout, clear=accumulate)),
+                "stream": Out(axi_stream(bus_bits)),
+            }
+        )
+
+    @staticmethod
+    def cycles(layout: Layout, *, accumulate: bool) -> int:
+        """From ``commit`` to the last accepted beat, both counted, without pauses.
+
+        See the page, then a cycle per segment, its memory and its beat; accumulating memories
+        take no longer.
+        """
+        return layout.segments + 3
+
+    def elaborate(self, platform: object) -> Module:
+        """Build the hardware."""
+        m = Module()
+        g = StreamGeometry(self.layout)
+        m.submodules.walker = walker = SegmentWalker(self.layout)
+        advance = Signal()
+        issue = Signal()
+        fetched = Signal()  # the memories hold a segment
+        # Which segment that is:
+        first = Signal(init=1)
+        beat_end = Signal(reset_less=True)
+        packet_end = Signal(reset_less=True)
+        m.d.comb += [
+            advance.eq(~self.stream.tvalid | self.stream.tready),
+            issue.eq(advance & self.read.full.bit_select(self.read.page, 1)),
+            walker.step.eq(issue),
+            walker.restart.eq(0),
+            self.read.enable.eq(issue),
+            self.read.done.eq(advance & fetched & packet_end),
+        ]
+        page = Signal()
+        m.d.comb += self.read.page.eq(page)
+        with m.If(issue):
+            m.d.sync += [
+                page.eq(page ^ walker.packet_end),
+                beat_end.eq(walker.beat_end),
+                packet_end.eq(walker.packet_end),
+            ]
+        with m.If(advance):
+            m.d.sync += fetched.eq(issue)
+        lanes = self._lanes(m, g, walker, issue)
+        width = self.layout.element_bits
+        with m.If(advance):
+            m.d.sync += [
+                self.stream.tvalid.eq(fetched & beat_end),
+                self.stream.tlast.eq(fetched & packet_end),
+            ]
+        with m.If(advance & fetched):
+            m.d.sync += first.eq(beat_end)
+            for lane, (inside, word) in lanes.items():
+                part = self.stream.tdata.word_select(lane, width)
+                if g.layout.aligned:
+                    m.d.sync += part.eq(word)
+                elif g.starts_at_zero:
+                    m.d.sync += part.eq(Mux(inside, word, 0))
+                else:
+                    with m.If(inside):
+                        m.d.sync += part.eq(word)
+                    with m.Elif(first):
+                        m.d.sync += part.eq(0)
+        return m
+
+    def _lanes(
+        self, m: Module, g: StreamGeometry, walker: SegmentWalker, issue: Value
+    ) -> dict[int, tuple[Value, Value]]:
+        """Address the memories; for every lane whether it is in the fetched segment, and its word.
+
+        First the memory is selected along the outer dimensions, then comes the rotation.
+        """
+        for number, address in enumerate(self.read.address):
+            value: Value = walker.address
+            if g.wraps and number < g.modulus - 1:
+                value = Mux(walker.low > number, walker.next_address, walker.address)
+            m.d.comb += address.eq(value)
+        mask = Signal(g.lanes, reset_less=True)
+        with m.If(issue):
+            m.d.sync += mask.eq(walker.mask)
+        residues: dict[int, Signal] = {}
+        for j in walker.selecting(g):
+            now = getattr(walker, f"residue_{j}")
+            residues[j] = Signal(len(now), name=f"residue_{j}", reset_less=True)
+            with m.If(issue):
+                m.d.sync += residues[j].eq(now)
+        if self.accumulate:
+            self._take(m, g, walker)
+        words: dict[int, Value] = {}
+        for column in range(g.columns):
+            word = words[column] = Signal(self.layout.element_bits, name=f"column_{column}")
+            with m.Switch(Cat(residues.values())):
+                for number, outer in enumerate(g.outer):
+                    code = code_of(outer, residues)
+                    with m.Case(code) if number < len(g.outer) - 1 else m.Default():
+                        m.d.comb += word.eq(self.read.data[g.memory(number, column)])
+        lanes = range(g.lanes)
+        if g.shifts > 1:
+            shift = Signal(range(g.shifts), reset_less=True)
+            with m.If(issue):
+                m.d.sync += shift.eq(walker.shift)
+            words = rotate(m, words, g.ring, shift, g.step, lanes, "word")
+        return {lane: (mask[lane], words[lane]) for lane in lanes if lane in words}
+
+    def _take(self, m: Module, g: StreamGeometry, walker: SegmentWalker) -> None:
+        """Say which memories have a word in the segment, so that they clear it."""
+        mask: dict[int, Value] = {
+            lane: walker.mask[lane] if lane < g.lanes else C(0) for lane in range(g.ring)
+        }
+        if g.shifts > 1:
+            mask = rotate(m, mask, g.ring, walker.shift, -g.step, range(g.columns), "mask")
+        for number, outer in enumerate(g.outer):
+            present = {j: getattr(walker, f"residue_{j}") for j in walker.selecting(g)}
+            here = Signal(name=f"selected_{number}")
+            m.d.comb += here.eq(Cat(present.values()) == code_of(outer, present))
+            for column in range(g.columns):
+                m.d.comb += self.read.take[g.memory(number, column)].eq(here & mask[column])
