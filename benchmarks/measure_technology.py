@@ -441,6 +441,12 @@ def method(name: str, library: Library, liberty: Sequence[Path], sram: Sequence[
         if library.wire_load
         else "the library has no wire-load model, so nets have no wire load (raise derate for it)"
     )
+    memory = (
+        "memory is fitted to the SRAM macros; memory_setup is the worst of any input of theirs."
+        if sram
+        else "The library has no SRAM macro: memory is the flip-flop array regfile (extrapolated "
+        "beyond its rows), memory_setup that of a register."
+    )
     avoid = f", not using {' '.join(library.dont_use)}" if library.dont_use else ""
     return "\n".join(
         (
@@ -457,8 +463,7 @@ def method(name: str, library: Library, liberty: Sequence[Path], sram: Sequence[
             f"Timing: longest register-to-register path, ideal clock, {wire}.",
             "Delay of combinational kinds = path - clock_to_q - setup, the two measured on "
             "registers back to back; of regfile and memory = clock to data.",
-            "memory_setup is the worst setup time of any input of any SRAM macro (of a register "
-            "where there is none).",
+            memory,
             "Units: ns and um2.  Rows are as measured; the loader makes them monotone.",
             PERIOD_RULE,
             "derate multiplies every delay below: the margin for placement and wires; 1.0 is none.",
