@@ -119,10 +119,11 @@ def load_description(source: str | Path) -> Description:
     Raises :class:`InputError` at ``file:line`` when it cannot be read.
     """
     path = Path(source)
-    if not path.exists():
-        if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
-            raise InputError("there is no such file", where=str(path))
+    is_name = path.suffix not in (".yaml", ".yml") and len(path.parts) == 1
+    if is_name and not path.is_file():
         path = content_path("dataflows", str(source))
+    if not path.exists():
+        raise InputError("there is no such file", where=str(path))
     name = path.stem.replace("-", "_")
     return parse_description(read_text(path), where=str(source), name=name)
 

@@ -79,8 +79,14 @@ class Affine:
         return tuple(dict.fromkeys(size for t in self.terms for size in t.sizes))
 
     def coefficient(self, name: str | None, size_of: SizeOf) -> int:
-        """The integer in front of ``name``; the constant when ``name`` is ``None``."""
-        return sum(t.value(size_of) for t in self.terms if t.name == name)
+        """The integer in front of ``name``; the constant when ``name`` is ``None``.
+
+        Raises :class:`InputError` beyond 2**31 - 1.
+        """
+        value = sum(t.value(size_of) for t in self.terms if t.name == name)
+        if abs(value) > MAX_COEFFICIENT:
+            raise InputError(f"{shorten(str(self))} multiplies {name or 1} by more than 2**31 - 1")
+        return value
 
     def __str__(self) -> str:
         """The expression as text that parses back to the same value."""

@@ -1,8 +1,9 @@
 """Is every point done exactly once?  An exact check of integer affine maps between boxes.
 
 A map splits into independent maps, one per connected component of its rows and columns, and the
-number of hits of a point is the product of the hits in each.  Each component is enumerated, so
-the cost is the largest component, not the box: a tiled GEMM of any size is cheap.
+number of hits of a point is the product of the hits in each.  A component of one row is counted
+by running sums, any other is enumerated, so the cost is the largest component, not the box: a
+tiled GEMM of any size is cheap.
 """
 
 from __future__ import annotations
@@ -61,17 +62,20 @@ def count_hits(
 
     ``matrix`` has a row per target dimension and a column per source dimension; extents are at
     least 1.  Source points that fall outside the target are not counted.  Raises
-    :class:`InputError` when a component has more than ``2**26`` points.
+    :class:`InputError` when a component has more than ``2**26`` points (a component of one row:
+    when the values it takes span more than that, too).
     """
+    source_extents = [int(n) for n in source_extents]
+    target_extents = [int(n) for n in target_extents]
     rows, columns = len(target_extents), len(source_extents)
     m = np.asarray(matrix, dtype=np.int64).reshape(rows, columns)
     used = [j for j in range(columns) if m[:, j].any()]
     copies = prod(source_extents[j] for j in range(columns) if j not in used)
     parts = [
-        _enumerate(
+        _count(
             m[np.ix_(rs, cs)],
             [source_extents[j] for j in cs],
-            [offset[i] for i in rs],
+            [int(offset[i]) for i in rs],
             [target_extents[i] for i in rs],
             tuple(rs),
         )
@@ -137,23 +141,67 @@ def _components(matrix: NDArray[np.int64]) -> list[tuple[list[int], list[int]]]:
     return [(sorted(rs), sorted(cs)) for rs, cs in groups]
 
 
-def _enumerate(
+def _count(
     matrix: NDArray[np.int64],
     source: list[int],
     offset: list[int],
     target: list[int],
     rows: tuple[int, ...],
 ) -> _Part:
-    points, size = prod(source), prod(target)
-    if max(points, size) > MAX_POINTS:
+    reach = [
+        abs(b) + sum(abs(c) * (n - 1) for c, n in zip(row, source, strict=True))
+        for row, b in zip(matrix.tolist(), offset, strict=True)
+    ]
+    if max(prod(source), *reach) >= 2**62:
+        raise InputError("the map reaches beyond 2**62", hint="use smaller extents")
+    alone = len(rows) == 1 and reach[0] < MAX_POINTS
+    points = reach[0] + 1 if alone else prod(source)
+    if max(points, prod(target)) > MAX_POINTS:
         raise InputError(
-            f"the map couples {max(points, size)} points, beyond {MAX_POINTS}: cannot be checked",
+            f"the map couples {max(points, prod(target))} points, beyond 2**26",
             hint="use smaller extents, or a map whose rows share fewer loops",
         )
-    reach = (np.abs(matrix).astype(object) * (np.array(source, dtype=object) - 1)).sum(axis=1)
-    if any(abs(b) + int(r) >= 2**62 for b, r in zip(offset, reach, strict=True)):
-        raise InputError("the map reaches beyond 2**62", hint="use smaller coefficients")
-    counts = np.zeros(size, dtype=np.int32)
+    if alone:
+        counts = _count_row(matrix[0].tolist(), source, offset[0], target[0])
+    else:
+        counts = _count_rows(matrix, source, offset, target)
+    return _Part(
+        rows,
+        int(counts.min()),
+        int(counts.max()),
+        _first(counts == 0, target),
+        _first(counts > 0, target),
+        _first(counts > 1, target),
+    )
+
+
+def _count_row(row: list[int], source: list[int], offset: int, target: int) -> NDArray[np.int64]:
+    """Hits on ``0..target-1`` of one row: each column sums the counts so far along its step."""
+    spans = [c * (n - 1) for c, n in zip(row, source, strict=True)]
+    low = offset + sum(s for s in spans if s < 0)
+    size = 1 + sum(abs(s) for s in spans)
+    counts = np.zeros(size, dtype=np.int64)
+    counts[0] = 1
+    for c, n in zip(row, source, strict=True):
+        table = np.zeros((-(-size // abs(c)), abs(c)), dtype=np.int64)
+        table.reshape(-1)[:size] = counts
+        np.cumsum(table, axis=0, out=table)
+        if n < len(table):
+            table[n:] -= table[:-n].copy()
+        counts = table.reshape(-1)[:size]
+    hits = np.zeros(target, dtype=np.int64)
+    start, stop = max(low, 0), min(low + size, target)
+    if start < stop:
+        hits[start:stop] = counts[start - low : stop - low]
+    return hits
+
+
+def _count_rows(
+    matrix: NDArray[np.int64], source: list[int], offset: list[int], target: list[int]
+) -> NDArray[np.int64]:
+    """Hits on the target box, row-major, by enumeration."""
+    points = prod(source)
+    counts = np.zeros(prod(target), dtype=np.int64)
     for start in range(0, points, _CHUNK):
         x = np.unravel_index(np.arange(start, min(points, start + _CHUNK)), source or (1,))
         flat = np.zeros(len(x[0]), dtype=np.int64)
@@ -166,14 +214,7 @@ def _enumerate(
             inside &= (d >= 0) & (d < extent)
             flat = flat * extent + d.clip(0, extent - 1)
         np.add.at(counts, flat[inside], 1)
-    return _Part(
-        rows,
-        int(counts.min()),
-        int(counts.max()),
-        _first(counts == 0, target),
-        _first(counts > 0, target),
-        _first(counts > 1, target),
-    )
+    return counts
 
 
 def _first(where: NDArray[np.bool_], extents: list[int]) -> Point | None:

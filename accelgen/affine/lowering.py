@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 from accelgen.affine.dataflow import MAX_EXTENT, Dataflow
 from accelgen.affine.expr import Affine, SizeOf
 from accelgen.affine.legality import check_legal
 from accelgen.affine.names import check_name, within
-from accelgen.affine.spacetime import SpaceTime
+from accelgen.affine.spacetime import IntMatrix, SpaceTime
 from accelgen.affine.workload import Workload
 from accelgen.errors import InputError
 
@@ -36,6 +37,12 @@ def lower(workload: Workload, dataflow: Dataflow, name: str = "kernel") -> Space
         raise InputError(f"{steps} time steps, beyond 2**48", where=f"{name}: time")
     sizes = {**workload.bounds, **extents, **dataflow.space}
     maps = [dataflow.expression(loop) for loop in workload.loops]
+
+    def rows(names: Sequence[str | None]) -> IntMatrix:
+        return tuple(tuple(m.coefficient(n, sizes.__getitem__) for n in names) for m in maps)
+
+    with within(f"{name}: map"):
+        matrices = rows(dataflow.time_loops), rows(dataflow.axes), rows((None,))
     spacetime = SpaceTime(
         name=name,
         loops=workload.loops,
@@ -44,14 +51,9 @@ def lower(workload: Workload, dataflow: Dataflow, name: str = "kernel") -> Space
         time_extents=tuple(extents[loop] for loop in dataflow.time_loops),
         space=dataflow.axes,
         space_extents=tuple(dataflow.space.values()),
-        time_matrix=tuple(
-            tuple(m.coefficient(loop, sizes.__getitem__) for loop in dataflow.time_loops)
-            for m in maps
-        ),
-        space_matrix=tuple(
-            tuple(m.coefficient(axis, sizes.__getitem__) for axis in dataflow.axes) for m in maps
-        ),
-        offset=tuple(m.coefficient(None, sizes.__getitem__) for m in maps),
+        time_matrix=matrices[0],
+        space_matrix=matrices[1],
+        offset=tuple(row[0] for row in matrices[2]),
         skew=dataflow.skews,
         tensors=workload.accesses,
         chains=tuple(dataflow.chain.items()),
@@ -80,14 +82,15 @@ def resolve_extents(workload: Workload, dataflow: Dataflow) -> dict[str, int]:
         return workload.bounds[name]
 
     while open_loops:
-        needs = {
-            name: [
-                _needed(name, expression, workload.bounds[loop], size_of)
-                for loop, expression in maps.items()
-                if name in expression.names
-            ]
-            for name in open_loops
-        }
+        with within("map"):
+            needs = {
+                name: [
+                    _needed(name, expression, workload.bounds[loop], size_of)
+                    for loop, expression in maps.items()
+                    if name in expression.names
+                ]
+                for name in open_loops
+            }
         # A loop in several maps waits until each has its say, unless that would be for ever.
         found = {n: max(_said(say)) for n, say in needs.items() if say and None not in say}
         found = found or {n: max(_said(say)) for n, say in needs.items() if _said(say)}

@@ -59,11 +59,11 @@ def check_name(name: object, kind: str) -> str:
     """Return ``name`` when it is a legal identifier, else raise :class:`InputError`."""
     if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > MAX_NAME:
         raise InputError(
-            f"{shorten(name)} is no name for a {kind}",
+            f"{shorten(name)} is no legal {kind} name",
             hint=f"use a letter, then letters, digits and _, at most {MAX_NAME}",
         )
     if name.lower() in _RESERVED:
-        raise InputError(f"{name!r} is a reserved word, not a {kind}", hint="rename it")
+        raise InputError(f"{name!r} is a reserved word, no {kind} name", hint="rename it")
     return name
 
 

@@ -69,7 +69,7 @@ def dataflows(draw: st.DrawFn, workload: Workload, max_units: int = 12) -> Dataf
         time += [("ta", reach), ("tb", reach + shift), ("te", 2)]
     for axis in axes:
         room = max(1, max_units // prod(space.values()))
-        space[axis] = draw(st.integers(1, min(4, room)))
+        space[axis] = min(room, draw(st.sampled_from((1, 2, 2, 3, 3, 4))))
         if not loops:
             space[axis] = 1
             continue

@@ -99,7 +99,7 @@ def test_wrong_overrides_are_named(change: dict[str, Any], message: str) -> None
     ("old", "new", "message"),
     [
         ("skew:", "skw:", "^x.yaml:11: unknown key 'skw'; did you mean 'skew'"),
-        ("name: gemm", "name: 1x", "^x.yaml:4: name: '1x' is no name"),
+        ("name: gemm", "name: 1x", "^x.yaml:4: name: '1x' is no legal kernel name"),
         ("m: 32", "m: -2", "^x.yaml:6: bounds: m: -2 is outside"),
         ("m: 32", "m: 3.5", "^x.yaml:6: bounds: m: '3.5' is no integer"),
         ("+=", "=", "^x.yaml:5: expression: '=' assigns once"),
@@ -112,7 +112,7 @@ def test_wrong_overrides_are_named(change: dict[str, Any], message: str) -> None
         ("time: [m1, n1, k: 32]\n", "", "^x.yaml: the key 'time' is missing"),
         ("{m: 32, n: 32, k: 32}", "7", "^x.yaml:6: bounds: a mapping expected"),
         ("[m1, n1, k: 32]", "k", "^x.yaml:9: time: a list expected"),
-        ("[m1, n1, k: 32]", "[m1, [n1], k]", "^x.yaml:9: time: .*no name"),
+        ("[m1, n1, k: 32]", "[m1, [n1], k]", "^x.yaml:9: time: .* is no legal time loop name"),
         ("{i: 1}", "[1]", "^x.yaml:11: skew: a mapping expected"),
         ("name: gemm", "name: gemm\nname: gemm", "^x.yaml:5: key 'name' appears twice"),
         ("name: gemm", "name: &a gemm", "^x.yaml:4: anchors and aliases"),

@@ -47,9 +47,17 @@ def test_huge_boxes_of_small_parts_are_cheap() -> None:
     assert (hits.minimum, hits.maximum) == (1, 1)
 
 
+def test_one_row_of_many_points_is_cheap() -> None:
+    n = 2**16
+    hits = count_hits(np.array([[1, -1]]), [n, n], [n - 1], [2 * n - 1])
+    assert (hits.minimum, hits.maximum, hits.first_doubled) == (1, n, (1,))
+
+
 def test_a_part_beyond_the_limit_is_an_error() -> None:
     with pytest.raises(InputError, match="couples 268435456 points"):
-        count_hits(np.array([[1, 1]]), [2**14, 2**14], [0], [2**15])
+        count_hits(np.array([[1, 1], [1, -1]]), [2**14, 2**14], [0, 0], [2**15, 2])
+    with pytest.raises(InputError, match="couples 134217728 points"):
+        count_hits(np.array([[1]]), [2**27], [0], [5])
     with pytest.raises(InputError, match=r"beyond 2\*\*62"):
         count_hits(np.array([[2**60]]), [100], [0], [5])
 

@@ -129,6 +129,7 @@ def test_gemm_in_integers() -> None:
         (GEMM, MNK, {"Y": "int17"}, "int17 is too narrow for Y: a sum of 5 products needs int18"),
         (GEMM, MNK, {"Y": "uint40"}, "uint40 is too narrow"),
         ("Y[m] += A[m - 2*r]", {"m": 4, "r": 3}, {}, "index m - 2.r of A is -4 at m=0, r=2"),
+        ("Y[size(k)*size(k)*size(k)*size(m)*m] += A[k]", {"m": 1, "k": 2**20}, {}, r"2\*\*31 - 1"),
         ("Y[m] += A[size(q)*m]", {"m": 4}, {}, "unknown loop in size"),
         (
             "Y[m] += A[m,k]*B[k]*C[k]*D[k]",
