@@ -44,9 +44,9 @@ class BankedAccess:
         return 3 if any(self.rotating) else 1
 
     def write_latency(self, accumulate: bool) -> int:
-        """Cycles from data to the element written, inclusive: the write itself, one more to
-        read before adding, one more to rotate."""
-        return 1 + accumulate + any(self.rotating)
+        """Cycles from data to the element written, inclusive: the write itself (or read, add
+        and write), and one more to rotate."""
+        return (3 if accumulate else 1) + any(self.rotating)
 
     def check(self) -> None:
         """Assert that no two slots ever share a memory."""

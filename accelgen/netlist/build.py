@@ -52,7 +52,7 @@ def _operands(builder: Builder, flags: _Flags, fabric: Fabric, plan: InputPlan) 
     reads = [
         builder.add(
             "read",
-            f"{name}{p}",
+            f"{name}_{p}",
             ("memory", 0),
             format,
             group=f"read.{tensor.name}",
@@ -99,11 +99,11 @@ def _operands(builder: Builder, flags: _Flags, fabric: Fabric, plan: InputPlan) 
             )
             shared = Edge(select, 0, f"{name}_in")
         operand[head] = builder.add(
-            "wire", name, ("pe", head), format, [shared], group=f"pe.{name}"
+            "wire", f"{name}_operand", ("pe", head), format, [shared], group=f"pe.{name}"
         )
         for unit in followers[head]:
             operand[unit] = builder.add(
-                "wire", name, ("pe", unit), format, [shared], group=f"pe.{name}"
+                "wire", f"{name}_operand", ("pe", unit), format, [shared], group=f"pe.{name}"
             )
     return operand
 
@@ -305,7 +305,9 @@ def _drain(builder: Builder, flags: _Flags, fabric: Fabric, sums: Sequence[Edge]
         group="write.control",
     )
     for slot in range(len(plan.pattern.slots)):
-        condition = ("write", plan.guards[slot], plan.runs[slot])
+        run = plan.runs[slot]
+        short = run if plan.chain is not None and run < plan.chain.length else None
+        condition = ("write", plan.guards[slot], short)
         enable = builder.add(
             "flag",
             f"write{slot}",

@@ -82,11 +82,20 @@ class Pipeline:
         return self.position(SINK)
 
 
-def match_delays(netlist: Netlist, technology: Technology, period: float) -> Pipeline:
-    """Formulate, solve, verify.  Raises :class:`InfeasibleError` naming the loop that does not
-    fit the period (ns) and the smallest period that would do."""
+def match_delays(
+    netlist: Netlist, technology: Technology, period: float | None = None
+) -> Pipeline:
+    """Formulate, solve, verify.
+
+    ``period`` is the target clock in ns; without one it is the technology's default, or the
+    shortest this netlist can have when that is longer.  Raises :class:`InfeasibleError` naming
+    the loop that does not fit the period and the smallest period that would do.
+    """
+    if period is None:
+        period = _shortest_period(netlist, technology, technology.default_period)
     model = TimingModel(technology, period)
     problem = formulate(netlist, model)
+    _check_loops(problem, model, netlist)
     positions = solve(problem)
     registers = _registers(netlist, positions)
     critical = verify(netlist, registers, model)
@@ -101,12 +110,15 @@ def match_delays(netlist: Netlist, technology: Technology, period: float) -> Pip
 
 
 def formulate(netlist: Netlist, model: TimingModel) -> DelayProblem:
-    """The constraints and delay lines of a netlist under a clock period."""
+    """The constraints and delay lines of a netlist under a clock period.
+
+    Raises :class:`InfeasibleError` when a single primitive exceeds the period.
+    """
     nodes = netlist.nodes
     _check_primitives(netlist, model)
     groups = sorted({node.group for node in nodes})
     least: dict[tuple[str, str], int] = {}
-    lines: Counter[tuple[str, int, int, tuple[tuple[str, int], ...]]] = Counter()
+    lines: Counter[tuple[str, int, tuple[tuple[str, int], ...]]] = Counter()
     for number, readers in enumerate(netlist.fanout()):
         source = nodes[number]
         taps: dict[str, int] = {}
@@ -116,16 +128,14 @@ def formulate(netlist: Netlist, model: TimingModel) -> DelayProblem:
             least[key] = max(least.get(key, -extra), -extra)
             taps[group] = max(taps.get(group, extra), extra)
         if taps:
-            lines[(source.group, source.format.bits, 0, tuple(sorted(taps.items())))] += 1
+            lines[source.group, source.format.bits, tuple(sorted(taps.items()))] += 1
     for (u, v), registers in _long_paths(netlist, model).items():
         least[u, v] = max(least.get((u, v), registers), registers)
-    problem = DelayProblem(
+    return DelayProblem(
         tuple(groups),
         tuple((u, v, need) for (u, v), need in sorted(least.items())),
-        tuple((u, bits * count, taps) for (u, bits, _, taps), count in sorted(lines.items())),
+        tuple((u, bits * count, taps) for (u, bits, taps), count in sorted(lines.items())),
     )
-    _earliest(problem, model, netlist)
-    return problem
 
 
 def greedy(problem: DelayProblem) -> dict[str, int]:
@@ -321,36 +331,40 @@ def _relax(problem: DelayProblem) -> dict[str, int] | None:
     return None
 
 
-def _earliest(problem: DelayProblem, model: TimingModel, netlist: Netlist) -> None:
+def _check_loops(problem: DelayProblem, model: TimingModel, netlist: Netlist) -> None:
     """Raise the error of an infeasible period: which loop, and the least period that works."""
     if _relax(problem) is not None:
         return
     loop = _loop(problem)
-    low, high = model.period, model.period
-    while True:
-        high *= 1.25
-        if _feasible(netlist, TimingModel(model.technology, high)):
-            break
-    while high - low > 0.001:
-        middle = (low + high) / 2
-        if _feasible(netlist, TimingModel(model.technology, middle)):
-            high = middle
-        else:
-            low = middle
+    shortest = _shortest_period(netlist, model.technology, model.period)
     raise InfeasibleError(
         f"the loop {' -> '.join(loop)} has too few registers for a period of "
         f"{model.period:g} ns",
         where="delay matching",
-        hint=f"use a period of {_round_up(high)} ns or a larger skew along its links",
+        hint=f"use a period of {_round_up(shortest)} ns or a larger skew along its links",
     )
+
+
+def _shortest_period(netlist: Netlist, technology: Technology, at_least: float) -> float:
+    """The shortest feasible period (to 1 ps, rounded up) that is no less than ``at_least``."""
+    high = at_least
+    while not _feasible(netlist, TimingModel(technology, high)):
+        high *= 1.25
+    low = at_least
+    while high - low > 0.001:
+        middle = (low + high) / 2
+        if _feasible(netlist, TimingModel(technology, middle)):
+            high = middle
+        else:
+            low = middle
+    return at_least if high == at_least else float(_round_up(high))
 
 
 def _feasible(netlist: Netlist, model: TimingModel) -> bool:
     try:
-        formulate(netlist, model)
+        return _relax(formulate(netlist, model)) is not None
     except InfeasibleError:
         return False
-    return True
 
 
 def _loop(problem: DelayProblem) -> list[str]:

@@ -1,0 +1,3 @@
+"""accelgen: from affine descriptions to verified spatial accelerators."""
+
+__version__ = "0.1.0"

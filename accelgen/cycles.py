@@ -1,0 +1,63 @@
+"""The closed-form cycle model: what the generated hardware takes, to the cycle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from accelgen.fabric.fabric import Fabric
+from accelgen.passes.delay_matching import Pipeline
+from accelgen.rtl.streams.collector import Collector
+from accelgen.rtl.streams.loader import Loader
+
+__all__ = ["CycleModel", "START_CYCLES", "model_cycles"]
+
+START_CYCLES = 2
+"""From the first cycle in which all inputs are complete to the issue of an iteration that waits
+for no stationary tensor: decide to start, start the loop nest."""
+
+
+@dataclass(frozen=True)
+class CycleModel:
+    """Cycles of one problem and what they are made of.
+
+    ``compute = issue + skew_and_drain + pipeline`` and ``total = load + START_CYCLES + prologue
+    + compute + unload`` (the last two parts overlap by the cycle of the last write, the first
+    two by that in which the inputs are complete).
+    """
+
+    issue: int
+    """From the first to the last issue of an iteration, both counted: iterations, plus what
+    stationary tensors stretch."""
+    skew_and_drain: int
+    """From the last issue to the last sum leaving the array, as the dataflow has it."""
+    pipeline: int
+    """Pipeline registers on that way, and writing the element."""
+    load: int
+    """From the first beat to the first cycle with all inputs complete."""
+    prologue: int
+    """Loading the first tile of stationary tensors."""
+    unload: int
+    """From the last write to the last beat."""
+
+    @property
+    def compute_cycles(self) -> int:
+        """Cycles in which ``busy`` is high."""
+        return self.issue + self.skew_and_drain + self.pipeline
+
+    @property
+    def total_cycles(self) -> int:
+        """From the first accepted input beat to the last accepted output beat, both counted."""
+        return self.load + START_CYCLES - 2 + self.prologue + self.compute_cycles + self.unload
+
+
+def model_cycles(fabric: Fabric, pipeline_latency: int) -> CycleModel:
+    """The cycles of a fabric whose pipeline (see passes) has the given latency."""
+    output = fabric.output
+    return CycleModel(
+        issue=fabric.schedule.last + 1,
+        skew_and_drain=output.pattern.last - fabric.schedule.last,
+        pipeline=pipeline_latency + output.banked.write_latency(output.accumulate) - 1,
+        load=max(Loader.cycles(plan.banked.layout) for plan in fabric.inputs),
+        prologue=fabric.prologue,
+        unload=Collector.cycles(output.banked.layout, accumulate=output.accumulate),
+    )

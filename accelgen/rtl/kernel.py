@@ -1,0 +1,246 @@
+"""The top level: streams in, memories, controller, array, memories, stream out."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import and_, or_
+
+from amaranth.hdl import Module, Shape, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Flow, In, Out
+
+from accelgen.cycles import START_CYCLES
+from accelgen.fabric.fabric import Fabric, InputPlan
+from accelgen.passes.delay_matching import Pipeline
+from accelgen.rtl.array import Array
+from accelgen.rtl.control import AddressGenerator, Controller, WriteAddressGenerator
+from accelgen.rtl.delay import delay_line
+from accelgen.rtl.library import UnitLibrary
+from accelgen.rtl.streams.collector import Collector
+from accelgen.rtl.streams.input_buffer import InputBuffer
+from accelgen.rtl.streams.loader import Loader
+from accelgen.rtl.streams.output_buffer import OutputBuffer
+
+__all__ = ["Kernel"]
+
+
+class Kernel(wiring.Component):
+    """A kernel design, as described in the manifest.
+
+    Ports: an AXI4-Stream slave ``s_axis_<tensor>`` per input, a master ``m_axis_<tensor>``,
+    ``busy`` (from the issue of the first iteration to the last write), ``error`` (sticky: a
+    packet of the wrong length was dropped).  Latency and throughput: see accelgen.cycles.
+    """
+
+    def __init__(self, fabric: Fabric, pipeline: Pipeline, library: UnitLibrary) -> None:
+        self._fabric = fabric
+        self._pipeline = pipeline
+        self._library = library
+        super().__init__(
+            {
+                **{
+                    port: member
+                    for plan in fabric.inputs
+                    for port, member in _stream_ports(plan.tensor.name, In, fabric).items()
+                },
+                **_stream_ports(fabric.output.tensor.name, Out, fabric),
+                "busy": Out(1),
+                "error": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        fabric, pipeline, library = self._fabric, self._pipeline, self._library
+        nodes = pipeline.netlist.nodes
+        flags = [node for node in nodes if node.kind == "flag" and node.group == "control"]
+        control = library.instance(Controller(fabric, flags), "controller")
+        array = library.instance(
+            Array(pipeline, fabric.kernel.space_extents, library), "array"
+        )
+        m.submodules.controller = control
+        m.submodules.array = array
+        m.d.comb += [getattr(array, node.name).eq(getattr(control, node.name)) for node in flags]
+
+        go = Signal()
+        elapsed = self._stopwatch(m, go)
+        done = Signal()
+        self._start(m, elapsed, fabric.prologue, control)
+        loaders = [
+            self._input(m, plan, array, elapsed, release=done) for plan in fabric.inputs
+        ]
+        free, ready = self._output(m, array, elapsed, done)
+        m.d.comb += [loader.enable.eq(ready) for loader in loaders]
+        running = Signal()
+        m.d.comb += go.eq(reduce(and_, (loader.full for loader in loaders), free & ~running))
+        with m.If(go):
+            m.d.sync += running.eq(1)
+        with m.Elif(done):
+            m.d.sync += running.eq(0)
+        # ``issue`` is high with the first iteration; ``computing`` carries on to the last write.
+        computing = Signal()
+        with m.If(done):
+            m.d.sync += computing.eq(0)
+        with m.Elif(control.issue):
+            m.d.sync += computing.eq(1)
+        m.d.comb += [
+            self.busy.eq(control.issue | computing),
+            self.error.eq(reduce(or_, (loader.error for loader in loaders))),
+        ]
+        return m
+
+    def _offsets(self) -> list[int]:
+        """Cycles after the prologue's begin at which the loop nests start."""
+        fabric, pipeline = self._fabric, self._pipeline
+        output = fabric.output.pattern.start + pipeline.position("write.control")
+        reads = [
+            plan.pattern.start + pipeline.position(f"read.{plan.tensor.name}")
+            for plan in fabric.inputs
+        ]
+        return [fabric.prologue + offset for offset in (0, output, *reads)]
+
+    def _stopwatch(self, m: Module, go: Value) -> tuple[Signal, Signal]:
+        """Counts the cycles since ``go`` up to the last start of a loop nest."""
+        last = max(self._offsets())
+        elapsed = Signal(range(last + 1))
+        counting = Signal()
+        with m.If(go):
+            m.d.sync += [counting.eq(1), elapsed.eq(0)]
+        with m.Elif(elapsed == last):
+            m.d.sync += counting.eq(0)
+        with m.Elif(counting):
+            m.d.sync += elapsed.eq(elapsed + 1)
+        return elapsed, counting
+
+    def _start(
+        self, m: Module, stopwatch: tuple[Signal, Signal], cycle: int, nest: wiring.Component
+    ) -> None:
+        """Start a nest ``cycle`` cycles after the prologue begins (START_CYCLES after go)."""
+        assert START_CYCLES == 2  # one in which the stopwatch starts, one in which the nest does
+        elapsed, counting = stopwatch
+        m.d.comb += nest.start.eq(counting & (elapsed == cycle))
+
+    def _input(
+        self,
+        m: Module,
+        plan: InputPlan,
+        array: wiring.Component,
+        stopwatch: tuple[Signal, Signal],
+        release: Value,
+    ) -> Loader:
+        name, banked = plan.tensor.name.lower(), plan.banked
+        library = self._library
+        loader = library.instance(Loader(banked.layout, self._fabric.bus_bits), f"loader_{name}")
+        buffer = library.instance(
+            InputBuffer(banked.layout, banked.slots, banked.rotating, library),
+            f"buffer_{name}",
+        )
+        assert banked.read_latency == InputBuffer.latency_of(banked.layout, banked.rotating)
+        address = library.instance(AddressGenerator(banked), f"address_{name}")
+        m.submodules[f"loader_{name}"] = loader
+        m.submodules[f"buffer_{name}"] = buffer
+        m.submodules[f"address_{name}"] = address
+        m.d.comb += [
+            loader.stream.tdata.eq(getattr(self, f"s_axis_{name}_tdata")),
+            loader.stream.tvalid.eq(getattr(self, f"s_axis_{name}_tvalid")),
+            loader.stream.tlast.eq(getattr(self, f"s_axis_{name}_tlast")),
+            getattr(self, f"s_axis_{name}_tready").eq(loader.stream.tready),
+        ]
+        wiring.connect(m, loader.write, buffer.write)
+        cycle = plan.pattern.start + self._pipeline.position(f"read.{plan.tensor.name}")
+        self._start(m, stopwatch, self._fabric.prologue + cycle, address)
+        m.d.comb += [
+            loader.release.eq(release),
+            buffer.page.eq(loader.page),
+            buffer.address.eq(address.address),
+        ]
+        for j in self._rotating(banked.rotating):
+            m.d.comb += getattr(buffer, f"residue_{j}").eq(getattr(address, f"residue_{j}"))
+        for slot in range(len(banked.slots)):
+            m.d.comb += getattr(array, f"{name}_{slot}").eq(getattr(buffer, f"data_{slot}"))
+        return loader
+
+    def _output(
+        self,
+        m: Module,
+        array: wiring.Component,
+        stopwatch: tuple[Signal, Signal],
+        done: Signal,
+    ) -> tuple[Value, Value]:
+        """Returns whether the output memory has a free page, and whether it is cleared."""
+        plan, library, pipeline = self._fabric.output, self._library, self._pipeline
+        name, banked = plan.tensor.name.lower(), plan.banked
+        layout = banked.layout
+        nodes = pipeline.netlist.nodes
+        flags = [node for node in nodes if node.kind == "flag" and node.group == "write.control"]
+        address = library.instance(
+            WriteAddressGenerator(plan.pattern, banked, flags), f"address_{name}"
+        )
+        buffer = library.instance(
+            OutputBuffer(
+                layout, banked.slots, banked.rotating, library, accumulate=plan.accumulate
+            ),
+            f"buffer_{name}",
+        )
+        latency = banked.write_latency(plan.accumulate)
+        assert latency == OutputBuffer.latency_of(
+            layout, banked.rotating, accumulate=plan.accumulate
+        )
+        collector = library.instance(
+            Collector(layout, self._fabric.bus_bits, accumulate=plan.accumulate),
+            f"collector_{name}",
+        )
+        m.submodules[f"address_{name}"] = address
+        m.submodules[f"buffer_{name}"] = buffer
+        m.submodules[f"collector_{name}"] = collector
+        m.d.comb += [
+            getattr(self, f"m_axis_{name}_tdata").eq(collector.stream.tdata),
+            getattr(self, f"m_axis_{name}_tvalid").eq(collector.stream.tvalid),
+            getattr(self, f"m_axis_{name}_tlast").eq(collector.stream.tlast),
+            collector.stream.tready.eq(getattr(self, f"m_axis_{name}_tready")),
+        ]
+        wiring.connect(m, collector.read, buffer.read)
+        position = pipeline.position("write.control")
+        self._start(
+            m, stopwatch, self._fabric.prologue + plan.pattern.start + position, address
+        )
+        wait = pipeline.latency - position
+        ports = ["address", *(f"residue_{j}" for j in self._rotating(banked.rotating))]
+        for port in ports:
+            value = getattr(address, port)
+            line = delay_line(m, value, Shape(len(value)), {wait}, port)
+            m.d.comb += getattr(buffer, port).eq(line[wait])
+        for number, node in enumerate(nodes):
+            if node.kind != "write":
+                continue
+            (slot,) = node.parameters
+            data: Signal = getattr(array, node.name)
+            flag = nodes[node.inputs[1].source].name
+            count = pipeline.registers[number][1]
+            enable = delay_line(m, getattr(address, flag), Shape(1), {count}, flag, reset=True)
+            m.d.comb += [
+                getattr(buffer, f"data_{slot}").eq(data),
+                getattr(buffer, f"enable_{slot}").eq(enable[count]),
+            ]
+        finished = delay_line(
+            m, address.final, Shape(1), {wait + latency - 1}, "final", reset=True
+        )
+        m.d.comb += [done.eq(finished[wait + latency - 1]), buffer.commit.eq(done)]
+        return buffer.free, buffer.ready
+
+    @staticmethod
+    def _rotating(rotating: tuple[bool, ...]) -> list[int]:
+        return [j for j, rotates in enumerate(rotating) if rotates]
+
+
+def _stream_ports(
+    tensor: str, flow: Flow, fabric: Fabric
+) -> dict[str, wiring.Member]:
+    """An AXI4-Stream with the usual flat port names; ``flow`` is the direction of the data."""
+    prefix = f"{'s' if flow is In else 'm'}_axis_{tensor.lower()}"
+    return {
+        f"{prefix}_tdata": flow(fabric.bus_bits),
+        f"{prefix}_tvalid": flow(1),
+        f"{prefix}_tready": flow.flip()(1),
+        f"{prefix}_tlast": flow(1),
+    }

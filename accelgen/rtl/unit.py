@@ -1,0 +1,201 @@
+"""Units: the nodes of one home as a Verilog module, one module per distinct unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import and_
+
+from amaranth.hdl import Module, Mux, Shape, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from accelgen.errors import InputError
+from accelgen.formats import IntFormat
+from accelgen.netlist.graph import Home, Netlist
+from accelgen.passes.delay_matching import Pipeline
+from accelgen.rtl.delay import delay_line
+
+__all__ = ["Part", "Unit", "UnitShape", "output_port", "unit_shapes"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A node inside a unit.  An input is (part number, registers), or (port name, 0)."""
+
+    kind: str
+    name: str
+    format: IntFormat
+    inputs: tuple[tuple[int | str, int], ...]
+
+
+@dataclass(frozen=True)
+class UnitShape:
+    """What makes two units the same module: parts, input ports, and taps that leave the unit."""
+
+    parts: tuple[Part, ...]
+    ports: tuple[tuple[str, IntFormat], ...]
+    taps: tuple[tuple[int, int], ...]
+
+    @property
+    def registered(self) -> bool:
+        """Whether the unit holds any register at all."""
+        return (
+            any(part.kind in ("hold", "accumulate") for part in self.parts)
+            or any(registers for part in self.parts for _, registers in part.inputs)
+            or any(registers for _, registers in self.taps)
+        )
+
+
+def output_port(name: str, registers: int) -> str:
+    """The port on which a unit offers its node ``name``, ``registers`` cycles late."""
+    return f"{name}_out{registers}" if registers else f"{name}_out"
+
+
+def unit_shapes(pipeline: Pipeline, kinds: Sequence[str]) -> dict[Home, UnitShape]:
+    """The shape of every unit whose home is of one of ``kinds``, in order of first node."""
+    netlist = pipeline.netlist
+    members: dict[Home, list[int]] = {}
+    for number, node in enumerate(netlist.nodes):
+        if node.home[0] in kinds:
+            members.setdefault(node.home, []).append(number)
+    taps = _taps(pipeline)
+    return {
+        home: _shape(netlist, pipeline.registers, numbers, taps)
+        for home, numbers in members.items()
+    }
+
+
+def _taps(pipeline: Pipeline) -> list[set[int]]:
+    """Per node the register counts with which other homes read it.
+
+    Registers towards the output memory are placed outside, to leave the units alike.
+    """
+    nodes = pipeline.netlist.nodes
+    taps: list[set[int]] = [set() for _ in nodes]
+    for number, node in enumerate(nodes):
+        for edge, registers in zip(node.inputs, pipeline.registers[number], strict=True):
+            if nodes[edge.source].home != node.home:
+                taps[edge.source].add(registers if node.kind != "write" else 0)
+    return taps
+
+
+def _shape(
+    netlist: Netlist,
+    registers: Sequence[Sequence[int]],
+    numbers: Sequence[int],
+    taps: Sequence[set[int]],
+) -> UnitShape:
+    local = {number: k for k, number in enumerate(numbers)}
+    ports: dict[str, tuple[IntFormat, int, int]] = {}
+    parts = []
+    for number in numbers:
+        node = netlist.nodes[number]
+        inputs: list[tuple[int | str, int]] = []
+        for edge, count in zip(node.inputs, registers[number], strict=True):
+            if edge.source in local:
+                inputs.append((local[edge.source], count))
+                continue
+            port = (netlist.nodes[edge.source].format, edge.source, count)
+            if ports.setdefault(edge.port, port) != port:
+                raise InputError(
+                    f"two signals of a unit would both be called {edge.port}",
+                    where="tensor names",
+                    hint="rename a tensor so that none extends the name of another",
+                )
+            inputs.append((edge.port, 0))
+        parts.append(Part(node.kind, node.name, node.format, tuple(inputs)))
+    leaving = [(local[n], count) for n in numbers for count in sorted(taps[n])]
+    return UnitShape(
+        tuple(parts),
+        tuple((name, format) for name, (format, _, _) in ports.items()),
+        tuple(leaving),
+    )
+
+
+class Unit(wiring.Component):
+    """The hardware of a :class:`UnitShape`.
+
+    Ports: the inputs of the shape and an output per tap (see :func:`output_port`), one value
+    per cycle.  Registers are not reset: control bits say when values count.
+    """
+
+    def __init__(self, shape: UnitShape) -> None:
+        self._shape = shape
+        members: dict[str, In | Out] = {}
+        for name, format in shape.ports:
+            members[name] = In(_hdl_shape(format))
+        for part, count in shape.taps:
+            node = shape.parts[part]
+            members[output_port(node.name, count)] = Out(_hdl_shape(node.format))
+        super().__init__(members)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        shape = self._shape
+        values = [
+            Signal(_hdl_shape(part.format), name=part.name, reset_less=part.kind in _REGISTERS)
+            for part in shape.parts
+        ]
+        needed: list[set[int]] = [set() for _ in values]
+        for part in shape.parts:
+            for source, count in part.inputs:
+                if isinstance(source, int):
+                    needed[source].add(count)
+        for source, count in shape.taps:
+            needed[source].add(count)
+        lines = [
+            delay_line(m, value, value.shape(), counts, value.name)
+            for value, counts in zip(values, needed, strict=True)
+        ]
+        for part, value in zip(shape.parts, values, strict=True):
+            inputs = [
+                lines[source][count] if isinstance(source, int) else getattr(self, source)
+                for source, count in part.inputs
+            ]
+            _emit(m, part.kind, value, inputs)
+        for source, count in shape.taps:
+            port = output_port(shape.parts[source].name, count)
+            m.d.comb += getattr(self, port).eq(lines[source][count])
+        return m
+
+
+_REGISTERS = ("hold", "accumulate")
+
+
+def _emit(m: Module, kind: str, value: Signal, inputs: Sequence[Value]) -> None:
+    """Drive ``value`` with the primitive ``kind``; see netlist.graph for what each does."""
+    if kind == "wire":
+        m.d.comb += value.eq(inputs[0])
+    elif kind == "select":
+        m.d.comb += value.eq(Mux(inputs[2], inputs[0], inputs[1]))
+    elif kind == "gate":
+        m.d.comb += value.eq(Mux(reduce(and_, inputs[1:]), inputs[0], 0))
+    elif kind == "multiply":
+        m.d.comb += value.eq(inputs[0] * inputs[1])
+    elif kind == "add":
+        m.d.comb += value.eq(inputs[0] + inputs[1])
+    elif kind == "hold":
+        with m.If(inputs[1]):
+            m.d.sync += value.eq(inputs[0])
+    else:
+        assert kind == "accumulate", kind
+        enable = inputs[2] if len(inputs) > 2 else 1
+        with m.If(enable):
+            m.d.sync += value.eq(inputs[0] + Mux(inputs[1], 0, value))
+
+
+def _hdl_shape(format: IntFormat) -> Shape:
+    return Shape(format.bits, format.signed)
+
+
+def names_of(shapes: Mapping[Home, UnitShape]) -> dict[UnitShape, str]:
+    """A module name per distinct shape: the kind of home, numbered where there are several."""
+    names: dict[UnitShape, str] = {}
+    counts: dict[str, int] = {}
+    for (kind, _), shape in shapes.items():
+        if shape not in names:
+            names[shape] = f"{kind}_{counts.get(kind, 0)}"
+            counts[kind] = counts.get(kind, 0) + 1
+    return names
