@@ -49,6 +49,7 @@ class Collector(wiring.Component):
         m = Module()
         g = StreamGeometry(self.layout)
         m.submodules.walker = walker = SegmentWalker(self.layout)
+        page = Signal()
         advance = Signal()
         issue = Signal()
         fetched = Signal()  # the memories hold a segment
@@ -58,13 +59,12 @@ class Collector(wiring.Component):
         packet_end = Signal(reset_less=True)
         m.d.comb += [
             advance.eq(~self.stream.tvalid | self.stream.tready),
-            issue.eq(advance & self.read.full.bit_select(self.read.page, 1)),
+            issue.eq(advance & Mux(page, self.read.full[1], self.read.full[0])),
             walker.step.eq(issue),
             walker.restart.eq(0),
             self.read.enable.eq(issue),
             self.read.done.eq(advance & fetched & packet_end),
         ]
-        page = Signal()
         m.d.comb += self.read.page.eq(page)
         with m.If(issue):
             m.d.sync += [

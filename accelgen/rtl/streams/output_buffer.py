@@ -128,7 +128,7 @@ class OutputBuffer(wiring.Component):
                 m.d.sync += full[number].eq(1)
             with m.Elif(self.read.done & (oldest == number)):
                 m.d.sync += full[number].eq(0)
-        m.d.comb += self.free.eq(self.ready & ~full.bit_select(page, 1))
+        m.d.comb += self.free.eq(self.ready & ~Mux(page, full[1], full[0]))
         return page, full
 
     def _sweep(self, m: Module) -> Value:
