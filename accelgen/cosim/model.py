@@ -1,4 +1,4 @@
-"""Verilog to an executable that cocotb drives, kept in the cache under the hash of its text."""
+"""Verilog to a program that cocotb drives, kept in the cache under the hash of its text."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _KEEP_MODELS = 64
 
 @dataclass(frozen=True)
 class Model:
-    """A compiled model: ``executable`` runs it, ``seconds`` is what getting it took."""
+    """A compiled model: the shared ``library``, and the ``seconds`` that getting it took."""
 
-    executable: Path
+    library: Path
     top: str
     cached: bool
     seconds: float
@@ -68,7 +68,9 @@ def build_model(
         if trace != "none":
             command.append(f"--trace-{trace}")
         run_tool([*command, str(visible), *(str(path.resolve()) for path in sources)], tools)
-        units = _translation_units(sheets, [*sorted(sheets.glob("*.cpp")), main])
+        units = _translation_units(sheets, sorted(sheets.glob("*.cpp")))
+        units.append(sheets / "main.cc")
+        units[-1].write_text(f'#define main accelgen_main\n#include "{main}"\n', encoding="utf-8")
         objects = [unit.with_suffix(".o") for unit in units]
         compile_all(
             [
@@ -80,8 +82,8 @@ def build_model(
         )  # fmt: skip
         run_tool(
             [
-                str(tools.cxx), "-o", str(folder / "sim"), *map(str, objects), *runtime.link_flags,
-                f"-L{libraries}", f"-Wl,-rpath,{libraries}", "-lcocotbvpi_verilator", "-pthread",
+                str(tools.cxx), "-o", str(folder / "model.so"), *map(str, objects),
+                *runtime.link_flags, f"-L{libraries}", f"-Wl,-rpath,{libraries}", "-lcocotbvpi_verilator", "-pthread",
             ],
             tools,
         )  # fmt: skip
@@ -92,7 +94,7 @@ def build_model(
     folder, cached = cached_folder("models", key, build)
     if not cached:
         prune("models", _KEEP_MODELS)
-    return Model(folder / "sim", top, cached, time.monotonic() - start)
+    return Model(folder / "model.so", top, cached, time.monotonic() - start)
 
 
 def _translation_units(folder: Path, sources: Sequence[Path], limit: int = 400_000) -> list[Path]:

@@ -2,6 +2,10 @@
 
 Compiling it takes several seconds, a small model takes a fraction of one.  The folder in the cache
 holds the library as an archive and its headers precompiled.
+
+A model is a shared library that is preloaded into the Python executable, where it runs in place of
+Python's own ``main``.  The test bench then finds Python in its own process, and no shared libpython
+is needed, which a plain Debian does not have.
 """
 
 from __future__ import annotations
@@ -26,6 +30,14 @@ _OPTIMISATION = "-O1"
 """Half the compile time of ``-O2``; a bench spends its time in Python, not in the model."""
 
 _SOURCES = ("verilated", "verilated_dpi", "verilated_vpi", "verilated_threads")
+_START = """\
+#include <cstdlib>
+int accelgen_main(int argc, char** argv);
+__attribute__((constructor)) static void start(int argc, char** argv) {
+    unsetenv("LD_PRELOAD");
+    std::exit(accelgen_main(argc, argv));
+}
+"""
 _HEADER = """\
 #include "verilated.h"
 #include "verilated_vpi.h"
@@ -53,7 +65,9 @@ class Runtime:
     @property
     def link_flags(self) -> tuple[str, ...]:
         """What follows the objects of a model on the linker's command line."""
-        return (str(self.folder / "libverilated.a"), *self.libraries)
+        # The start comes last: it runs when all static data before it is initialised.
+        archive, start = self.folder / "libverilated.a", self.folder / "start.o"
+        return ("-shared", str(archive), str(start), *self.libraries)
 
 
 def ensure_runtime(tools: Toolchain, trace: Trace = "none") -> Runtime:
@@ -63,10 +77,14 @@ def ensure_runtime(tools: Toolchain, trace: Trace = "none") -> Runtime:
         *_SOURCES,
         *{"none": (), "vcd": ("verilated_vcd_c",), "fst": ("verilated_fst_c",)}[trace],
     ]
-    key = digest([tools.verilator_version, str(tools.cxx), tools.cxx_version, *flags, _HEADER])
+    key = digest(
+        [tools.verilator_version, str(tools.cxx), tools.cxx_version, *flags, _HEADER, _START]
+    )
 
     def build(folder: Path) -> None:
         include = tools.verilator_root / "include"
+        start = folder / "start.cpp"
+        start.write_text(_START, encoding="utf-8")
         header = folder / "runtime.h"
         header.write_text(_HEADER, encoding="utf-8")
         compile_header = [
@@ -80,7 +98,7 @@ def ensure_runtime(tools: Toolchain, trace: Trace = "none") -> Runtime:
         ]
         objects = [folder / f"{name}.o" for name in sources]
         compile_all(
-            [compile_header]
+            [compile_header, [str(tools.cxx), *flags, "-c", str(start), "-o", f"{folder}/start.o"]]
             + [
                 [str(tools.cxx), *flags, "-c", str(include / f"{name}.cpp"), "-o", str(target)]
                 for name, target in zip(sources, objects, strict=True)
@@ -122,6 +140,7 @@ def _flags(tools: Toolchain, trace: Trace) -> tuple[str, ...]:
     include = tools.verilator_root / "include"
     return (
         _OPTIMISATION,
+        "-fPIC",
         f"-I{include}",
         f"-I{include / 'vltstd'}",
         "-DVERILATOR=1",

@@ -24,6 +24,8 @@ from accelgen.manifest import Manifest
 
 __all__ = ["Observation", "run_bench"]
 
+_PRELOADED = "model.so"
+
 
 @dataclass(frozen=True, eq=False)
 class Observation:
@@ -64,7 +66,9 @@ def run_bench(
     with one.
     """
     _write_plan(manifest, phases, limits, folder, seed)
-    command = [str(model.executable)]
+    # Beside the plan, because a path in LD_PRELOAD must have neither spaces nor colons.
+    (folder / _PRELOADED).symlink_to(model.library)
+    command = [str(tools.python)]
     if waves is not None:
         trace = folder / f"waves{waves.suffix}"
         command += ["--trace", "--trace-file", str(trace)]
@@ -138,7 +142,7 @@ def _environment(tools: Toolchain, model: Model, folder: Path, seed: int) -> dic
     """What cocotb's own runner would set, with the bench of ``sim/`` on the module path."""
     env = tools.environment()
     bench = content_path("sim", "kernel_bench.py")
-    users = [str(tools.libpython), cocotb_tools.config.pygpi_entry_point()]
+    preloaded = os.pathsep.join(filter(None, [f"./{_PRELOADED}", env.get("LD_PRELOAD")]))
     env.update(
         ACCELGEN_PLAN=str(folder / "plan.json"),
         COCOTB_LOG_LEVEL="WARNING",
@@ -147,7 +151,8 @@ def _environment(tools: Toolchain, model: Model, folder: Path, seed: int) -> dic
         COCOTB_TEST_MODULES=bench.stem,
         COCOTB_TOPLEVEL=model.top,
         COCOTB_TRUST_INERTIAL_WRITES="1",
-        GPI_USERS=";".join(users),
+        GPI_USERS=cocotb_tools.config.pygpi_entry_point(),
+        LD_PRELOAD=preloaded,
         OMP_NUM_THREADS="1",
         OPENBLAS_NUM_THREADS="1",
         PYGPI_PYTHON_BIN=sys.executable,

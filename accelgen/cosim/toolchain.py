@@ -15,8 +15,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import find_libpython
-
 from accelgen.errors import MissingToolError
 
 __all__ = ["ToolFinding", "Toolchain", "doctor", "find_toolchain"]
@@ -49,7 +47,7 @@ class Toolchain:
     verilator_version: str
     cxx: Path
     cxx_version: str
-    libpython: Path
+    python: Path
 
     def environment(self) -> dict[str, str]:
         """The process environment under which Verilator, make and the simulator run."""
@@ -72,24 +70,21 @@ def find_toolchain() -> Toolchain:
             )
     root = _package_folder("verilator")
     cxx = _compiler()
-    libpython = find_libpython.find_libpython()
     assert root is not None
     assert cxx is not None
-    assert libpython is not None
     return Toolchain(
         verilator=root / "bin" / "verilator",
         verilator_root=root,
         verilator_version=_package_version("verilator"),
         cxx=Path(cxx),
         cxx_version=_first_line(cxx, "--version"),
-        libpython=Path(libpython),
+        # A wrapper or a link would not do: its process becomes the simulator.
+        python=Path(sys.executable).resolve(),
     )
 
 
 def doctor() -> tuple[ToolFinding, ...]:
     """Look for every tool accelgen can use, whether present or not."""
-    abi = f"{sys.version_info.major}.{sys.version_info.minor}"
-    libpython = find_libpython.find_libpython()
     lz4 = Path("/usr/include/lz4.h")
     return (
         _package("amaranth", "generation of Verilog"),
@@ -102,14 +97,6 @@ def doctor() -> tuple[ToolFinding, ...]:
         _program("g++", _compiler(), "compiles the simulation", "g++"),
         _program("make", shutil.which("make"), "make demo, make test", "make", required=False),
         _program("perl", shutil.which("perl"), "starts Verilator", "perl"),
-        ToolFinding(
-            name="libpython",
-            purpose="lets the simulator run Python",
-            found=libpython is not None,
-            version=abi if libpython else "",
-            location=libpython or "",
-            remedy=f"sudo apt install libpython{abi}",
-        ),
         ToolFinding(
             name="lz4 headers",
             purpose="waves as FST, smaller than VCD",

@@ -31,12 +31,6 @@ def test_a_missing_program(program: str, monkeypatch: pytest.MonkeyPatch) -> Non
     assert caught.value.hint == f"run: sudo apt install {program}"
 
 
-def test_a_missing_libpython(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("find_libpython.find_libpython", lambda: None)
-    with pytest.raises(MissingToolError, match=r"apt install libpython3\.\d+$"):
-        find_toolchain()
-
-
 def test_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(
