@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,11 +64,14 @@ class Bench:
             AxiStreamBus.from_prefix(dut, self.output), self.clock, self.reset, byte_lanes=1
         )
 
+    def resume(self) -> None:
+        """End all pauses."""
+        for endpoint in (*self.sources.values(), self.sink):
+            endpoint.pause = False
+
     async def restart(self) -> None:
         """Reset the design and everything connected to it, and wait until it is idle."""
-        for endpoint in (*self.sources.values(), self.sink):
-            endpoint.clear_pause_generator()
-            endpoint.pause = False
+        self.resume()
         self.reset.value = 1
         await ClockCycles(self.clock, 4)
         for endpoint in (*self.sources.values(), self.sink):
@@ -113,9 +116,9 @@ async def run_phase(
         cocotb.start_soon(watch_first_input(bench, seen)),
         cocotb.start_soon(watch_busy(bench, seen)),
     ]
+    disturbance = None
     if phase["pause_in"] or phase["pause_out"]:
-        pause(bench, phase)
-        tasks.append(cocotb.start_soon(watch_handshake(bench, seen)))
+        disturbance = cocotb.start_soon(disturb(bench, phase, seen))
     for prefix, names in phase["packets"].items():
         for name in names:
             bench.sources[prefix].send_nowait(AxiStreamFrame(to_words(packets[name])))
@@ -127,9 +130,9 @@ async def run_phase(
         hung = False
     except SimTimeoutError:
         hung = True
-    for endpoint in (*bench.sources.values(), bench.sink):
-        endpoint.clear_pause_generator()
-        endpoint.pause = False
+    if disturbance is not None:
+        disturbance.cancel()
+    bench.resume()
     await ClockCycles(bench.clock, SETTLE)
     pending = sum(source.count() + source.active for source in bench.sources.values())
     while not bench.sink.empty():
@@ -189,38 +192,49 @@ async def watch_busy(bench: Bench, seen: Watch) -> None:
             seen.busy_since = None
 
 
-async def watch_handshake(bench: Bench, seen: Watch) -> None:
-    """A beat that was offered and not accepted must be offered again, unchanged."""
+async def disturb(bench: Bench, phase: Mapping[str, Any], seen: Watch) -> None:
+    """Pause every port at random, and see that the output keeps to the handshake meanwhile.
+
+    A beat that was offered and not accepted must be offered again, unchanged.
+    """
     edge = RisingEdge(bench.clock)
+    ports = [Pauses(bench.sink, random.Random(phase["seed"]), phase["pause_out"])]
+    for number, source in enumerate(bench.sources.values()):
+        ports.append(Pauses(source, random.Random(phase["seed"] + number + 1), phase["pause_in"]))
     bus = bench.sink.bus
     offered: tuple[int, int] | None = None
-    while not seen.violations:
+    while True:
+        for port in ports:
+            port.step()
         await edge
-        valid = bool(bus.tvalid.value)
+        valid, ready = bool(bus.tvalid.value), bool(bus.tready.value)
+        if offered is None and (ready or not valid):
+            continue
         beat = (int(bus.tdata.value), int(bus.tlast.value)) if valid else None
-        if offered is not None and beat != offered:
+        if offered not in (None, beat) and not seen.violations:
             at = cycle(get_sim_time("step"))
             seen.violations.append(
                 f"{bench.output}: a beat that was not accepted "
                 f"{'changed' if valid else 'was withdrawn'} at cycle {at}"
             )
-        offered = None if bus.tready.value else beat
+        offered = None if ready else beat
 
 
-def pause(bench: Bench, phase: Mapping[str, Any]) -> None:
-    """Pause every port at random, each with its own seed."""
-    for number, source in enumerate(bench.sources.values()):
-        source.set_pause_generator(pauses(phase["seed"] + number + 1, phase["pause_in"]))
-    bench.sink.set_pause_generator(pauses(phase["seed"], phase["pause_out"]))
+@dataclass
+class Pauses:
+    """Bursts of pauses that fill about ``share`` of the cycles of one source or sink."""
 
+    endpoint: AxiStreamSource | AxiStreamSink
+    chooser: random.Random
+    share: float
+    left: int = 0
 
-def pauses(seed: int, share: float) -> Iterator[bool]:
-    """Endless bursts of pauses that fill about ``share`` of all cycles."""
-    chooser = random.Random(seed)
-    while True:
-        paused = chooser.random() < share
-        for _ in range(chooser.choice((1, 1, 2, 3, 7))):
-            yield paused
+    def step(self) -> None:
+        """Go on by one cycle."""
+        self.left -= 1
+        if self.left < 0:
+            self.endpoint.pause = self.chooser.random() < self.share
+            self.left = self.chooser.choice((0, 0, 1, 2, 6))
 
 
 def cycle(time: float) -> int:
