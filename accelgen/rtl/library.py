@@ -78,9 +78,9 @@ class UnitLibrary:
         full = self.prefix + name
         known = self._signatures.get(full)
         if known is not None:
-            assert known == component.signature, f"two different units are named {full}"
             # Amaranth warns of components that are made and not elaborated.
             component._MustUse__used = True
+            assert known == component.signature, f"two different units are named {full}"
             return
         self._signatures[full] = component.signature
         unit = component if resettable else _WithoutReset(component)

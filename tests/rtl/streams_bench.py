@@ -8,10 +8,11 @@ from itertools import product
 from typing import Any
 
 from amaranth.hdl import Elaboratable
-from amaranth.sim import Simulator
+from amaranth.sim import Simulator, SimulatorContext
 from hypothesis import strategies as st
 
 from accelgen.fabric.layout import Layout
+from accelgen.rtl.streams import InputBuffer, OutputBuffer
 
 Index = tuple[int, ...]
 
@@ -84,7 +85,9 @@ def plus(base: Index, offset: Index) -> Index:
     return tuple(v + o for v, o in zip(base, offset, strict=True))
 
 
-def place(ctx: Any, unit: Any, layout: Layout, base: Index) -> None:
+def place(
+    ctx: SimulatorContext, unit: InputBuffer | OutputBuffer, layout: Layout, base: Index
+) -> None:
     """Present a base index to a buffer."""
     address = sum(
         (v // n) * stride for v, n, stride in zip(base, layout.moduli, layout.strides, strict=True)
@@ -104,7 +107,7 @@ class Source:
     offered: bool = False
     accepted: list[int] = field(default_factory=list)
 
-    def drive(self, ctx: Any, cycle: int) -> None:
+    def drive(self, ctx: SimulatorContext, cycle: int) -> None:
         pauses = list(self.pauses)
         pausing = bool(pauses) and pauses[cycle % len(pauses)]
         # A beat that has been offered stays.
@@ -114,7 +117,7 @@ class Source:
         ctx.set(self.stream.tdata, data)
         ctx.set(self.stream.tlast, int(last))
 
-    def sample(self, ctx: Any, cycle: int) -> None:
+    def sample(self, ctx: SimulatorContext, cycle: int) -> None:
         if self.offered and ctx.get(self.stream.tready):
             self.beats.pop(0)
             self.accepted.append(cycle)
@@ -131,13 +134,13 @@ class Sink:
     accepted: list[int] = field(default_factory=list)
     waiting: tuple[int, int] | None = None
 
-    def drive(self, ctx: Any, cycle: int) -> None:
+    def drive(self, ctx: SimulatorContext, cycle: int) -> None:
         before = self._offer(ctx)
         ready = not (self.pauses and self.pauses[cycle % len(self.pauses)])
         ctx.set(self.stream.tready, int(ready))
         assert self._offer(ctx) == before, "the offer depends on tready"
 
-    def sample(self, ctx: Any, cycle: int) -> None:
+    def sample(self, ctx: SimulatorContext, cycle: int) -> None:
         offer = self._offer(ctx)
         if self.waiting is not None:
             assert offer == self.waiting, "an offered beat changed before it was accepted"
@@ -150,13 +153,15 @@ class Sink:
         else:
             self.waiting = offer
 
-    def _offer(self, ctx: Any) -> tuple[int, int] | None:
+    def _offer(self, ctx: SimulatorContext) -> tuple[int, int] | None:
         if not ctx.get(self.stream.tvalid):
             return None
         return ctx.get(self.stream.tdata), ctx.get(self.stream.tlast)
 
 
-def simulate(dut: Elaboratable, bench: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
+def simulate(
+    dut: Elaboratable, bench: Callable[[SimulatorContext], Coroutine[Any, Any, None]]
+) -> None:
     """Run one test bench to its end."""
     simulator = Simulator(dut)
     simulator.add_clock(1e-6)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import pytest
 from amaranth.hdl import Module
 from amaranth.lib import wiring
+from amaranth.sim import SimulatorContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -49,7 +50,13 @@ class Bench:
     def tensor(self) -> list[int]:
         return [self.random.randrange(256) for _ in range(self.layout.elements)]
 
-    async def check_page(self, ctx: Any, values: list[int], step: Any, count: int) -> None:
+    async def check_page(
+        self,
+        ctx: SimulatorContext,
+        values: list[int],
+        step: Callable[[], Awaitable[None]],
+        count: int,
+    ) -> None:
         """Read from random bases in consecutive cycles, and release the page with the last."""
         table = dict(zip(all_elements(self.layout), values, strict=True))
         chosen = [self.random.choice(self.bases) for _ in range(count)] if self.bases else []
@@ -72,7 +79,7 @@ def packet(beats: list[int]) -> list[tuple[int, bool]]:
     return [(beat, number == len(beats) - 1) for number, beat in enumerate(beats)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_slots_read_what_was_sent(data: st.DataObject) -> None:
     layout = data.draw(layouts())
@@ -87,7 +94,7 @@ def test_slots_read_what_was_sent(data: st.DataObject) -> None:
         [] if all(pauses) else pauses,
     )
 
-    async def run(ctx: Any) -> None:
+    async def run(ctx: SimulatorContext) -> None:
         cycle = 0
 
         async def step() -> None:
@@ -110,14 +117,14 @@ def test_slots_read_what_was_sent(data: st.DataObject) -> None:
     simulate(bench.m, run)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(layouts())
 def test_cycles_are_predicted(layout: Layout) -> None:
     bench = Bench(layout, Slots(((0,) * len(layout.shape),), (True,) * len(layout.shape)))
     beats = packet(beats_of(layout, bench.tensor()))
     source = Source(bench.loader.stream, beats * 3)
 
-    async def run(ctx: Any) -> None:
+    async def run(ctx: SimulatorContext) -> None:
         fulls = []
         for cycle in range(3 * layout.segments + 8):
             source.drive(ctx, cycle)
@@ -134,7 +141,7 @@ def test_cycles_are_predicted(layout: Layout) -> None:
     simulate(bench.m, run)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_packets_of_wrong_length_are_dropped(data: st.DataObject) -> None:
     layout = data.draw(layouts())
@@ -151,7 +158,7 @@ def test_packets_of_wrong_length_are_dropped(data: st.DataObject) -> None:
         beats += packet(beats_of(layout, tensor))
     source = Source(bench.loader.stream, beats, pauses)
 
-    async def run(ctx: Any) -> None:
+    async def run(ctx: SimulatorContext) -> None:
         cycle = 0
 
         async def step() -> None:
@@ -176,7 +183,7 @@ def test_ready_does_not_depend_on_valid_and_obeys_enable() -> None:
     bench = Bench(layout, Slots(((0, 0),), (True, True)))
     stream = bench.loader.stream
 
-    async def run(ctx: Any) -> None:
+    async def run(ctx: SimulatorContext) -> None:
         ctx.set(bench.loader.enable, 0)
         assert not ctx.get(stream.tready)
         ctx.set(bench.loader.enable, 1)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring
+from amaranth.sim import SimulatorContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,17 +54,17 @@ class Bench:
         wiring.connect(self.m, self.collector.read, self.buffer.read)
         self.cycle = 0
 
-    async def step(self, ctx: Any) -> None:
+    async def step(self, ctx: SimulatorContext) -> None:
         self.sink.drive(ctx, self.cycle)
         self.sink.sample(ctx, self.cycle)
         self.cycle += 1
         await ctx.tick()
 
-    def idle(self, ctx: Any) -> None:
+    def idle(self, ctx: SimulatorContext) -> None:
         for slot in range(len(self.use.offsets)):
             ctx.set(getattr(self.buffer, f"enable_{slot}"), 0)
 
-    async def write(self, ctx: Any, base: Index, values: dict[Index, int]) -> None:
+    async def write(self, ctx: SimulatorContext, base: Index, values: dict[Index, int]) -> None:
         """One cycle in which the slots write ``values`` (element: value)."""
         place(ctx, self.buffer, self.layout, base)
         for slot, offset in enumerate(self.use.offsets):
@@ -73,7 +73,7 @@ class Bench:
             ctx.set(getattr(self.buffer, f"data_{slot}"), values.get(element, 0xEE))
         await self.step(ctx)
 
-    async def commit(self, ctx: Any) -> int:
+    async def commit(self, ctx: SimulatorContext) -> int:
         """Wait until the last element is written, commit in that cycle; return the cycle."""
         self.idle(ctx)
         for _ in range(self.buffer.latency - 2):
@@ -84,7 +84,7 @@ class Bench:
         ctx.set(self.buffer.commit, 0)
         return now
 
-    async def free(self, ctx: Any) -> None:
+    async def free(self, ctx: SimulatorContext) -> None:
         limit = self.cycle + 20 * self.layout.segments + 100
         while not ctx.get(self.buffer.free):
             await self.step(ctx)
@@ -104,7 +104,7 @@ def anywhere(layout: Layout) -> Slots:
     return Slots(((0,) * rank,), (True,) * rank)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_what_slots_wrote_is_streamed_out(data: st.DataObject) -> None:
     layout = data.draw(layouts())
@@ -122,7 +122,7 @@ def test_what_slots_wrote_is_streamed_out(data: st.DataObject) -> None:
     held = dict.fromkeys(all_elements(layout), 0)
     pages = [dict(held), dict(held)]
 
-    async def run(ctx: Any) -> None:
+    async def run(ctx: SimulatorContext) -> None:
         assert ctx.get(bench.buffer.ready)
         for number in range(5):
             await bench.free(ctx)
@@ -151,7 +151,7 @@ def test_what_slots_wrote_is_streamed_out(data: st.DataObject) -> None:
     simulate(bench.m, run)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_sums_are_streamed_out(data: st.DataObject) -> None:
     layout = data.draw(layouts())
@@ -162,7 +162,7 @@ def test_sums_are_streamed_out(data: st.DataObject) -> None:
     bench = Bench(layout, use, accumulate=True, pauses=[] if all(pauses) else pauses)
     tensors: list[list[int]] = []
 
-    async def run(ctx: Any) -> None:
+    async def run(ctx: SimulatorContext) -> None:
         for _ in range(5):
             await bench.free(ctx)
             sums = dict.fromkeys(all_elements(layout), 0)
@@ -188,12 +188,12 @@ def test_sums_are_streamed_out(data: st.DataObject) -> None:
     simulate(bench.m, run)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(layouts(), st.booleans())
 def test_cycles_are_predicted(layout: Layout, accumulate: bool) -> None:
     bench = Bench(layout, anywhere(layout), accumulate=accumulate)
 
-    async def run(ctx: Any) -> None:
+    async def run(ctx: SimulatorContext) -> None:
         await bench.free(ctx)
         committed = []
         for _ in range(3):
@@ -212,7 +212,7 @@ def test_cycles_are_predicted(layout: Layout, accumulate: bool) -> None:
     simulate(bench.m, run)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.data())
 def test_latency_is_the_cycle_of_the_write(data: st.DataObject) -> None:
     """Committing in the cycle of the write is enough, even if that is the present one."""
@@ -226,7 +226,7 @@ def test_latency_is_the_cycle_of_the_write(data: st.DataObject) -> None:
     assert bench.buffer.latency == (3 if accumulate else 1) + moving
     sums = dict.fromkeys(all_elements(layout), 0)
 
-    async def run(ctx: Any) -> None:
+    async def run(ctx: SimulatorContext) -> None:
         await bench.free(ctx)
         if base is not None:
             targets = [plus(base, offset) for offset in use.offsets]
@@ -252,7 +252,7 @@ def test_accumulator_forwards_at_every_distance(adds: list[tuple[int, bool]]) ->
     bank = AccumulatorBank(16, 3, UnitLibrary(simulate=True))
     sums = [0, 0, 0]
 
-    async def run(ctx: Any) -> None:
+    async def run(ctx: SimulatorContext) -> None:
         ctx.set(bank.owned, 3)
         ctx.set(bank.clear, 3)
         for address in range(3):
