@@ -12,12 +12,12 @@ from types import MappingProxyType
 
 from accelgen.affine import Description, SpaceTime
 from accelgen.cycles import CycleModel, model_cycles
-from accelgen.errors import InfeasibleError, InputError
+from accelgen.errors import InputError
 from accelgen.fabric.build import build_fabric
 from accelgen.fabric.fabric import Fabric
 from accelgen.manifest import Manifest, Predicted, StreamSpec
 from accelgen.netlist.build import build_netlist
-from accelgen.passes import Pipeline, match_delays
+from accelgen.passes import Pipeline, least_latency, match_delays
 from accelgen.rtl.kernel import Kernel
 from accelgen.rtl.library import UnitLibrary
 from accelgen.technology import Technology, load_technology
@@ -58,6 +58,19 @@ def design(
     return Design(description, kernel, fabric, pipeline, cycles, library)
 
 
+
+
+def predict(
+    description: Description,
+    *,
+    period: float | None = None,
+    technology: str = "sg13g2",
+    bus_bits: int = 64,
+) -> CycleModel:
+    """The cycles of the design these options give, without designing it to the end."""
+    fabric = build_fabric(description.lower(), bus_bits)
+    latency = least_latency(build_netlist(fabric), load_technology(technology), period)
+    return model_cycles(fabric, latency)
 
 
 def generate(

@@ -95,7 +95,6 @@ def _operands(builder: Builder, flags: _Flags, fabric: Fabric, plan: InputPlan) 
                     Edge(sources[1].source, sources[1].delay, f"{name}_memory"),
                     Edge(flag, fabric.offsets[head], f"{name}_use_near"),
                 ],
-                group=f"pe.{name}",
             )
             shared = Edge(select, 0, f"{name}_in")
         operand[head] = builder.add(

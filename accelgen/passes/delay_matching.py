@@ -23,7 +23,16 @@ from accelgen.netlist.graph import Netlist, Node
 from accelgen.passes.timing import TOLERANCE, TimingModel, arrivals
 from accelgen.technology import Technology
 
-__all__ = ["DelayProblem", "Pipeline", "formulate", "greedy", "match_delays", "solve", "verify"]
+__all__ = [
+    "DelayProblem",
+    "Pipeline",
+    "formulate",
+    "greedy",
+    "least_latency",
+    "match_delays",
+    "solve",
+    "verify",
+]
 
 ORIGIN = "control"
 """The group that issues iterations: its position is 0."""
@@ -91,11 +100,7 @@ def match_delays(
     shortest this netlist can have when that is longer.  Raises :class:`InfeasibleError` naming
     the loop that does not fit the period and the smallest period that would do.
     """
-    if period is None:
-        period = _shortest_period(netlist, technology, technology.default_period)
-    model = TimingModel(technology, period)
-    problem = formulate(netlist, model)
-    _check_loops(problem, model, netlist)
+    model, problem = _posed(netlist, technology, period)
     positions = solve(problem)
     registers = _registers(netlist, positions)
     critical = verify(netlist, registers, model)
@@ -103,10 +108,18 @@ def match_delays(
         netlist,
         tuple(sorted(positions.items())),
         registers,
-        period,
+        model.period,
         critical + model.overhead,
         problem.cost(positions),
     )
+
+
+def least_latency(
+    netlist: Netlist, technology: Technology, period: float | None = None
+) -> int:
+    """The latency :func:`match_delays` will reach, without solving the linear program."""
+    _, problem = _posed(netlist, technology, period)
+    return greedy(problem)[SINK]
 
 
 def formulate(netlist: Netlist, model: TimingModel) -> DelayProblem:
@@ -214,6 +227,18 @@ def verify(
     worst = arrivals(netlist, registers, model)
     assert worst <= model.budget + TOLERANCE, f"a path takes {worst:.3f} ns"
     return worst
+
+
+def _posed(
+    netlist: Netlist, technology: Technology, period: float | None
+) -> tuple[TimingModel, DelayProblem]:
+    """The timing model and a problem that is known to have a solution."""
+    if period is None:
+        period = _shortest_period(netlist, technology, technology.default_period)
+    model = TimingModel(technology, period)
+    problem = formulate(netlist, model)
+    _check_loops(problem, model, netlist)
+    return model, problem
 
 
 def _registers(netlist: Netlist, positions: Mapping[str, int]) -> tuple[tuple[int, ...], ...]:
