@@ -12,11 +12,14 @@ from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Instance, Modul
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from accelgen.errors import AccelgenError
+from accelgen.errors import AccelgenError, InfeasibleError
 
 __all__ = ["UnitLibrary"]
 
 AnyComponent = TypeVar("AnyComponent", bound=wiring.Component)
+
+MAX_PORT_BITS = (1 << 16) - 64
+"""Widest sum of all inputs, or outputs, of a unit: what Amaranth's netlist can number."""
 
 # Registers and memories have no initial contents: reset gives them what they need.
 _ATTRIBUTES = " ".join(
@@ -83,6 +86,15 @@ class UnitLibrary:
             assert known == component.signature, f"two different units are named {full}"
             return
         self._signatures[full] = component.signature
+        for inputs in (True, False):
+            bits = sum(len(v) for v, is_input in _ports(component).values() if is_input == inputs)
+            if bits > MAX_PORT_BITS:
+                raise InfeasibleError(
+                    f"{bits} bits of {'inputs' if inputs else 'outputs'} are more than the"
+                    f" {MAX_PORT_BITS} that a unit can have",
+                    where=full,
+                    hint="use a smaller array, or a chain in place of a port per unit",
+                )
         unit = component if resettable else _WithoutReset(component)
         text = rtlil.convert(unit, name=full, emit_src=False)
         self._clocking[full] = tuple(port for port in ("clk", "rst") if _uses(text, port))

@@ -10,6 +10,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator, SimulatorContext
 
+from accelgen.errors import InfeasibleError
 from accelgen.fabric.layout import Layout
 from accelgen.rtl.library import UnitLibrary
 from accelgen.rtl.streams import Collector, InputBuffer, Loader, OutputBuffer
@@ -74,6 +75,11 @@ def test_two_different_units_cannot_share_a_name() -> None:
     library.add(Delay(4), "delay")
     with pytest.raises(AssertionError, match="two different units are named delay"):
         library.add(Delay(5), "delay")
+
+
+def test_a_unit_with_too_many_ports_is_refused() -> None:
+    with pytest.raises(InfeasibleError, match="wide: 70000 bits of inputs"):
+        UnitLibrary().add(Delay(70000), "wide")
 
 
 def test_without_reset() -> None:

@@ -108,9 +108,11 @@ class Collector(wiring.Component):
             if g.wraps and number < g.modulus - 1:
                 value = Mux(walker.low > number, walker.next_address, walker.address)
             m.d.comb += address.eq(value)
-        mask = Signal(g.lanes, reset_less=True)
-        with m.If(issue):
-            m.d.sync += mask.eq(walker.mask)
+        mask: Value = C(-1, g.lanes)
+        if not g.layout.aligned:
+            mask = Signal(g.lanes, reset_less=True)
+            with m.If(issue):
+                m.d.sync += mask.eq(walker.mask)
         residues: dict[int, Signal] = {}
         for j in walker.selecting(g):
             now = getattr(walker, f"residue_{j}")
@@ -121,12 +123,11 @@ class Collector(wiring.Component):
             self._take(m, g, walker)
         words: dict[int, Value] = {}
         for column in range(g.columns):
-            word = words[column] = Signal(self.layout.element_bits, name=f"column_{column}")
-            with m.Switch(Cat(residues.values())):
-                for number, outer in enumerate(g.outer):
-                    code = code_of(outer, residues)
-                    with m.Case(code) if number < len(g.outer) - 1 else m.Default():
-                        m.d.comb += word.eq(self.read.data[g.memory(number, column)])
+            candidates = {
+                code_of(outer, residues): self.read.data[g.memory(number, column)]
+                for number, outer in enumerate(g.outer)
+            }
+            words[column] = _select(m, Cat(residues.values()), candidates, f"column_{column}")
         lanes = range(g.lanes)
         if g.shifts > 1:
             shift = Signal(range(g.shifts), reset_less=True)
@@ -148,3 +149,20 @@ class Collector(wiring.Component):
             m.d.comb += here.eq(Cat(present.values()) == code_of(outer, present))
             for column in range(g.columns):
                 m.d.comb += self.read.take[g.memory(number, column)].eq(here & mask[column])
+
+
+def _select(m: Module, code: Value, candidates: dict[int, Value], name: str) -> Value:
+    """``candidates[code]`` through a tree of multiplexers; other codes do not occur."""
+    level = candidates
+    for bit in range(len(code)):
+        following: dict[int, Value] = {}
+        for number in sorted({key >> 1 for key in level}):
+            low, high = level.get(2 * number), level.get(2 * number + 1)
+            if low is None or high is None:
+                following[number] = level[2 * number if high is None else 2 * number + 1]
+                continue
+            mux = Signal(len(low), name=f"{name}_{bit}_{number}")
+            m.d.comb += mux.eq(Mux(code[bit], high, low))
+            following[number] = mux
+        level = following
+    return level[0]
