@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from itertools import product
-from math import gcd, prod
+from math import gcd
 
 from accelgen.fabric.layout import Layout
 
@@ -50,11 +50,6 @@ class StreamGeometry:
     def starts_at_zero(self) -> bool:
         """Whether every segment starts at lane 0 (aligned rows, or only one row)."""
         return self.layout.aligned or self.rows == 1
-
-    @property
-    def one_segment(self) -> bool:
-        """Whether every beat is one segment."""
-        return self.starts_at_zero
 
     @property
     def ring(self) -> int:
@@ -120,7 +115,3 @@ class StreamGeometry:
     def row_extent(self) -> int:
         """Addresses one row takes."""
         return self.layout.extents[-1]
-
-    def outer_stride(self, dimension: int) -> int:
-        """Address distance of one quotient step of an outer dimension."""
-        return prod(self.layout.extents[dimension + 1 :])
