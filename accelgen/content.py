@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from accelgen.affine.names import shorten, unknown
 from accelgen.errors import InputError
+from accelgen.names import shorten, unknown
 
 __all__ = ["Kind", "content_path", "list_content"]
 

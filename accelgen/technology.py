@@ -16,9 +16,9 @@ from typing import Protocol
 
 import yaml
 
-from accelgen.affine.names import unknown
 from accelgen.content import content_path, list_content
 from accelgen.errors import InputError
+from accelgen.names import unknown
 
 __all__ = ["FitTable", "GridTable", "Table", "Technology", "load_technology", "parse_technology"]
 

@@ -9,8 +9,8 @@ from math import prod
 import numpy as np
 
 from accelgen.affine.expr import Affine, Term, parse_affine
-from accelgen.affine.names import FrozenMap, check_name, shorten, unknown, within
 from accelgen.errors import InputError
+from accelgen.names import FrozenMap, check_name, shorten, unknown, within
 
 __all__ = ["Dataflow", "TimeLoop"]
 

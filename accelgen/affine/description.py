@@ -11,12 +11,12 @@ import yaml
 
 from accelgen.affine.dataflow import Dataflow, TimeLoop
 from accelgen.affine.lowering import lower
-from accelgen.affine.names import check_name, unknown, within
 from accelgen.affine.spacetime import SpaceTime
 from accelgen.affine.workload import Workload
 from accelgen.affine.yaml_text import Node, Plain, parse_yaml, read_text
 from accelgen.content import content_path
 from accelgen.errors import InputError
+from accelgen.names import check_name, unknown, within
 
 __all__ = ["Description", "load_description", "parse_description"]
 

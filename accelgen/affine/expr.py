@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from accelgen.affine.names import check_name, shorten
 from accelgen.errors import InputError
+from accelgen.names import check_name, shorten
 
 __all__ = ["Affine", "Parser", "SizeOf", "Term", "parse_affine"]
 

@@ -8,10 +8,10 @@ from math import prod
 from accelgen.affine.dataflow import MAX_EXTENT, Dataflow
 from accelgen.affine.expr import Affine, SizeOf
 from accelgen.affine.legality import check_legal
-from accelgen.affine.names import check_name, within
 from accelgen.affine.spacetime import IntMatrix, SpaceTime
 from accelgen.affine.workload import Workload
 from accelgen.errors import InputError
+from accelgen.names import check_name, within
 
 __all__ = ["lower", "resolve_extents"]
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelgen.affine.names import unknown, within
 from accelgen.affine.spacetime import TensorAccess
 from accelgen.errors import InputError
+from accelgen.names import unknown, within
 
 __all__ = ["check_tensor", "evaluate_accesses"]
 

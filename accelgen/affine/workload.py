@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from accelgen.affine.assignment import Access, Assignment, parse_assignment
 from accelgen.affine.legality import count_hits
-from accelgen.affine.names import FrozenMap, check_name, shorten, unknown, within
 from accelgen.affine.reference import evaluate_accesses
 from accelgen.affine.spacetime import IntMatrix, IntVector, TensorAccess
 from accelgen.errors import InputError
 from accelgen.formats import IntFormat, parse_format
+from accelgen.names import FrozenMap, check_name, shorten, unknown, within
 
 __all__ = ["Workload"]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import yaml
 
-from accelgen.affine.names import shorten
 from accelgen.errors import InputError
+from accelgen.names import shorten
 
 __all__ = ["MAX_BYTES", "Node", "Plain", "parse_yaml", "read_text"]
 
