@@ -129,7 +129,7 @@ def formulate(netlist: Netlist, model: TimingModel) -> DelayProblem:
     """
     nodes = netlist.nodes
     _check_primitives(netlist, model)
-    groups = sorted({node.group for node in nodes})
+    groups = sorted({ORIGIN, *(node.group for node in nodes)})
     least: dict[tuple[str, str], int] = {}
     lines: Counter[tuple[str, int, tuple[tuple[str, int], ...]]] = Counter()
     for number, readers in enumerate(netlist.fanout()):

@@ -130,7 +130,10 @@ class Kernel(wiring.Component):
     ) -> Loader:
         name, banked = plan.tensor.name.lower(), plan.banked
         library = self._library
-        loader = library.instance(Loader(banked.layout, self._fabric.bus_bits), f"loader_{name}")
+        loader = library.instance(
+            Loader(banked.layout, self._fabric.bus_bits, library, f"walker_{name}"),
+            f"loader_{name}",
+        )
         buffer = library.instance(
             InputBuffer(banked.layout, banked.slots, banked.rotating, library),
             f"buffer_{name}",
@@ -187,7 +190,13 @@ class Kernel(wiring.Component):
             layout, banked.rotating, accumulate=plan.accumulate
         )
         collector = library.instance(
-            Collector(layout, self._fabric.bus_bits, accumulate=plan.accumulate),
+            Collector(
+                layout,
+                self._fabric.bus_bits,
+                library,
+                f"walker_{name}",
+                accumulate=plan.accumulate,
+            ),
             f"collector_{name}",
         )
         m.submodules[f"address_{name}"] = address

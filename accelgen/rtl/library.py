@@ -53,7 +53,8 @@ write_verilog
 class UnitLibrary:
     """The distinct units of one design.
 
-    ``prefix`` goes in front of every unit name, so that two designs can live in one project.
+    ``prefix`` goes in front of every unit name, so that two designs can live in one project;
+    the top has no name of its own (``""``) and is called like the prefix.
     With ``simulate`` nothing is converted: :meth:`instance` returns the component itself, for
     Amaranth's own simulator.
     """
@@ -70,15 +71,18 @@ class UnitLibrary:
         """Full names of the units so far, sorted."""
         return tuple(sorted(self._rtlil))
 
+    def _full(self, name: str) -> str:
+        return "_".join(part for part in (self.prefix, name) if part)
+
     def add(self, component: wiring.Component, name: str, *, resettable: bool = True) -> None:
-        """Convert ``component`` as the unit ``prefix + name`` unless that exists already.
+        """Convert ``component`` as the unit ``prefix_name`` unless that exists already.
 
         Components added under one name must be the same hardware; only their signatures are
         compared.  The unit has the ports of the component (parts joined by two underscores), and
         ``clk`` and ``rst`` where it uses them.  With ``resettable=False`` none of its registers
         is reset.
         """
-        full = self.prefix + name
+        full = self._full(name)
         known = self._signatures.get(full)
         if known is not None:
             # Amaranth warns of components that are made and not elaborated.
@@ -100,7 +104,8 @@ class UnitLibrary:
         self._clocking[full] = tuple(port for port in ("clk", "rst") if _uses(text, port))
         for port in {"clk", "rst"}.difference(self._clocking[full]):
             text = _declaration(port).sub("", text, count=1)
-        self._rtlil[full] = text
+        # Yosys takes port 0 for no port and puts it last.
+        self._rtlil[full] = _PORT.sub(lambda port: f"{port[1]}{int(port[2]) + 1}", text)
 
     def instance(
         self, component: AnyComponent, name: str, *, resettable: bool = True
@@ -113,7 +118,7 @@ class UnitLibrary:
         if self.simulate:
             return component
         self.add(component, name, resettable=resettable)
-        full = self.prefix + name
+        full = self._full(name)
         unit = _Instance(component.signature, full, self._clocking[full])
         return cast(AnyComponent, unit)  # the caller only sees the ports, which are the same
 
@@ -178,6 +183,9 @@ class _WithoutReset(Elaboratable):
         m.domains += self._domain
         self._component._MustUse__used = True
         return m
+
+
+_PORT = re.compile(r"^( *wire .*(?:input|output) )(\d+)", re.MULTILINE)
 
 
 def _declaration(port: str) -> re.Pattern[str]:

@@ -38,7 +38,7 @@ class Bench:
         self.layout = layout
         self.use = use
         self.random = random.Random(seed)
-        self.loader = Loader(layout, layout.per_beat * 8 + 3)
+        self.loader = Loader(layout, layout.per_beat * 8 + 3, UnitLibrary(simulate=True))
         self.buffer = InputBuffer(layout, use.offsets, use.rotating, UnitLibrary(simulate=True))
         self.m = Module()
         self.m.submodules.loader = self.loader

@@ -46,7 +46,12 @@ class Bench:
             UnitLibrary(simulate=True),
             accumulate=accumulate,
         )
-        self.collector = Collector(layout, layout.per_beat * BITS + 3, accumulate=accumulate)
+        self.collector = Collector(
+            layout,
+            layout.per_beat * BITS + 3,
+            UnitLibrary(simulate=True),
+            accumulate=accumulate,
+        )
         self.sink = Sink(self.collector.stream, pauses or [])
         self.m = Module()
         self.m.submodules.buffer = self.buffer

@@ -55,7 +55,7 @@ def modules(text: str) -> dict[str, str]:
 
 
 def chain_text() -> str:
-    library = UnitLibrary(prefix="p_")
+    library = UnitLibrary(prefix="p")
     library.add(Chain(library), "chain")
     return library.verilog()
 
@@ -114,14 +114,14 @@ def stream_units(layout: Layout) -> dict[str, str]:
     library = UnitLibrary()
     rank = len(layout.shape)
     one, moving = ((0,) * rank,), (True,) * rank
-    library.add(Loader(layout, 64), "loader")
+    library.add(Loader(layout, 64, library), "loader")
     library.add(InputBuffer(layout, one, moving, library), "input_buffer")
     for accumulate in (False, True):
         name = "accumulating" if accumulate else "plain"
         library.add(
             OutputBuffer(layout, one, moving, library, accumulate=accumulate), f"output_{name}"
         )
-        library.add(Collector(layout, 64, accumulate=accumulate), f"collector_{name}")
+        library.add(Collector(layout, 64, library, f"walker_{name}", accumulate=accumulate), f"collector_{name}")
     return modules(library.verilog())
 
 

@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
 from accelgen.fabric.layout import Layout
+from accelgen.rtl.library import UnitLibrary
 from accelgen.rtl.streams.geometry import StreamGeometry
 from accelgen.rtl.streams.ports import axi_stream, bank_read
 from accelgen.rtl.streams.rotate import rotate
@@ -23,10 +24,20 @@ class Collector(wiring.Component):
     answer registered).  While ``tready`` is low everything stands still.
     """
 
-    def __init__(self, layout: Layout, bus_bits: int, *, accumulate: bool) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        bus_bits: int,
+        library: UnitLibrary,
+        walker: str = "walker",
+        *,
+        accumulate: bool,
+    ) -> None:
         assert layout.per_beat * layout.element_bits <= bus_bits
         self.layout = layout
         self.bus_bits = bus_bits
+        self.library = library
+        self.walker = walker
         self.accumulate = accumulate
         super().__init__(
             {
@@ -48,7 +59,8 @@ class Collector(wiring.Component):
         """Build the hardware."""
         m = Module()
         g = StreamGeometry(self.layout)
-        m.submodules.walker = walker = SegmentWalker(self.layout)
+        walker = self.library.instance(SegmentWalker(self.layout), self.walker)
+        m.submodules.walker = walker
         page = Signal()
         advance = Signal()
         issue = Signal()
@@ -114,7 +126,7 @@ class Collector(wiring.Component):
             with m.If(issue):
                 m.d.sync += mask.eq(walker.mask)
         residues: dict[int, Signal] = {}
-        for j in walker.selecting(g):
+        for j in SegmentWalker.selecting(g):
             now = getattr(walker, f"residue_{j}")
             residues[j] = Signal(len(now), name=f"residue_{j}", reset_less=True)
             with m.If(issue):
@@ -144,7 +156,7 @@ class Collector(wiring.Component):
         if g.shifts > 1:
             mask = rotate(m, mask, g.ring, walker.shift, -g.step, range(g.columns), "mask")
         for number, outer in enumerate(g.outer):
-            present = {j: getattr(walker, f"residue_{j}") for j in walker.selecting(g)}
+            present = {j: getattr(walker, f"residue_{j}") for j in SegmentWalker.selecting(g)}
             here = Signal(name=f"selected_{number}")
             m.d.comb += here.eq(Cat(present.values()) == code_of(outer, present))
             for column in range(g.columns):

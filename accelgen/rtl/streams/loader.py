@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from accelgen.fabric.layout import Layout
+from accelgen.rtl.library import UnitLibrary
 from accelgen.rtl.streams.geometry import StreamGeometry
 from accelgen.rtl.streams.ports import axi_stream, bank_write
 from accelgen.rtl.streams.rotate import rotate
@@ -31,10 +32,14 @@ class Loader(wiring.Component):
     it shows in the next cycle whether the other page is complete.
     """
 
-    def __init__(self, layout: Layout, bus_bits: int) -> None:
+    def __init__(
+        self, layout: Layout, bus_bits: int, library: UnitLibrary, walker: str = "walker"
+    ) -> None:
         assert layout.per_beat * layout.element_bits <= bus_bits
         self.layout = layout
         self.bus_bits = bus_bits
+        self.library = library
+        self.walker = walker
         super().__init__(
             {
                 "stream": In(axi_stream(bus_bits)),
@@ -59,7 +64,8 @@ class Loader(wiring.Component):
         """Build the hardware."""
         m = Module()
         layout = self.layout
-        m.submodules.walker = walker = SegmentWalker(layout)
+        walker = self.library.instance(SegmentWalker(layout), self.walker)
+        m.submodules.walker = walker
         beat = Signal(layout.per_beat * layout.element_bits, reset_less=True)
         beat_last = Signal(reset_less=True)
         beat_valid = Signal()
@@ -135,7 +141,7 @@ class Loader(wiring.Component):
             else:
                 m.d.sync += address.eq(walker.address)
         for outer, coordinates in enumerate(g.outer):
-            residues = {j: getattr(walker, f"residue_{j}") for j in walker.selecting(g)}
+            residues = {j: getattr(walker, f"residue_{j}") for j in SegmentWalker.selecting(g)}
             selected = Signal(name=f"selected_{outer}")
             m.d.comb += selected.eq(
                 segment & (Cat(residues.values()) == code_of(coordinates, residues))
