@@ -101,7 +101,7 @@ class VerifyReport:
 
 
 def verify(
-    directory: Path, *, seed: int = 0, problems: int = 3, waves: bool = False
+    directory: Path | str, *, seed: int = 0, problems: int = 3, waves: bool = False
 ) -> VerifyReport:
     """Simulate the design in ``directory`` and compare it with NumPy and the cycle model.
 

@@ -1,0 +1,263 @@
+"""``report.md``: what a design is made of, why it takes the cycles it takes, what it costs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from math import prod
+from typing import TYPE_CHECKING
+
+from accelgen.affine.spacetime import IntVector
+from accelgen.cycles import START_CYCLES, CycleModel
+from accelgen.fabric.chain import Chain
+from accelgen.fabric.fabric import Fabric, InputPlan, OutputPlan
+from accelgen.passes.delay_matching import Pipeline, formulate, greedy
+from accelgen.passes.timing import TimingModel
+from accelgen.reuse.links import Link
+from accelgen.rtl.array import UNIT_KINDS
+from accelgen.rtl.streams.geometry import bank_depth, live_memories
+from accelgen.rtl.unit import names_of, unit_shapes
+from accelgen.technology import Technology
+
+if TYPE_CHECKING:
+    from accelgen.pipeline import Design
+
+__all__ = ["count_memories", "count_units", "cycle_rows", "greedy_bits", "link_kind",
+           "write_report"]  # fmt: skip
+
+
+def count_units(pipeline: Pipeline) -> dict[str, int]:
+    """Instances of each distinct unit of the array, by module name without the prefix."""
+    shapes = unit_shapes(pipeline, UNIT_KINDS)
+    names = names_of(shapes)
+    return dict(Counter(names[shape] for shape in shapes.values()))
+
+
+def count_memories(fabric: Fabric) -> dict[str, dict[str, int]]:
+    """Per tensor the ``banks``, and of each the ``pages``, and the ``words`` of ``bits`` in one."""
+    plans: tuple[InputPlan | OutputPlan, ...] = (*fabric.inputs, fabric.output)
+    return {
+        plan.tensor.name: {
+            "banks": len(live_memories(plan.banked.layout)),
+            "words": bank_depth(plan.banked.layout),
+            "bits": plan.tensor.format.bits,
+            "pages": 2,
+        }
+        for plan in plans
+    }
+
+
+def greedy_bits(pipeline: Pipeline, technology: Technology) -> int:
+    """Register bits of the same pipeline with everything as early as possible."""
+    problem = formulate(pipeline.netlist, TimingModel(technology, pipeline.period))
+    return problem.cost(greedy(problem))
+
+
+def link_kind(depth: int) -> str:
+    """``wire``, ``systolic`` or ``FIFO``."""
+    return ("wire", "systolic")[depth] if depth < 2 else "FIFO"
+
+
+def cycle_rows(cycles: CycleModel) -> list[tuple[str, int, str]]:
+    """What ``compute_cycles`` and ``total_cycles`` are sums of: name, cycles, meaning."""
+    return [
+        ("issue", cycles.issue, "first to last issue of an iteration"),
+        ("skew and drain", cycles.skew_and_drain, "last issue to last sum leaving the array"),
+        ("pipeline", cycles.pipeline, "pipeline registers, and writing the element"),
+        ("compute_cycles", cycles.compute_cycles, "issue + skew and drain + pipeline"),
+        ("load", cycles.load, "first beat to the first cycle with all inputs complete"),
+        ("prologue", cycles.prologue, "loading the first tile of stationary tensors"),
+        ("unload", cycles.unload, "last write to last beat"),
+        (
+            "total_cycles",
+            cycles.total_cycles,
+            f"load + {START_CYCLES} (start) - 2 (cycles counted twice) + prologue"
+            " + compute_cycles + unload",
+        ),
+    ]
+
+
+def write_report(design: Design) -> str:
+    """The report of a design as Markdown: the same bytes for the same design, without paths."""
+    sections = [
+        _header(design),
+        _array(design),
+        *(_input(plan, design.fabric) for plan in design.fabric.inputs),
+        _output(design.fabric.output, design.fabric),
+        _cycles(design),
+        _pipeline(design),
+        _units(design),
+    ]
+    return "\n".join(sections)
+
+
+def _header(design: Design) -> str:
+    return f"# {design.description.name}\n\n```yaml\n{design.description}```\n"
+
+
+def _array(design: Design) -> str:
+    kernel, workload = design.kernel, design.description.workload
+    axes = zip(kernel.space, kernel.space_extents, kernel.skew, strict=True)
+    loops = [f"{name} = {n}" for name, n in zip(kernel.time, kernel.time_extents, strict=True)]
+    shape = ", ".join(f"{axis} = {n} (skew {c})" for axis, n, c in axes)
+    busy = workload.iterations / (kernel.units * design.cycles.compute_cycles)
+    return _section(
+        "Array",
+        [
+            f"{kernel.units} functional units: {shape}",
+            f"time loops, outermost first: {', '.join(loops)}",
+            f"{workload.iterations} iterations; {busy:.1%} of all units and compute cycles "
+            "execute one",
+            f"streams of {design.fabric.bus_bits} bits",
+        ],
+    )
+
+
+def _input(plan: InputPlan, fabric: Fabric) -> str:
+    links = plan.interconnect
+    heads = [u for u, head in enumerate(links.head) if head == u]
+    lines = [_stay(plan.hold, fabric)]
+    if plan.chain is not None:
+        lines.append(_chain("loaded", plan.chain, fabric))
+    used = Counter(links.link[u] for u in heads if links.link[u] >= 0)
+    lines += [
+        f"{count} units take it through a link: {_link(links.links[number], fabric)}"
+        for number, count in sorted(used.items())
+    ]
+    if len(heads) < len(links.head):
+        lines.append(f"{len(links.head) - len(heads)} units share the wire of another")
+    ports = len(plan.chain.runs) if plan.chain is not None else len(links.ported)
+    lines.append(f"{_count(ports, 'unit')} fed from memory")
+    return _tensor(plan, [*lines, *_memory(plan, fabric)], "input")
+
+
+def _output(plan: OutputPlan, fabric: Fabric) -> str:
+    reduction = plan.reduction
+    lines = [_stay(plan.hold, fabric)]
+    hops = Counter(
+        fabric.offsets[unit] - fabric.offsets[giver]
+        for unit, givers in enumerate(reduction.partials)
+        for giver in givers
+    )
+    lines += [
+        f"{count} units pass their sum on through a {link_kind(depth)} link of depth {depth}"
+        for depth, count in sorted(hops.items())
+    ]
+    trees = Counter(len(group.ends) for group in reduction.groups if len(group.ends) > 1)
+    lines += [
+        f"{_count(count, 'adder tree')} of {size} inputs" for size, count in sorted(trees.items())
+    ]
+    if plan.chain is not None:
+        lines.append(_chain("drained", plan.chain, fabric))
+    writes = "adds to" if plan.accumulate else "replaces"
+    lines.append(f"a write {writes} what the memory holds")
+    return _tensor(plan, [*lines, *_memory(plan, fabric)], "output")
+
+
+def _tensor(plan: InputPlan | OutputPlan, lines: Sequence[str], role: str) -> str:
+    tensor = plan.tensor
+    shape = " x ".join(map(str, tensor.shape)) or "scalar"
+    return _section(f"Tensor {tensor.name}: {role}, {shape}, {tensor.format}", lines)
+
+
+def _stay(hold: int | None, fabric: Fabric) -> str:
+    if hold is None:
+        return "changes in every iteration"
+    inner = ", ".join(fabric.kernel.time[hold:])
+    return f"stationary: stays in its unit while {inner} run{'s' * (',' not in inner)}"
+
+
+def _chain(verb: str, chain: Chain, fabric: Fabric) -> str:
+    step = "+" if chain.direction > 0 else "-"
+    return (
+        f"{verb} through {_count(len(chain.runs), 'shift chain')} along {step}"
+        f"{fabric.kernel.space[chain.axis]}, {chain.length} long"
+    )
+
+
+def _link(link: Link, fabric: Fabric) -> str:
+    kernel = fabric.kernel
+    giver = f"the unit at {_steps(kernel.space, link.ds)}" if any(link.ds) else "the unit itself"
+    text = f"{link_kind(link.depth)}, depth {link.depth}, from {giver}"
+    if link.predicated:
+        text += (
+            f", which used it at {_steps(kernel.time, link.dt)} "
+            "(from memory where that is outside the loops)"
+        )
+    return text
+
+
+def _steps(names: Sequence[str], vector: IntVector) -> str:
+    """Where what is ``vector`` behind comes from: ``i-1, j+2``."""
+    moves = zip(names, vector, strict=True)
+    return ", ".join(f"{name}{-step:+d}" for name, step in moves if step)
+
+
+def _memory(plan: InputPlan | OutputPlan, fabric: Fabric) -> list[str]:
+    memory = count_memories(fabric)[plan.tensor.name]
+    rotating = any(plan.banked.rotating)
+    return [
+        f"{_count(len(plan.banked.slots), 'memory port')}, "
+        f"{_count(memory['banks'], 'bank')} of {memory['pages']} pages x {memory['words']} words "
+        f"x {memory['bits']} bits, banked by {_moduli(plan.banked.layout.moduli)}",
+        "ports rotate over the banks"
+        if rotating
+        else "every port has a bank of its own in all cycles",
+    ]
+
+
+def _moduli(moduli: IntVector) -> str:
+    return "index modulo " + " x ".join(map(str, moduli))
+
+
+def _cycles(design: Design) -> str:
+    schedule = design.fabric.schedule
+    kernel = design.fabric.kernel
+    terms = [
+        f"({n} - 1) * {stride}"
+        for n, stride in zip(schedule.extents, schedule.strides, strict=True)
+    ]
+    lines = [
+        f"issue = {' + '.join(['1', *terms])} = {design.cycles.issue}"
+        + (f" (loops {', '.join(kernel.time)})" if terms else ""),
+        f"{design.cycles.issue - prod(schedule.extents)} of them wait for shift chains",
+    ]
+    rows = [("part", "cycles", "meaning"), *cycle_rows(design.cycles)]
+    return _section("Cycles of one problem", lines) + "\n" + _table(rows)
+
+
+def _pipeline(design: Design) -> str:
+    pipeline = design.pipeline
+    early = greedy_bits(pipeline, design.technology)
+    return _section(
+        "Pipeline",
+        [
+            f"clock period {pipeline.period:g} ns, longest path {pipeline.critical:.3f} ns "
+            f"(estimated, technology {design.technology.name})",
+            f"latency {pipeline.latency} cycles",
+            f"{pipeline.bits} register bits placed by the linear program, "
+            f"{early} when everything is as early as possible",
+        ],
+    )
+
+
+def _units(design: Design) -> str:
+    rows = [
+        (f"{design.description.name}_{name}", count)
+        for name, count in count_units(design.pipeline).items()
+    ]
+    return "## Units of the array\n\n" + _table([("module", "instances"), *rows])
+
+
+def _count(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
+def _section(title: str, lines: Iterable[str]) -> str:
+    return "\n".join([f"## {title}", "", *(f"- {line}" for line in lines), ""])
+
+
+def _table(rows: Sequence[Sequence[object]]) -> str:
+    head, *body = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
+    rule = "|" + " --- |" * len(rows[0])
+    return "\n".join([head, rule, *body, ""])
