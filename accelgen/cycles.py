@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from accelgen.fabric.fabric import Fabric
-from accelgen.passes.delay_matching import Pipeline
 from accelgen.rtl.streams.collector import Collector
 from accelgen.rtl.streams.loader import Loader
 
-__all__ = ["CycleModel", "START_CYCLES", "model_cycles"]
+__all__ = ["START_CYCLES", "CycleModel", "model_cycles"]
 
 START_CYCLES = 2
 """From the first cycle in which all inputs are complete to the issue of an iteration that waits

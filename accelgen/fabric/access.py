@@ -48,9 +48,7 @@ class AccessPattern:
 
     def range(self, dimension: int) -> tuple[int, int]:
         """Smallest and largest index any slot accesses along one tensor dimension."""
-        reach = [
-            (n - 1) * c for n, c in zip(self.extents, self.steps[dimension], strict=True)
-        ]
+        reach = [(n - 1) * c for n, c in zip(self.extents, self.steps[dimension], strict=True)]
         slots = [slot[dimension] for slot in self.slots]
         base = self.origin[dimension]
         return (
@@ -69,6 +67,5 @@ class AccessPattern:
             t, dtype=np.int64
         )
         return tuple(
-            int(a) + b + c
-            for a, b, c in zip(moved, self.origin, self.slots[slot], strict=True)
+            int(a) + b + c for a, b, c in zip(moved, self.origin, self.slots[slot], strict=True)
         )

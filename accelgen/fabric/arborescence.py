@@ -61,10 +61,10 @@ def _cycles(nodes: int, parent: Ints) -> tuple[Ints, list[Ints]]:
             state[node] = start
             node = parents[node]
         if state[node] == start:
-            cycle = [node]
-            while parents[cycle[-1]] != node:
-                cycle.append(parents[cycle[-1]])
-            cycles.append(np.array(cycle, dtype=np.int64))
+            walked = [node]
+            while parents[walked[-1]] != node:
+                walked.append(parents[walked[-1]])
+            cycles.append(np.array(walked, dtype=np.int64))
         walk = start
         while state[walk] == start:
             state[walk] = -1

@@ -45,7 +45,8 @@ class BankedAccess:
 
     def write_latency(self, accumulate: bool) -> int:
         """Cycles from data to the element written, inclusive: the write itself (or read, add
-        and write), and one more to rotate."""
+        and write), and one more to rotate.
+        """
         return (3 if accumulate else 1) + any(self.rotating)
 
     def check(self) -> None:
@@ -80,9 +81,12 @@ def choose_moduli(pattern: AccessPattern) -> IntVector:
     raise AssertionError("moduli as wide as the access window always keep the slots apart")
 
 
-def bank(pattern: AccessPattern, shape: IntVector, element_bits: int, bus_bits: int) -> BankedAccess:
+def bank(
+    pattern: AccessPattern, shape: IntVector, element_bits: int, bus_bits: int
+) -> BankedAccess:
     """Choose banks, merge dimensions that need none, and give a row enough memories to take
-    one beat of the stream per cycle."""
+    one beat of the stream per cycle.
+    """
     per_beat = bus_bits // element_bits
     if per_beat < 1:
         raise InputError(

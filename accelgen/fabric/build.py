@@ -38,8 +38,7 @@ def build_fabric(kernel: SpaceTime, bus_bits: int = 64) -> Fabric:
         t.name: connect(kernel, t, grid, None) for t in kernel.inputs if held[t.name] is not None
     }
     chains = {
-        name: _load_chain(kernel, grid, links, held[name], offsets)
-        for name, links in fixed.items()
+        name: _load_chain(kernel, grid, links, held[name], offsets) for name, links in fixed.items()
     }
     output = kernel.output
     chains[output.name] = _drain_chain(kernel, grid, reduction, held[output.name])
@@ -216,9 +215,7 @@ def _run_lengths(chain: Chain | None, slot: IntVector, slots: int) -> IntVector:
     return tuple(lengths)
 
 
-def _number(
-    index: dict[int, IntVector], size: int
-) -> tuple[tuple[IntVector, ...], IntVector]:
+def _number(index: dict[int, IntVector], size: int) -> tuple[tuple[IntVector, ...], IntVector]:
     """The distinct indices as slots, and each member's slot number (-1: none)."""
     slots = tuple(sorted(set(index.values())))
     number = {value: p for p, value in enumerate(slots)}
@@ -233,9 +230,7 @@ def _pattern(
     slots: tuple[IntVector, ...],
 ) -> AccessPattern:
     """One access per iteration of the loops that move the tensor."""
-    steps: IntMatrix = tuple(
-        tuple(row[:level]) for row in kernel.along_time(tensor).tolist()
-    )
+    steps: IntMatrix = tuple(tuple(row[:level]) for row in kernel.along_time(tensor).tolist())
     return AccessPattern(
         tensor.name,
         schedule.extents[:level],
@@ -312,5 +307,3 @@ def _guard(dimension: int, displacement: int, low: int, high: int, bound: int) -
 def _span(steps: Sequence[int], extents: Iterable[int], origin: int) -> tuple[int, int]:
     reach = [(n - 1) * c for n, c in zip(extents, steps, strict=True)]
     return origin + sum(min(0, r) for r in reach), origin + sum(max(0, r) for r in reach)
-
-

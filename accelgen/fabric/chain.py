@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Literal
 
 from accelgen.affine.spacetime import IntVector
@@ -43,7 +43,7 @@ class Chain:
         """Assert that elements neither overtake nor collide."""
         for run, arrivals in zip(self.runs, self.arrivals, strict=True):
             assert len(run) == len(arrivals)
-            assert all(a <= b for a, b in zip(arrivals, arrivals[1:], strict=False))
+            assert all(a <= b for a, b in pairwise(arrivals))
 
 
 def choose_chain(
@@ -85,7 +85,7 @@ def choose_chain(
 
 
 def _arrivals(offsets: list[int], flow: Literal["load", "drain"]) -> list[int]:
-    """A non-decreasing sequence of offsets: not after use when loading, not before when draining."""
+    """Non-decreasing offsets: not after use when loading, not before the sum when draining."""
     if flow == "drain":
         return list(accumulate(offsets, max))
     return list(accumulate(reversed(offsets), min))[::-1]

@@ -94,11 +94,12 @@ class Fabric:
         """Assert what the netlist relies on."""
         self.schedule.check()
         assert min(self.offsets) == 0
-        for plan in (*self.inputs, self.output):
+        plans: tuple[InputPlan | OutputPlan, ...] = (*self.inputs, self.output)
+        for plan in plans:
             plan.pattern.check()
             plan.banked.check()
             if plan.chain is not None:
                 plan.chain.check()
-        for plan in self.inputs:
-            plan.interconnect.check()
+        for operand in self.inputs:
+            operand.interconnect.check()
         self.output.reduction.check(self.offsets)

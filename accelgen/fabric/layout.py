@@ -61,7 +61,8 @@ class Layout:
     @property
     def segments(self) -> int:
         """Cycles one packet takes at one segment per cycle: beats, plus one for every row that
-        ends inside a beat."""
+        ends inside a beat.
+        """
         rows, row = self.elements // self.shape[-1], self.shape[-1]
         period = self.per_beat // gcd(row, self.per_beat)
         return self.beats + (rows - 1) - (rows - 1) // period

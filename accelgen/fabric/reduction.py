@@ -32,7 +32,8 @@ class Group:
 @dataclass(frozen=True)
 class Reduction:
     """``partials[u]`` lists the units whose running sums enter unit ``u``, each
-    ``offset(u) - offset(v) >= 1`` cycles old; ``groups`` are ordered by their first end."""
+    ``offset(u) - offset(v) >= 1`` cycles old; ``groups`` are ordered by their first end.
+    """
 
     partials: tuple[IntVector, ...]
     groups: tuple[Group, ...]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+from accelgen.fabric.banks import BankedAccess
 from accelgen.fabric.chain import Chain
 from accelgen.fabric.fabric import Fabric, Guard, InputPlan
 from accelgen.fabric.reduction import Reduction
@@ -20,7 +21,7 @@ CONTROL: Home = ("control", 0)
 def build_netlist(fabric: Fabric) -> Netlist:
     """Operands, products, sums in space, sums in time, drain, memory: in the order of the data."""
     builder = Builder()
-    flags = _Flags(builder)
+    flags = _Flags(builder, fabric)
     operands = [_operands(builder, flags, fabric, plan) for plan in fabric.inputs]
     products = _products(builder, flags, fabric, operands)
     totals = _sums_in_space(builder, fabric, products)
@@ -32,15 +33,23 @@ def build_netlist(fabric: Fabric) -> Netlist:
 class _Flags:
     """Control bits of the main loop nest, one node per distinct condition."""
 
-    def __init__(self, builder: Builder) -> None:
+    def __init__(self, builder: Builder, fabric: Fabric) -> None:
         self._builder = builder
+        self._largest = max((*fabric.schedule.extents, *fabric.kernel.bounds))
         self._known: dict[tuple[object, ...], int] = {}
 
     def __call__(self, name: str, *condition: object) -> int:
         """The flag node ``name`` for a condition of the controller (see rtl.control)."""
         if condition not in self._known:
             self._known[condition] = self._builder.add(
-                "flag", name, CONTROL, BIT, group="control", latency=1, parameters=condition
+                "flag",
+                name,
+                CONTROL,
+                BIT,
+                group="control",
+                latency=1,
+                parameters=condition,
+                ways=self._largest,
             )
         return self._known[condition]
 
@@ -49,12 +58,14 @@ def _operands(builder: Builder, flags: _Flags, fabric: Fabric, plan: InputPlan) 
     """The node of the tensor's operand in every unit."""
     tensor = plan.tensor
     name, format = tensor.name.lower(), tensor.format
+    address = _address(builder, f"address_{name}", plan.banked, f"read.{tensor.name}")
     reads = [
         builder.add(
             "read",
             f"{name}_{p}",
             ("memory", 0),
             format,
+            [Edge(address, 0, "address")],
             group=f"read.{tensor.name}",
             latency=plan.banked.read_latency,
             parameters=(tensor.name, p),
@@ -105,6 +116,20 @@ def _operands(builder: Builder, flags: _Flags, fabric: Fabric, plan: InputPlan) 
                 "wire", f"{name}_operand", ("pe", unit), format, [shared], group=f"pe.{name}"
             )
     return operand
+
+
+def _address(builder: Builder, name: str, banked: BankedAccess, group: str) -> int:
+    """The address generator of a tensor, at the position of its memory ports."""
+    residues = [m for m, r in zip(banked.layout.moduli, banked.rotating, strict=True) if r]
+    return builder.add(
+        "address",
+        name,
+        CONTROL,
+        IntFormat(max(1, (banked.layout.depth - 1).bit_length()), signed=False),
+        group=group,
+        parameters=(max(residues, default=1),),
+        ways=max(1, len(banked.extents)),
+    )
 
 
 def _followers(plan: InputPlan) -> list[list[int]]:
@@ -296,13 +321,8 @@ def _drain(builder: Builder, flags: _Flags, fabric: Fabric, sums: Sequence[Edge]
             )
     else:
         exits = _drain_chains(builder, flags, fabric, plan.chain, sums)
-    address = builder.add(
-        "address",
-        "address",
-        CONTROL,
-        IntFormat(max(1, layout.depth.bit_length()), signed=False),
-        group="write.control",
-    )
+    name = f"address_{plan.tensor.name.lower()}"
+    address = _address(builder, name, plan.banked, "write.control")
     for slot in range(len(plan.pattern.slots)):
         run = plan.runs[slot]
         short = run if plan.chain is not None and run < plan.chain.length else None
@@ -315,6 +335,7 @@ def _drain(builder: Builder, flags: _Flags, fabric: Fabric, sums: Sequence[Edge]
             group="write.control",
             latency=1,
             parameters=condition,
+            ways=max(max(map(abs, plan.pattern.range(d))) for d in range(plan.tensor.rank)) + 1,
         )
         builder.add(
             "write",

@@ -13,7 +13,7 @@ __all__ = ["Edge", "Home", "Kind", "Netlist", "Node"]
 Kind = Literal[
     "flag",  # a control bit, registered in the controller
     "read",  # one slot of an input memory
-    "address",  # the address generator of the output memory
+    "address",  # the address generator of a memory
     "write",  # one slot of the output memory
     "wire",  # names a value
     "select",  # in0 when the flag is set, else in1
@@ -23,7 +23,7 @@ Kind = Literal[
     "add",
     "accumulate",  # a running sum that restarts when the flag is set
 ]
-"""What a primitive does.  All are combinational but ``flag``, ``read``, ``hold``, ``accumulate``."""
+"""What a primitive does; ``flag``, ``read``, ``hold`` and ``accumulate`` have registers inside."""
 
 Home = tuple[str, int]
 """The unit a node is part of: ``("pe", number)``, ``("sum", group)``, ``("control", 0)``, ..."""
@@ -42,7 +42,9 @@ class Edge:
 class Node:
     """A primitive.  Nodes of one ``group`` share one pipeline position, so that units with the
     same parts are the same Verilog module; ``latency`` counts the registers inside; ``ways``
-    is the number of words (read) or of memories (write) a memory port chooses from."""
+    is the number of words (read) or of memories (write) a memory port chooses from, of loops an
+    address generator steps through, of values an index compared for a flag has.
+    """
 
     kind: Kind
     name: str

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 
 import pulp
 
@@ -44,7 +45,8 @@ SINK = "write"
 @dataclass(frozen=True)
 class DelayProblem:
     """The linear program: ``D[v] - D[u] >= least`` for each (u, v, least), D >= 0, and the
-    delay lines: ``weight`` bits times the longest of ``D[v] - D[u] + extra``."""
+    delay lines: ``weight`` bits times the longest of ``D[v] - D[u] + extra``.
+    """
 
     groups: tuple[str, ...]
     differences: tuple[tuple[str, str, int], ...]
@@ -87,13 +89,12 @@ class Pipeline:
     @property
     def latency(self) -> int:
         """Cycles from the issue of an iteration to its data at the output memory, beyond the
-        delay of the dataflow itself."""
+        delay of the dataflow itself.
+        """
         return self.position(SINK)
 
 
-def match_delays(
-    netlist: Netlist, technology: Technology, period: float | None = None
-) -> Pipeline:
+def match_delays(netlist: Netlist, technology: Technology, period: float | None = None) -> Pipeline:
     """Formulate, solve, verify.
 
     ``period`` is the target clock in ns; without one it is the technology's default, or the
@@ -114,21 +115,15 @@ def match_delays(
     )
 
 
-def least_latency(
-    netlist: Netlist, technology: Technology, period: float | None = None
-) -> int:
+def least_latency(netlist: Netlist, technology: Technology, period: float | None = None) -> int:
     """The latency :func:`match_delays` will reach, without solving the linear program."""
     _, problem = _posed(netlist, technology, period)
     return greedy(problem)[SINK]
 
 
 def formulate(netlist: Netlist, model: TimingModel) -> DelayProblem:
-    """The constraints and delay lines of a netlist under a clock period.
-
-    Raises :class:`InfeasibleError` when a single primitive exceeds the period.
-    """
+    """The constraints and delay lines of a netlist under a clock period."""
     nodes = netlist.nodes
-    _check_primitives(netlist, model)
     groups = sorted({ORIGIN, *(node.group for node in nodes)})
     least: dict[tuple[str, str], int] = {}
     lines: Counter[tuple[str, int, tuple[tuple[str, int], ...]]] = Counter()
@@ -183,9 +178,7 @@ def solve(problem: DelayProblem) -> dict[str, int]:
     return {group: round(value) for group, value in values.items()}
 
 
-def verify(
-    netlist: Netlist, registers: tuple[tuple[int, ...], ...], model: TimingModel
-) -> float:
+def verify(netlist: Netlist, registers: tuple[tuple[int, ...], ...], model: TimingModel) -> float:
     """Check register counts on their own, without positions; return the longest delay (ns).
 
     All paths between two nodes must differ by exactly their dataflow delays, and every path
@@ -193,9 +186,7 @@ def verify(
     """
     shift: list[int | None] = [None] * len(netlist.nodes)
     readers = netlist.fanout()
-    slot = [
-        {id(edge): k for k, edge in enumerate(node.inputs)} for node in netlist.nodes
-    ]
+    slot = [{id(edge): k for k, edge in enumerate(node.inputs)} for node in netlist.nodes]
     for root, node in enumerate(netlist.nodes):
         if shift[root] is not None:
             continue
@@ -237,7 +228,8 @@ def _posed(
         period = _shortest_period(netlist, technology, technology.default_period)
     model = TimingModel(technology, period)
     problem = formulate(netlist, model)
-    _check_loops(problem, model, netlist)
+    if not _feasible(netlist, model):
+        raise _explain(netlist, model, problem)
     return model, problem
 
 
@@ -255,31 +247,21 @@ def _registers(netlist: Netlist, positions: Mapping[str, int]) -> tuple[tuple[in
     )
 
 
-def _run(
-    program: pulp.LpProblem, position: Mapping[str, pulp.LpVariable]
-) -> dict[str, float]:
+def _run(program: pulp.LpProblem, position: Mapping[str, pulp.LpVariable]) -> dict[str, float]:
     program.solve(pulp.HiGHS(msg=False, threads=1))
     assert program.status == pulp.LpStatusOptimal, pulp.LpStatus[program.status]
     return {group: float(variable.value()) for group, variable in position.items()}
 
 
-def _check_primitives(netlist: Netlist, model: TimingModel) -> None:
-    """No single primitive, and no loop inside one, may exceed the period on its own."""
-    worst: tuple[float, Node] | None = None
-    for node in netlist.nodes:
+def _slowest(netlist: Netlist, model: TimingModel) -> tuple[float, Node]:
+    """The node that takes longest on its own: through it, or round the loop inside it."""
+
+    def delay(node: Node) -> float:
         inputs = [netlist.nodes[edge.source] for edge in node.inputs]
-        delay = max(model.arriving(node, inputs), model.loop(node), model.leaving(node))
-        if worst is None or delay > worst[0]:
-            worst = delay, node
-    if worst is not None and worst[0] > model.budget + TOLERANCE:
-        delay, node = worst
-        loop = "loop through" if model.loop(node) >= delay - TOLERANCE else "primitive"
-        raise InfeasibleError(
-            f"the {loop} {node.name} ({node.kind}, {node.format.bits} bits) takes "
-            f"{delay + model.overhead:.3f} ns, the clock period is {model.period:g} ns",
-            where="delay matching",
-            hint=f"use a period of {_round_up(delay + model.overhead)} ns or narrower types",
-        )
+        return max(model.arriving(node, inputs), model.loop(node), model.leaving(node))
+
+    node = max(netlist.nodes, key=delay)
+    return delay(node), node
 
 
 def _long_paths(netlist: Netlist, model: TimingModel) -> dict[tuple[str, str], int]:
@@ -303,8 +285,8 @@ def _long_paths(netlist: Netlist, model: TimingModel) -> dict[tuple[str, str], i
             u = number[source.group, source.latency]
             edges[u, v] = min(edges.get((u, v), edge.delay), edge.delay)
     outgoing: list[list[tuple[int, int]]] = [[] for _ in vertices]
-    for (u, v), delay in edges.items():
-        outgoing[u].append((v, delay))
+    for (u, v), steps in edges.items():
+        outgoing[u].append((v, steps))
     needs: dict[tuple[str, str], int] = {}
     for start, (group, latency) in enumerate(vertices):
         first = leaving[start] if latency else arriving[start]
@@ -326,7 +308,8 @@ def _fewest_registers(
     latency: list[int],
 ) -> dict[int, tuple[int, float]]:
     """Per reachable vertex the least dataflow delay of a combinational path from ``start``,
-    and the longest propagation delay among the paths that have it."""
+    and the longest propagation delay among the paths that have it.
+    """
     best: dict[int, tuple[int, float]] = {}
     queue: list[tuple[int, int, float]] = [(start, 0, first)]
     while queue:
@@ -356,17 +339,23 @@ def _relax(problem: DelayProblem) -> dict[str, int] | None:
     return None
 
 
-def _check_loops(problem: DelayProblem, model: TimingModel, netlist: Netlist) -> None:
-    """Raise the error of an infeasible period: which loop, and the least period that works."""
-    if _relax(problem) is not None:
-        return
-    loop = _loop(problem)
+def _explain(netlist: Netlist, model: TimingModel, problem: DelayProblem) -> InfeasibleError:
+    """Which primitive or loop does not fit the period, and the least period that would do."""
+    delay, node = _slowest(netlist, model)
+    if delay > model.budget + TOLERANCE:
+        kind = "loop through" if model.loop(node) >= delay - TOLERANCE else "primitive"
+        message = (
+            f"the {kind} {node.name} ({node.kind}, {node.format.bits} bits) takes "
+            f"{delay + model.overhead:.3f} ns, the clock period is {model.period:g} ns"
+        )
+        remedy = "narrower types"
+    else:
+        loop = " -> ".join(_loop(problem))
+        message = f"the loop {loop} has too few registers for a period of {model.period:g} ns"
+        remedy = "a larger skew along its links"
     shortest = _shortest_period(netlist, model.technology, model.period)
-    raise InfeasibleError(
-        f"the loop {' -> '.join(loop)} has too few registers for a period of "
-        f"{model.period:g} ns",
-        where="delay matching",
-        hint=f"use a period of {_round_up(shortest)} ns or a larger skew along its links",
+    return InfeasibleError(
+        message, where="delay matching", hint=f"use a period of {shortest:g} ns or {remedy}"
     )
 
 
@@ -382,14 +371,13 @@ def _shortest_period(netlist: Netlist, technology: Technology, at_least: float) 
             high = middle
         else:
             low = middle
-    return at_least if high == at_least else float(_round_up(high))
+    return at_least if high == at_least else _round_up(high)
 
 
 def _feasible(netlist: Netlist, model: TimingModel) -> bool:
-    try:
-        return _relax(formulate(netlist, model)) is not None
-    except InfeasibleError:
+    if _slowest(netlist, model)[0] > model.budget + TOLERANCE:
         return False
+    return _relax(formulate(netlist, model)) is not None
 
 
 def _loop(problem: DelayProblem) -> list[str]:
@@ -410,5 +398,6 @@ def _loop(problem: DelayProblem) -> list[str]:
     return [*reversed(cycle), cycle[-1]]
 
 
-def _round_up(period: float) -> str:
-    return f"{-(-period * 1000 // 1) / 1000:g}"
+def _round_up(period: float) -> float:
+    """To whole picoseconds."""
+    return ceil(period * 1000 - TOLERANCE) / 1000

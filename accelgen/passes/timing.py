@@ -46,6 +46,8 @@ class TimingModel:
             return delay("and", width) * ceil(log2(len(inputs)))
         if node.kind == "write" and node.ways > 1:
             return delay("mux", width, node.ways)
+        if node.kind == "flag":
+            return delay("compare_constant", _bits(node.ways)) + delay("and", 1)
         return 0.0
 
     def leaving(self, node: Node) -> float:
@@ -60,15 +62,24 @@ class TimingModel:
 
     def loop(self, node: Node) -> float:
         """Delay of the loop from a node's inner register back to itself."""
-        delay = self.technology.delay
+        delay, width = self.technology.delay, node.format.bits
         if node.kind == "accumulate":
-            return delay("and", node.format.bits) + delay("add", node.format.bits)
+            return delay("and", width) + delay("add", width)
+        if node.kind == "address":
+            # Which loop steps, by how much, whether the residue wraps, then the address.
+            (modulus,) = node.parameters
+            assert isinstance(modulus, int)
+            step = delay("and", 1) * _bits(node.ways) + delay("mux", width, node.ways + 1)
+            if modulus > 1:
+                step += delay("add", _bits(modulus)) + delay("compare_constant", _bits(modulus))
+            return step + delay("add", width)
         return 0.0
 
 
 def arrivals(netlist: Netlist, registers: Sequence[Sequence[int]], model: TimingModel) -> float:
     """The longest combinational delay between registers when edge ``e`` of node ``n`` has
-    ``registers[n][e]`` of them; a loop without registers raises ``AssertionError``."""
+    ``registers[n][e]`` of them; a loop without registers raises ``AssertionError``.
+    """
     count = len(netlist.nodes)
     waiting = [0] * count
     readers: list[list[int]] = [[] for _ in range(count)]
@@ -103,3 +114,8 @@ def arrivals(netlist: Netlist, registers: Sequence[Sequence[int]], model: Timing
                 ready.append(reader)
     assert seen == count, "a combinational loop"
     return worst
+
+
+def _bits(values: int) -> int:
+    """Bits of an index with that many values; at least 2, the narrowest comparison measured."""
+    return max(2, (values - 1).bit_length())

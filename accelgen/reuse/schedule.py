@@ -69,7 +69,8 @@ def residency(kernel: SpaceTime, level: int) -> int:
 
 def chain_pads(kernel: SpaceTime, chains: Mapping[int, int]) -> Schedule:
     """The schedule in which every shift chain fits: ``chains[level]`` is the longest chain
-    of the tensors held from that loop level on."""
+    of the tensors held from that loop level on.
+    """
     strides = [0] * len(kernel.time)
     length = 1
     for level in reversed(range(len(kernel.time))):

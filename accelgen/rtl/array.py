@@ -47,6 +47,7 @@ class Array(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
+        """Build the hardware."""
         m = Module()
         pipeline = self._pipeline
         nodes = pipeline.netlist.nodes

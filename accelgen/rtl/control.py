@@ -46,6 +46,7 @@ class Controller(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
+        """Build the hardware."""
         m = Module()
         fabric = self._fabric
         kernel, schedule = fabric.kernel, fabric.schedule
@@ -81,6 +82,7 @@ class AddressGenerator(wiring.Component):
         super().__init__({"start": In(1), **_address_ports(banked)})
 
     def elaborate(self, platform: object) -> Module:
+        """Build the hardware."""
         m = Module()
         nest = loop_nest(m, self._banked.extents, self._banked.gaps, self.start)
         _address_counters(m, nest, self._banked, self)
@@ -108,6 +110,7 @@ class WriteAddressGenerator(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
+        """Build the hardware."""
         m = Module()
         nest = loop_nest(m, self._banked.extents, self._banked.gaps, self.start)
         m.d.comb += self.final.eq(nest.final)

@@ -50,14 +50,13 @@ class Kernel(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
+        """Build the hardware."""
         m = Module()
         fabric, pipeline, library = self._fabric, self._pipeline, self._library
         nodes = pipeline.netlist.nodes
         flags = [node for node in nodes if node.kind == "flag" and node.group == "control"]
         control = library.instance(Controller(fabric, flags), "controller")
-        array = library.instance(
-            Array(pipeline, fabric.kernel.space_extents, library), "array"
-        )
+        array = library.instance(Array(pipeline, fabric.kernel.space_extents, library), "array")
         m.submodules.controller = control
         m.submodules.array = array
         m.d.comb += [getattr(array, node.name).eq(getattr(control, node.name)) for node in flags]
@@ -66,9 +65,7 @@ class Kernel(wiring.Component):
         elapsed = self._stopwatch(m, go)
         done = Signal()
         self._start(m, elapsed, fabric.prologue, control)
-        loaders = [
-            self._input(m, plan, array, elapsed, release=done) for plan in fabric.inputs
-        ]
+        loaders = [self._input(m, plan, array, elapsed, release=done) for plan in fabric.inputs]
         free, ready = self._output(m, array, elapsed, done)
         m.d.comb += [loader.enable.eq(ready) for loader in loaders]
         running = Signal()
@@ -210,9 +207,7 @@ class Kernel(wiring.Component):
         ]
         wiring.connect(m, collector.read, buffer.read)
         position = pipeline.position("write.control")
-        self._start(
-            m, stopwatch, self._fabric.prologue + plan.pattern.start + position, address
-        )
+        self._start(m, stopwatch, self._fabric.prologue + plan.pattern.start + position, address)
         wait = pipeline.latency - position
         ports = ["address", *(f"residue_{j}" for j in self._rotating(banked.rotating))]
         for port in ports:
@@ -231,9 +226,7 @@ class Kernel(wiring.Component):
                 getattr(buffer, f"data_{slot}").eq(data),
                 getattr(buffer, f"enable_{slot}").eq(enable[count]),
             ]
-        finished = delay_line(
-            m, address.final, Shape(1), {wait + latency - 1}, "final", reset=True
-        )
+        finished = delay_line(m, address.final, Shape(1), {wait + latency - 1}, "final", reset=True)
         m.d.comb += [done.eq(finished[wait + latency - 1]), buffer.commit.eq(done)]
         return buffer.free, buffer.ready
 
@@ -242,9 +235,7 @@ class Kernel(wiring.Component):
         return [j for j, rotates in enumerate(rotating) if rotates]
 
 
-def _stream_ports(
-    tensor: str, flow: Flow, fabric: Fabric
-) -> dict[str, wiring.Member]:
+def _stream_ports(tensor: str, flow: Flow, fabric: Fabric) -> dict[str, wiring.Member]:
     """An AXI4-Stream with the usual flat port names; ``flow`` is the direction of the data."""
     prefix = f"{'s' if flow is In else 'm'}_axis_{tensor.lower()}"
     return {

@@ -13,7 +13,8 @@ __all__ = ["Nest", "affine_counter", "loop_nest", "step_distances"]
 @dataclass(frozen=True)
 class Nest:
     """Signals of a loop nest.  ``valid``: this cycle issues iteration ``indices``; ``steps[l]``:
-    it is followed by a step of loop ``l`` (all inner loops wrap); ``final``: it is the last."""
+    it is followed by a step of loop ``l`` (all inner loops wrap); ``final``: it is the last.
+    """
 
     extents: tuple[int, ...]
     valid: Signal
@@ -33,7 +34,7 @@ def loop_nest(m: Module, extents: Sequence[int], gaps: Sequence[int], start: Val
     valid = Signal(name="valid")
     indices = [Signal(range(n), name=f"t{level}") for level, n in enumerate(extents)]
     at_end = []
-    for level, (index, extent) in enumerate(zip(indices, extents, strict=True)):
+    for level, extent in enumerate(extents):
         # Registered, so that a step does not wait for the comparison.
         flag = Signal(name=f"t{level}_at_end", init=extent == 1)
         at_end.append(flag)
@@ -101,7 +102,8 @@ def modular_counter(
     name: str,
 ) -> tuple[Signal, Value]:
     """A register that holds ``(origin + coefficients . t) mod modulus``, and whether its next
-    step carries into the quotient (which otherwise moves by the floor of the distance)."""
+    step carries into the quotient (which otherwise moves by the floor of the distance).
+    """
     residue = Signal(range(modulus), name=name, init=origin % modulus)
     carry = Signal(name=f"{name}_carry")
     distances = step_distances(nest.extents, coefficients)

@@ -132,6 +132,7 @@ class Unit(wiring.Component):
         super().__init__(members)
 
     def elaborate(self, platform: object) -> Module:
+        """Build the hardware."""
         m = Module()
         shape = self._shape
         values = [

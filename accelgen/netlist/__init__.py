@@ -1,0 +1,1 @@
+"""The netlist of primitives, and how a fabric becomes one."""
