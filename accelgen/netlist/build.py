@@ -301,7 +301,7 @@ def _sums_in_time(
         ]
         if tight != terms - 1:
             # The stretched schedule has idle cycles inside a tile.
-            inputs.append(Edge(flags("issue", "issue"), group.offset, "issue"))
+            inputs.append(Edge(flags("issued", "issue"), group.offset, "issue"))
         format = _narrower(_sum_format(builder[total.source].format, terms), plan.tensor.format)
         node = builder.add("accumulate", "sum", home, format, inputs, group="sum", latency=1)
         sums.append(Edge(node, 0, "sum"))
