@@ -23,7 +23,7 @@ def content_path(kind: Kind, name: str) -> Path:
         if candidate in list_content(kind):
             return _folder(kind) / candidate
     stems = [file.removesuffix(".yaml") for file in list_content(kind)]
-    raise unknown(name, f"file in {kind}", stems)
+    raise unknown(name, "description" if kind == "dataflows" else f"file in {kind}", stems)
 
 
 def list_content(kind: Kind) -> tuple[str, ...]:

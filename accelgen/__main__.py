@@ -1,0 +1,7 @@
+"""``python -m accelgen``: the command line."""
+
+import sys
+
+from accelgen.cli import main
+
+sys.exit(main())

@@ -1,0 +1,136 @@
+"""``accelgen generate`` and ``accelgen demo``."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from accelgen.cli.command import Command, add_json, print_json, stages, table
+from accelgen.cli.options import add_description, add_hardware, read_description
+from accelgen.cli.verify import simulate, summary
+
+if TYPE_CHECKING:
+    from accelgen.pipeline import Design
+
+__all__ = ["DEMO", "GENERATE"]
+
+DEMO_DESCRIPTION = "gemm_os_systolic"
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_description(parser)
+    add_hardware(parser)
+    parser.add_argument("-o", "--output", metavar="DIR", help="default: rtl_out/<name>")
+    add_json(parser)
+
+
+def _generate(arguments: argparse.Namespace) -> int:
+    from accelgen.pipeline import generate
+
+    description = read_description(arguments)
+    folder = Path(arguments.output or Path("rtl_out", description.name))
+    with stages(f"generating {description.name}") as progress:
+        made = generate(
+            description,
+            folder,
+            period=arguments.period,
+            technology=arguments.technology,
+            bus_bits=arguments.bus,
+            progress=progress,
+        )
+    if arguments.json:
+        print_json(_figures(made, folder))
+    else:
+        print(_summary(made, folder, ("next", f"accelgen verify {shlex.quote(str(folder))}")))
+    return 0
+
+
+def _add_demo_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", default=str(Path("rtl_out", DEMO_DESCRIPTION)),
+        help="default: %(default)s",
+    )  # fmt: skip
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from accelgen.affine import load_description
+    from accelgen.pipeline import generate
+
+    folder = Path(arguments.output)
+    with stages(f"generating {DEMO_DESCRIPTION}") as progress:
+        made = generate(load_description(DEMO_DESCRIPTION), folder, progress=progress)
+    print(_summary(made, folder), flush=True)
+    report = simulate(folder)
+    print()
+    print(summary(report))
+    return 0 if report.passed else 1
+
+
+def _summary(made: Design, folder: Path, *more: tuple[str, str]) -> str:
+    from accelgen.report import count_memories, count_units, greedy_bits
+
+    name, kernel, pipeline = made.description.name, made.kernel, made.pipeline
+    bounds = " ".join(f"{k}={n}" for k, n in made.description.workload.bounds.items())
+    array = " x ".join(map(str, kernel.space_extents))
+    units = count_units(pipeline)
+    greedy = greedy_bits(pipeline, made.technology)
+    rows = [
+        ("Verilog", folder / f"{name}.v"),
+        (
+            "predicted",
+            f"compute_cycles {made.cycles.compute_cycles}, "
+            f"total_cycles {made.cycles.total_cycles}",
+        ),
+        (
+            "clock",
+            f"{pipeline.critical:.3f} ns of a period of {pipeline.period:g} ns, "
+            f"estimated ({made.technology.name})",
+        ),
+        ("registers", f"{pipeline.bits} pipeline bits, {greedy - pipeline.bits} fewer than greedy"),
+        ("units", f"{sum(units.values())} of {len(units)} distinct modules"),
+        *(
+            (
+                "memory",
+                f"{tensor}: {', '.join('{banks} x {words} x {bits} bit'.format(**m) for m in kinds)}"
+                ", double-buffered",
+            )
+            for tensor, kinds in count_memories(made.fabric).items()
+        ),
+        *more,
+    ]
+    heading = f"{name}: {made.description.workload.expression}, {bounds}, on {array} units"
+    return f"{heading}\n{table(rows, indent='  ')}"
+
+
+def _figures(made: Design, folder: Path) -> dict[str, object]:
+    from accelgen.report import count_memories, count_units, greedy_bits
+
+    name = made.description.name
+    return {
+        "name": name,
+        "output": str(folder),
+        "verilog": [str(folder / f"{name}.v")],
+        "manifest": str(folder / "manifest.json"),
+        "report": str(folder / "report.md"),
+        "predicted": {
+            "compute_cycles": made.cycles.compute_cycles,
+            "total_cycles": made.cycles.total_cycles,
+        },
+        "technology": made.technology.name,
+        "period_ns": made.pipeline.period,
+        "critical_path_ns": round(made.pipeline.critical, 6),
+        "register_bits": {
+            "lp": made.pipeline.bits,
+            "greedy": greedy_bits(made.pipeline, made.technology),
+        },
+        "units": count_units(made.pipeline),
+        "memories": count_memories(made.fabric),
+    }
+
+
+GENERATE = Command("generate", "write the Verilog of a description", _add_arguments, _generate)
+DEMO = Command(
+    "demo", "generate the default GEMM accelerator and verify it", _add_demo_arguments, _demo
+)

@@ -1,0 +1,62 @@
+"""The options of commands that take a description."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from accelgen.cli.values import extents, pairs
+
+if TYPE_CHECKING:
+    from accelgen.affine import Description
+
+__all__ = ["BOUNDS", "SPACE", "add_description", "add_hardware", "read_description"]
+
+BOUNDS = "m=64,n=64"
+SPACE = "i=16,j=16"
+
+
+def add_description(parser: argparse.ArgumentParser, *, ranges: bool = False) -> None:
+    """Add DESCRIPTION and the options that change it; with ``ranges``, to many values."""
+    more = "; each a number, a range FIRST:LAST:STEP or a list 16|32|64" if ranges else ""
+    parser.add_argument(
+        "description", metavar="DESCRIPTION", help="a shipped name (accelgen list) or a YAML file"
+    )
+    parser.add_argument("--bounds", metavar=BOUNDS, help=f"loop bounds{more}")
+    parser.add_argument("--space", metavar=SPACE, help=f"extents of the array{more}")
+    parser.add_argument("--time", metavar="k1=4", help="extents of time loops")
+    parser.add_argument("--types", metavar="A=int4", help="element types")
+    parser.add_argument(
+        "--skew", metavar="i=1,j=1", help="cycles per axis; or broadcast, or systolic"
+    )
+
+
+def add_hardware(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the hardware: clock, technology, bus."""
+    parser.add_argument(
+        "--period", type=float, metavar="NS",
+        help="target clock period; when not given, the technology's default or the shortest "
+        "period of this design, whichever is longer",
+    )  # fmt: skip
+    parser.add_argument(
+        "--technology", default="sg13g2", metavar="NAME",
+        help="delays of the primitives: sg13g2 (default) or asap7",
+    )  # fmt: skip
+    parser.add_argument(
+        "--bus", type=int, default=64, metavar="BITS", help="width of the streams (default 64)"
+    )
+
+
+def read_description(arguments: argparse.Namespace, *, ranges: bool = False) -> Description:
+    """The description with its options; with ``ranges``, without bounds and space."""
+    from accelgen.affine import load_description
+
+    bounds, space = (None, None) if ranges else (arguments.bounds, arguments.space)
+    skew: str | None = arguments.skew
+    return load_description(arguments.description).with_overrides(
+        bounds=extents(bounds, "--bounds", BOUNDS) if bounds is not None else None,
+        space=extents(space, "--space", SPACE) if space is not None else None,
+        time=extents(arguments.time, "--time", "k1=4") if arguments.time is not None else None,
+        types=pairs(arguments.types, "--types", "A=int4") if arguments.types is not None else None,
+        skew=extents(skew, "--skew", "i=1,j=1") if skew is not None and "=" in skew else skew,
+    )

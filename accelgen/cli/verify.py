@@ -1,0 +1,88 @@
+"""``accelgen verify``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from accelgen.cli.command import Command, add_json, print_json, stages, table
+
+if TYPE_CHECKING:
+    from accelgen.cosim.verify import VerifyReport
+
+__all__ = ["VERIFY", "simulate", "summary"]
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directory", metavar="DIR", help="what generate wrote")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the random tensors and pauses"
+    )
+    parser.add_argument(
+        "--problems", type=int, default=3, metavar="N",
+        help="problems queued back to back, at least 2 (default %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--waves", action="store_true", help="write waves.fst or waves.vcd")
+    add_json(parser)
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    report = simulate(
+        Path(arguments.directory),
+        seed=arguments.seed,
+        problems=arguments.problems,
+        waves=arguments.waves,
+    )
+    if arguments.json:
+        print_json(report.to_json())
+    else:
+        print(_phases(report))
+        print()
+        print(summary(report))
+    return 0 if report.passed else 1
+
+
+def simulate(
+    directory: Path, *, seed: int = 0, problems: int = 3, waves: bool = False
+) -> VerifyReport:
+    """:func:`accelgen.verify`, showing that it is at work."""
+    from accelgen.cosim.verify import verify
+
+    with stages(f"building and simulating {directory}"):
+        return verify(directory, seed=seed, problems=problems, waves=waves)
+
+
+def _phases(report: VerifyReport) -> str:
+    rows: list[tuple[object, ...]] = [("phase", "problems", "busy cycles", "total cycles", "")]
+    for phase in report.phases:
+        total = "-" if phase.total_cycles is None else phase.total_cycles
+        verdict = "pass" if phase.passed else "FAIL"
+        rows.append((phase.name, phase.problems, phase.busy_cycles, total, verdict))
+    return table(rows)
+
+
+def summary(report: VerifyReport) -> str:
+    """Predicted and measured cycles, the faults, and the verdict."""
+    measured = "hung" if report.measured_total is None else report.measured_total
+    lines = [
+        table(
+            [
+                ("", "predicted", "measured"),
+                ("compute_cycles", report.predicted_compute, report.measured_compute),
+                ("total_cycles", report.predicted_total, measured),
+            ]
+        ),
+        *report.faults,
+    ]
+    if report.waves is not None:
+        lines.append(f"waves: {report.waves}")
+    failed = sum(not phase.passed for phase in report.phases)
+    verdict = f"FAIL in {failed} of" if failed else "PASS in all"
+    lines.append(f"{report.name}: {verdict} {len(report.phases)} phases")
+    return "\n".join(lines)
+
+
+VERIFY = Command(
+    "verify", "simulate a design; compare with NumPy and the cycle model", _add_arguments, _verify
+)
