@@ -16,6 +16,7 @@ from accelgen.passes.timing import TimingModel
 from accelgen.reuse.links import Link
 from accelgen.rtl.array import UNIT_KINDS
 from accelgen.rtl.streams.geometry import bank_depth, live_memories
+from accelgen.rtl.streams.input_buffer import bank_widths
 from accelgen.rtl.unit import names_of, unit_shapes
 from accelgen.technology import Technology
 
@@ -33,16 +34,27 @@ def count_units(pipeline: Pipeline) -> dict[str, int]:
     return dict(Counter(names[shape] for shape in shapes.values()))
 
 
-def count_memories(fabric: Fabric) -> dict[str, dict[str, int]]:
-    """Per tensor the ``banks``, and of each the ``pages``, and the ``words`` of ``bits`` in one."""
-    plans: tuple[InputPlan | OutputPlan, ...] = (*fabric.inputs, fabric.output)
+def count_memories(fabric: Fabric) -> dict[str, list[dict[str, int]]]:
+    """Per tensor the kinds of banks: how many ``banks``, of each the ``pages``, and the ``words``
+    of ``bits`` in one.
+    """
+    widths = {
+        plan.tensor.name: bank_widths(plan.banked.layout, plan.banked.slots, plan.banked.rotating)
+        for plan in fabric.inputs
+    }
+    output = fabric.output
+    widths[output.tensor.name] = {1: len(live_memories(output.banked.layout))}
+    plans: tuple[InputPlan | OutputPlan, ...] = (*fabric.inputs, output)
     return {
-        plan.tensor.name: {
-            "banks": len(live_memories(plan.banked.layout)),
-            "words": bank_depth(plan.banked.layout),
-            "bits": plan.tensor.format.bits,
-            "pages": 2,
-        }
+        plan.tensor.name: [
+            {
+                "banks": banks,
+                "words": bank_depth(plan.banked.layout),
+                "bits": elements * plan.tensor.format.bits,
+                "pages": 2,
+            }
+            for elements, banks in widths[plan.tensor.name].items()
+        ]
         for plan in plans
     }
 
@@ -194,12 +206,15 @@ def _steps(names: Sequence[str], vector: IntVector) -> str:
 
 
 def _memory(plan: InputPlan | OutputPlan, fabric: Fabric) -> list[str]:
-    memory = count_memories(fabric)[plan.tensor.name]
+    banks = " and ".join(
+        f"{_count(memory['banks'], 'bank')} of {memory['pages']} pages x {memory['words']} words "
+        f"x {memory['bits']} bits"
+        for memory in count_memories(fabric)[plan.tensor.name]
+    )
     rotating = any(plan.banked.rotating)
     return [
-        f"{_count(len(plan.banked.slots), 'memory port')}, "
-        f"{_count(memory['banks'], 'bank')} of {memory['pages']} pages x {memory['words']} words "
-        f"x {memory['bits']} bits, banked by {_moduli(plan.banked.layout.moduli)}",
+        f"{_count(len(plan.banked.slots), 'memory port')}, {banks}, "
+        f"banked by {_moduli(plan.banked.layout.moduli)}",
         "ports rotate over the banks"
         if rotating
         else "every port has a bank of its own in all cycles",

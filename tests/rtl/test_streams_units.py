@@ -14,6 +14,7 @@ from accelgen.errors import InfeasibleError
 from accelgen.fabric.layout import Layout
 from accelgen.rtl.library import UnitLibrary
 from accelgen.rtl.streams import Collector, InputBuffer, Loader, OutputBuffer
+from accelgen.rtl.streams.input_buffer import bank_widths
 
 
 class Delay(wiring.Component):
@@ -121,18 +122,33 @@ def stream_units(layout: Layout) -> dict[str, str]:
         library.add(
             OutputBuffer(layout, one, moving, library, accumulate=accumulate), f"output_{name}"
         )
-        library.add(Collector(layout, 64, library, f"walker_{name}", accumulate=accumulate), f"collector_{name}")
+        library.add(
+            Collector(layout, 64, library, f"walker_{name}", accumulate=accumulate),
+            f"collector_{name}",
+        )
     return modules(library.verilog())
 
 
 def test_memories_are_one_module_each_size() -> None:
-    units = stream_units(Layout((6, 16), (2, 8), 8, 8))
+    units = stream_units(Layout((6, 15), (2, 8), 8, 8))
     banks = [name for name in units if name.startswith("bank_")]
     # 6 words, two pages in one memory, or a memory for each page.
     assert banks == ["bank_12x8", "bank_6x8"]
     assert len(re.findall(r"^  bank_12x8 ", units["input_buffer"], re.MULTILINE)) == 16
     assert len(re.findall(r"^  accumulator_6x8 ", units["output_accumulating"], re.MULTILINE)) == 16
     assert "initial" not in "".join(units.values())
+
+
+def test_lanes_of_aligned_beats_share_a_wide_bank() -> None:
+    layout = Layout((6, 16), (2, 8), 8, 8)
+    # One slot a row and beat: its eight lanes are one word.
+    assert bank_widths(layout, ((0, 0), (1, 0)), (False, True)) == {8: 2}
+    units = stream_units(layout)
+    assert "bank_12x64" in units
+    # Slots that are apart by a beat read lanes at two addresses.
+    assert bank_widths(layout, ((0, 0), (0, 9)), (False, False)) == {1: 2}
+    # Rows that do not end with a beat fill the lanes at different addresses.
+    assert bank_widths(Layout((6, 15), (2, 8), 8, 8), ((0, 0),), (False, True)) == {1: 8}
 
 
 def test_aligned_rows_need_no_rotation() -> None:
@@ -148,7 +164,7 @@ def test_static_slots_share_one_address() -> None:
     reads = tuple((0, slot) for slot in range(8))
     library.add(InputBuffer(layout, reads, (False, False), library), "input_buffer")
     text = modules(library.verilog())["input_buffer"]
-    assert len(re.findall(r"\.read_address\(\{ address, page \}\)", text)) == 8
+    assert len(re.findall(r"\.read_address\(\{ address, page \}\)", text)) == 1
     assert InputBuffer.latency_of(layout, (True, False)) == 1
     assert InputBuffer.latency_of(layout, (False, True)) == 3
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import C, Cat, Module, Signal, Value
+from collections import Counter
+
+from amaranth.hdl import C, Cat, Fragment, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,7 +20,9 @@ from accelgen.rtl.streams.geometry import (
 )
 from accelgen.rtl.streams.ports import bank_write
 
-__all__ = ["InputBuffer"]
+__all__ = ["InputBuffer", "bank_widths"]
+
+Coordinates = tuple[int, ...]
 
 
 class InputBuffer(wiring.Component):
@@ -80,35 +84,66 @@ class InputBuffer(wiring.Component):
             page = Signal(name="page_d1", reset_less=True)
             m.d.sync += page.eq(self.page)
         data: dict[tuple[int, ...], Value] = {}
-        for b, bank in self._banks(m, used).items():
-            m.d.comb += [bank.read_enable.eq(1), bank.read_address.eq(Cat(page, addresses[b]))]
-            data[b] = bank.read_data
+        for word in _words(self.layout, used, addresses):
+            data |= self._bank(m, word, Cat(page, addresses[word[0]]))
         slots = self.addressing.to_slots(m, data, delayed(m, rho, 2))
         for slot, value in enumerate(slots):
             output = getattr(self, f"data_{slot}")
             m.d["sync" if rho else "comb"] += output.eq(C(0) if value is None else value)
         return m
 
-    def _banks(self, m: Module, used: tuple[tuple[int, ...], ...]) -> dict[tuple[int, ...], Bank]:
-        """The memories that are ever read, connected to the Loader."""
-        g = StreamGeometry(self.layout)
-        banks: dict[tuple[int, ...], Bank] = {}
-        for number, b in enumerate(live_memories(self.layout)):
-            if b not in set(used):
-                continue
-            bank = Bank.instance(
-                self.library, self.layout.element_bits, 2 * bank_depth(self.layout)
-            )
-            m.submodules["bank_" + "_".join(map(str, b))] = banks[b] = bank
-            column = b[-1]
-            m.d.comb += [
-                bank.write_enable.eq(self.write.enable[number]),
-                bank.write_address.eq(
-                    Cat(self.write.page, self.write.address[column if g.wraps else 0])
-                ),
-                bank.write_data.eq(self.write.data[column % g.data_lanes]),
-            ]
-        return banks
+    def _bank(
+        self, m: Module, word: tuple[Coordinates, ...], address: Value
+    ) -> dict[Coordinates, Value]:
+        """One bank, connected to the Loader; returns what it reads for each of its memories."""
+        layout, g = self.layout, StreamGeometry(self.layout)
+        bits, first = layout.element_bits, word[0]
+        bank = Bank.instance(self.library, len(word) * bits, 2 * bank_depth(layout))
+        m.submodules["bank_" + "_".join(map(str, first))] = bank
+        number = live_memories(layout).index(first)
+        lanes = [self.write.data[b[-1] % g.data_lanes] for b in word]
+        m.d.comb += [
+            bank.write_enable.eq(self.write.enable[number]),
+            bank.write_address.eq(
+                Cat(self.write.page, self.write.address[first[-1] if g.wraps else 0])
+            ),
+            bank.write_data.eq(Cat(*lanes)),
+            bank.read_enable.eq(1),
+            bank.read_address.eq(address),
+        ]
+        return {b: bank.read_data.word_select(k, bits) for k, b in enumerate(word)}
+
+
+def bank_widths(
+    layout: Layout, reads: tuple[Coordinates, ...], rotating: tuple[bool, ...]
+) -> dict[int, int]:
+    """The banks of an InputBuffer, without building one: how many of each width in elements."""
+    addressing = Addressing(layout, reads, rotating)
+    m = Module()
+    rho: dict[int, Value] = {j: Signal(addressing.residue_width(j)) for j in addressing.moving}
+    used = addressing.used(live_memories(layout))
+    words = _words(layout, used, addressing.addresses(m, used, Signal(addressing.bits), rho))
+    Fragment.get(m, None)  # Amaranth warns of modules that are made and not used
+    return dict(sorted(Counter(len(word) for word in words).items()))
+
+
+def _words(
+    layout: Layout, used: tuple[Coordinates, ...], addresses: dict[Coordinates, Value]
+) -> list[tuple[Coordinates, ...]]:
+    """The memories, joined to one wide bank where a beat of the stream always fills all of
+    them at once and they are always read at one address.
+    """
+    lanes = layout.per_beat
+    beats = layout.aligned and layout.moduli[-1] % lanes == 0 and not StreamGeometry(layout).wraps
+    groups: dict[tuple[Coordinates, int, int], list[Coordinates]] = {}
+    for b in used:
+        place = b[-1] // lanes if beats else b[-1]
+        groups.setdefault((b[:-1], place, id(addresses[b])), []).append(b)
+    words: list[tuple[Coordinates, ...]] = []
+    for group in groups.values():
+        whole = beats and len(group) == lanes
+        words += [tuple(group)] if whole else [(b,) for b in group]
+    return words
 
 
 def register_shared(
