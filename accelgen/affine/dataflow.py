@@ -34,7 +34,7 @@ class Dataflow:
     ``map``: per workload loop, an affine expression over axes and time loops, in which
     ``size(x)`` is the extent of an axis, a time loop or a workload loop (looked up in that
     order).  A workload loop without an entry is the axis or time loop of the same name.
-    ``skew``: cycles by which a step along each axis delays a unit, 0 when not given;
+    ``skew``: cycles by which a step along each axis delays a unit (negative: advances), 0 when not given;
     ``"broadcast"`` is 0 and ``"systolic"`` 1 on every axis.
     ``chain``: per stationary tensor, the axis its load or drain chain runs along, or ``None``.
 
@@ -197,11 +197,8 @@ def _checked_skew(skew: object, space: Mapping[str, int]) -> FrozenMap[str, int]
             raise unknown(str(axis), "axis", space)
         if isinstance(cycles, bool) or not isinstance(cycles, int | np.integer):
             raise InputError(f"{axis}: {shorten(cycles)} is no integer")
-        if not 0 <= cycles <= MAX_SKEW:
-            raise InputError(
-                f"{axis}: {cycles} is outside 0..{MAX_SKEW}",
-                hint=f"turn the axis round in the map instead: size({axis}) - 1 - {axis}",
-            )
+        if abs(cycles) > MAX_SKEW:
+            raise InputError(f"{axis}: {cycles} is outside -{MAX_SKEW}..{MAX_SKEW}")
     return FrozenMap({axis: int(skew.get(axis, 0)) for axis in space})
 
 

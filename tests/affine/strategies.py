@@ -96,7 +96,7 @@ def dataflows(draw: st.DrawFn, workload: Workload, max_units: int = 12) -> Dataf
             time.append(loop)
     if not time:
         time.append(("idle", 1))
-    skew = {axis: draw(st.sampled_from((0, 1, 1, 2, 3))) for axis in axes}
+    skew = {axis: draw(st.sampled_from((0, 1, 1, 2, 3, -1, -2))) for axis in axes}
     return Dataflow(space, draw(st.permutations(time)), maps, skew)
 
 
