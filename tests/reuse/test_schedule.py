@@ -72,9 +72,7 @@ def strides(
 ARRAY = {"i": 16, "j": 16}
 
 
-@pytest.mark.parametrize(
-    ("k", "tile"), [(2, 16), (8, 16), (15, 16), (16, 16), (17, 17), (40, 40)]
-)
+@pytest.mark.parametrize(("k", "tile"), [(2, 16), (8, 16), (15, 16), (16, 16), (17, 17), (40, 40)])
 def test_a_tile_lasts_as_long_as_its_sums_need_to_drain(k: int, tile: int) -> None:
     """Sums of 16 x 16 units leave through chains of 16: a tile of K < 16 waits for them."""
     bounds = {"m": 32, "n": 48, "k": k}

@@ -1,0 +1,109 @@
+"""Laws 1 to 3 of the design on random legal dataflows, by simulation of the generated Verilog.
+
+For every dataflow drawn, all of these: the result equals NumPy's element for element, both cycle
+counts equal the closed-form model's, and neither pauses on every port nor packets of wrong length
+change a result.  Bus width, clock period and technology are drawn too.
+
+The default tier draws few.  The slow tier draws ``ACCELGEN_LAWS`` of them, 220 unless set, afresh
+in every run (2 to 4 seconds each)::
+
+    pytest tests/test_laws.py -m slow
+    ACCELGEN_LAWS=1000 pytest tests/test_laws.py -m slow
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from accelgen.affine import Description
+from accelgen.cosim.lint import lint
+from accelgen.cosim.verify import verify
+from accelgen.errors import InfeasibleError
+from accelgen.pipeline import generate, predict
+from accelgen.technology import load_technology
+from tests.affine.strategies import descriptions
+
+pytestmark = pytest.mark.rtl
+
+MANY = int(os.environ.get("ACCELGEN_LAWS", "220"))
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of one design."""
+
+    period: float | None
+    technology: str
+    bus_bits: int
+
+
+@st.composite
+def options(draw: st.DrawFn, description: Description) -> Options:
+    """Any bus that takes an element, and a period from impossible to leisurely.
+
+    A period that is too short is replaced by the shortest.
+    """
+    technology = draw(st.sampled_from(("sg13g2", "asap7")))
+    widest = max(tensor.format.bits for tensor in description.lower().tensors)
+    bus = draw(st.sampled_from([n for n in range(16, 129, 8) if n >= widest]))
+    scale = draw(st.sampled_from((None, 0.4, 0.7, 1.0, 3.0)))
+    period = None if scale is None else scale * load_technology(technology).default_period
+    try:
+        predict(description, period=period, technology=technology, bus_bits=bus)
+    except InfeasibleError:
+        period = None
+    return Options(period, technology, bus)
+
+
+@st.composite
+def designs(draw: st.DrawFn) -> tuple[Description, Options]:
+    description = draw(descriptions())
+    return description, draw(options(description))
+
+
+def check(drawn: tuple[Description, Options]) -> None:
+    description, chosen = drawn
+    with tempfile.TemporaryDirectory(prefix="accelgen-law-") as scratch:
+        folder = Path(scratch) / "design"
+        made = generate(
+            description,
+            folder,
+            period=chosen.period,
+            technology=chosen.technology,
+            bus_bits=chosen.bus_bits,
+        )
+        model = predict(
+            description,
+            period=chosen.period,
+            technology=chosen.technology,
+            bus_bits=chosen.bus_bits,
+        )
+        assert model == made.cycles
+        assert lint(folder).problems == ()
+        report = verify(folder, problems=2)
+        assert report.faults == ()
+        assert report.measured_compute == model.compute_cycles
+        assert report.measured_total == model.total_cycles
+
+
+RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+
+
+@given(designs())
+@settings(max_examples=8, derandomize=True, database=None, suppress_health_check=RELAXED)
+def test_a_random_dataflow_keeps_the_laws(drawn: tuple[Description, Options]) -> None:
+    check(drawn)
+
+
+@pytest.mark.slow
+@given(designs())
+@settings(max_examples=MANY, suppress_health_check=RELAXED)
+def test_many_random_dataflows_keep_the_laws(drawn: tuple[Description, Options]) -> None:
+    check(drawn)
