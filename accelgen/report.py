@@ -133,11 +133,13 @@ def _input(plan: InputPlan, fabric: Fabric) -> str:
         lines.append(_chain("loaded", plan.chain, fabric))
     used = Counter(links.link[u] for u in heads if links.link[u] >= 0)
     lines += [
-        f"{count} units take it through a link: {_link(links.links[number], fabric)}"
+        f"{_count(count, 'unit takes', 'units take')} it through a link: "
+        f"{_link(links.links[number], fabric)}"
         for number, count in sorted(used.items())
     ]
     if len(heads) < len(links.head):
-        lines.append(f"{len(links.head) - len(heads)} units share the wire of another")
+        shared = len(links.head) - len(heads)
+        lines.append(f"{_count(shared, 'unit shares', 'units share')} the wire of another")
     ports = len(plan.chain.runs) if plan.chain is not None else len(links.ported)
     lines.append(f"{_count(ports, 'unit')} fed from memory")
     return _tensor(plan, [*lines, *_memory(plan, fabric)], "input")
@@ -152,7 +154,8 @@ def _output(plan: OutputPlan, fabric: Fabric) -> str:
         for giver in givers
     )
     lines += [
-        f"{count} units pass their sum on through a {link_kind(depth)} link of depth {depth}"
+        f"{_count(count, 'unit passes its', 'units pass their')} sum on through a "
+        f"{link_kind(depth)} link of depth {depth}"
         for depth, count in sorted(hops.items())
     ]
     trees = Counter(len(group.ends) for group in reduction.groups if len(group.ends) > 1)
@@ -264,8 +267,8 @@ def _units(design: Design) -> str:
     return "## Units of the array\n\n" + _table([("module", "instances"), *rows])
 
 
-def _count(count: int, thing: str) -> str:
-    return f"{count} {thing}{'' if count == 1 else 's'}"
+def _count(count: int, thing: str, things: str | None = None) -> str:
+    return f"{count} {thing if count == 1 else things or thing + 's'}"
 
 
 def _section(title: str, lines: Iterable[str]) -> str:

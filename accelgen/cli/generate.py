@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,17 +92,17 @@ def _summary(made: Design, folder: Path, *more: tuple[str, str]) -> str:
         ("registers", f"{pipeline.bits} pipeline bits, {greedy - pipeline.bits} fewer than greedy"),
         ("units", f"{sum(units.values())} of {len(units)} distinct modules"),
         *(
-            (
-                "memory",
-                f"{tensor}: {', '.join('{banks} x {words} x {bits} bit'.format(**m) for m in kinds)}"
-                ", double-buffered",
-            )
+            ("memory", f"{tensor}: {_banks(kinds)}, double-buffered")
             for tensor, kinds in count_memories(made.fabric).items()
         ),
         *more,
     ]
     heading = f"{name}: {made.description.workload.expression}, {bounds}, on {array} units"
     return f"{heading}\n{table(rows, indent='  ')}"
+
+
+def _banks(kinds: Sequence[Mapping[str, int]]) -> str:
+    return ", ".join(f"{kind['banks']} x {kind['words']} x {kind['bits']} bit" for kind in kinds)
 
 
 def _figures(made: Design, folder: Path) -> dict[str, object]:
