@@ -34,8 +34,8 @@ class Dataflow:
     ``map``: per workload loop, an affine expression over axes and time loops, in which
     ``size(x)`` is the extent of an axis, a time loop or a workload loop (looked up in that
     order).  A workload loop without an entry is the axis or time loop of the same name.
-    ``skew``: cycles by which a step along each axis delays a unit (negative: advances), 0 when not given;
-    ``"broadcast"`` is 0 and ``"systolic"`` 1 on every axis.
+    ``skew``: cycles by which a step along each axis delays a unit (negative: advances), 0 when
+    not given; ``"broadcast"`` is 0 and ``"systolic"`` 1 on every axis.
     ``chain``: per stationary tensor, the axis its load or drain chain runs along, or ``None``.
 
     Raises :class:`InputError` for anything that is not such a layout.

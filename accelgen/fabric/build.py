@@ -46,7 +46,7 @@ def build_fabric(kernel: SpaceTime, bus_bits: int = 64) -> Fabric:
     for name, chain in chains.items():
         level = held[name]
         if chain is not None and level is not None:
-            longest[level] = max(longest.get(level, 1), chain.length)
+            longest[level] = max(longest.get(level, 1), chain.cycles)
     schedule = chain_pads(kernel, longest)
     inputs = tuple(
         _plan_input(
@@ -164,8 +164,8 @@ def _plan_input(
     if chain is not None:
         # The farthest member's element enters first, so that the last one enters at the switch.
         flow = places[:, chain.axis] * chain.direction
-        pattern = _along_chain(pattern, flow, chain.length, ahead=chain.length - 1)
-        pattern = replace(pattern, start=1 - chain.length)
+        pattern = _along_chain(pattern, flow, chain, ahead=chain.length - 1)
+        pattern = replace(pattern, start=1 - chain.cycles + min(a[0] for a in chain.arrivals))
     banked = bank(pattern, tensor.shape, tensor.format.bits, bus_bits)
     return InputPlan(tensor, links, level, chain, pattern, banked, slot)
 
@@ -190,7 +190,7 @@ def _plan_output(
         start = finished + max(group.offset for group in groups)
     else:
         flow = kernel.along_space(tensor)[:, chain.axis] * chain.direction
-        pattern = _along_chain(pattern, flow, chain.length, ahead=0)
+        pattern = _along_chain(pattern, flow, chain, ahead=0)
         start = finished + max(arrivals[-1] for arrivals in chain.arrivals)
     pattern = replace(pattern, start=start)
     return OutputPlan(
@@ -243,16 +243,16 @@ def _pattern(
 
 
 def _along_chain(
-    pattern: AccessPattern, flow: NDArray[np.int64], length: int, *, ahead: int
+    pattern: AccessPattern, flow: NDArray[np.int64], chain: Chain, *, ahead: int
 ) -> AccessPattern:
-    """Append the loop over a chain's members, against the flow, one per cycle.
+    """Append the loop over a chain's members, against the flow.
 
     It begins ``ahead`` members down the flow from the member that has the slot.
     """
     return replace(
         pattern,
-        extents=(*pattern.extents, length),
-        strides=(*pattern.strides, 1),
+        extents=(*pattern.extents, chain.length),
+        strides=(*pattern.strides, chain.spacing),
         steps=tuple((*row, -int(f)) for row, f in zip(pattern.steps, flow, strict=True)),
         origin=tuple(o + ahead * int(f) for o, f in zip(pattern.origin, flow, strict=True)),
     )

@@ -1,8 +1,10 @@
 """Shift chains that load stationary operands and drain finished sums along one space axis.
 
-Hops take one cycle more than the skew between neighbours, so that elements which enter the
-chain in consecutive cycles reach their units exactly when these switch to the next tile; the
-chain itself is the shadow register and needs no enable.
+With skew c between neighbours, elements ``spacing`` cycles apart move ``spacing + c`` cycles per
+hop (c counted along the flow), and so each is at its unit exactly when that switches to the next
+tile; the chain itself is the shadow register and needs no enable.  Flowing with the skew, one
+element per cycle, a hop takes 1 + c registers; flowing against it, one element every 1 + c cycles,
+a single register will do, at the same latency, where a tile lasts long enough for that.
 """
 
 from __future__ import annotations
@@ -25,25 +27,36 @@ class Chain:
 
     ``runs`` holds the members of each chain; loading chains start at their memory port,
     draining chains end there.  ``arrivals`` gives for each member the offset, in cycles behind
-    the issue, at which the chain hands over (loading) or takes (draining) its element; the
-    hop from one member to the next takes one cycle more than the difference.
+    the issue, at which the chain hands over (loading) or takes (draining) its element; ports
+    load or drain one element every ``spacing`` cycles.
     """
 
     axis: int
     direction: int
+    spacing: int
     runs: tuple[IntVector, ...]
     arrivals: tuple[IntVector, ...]
 
     @property
     def length(self) -> int:
-        """Cycles the longest chain needs to load or drain."""
+        """Members of the longest chain."""
         return max(len(run) for run in self.runs)
 
+    @property
+    def cycles(self) -> int:
+        """Cycles the longest chain is busy with one tile."""
+        return self.spacing * (self.length - 1) + 1
+
+    def hops(self, run: int) -> list[int]:
+        """Cycles from each member of a run to the next."""
+        return [self.spacing + b - a for a, b in pairwise(self.arrivals[run])]
+
     def check(self) -> None:
-        """Assert that elements neither overtake nor collide."""
-        for run, arrivals in zip(self.runs, self.arrivals, strict=True):
+        """Assert that every hop moves on and that ports handle distinct members one by one."""
+        assert self.spacing >= 1
+        for number, (run, arrivals) in enumerate(zip(self.runs, self.arrivals, strict=True)):
             assert len(run) == len(arrivals)
-            assert all(a <= b for a, b in pairwise(arrivals))
+            assert all(hop >= 1 for hop in self.hops(number))
 
 
 def choose_chain(
@@ -57,19 +70,25 @@ def choose_chain(
     pinned: int | None = None,
     where: str = "chain",
 ) -> Chain | None:
-    """The chain that stretches the schedule least, then needs the fewest ports.
+    """The chain that stretches the schedule least, then has the fewest ports, then registers.
 
-    ``residency`` is the number of cycles a tile lasts (a chain that is longer stretches it).
-    Returns ``None`` when no two members are neighbours along any allowed axis.
+    ``residency`` is the number of cycles a tile lasts (a chain that is busy for longer
+    stretches it).  Returns ``None`` when no two members are neighbours along any allowed axis.
     """
     candidates = []
-    axes = range(len(skew)) if pinned is None else [pinned]
-    for axis in axes:
-        direction = 1 if skew[axis] >= 0 else -1
-        runs = runs_along(members, place, axis, direction)
-        length = max(len(run) for run in runs)
-        if length > 1:
-            candidates.append((max(0, length - residency), len(runs), axis, direction, runs))
+    for axis in range(len(skew)) if pinned is None else [pinned]:
+        forward = 1 if skew[axis] >= 0 else -1
+        spaced = {(forward, 1), (-forward, 1 + abs(skew[axis]))}
+        for direction, spacing in sorted(spaced, reverse=True):
+            runs = runs_along(members, place, axis, direction)
+            arrivals = tuple(
+                tuple(_arrivals([offsets[m] for m in run], spacing, flow)) for run in runs
+            )
+            chain = Chain(axis, direction, spacing, tuple(map(tuple, runs)), arrivals)
+            registers = sum(sum(chain.hops(run)) for run in range(len(runs)))
+            stretch = max(0, chain.cycles - residency)
+            if chain.length > 1:
+                candidates.append(((stretch, len(runs), registers, axis), chain))
     if not candidates:
         if pinned is not None:
             raise InputError(
@@ -79,13 +98,16 @@ def choose_chain(
                 hint="name another axis, or leave the choice to accelgen",
             )
         return None
-    _, _, axis, direction, runs = min(candidates, key=lambda c: c[:3])
-    arrivals = tuple(tuple(_arrivals([offsets[m] for m in run], flow)) for run in runs)
-    return Chain(axis, direction, tuple(map(tuple, runs)), arrivals)
+    return min(candidates, key=lambda candidate: candidate[0])[1]
 
 
-def _arrivals(offsets: list[int], flow: Literal["load", "drain"]) -> list[int]:
-    """Non-decreasing offsets: not after use when loading, not before the sum when draining."""
+def _arrivals(offsets: list[int], spacing: int, flow: Literal["load", "drain"]) -> list[int]:
+    """Offsets as close to the members' own as hops of one cycle at least allow.
+
+    Not after use when loading, not before the sum is there when draining.
+    """
+    least = 1 - spacing  # the least difference between a member's offset and the previous one's
     if flow == "drain":
-        return list(accumulate(offsets, max))
-    return list(accumulate(reversed(offsets), min))[::-1]
+        return list(accumulate(offsets, lambda before, own: max(own, before + least)))
+    late_first = accumulate(reversed(offsets), lambda after, own: min(own, after - least))
+    return list(late_first)[::-1]

@@ -174,17 +174,19 @@ def _held(
             if p >= 0
         ]
     else:
-        for run, arrivals in zip(plan.chain.runs, plan.chain.arrivals, strict=True):
-            upstream = Edge(reads[plan.slot[run[0]]], arrivals[0], f"{name}_load_in")
-            for position, unit in enumerate(run):
-                stage = builder.add(
+        earliest = min(arrivals[0] for arrivals in plan.chain.arrivals)
+        for number, (run, arrivals) in enumerate(
+            zip(plan.chain.runs, plan.chain.arrivals, strict=True)
+        ):
+            delays = [arrivals[0] - earliest, *plan.chain.hops(number)]
+            source = reads[plan.slot[run[0]]]
+            for unit, arrival, delay in zip(run, arrivals, delays, strict=True):
+                upstream = Edge(source, delay, f"{name}_load_in")
+                source = builder.add(
                     "wire", f"{name}_load", ("pe", unit), format, [upstream], group=f"load.{name}"
                 )
-                wait = fabric.offsets[unit] - arrivals[position]
-                feeds.append((unit, Edge(stage, wait, f"{name}_load")))
-                if position + 1 < len(run):
-                    hop = 1 + arrivals[position + 1] - arrivals[position]
-                    upstream = Edge(stage, hop, f"{name}_load_in")
+                wait = fabric.offsets[unit] - arrival
+                feeds.append((unit, Edge(source, wait, f"{name}_load")))
     flag = flags(f"first_of_{level}", "first", level)
     for unit, feed in feeds:
         hold = builder.add(
@@ -357,8 +359,9 @@ def _drain_chains(
     latest = max(arrivals[-1] for arrivals in chain.arrivals)
     last = flags(f"last_of_{plan.hold}", "last", plan.hold)
     exits: dict[int, Edge] = {}
-    for run, arrivals in zip(chain.runs, chain.arrivals, strict=True):
+    for number, (run, arrivals) in enumerate(zip(chain.runs, chain.arrivals, strict=True)):
         upstream: Edge | None = None
+        hops = chain.hops(number)
         for position, member in enumerate(run):
             own = Edge(sums[member].source, arrivals[position] - groups[member].offset, "own")
             home = builder[own.source].home
@@ -375,8 +378,7 @@ def _drain_chains(
                     group="drain",
                 )
             if position + 1 < len(run):
-                hop = 1 + arrivals[position + 1] - arrivals[position]
-                upstream = Edge(stage, hop, "drain_in")
+                upstream = Edge(stage, hops[position], "drain_in")
         exits[plan.slot[run[-1]]] = Edge(stage, latest - arrivals[-1], "data")
     return exits
 

@@ -182,9 +182,8 @@ def _chain_arrows(
     """The hops of a shift chain, without the memory ports at its ends."""
     if chain is None:
         return
-    for run, arrivals in zip(chain.runs, chain.arrivals, strict=True):
-        for k in range(len(run) - 1):
-            delay = 1 + arrivals[k + 1] - arrivals[k]
+    for number, run in enumerate(chain.runs):
+        for k, delay in enumerate(chain.hops(number)):
             label = str(delay) if delay > 1 else ""
             yield Arrow(kind, tensor, nodes[run[k]], nodes[run[k + 1]], delay, label)
 
