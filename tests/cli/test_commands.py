@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -183,6 +184,23 @@ def test_show_writes_a_picture(
     out = run(capsys, "show", "gemm_os_systolic", *TINY, "-o", path, "--what", "array")
     assert out.strip() == str(path)
     assert path.read_bytes().startswith({"svg": b"<?xml", "png": b"\x89PNG"}[suffix])
+
+
+def test_a_terminal_is_shown_the_stages(tmp_path: Path) -> None:
+    master, terminal = os.openpty()
+    words = ["generate", "fir", "-o", str(tmp_path / "fir")]
+    done = subprocess.run(
+        [sys.executable, "-m", "accelgen", *words],
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "80"},
+        check=True,
+    )
+    os.close(terminal)
+    shown = os.read(master, 1 << 16)
+    os.close(master)
+    assert b"generating fir" in shown
+    assert b"\x1b" not in done.stdout
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
