@@ -154,14 +154,20 @@ def greedy(problem: DelayProblem) -> dict[str, int]:
 
 
 def solve(problem: DelayProblem) -> dict[str, int]:
-    """The positions with the fewest register bits among those of least latency."""
+    """The positions with the fewest register bits among those of least latency.
+
+    Where several solutions have the fewest, the one in which everything is earliest: the
+    solutions of least cost are closed under the minimum, so it is unique, whichever of them
+    the solver finds first.
+    """
     latency = greedy(problem)[SINK]
     program = pulp.LpProblem("delay_matching", pulp.LpMinimize)
-    position = {g: pulp.LpVariable(f"D{k}", lowBound=0) for k, g in enumerate(problem.groups)}
-    length = [pulp.LpVariable(f"R{k}", lowBound=0) for k in range(len(problem.lines))]
-    program += pulp.lpSum(
+    position = {g: program.add_variable(f"D{k}", lowBound=0) for k, g in enumerate(problem.groups)}
+    length = [program.add_variable(f"R{k}", lowBound=0) for k in range(len(problem.lines))]
+    bits = pulp.lpSum(
         weight * line for (_, weight, _), line in zip(problem.lines, length, strict=True)
     )
+    program += bits
     program += position[ORIGIN] == 0
     program += position[SINK] == latency
     for u, v, least in problem.differences:
@@ -170,12 +176,12 @@ def solve(problem: DelayProblem) -> dict[str, int]:
     for (u, _, taps), line in zip(problem.lines, length, strict=True):
         for v, extra in taps:
             program += line - position[v] + position[u] >= extra
-    values = _run(program, position)
-    if any(abs(value - round(value)) > 1e-6 for value in values.values()):
-        for variable in position.values():
-            variable.cat = pulp.LpInteger
-        values = _run(program, position)
-    return {group: round(value) for group, value in values.items()}
+    fewest = problem.cost(_run(program, position))
+    program += bits <= fewest
+    program.setObjective(pulp.lpSum(position.values()))
+    positions = _run(program, position)
+    assert problem.cost(positions) == fewest
+    return positions
 
 
 def verify(netlist: Netlist, registers: tuple[tuple[int, ...], ...], model: TimingModel) -> float:
@@ -247,10 +253,17 @@ def _registers(netlist: Netlist, positions: Mapping[str, int]) -> tuple[tuple[in
     )
 
 
-def _run(program: pulp.LpProblem, position: Mapping[str, pulp.LpVariable]) -> dict[str, float]:
-    program.solve(pulp.HiGHS(msg=False, threads=1))
-    assert program.status == pulp.LpStatusOptimal, pulp.LpStatus[program.status]
-    return {group: float(variable.value()) for group, variable in position.items()}
+def _run(program: pulp.LpProblem, position: Mapping[str, pulp.LpVariable]) -> dict[str, int]:
+    """Solve; as an integer program should the optimum of the linear one not be integral."""
+    for category in (pulp.LpContinuous, pulp.LpInteger):
+        for variable in position.values():
+            variable.cat = category
+        program.solve(pulp.HiGHS(msg=False, threads=1))
+        assert program.status == pulp.LpStatusOptimal, pulp.LpStatus[program.status]
+        values = {group: float(variable.value()) for group, variable in position.items()}
+        if all(abs(value - round(value)) <= 1e-6 for value in values.values()):
+            break
+    return {group: round(value) for group, value in values.items()}
 
 
 def _slowest(netlist: Netlist, model: TimingModel) -> tuple[float, Node]:
