@@ -1,7 +1,7 @@
 """The reference designs beside this file: write them again, or check that they are up to date.
 
-    python rtl_out/regenerate.py            write them here
-    python rtl_out/regenerate.py --check    exit 1, naming the file, when one would change
+``python rtl_out/regenerate.py`` writes them; with ``--check`` it writes nothing and exits with 1,
+naming the files, when one would change.
 """
 
 from __future__ import annotations
