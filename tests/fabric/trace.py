@@ -108,17 +108,18 @@ class Trace:
             base = moved.get(cycle)
             return None if base is None else plus(base, plan.pattern.slots[p])
 
+        # Per unit of a chain: its slot, the cycles on the way, and the wait for the switch.
         stage: dict[int, tuple[int, int, int]] = {}
-        for run, arrivals in zip(
-            plan.chain.runs if plan.chain else (),
-            plan.chain.arrivals if plan.chain else (),
-            strict=True,
-        ):
-            behind = arrivals[0]
-            for position, unit in enumerate(run):
-                if position:
-                    behind += 1 + arrivals[position] - arrivals[position - 1]
-                stage[unit] = (plan.slot[run[0]], behind, offsets[unit] - arrivals[position])
+        if plan.chain is not None:
+            earliest = min(arrivals[0] for arrivals in plan.chain.arrivals)
+            for number, (run, arrivals) in enumerate(
+                zip(plan.chain.runs, plan.chain.arrivals, strict=True)
+            ):
+                behind = arrivals[0] - earliest
+                hops = plan.chain.hops(number)
+                for unit, arrival, hop in zip(run, arrivals, [0, *hops], strict=True):
+                    behind += hop
+                    stage[unit] = (plan.slot[run[0]], behind, offsets[unit] - arrival)
 
         def feed(unit: int, cycle: int) -> Element:
             if plan.chain is None:
@@ -160,8 +161,8 @@ class Trace:
 
         return operand
 
-    def written(self) -> dict[Index, Counter[Token | None]]:
-        """What is in the output memory at the end: the products in each element's sum."""
+    def written(self) -> tuple[dict[Index, Counter[Token | None]], Counter[Index]]:
+        """The products in each element of the output memory at the end, and its writes."""
         fabric, plan = self.fabric, self.fabric.output
         groups, offsets = plan.reduction.groups, fabric.offsets
 
@@ -202,11 +203,9 @@ class Trace:
                 latest = max(group.offset for group in groups)
                 return group_sum(g, cycle - (latest - groups[g].offset))
             latest = max(arrivals[-1] for arrivals in plan.chain.arrivals)
-            run, arrivals = next(
-                pair
-                for pair in zip(plan.chain.runs, plan.chain.arrivals, strict=True)
-                if pair[0][-1] == g
-            )
+            number = next(k for k, run in enumerate(plan.chain.runs) if run[-1] == g)
+            run, arrivals = plan.chain.runs[number], plan.chain.arrivals[number]
+            hops = [0, *plan.chain.hops(number)]
             cycle -= latest - arrivals[-1]
             for position in range(len(run) - 1, -1, -1):
                 t = self._issued.get(cycle - arrivals[position])
@@ -215,10 +214,11 @@ class Trace:
                 if last or position == 0:
                     own = run[position]
                     return group_sum(own, cycle - (arrivals[position] - groups[own].offset))
-                cycle -= 1 + arrivals[position] - arrivals[position - 1]
+                cycle -= hops[position]
             raise AssertionError
 
         memory: dict[Index, Counter[Token | None]] = {}
+        writes: Counter[Index] = Counter()
         for cycle, t in accesses(plan.pattern):
             base = affine(plan.pattern.steps, t, plan.pattern.origin)
             for g, p in enumerate(plan.slot):
@@ -230,7 +230,6 @@ class Trace:
                 tokens = Counter(exit_of(g, cycle))
                 if plan.accumulate:
                     tokens += memory.get(element, Counter())
-                else:
-                    assert element not in memory, "written twice"
                 memory[element] = tokens
-        return memory
+                writes[element] += 1
+        return memory, writes

@@ -20,7 +20,9 @@ def steps_in_time(kernel: SpaceTime) -> NDArray[np.int64]:
     """Every difference of two points of the loop nest, one per row."""
     widths = [2 * n - 1 for n in kernel.time_extents]
     assume(prod(widths) <= 200_000)
-    return np.indices(widths).reshape(len(widths), -1).T - (np.array(kernel.time_extents) - 1)
+    middle = np.array(kernel.time_extents, dtype=np.int64) - 1
+    every: NDArray[np.int64] = np.indices(widths).reshape(len(widths), -1).T - middle
+    return every
 
 
 def reuses(kernel: SpaceTime, tensor: TensorAccess, link: Link) -> bool:
