@@ -1,0 +1,148 @@
+"""Products, and their sums in space and in time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from accelgen.fabric.fabric import Fabric, Guard
+from accelgen.fabric.reduction import Reduction
+from accelgen.formats import IntFormat
+from accelgen.netlist.controls import Flags
+from accelgen.netlist.graph import Builder, Edge, Home
+
+__all__ = ["add_products", "sum_in_space", "sum_in_time"]
+
+
+def add_products(
+    builder: Builder, flags: Flags, fabric: Fabric, operands: Sequence[Sequence[int]]
+) -> list[int]:
+    """The product of every unit, zero where its point lies outside the iteration domain."""
+    numbered: dict[Guard, int] = {}
+    products = []
+    for unit in range(fabric.kernel.units):
+        home: Home = ("pe", unit)
+        value = operands[0][unit]
+        guards = [
+            Edge(
+                flags(f"guard{numbered.setdefault(guard, len(numbered))}", "guard", guard),
+                fabric.offsets[unit],
+                f"valid{position}",
+            )
+            for position, guard in enumerate(fabric.guards[unit])
+        ]
+        if guards:
+            format = builder[value].format
+            value = builder.add("gate", "gated", home, format, [Edge(value, 0, "in"), *guards])
+        for position, operand in enumerate(operands[1:]):
+            left, right = builder[value].format, builder[operand[unit]].format
+            value = builder.add(
+                "multiply",
+                f"product{position}" if len(operands) > 2 else "product",
+                home,
+                _product_format(left, right),
+                [Edge(value, 0, "in0"), Edge(operand[unit], 0, "in1")],
+            )
+        products.append(value)
+    return products
+
+
+def sum_in_space(builder: Builder, fabric: Fabric, products: Sequence[int]) -> list[Edge]:
+    """The sum of every group, as an edge on the group's own time."""
+    reduction = fabric.output.reduction
+    offsets = fabric.offsets
+    terms = _largest_chain(reduction)
+    totals = list(products)
+    for unit in sorted(range(len(products)), key=lambda u: offsets[u]):
+        for position, source in enumerate(reduction.partials[unit]):
+            totals[unit] = builder.add(
+                "add",
+                f"partial{position}",
+                ("pe", unit),
+                _sum_format(builder[products[unit]].format, terms),
+                [
+                    Edge(totals[unit], 0, "in0"),
+                    Edge(totals[source], offsets[unit] - offsets[source], f"partial{position}_in"),
+                ],
+            )
+    sums = []
+    for number, group in enumerate(reduction.groups):
+        level = [
+            Edge(totals[u], group.offset - offsets[u], f"in{k}") for k, u in enumerate(group.ends)
+        ]
+        if len(level) == 1:
+            sums.append(level[0])
+            continue
+        leaf, depth = builder[level[0].source].format, 0
+        size = len(level)
+        while len(level) > 1:
+            summed = []
+            for position in range(0, len(level) - 1, 2):
+                node = builder.add(
+                    "add",
+                    f"level{depth}_{position // 2}",
+                    ("sum", number),
+                    _sum_format(leaf, min(size, 2 ** (depth + 1))),
+                    level[position : position + 2],
+                    group=f"sum{size}.level{depth}",
+                )
+                summed.append(Edge(node, 0, ""))
+            # An odd one out joins the next level.
+            level = summed + level[len(level) - len(level) % 2 :]
+            depth += 1
+        sums.append(level[0])
+    return sums
+
+
+def sum_in_time(
+    builder: Builder, flags: Flags, fabric: Fabric, totals: Sequence[Edge]
+) -> list[Edge]:
+    """The sum of every group over the innermost reduction loops."""
+    plan = fabric.output
+    if plan.hold is None:
+        return list(totals)
+    schedule = fabric.schedule
+    terms = 1
+    for extent in schedule.extents[plan.hold :]:
+        terms *= extent
+    tight = schedule.flat([0] * plan.hold + [n - 1 for n in schedule.extents[plan.hold :]])
+    first = flags(f"first_of_{plan.hold}", "first", plan.hold)
+    sums = []
+    for group, total in zip(plan.reduction.groups, totals, strict=True):
+        home: Home = ("pe", group.ends[0]) if len(group.ends) == 1 else builder[total.source].home
+        inputs = [
+            Edge(total.source, total.delay, "total_in"),
+            Edge(first, group.offset, "first"),
+        ]
+        if tight != terms - 1:
+            # The stretched schedule has idle cycles inside a tile.
+            inputs.append(Edge(flags("issued", "issue"), group.offset, "issue"))
+        format = _narrower(_sum_format(builder[total.source].format, terms), plan.tensor.format)
+        node = builder.add("accumulate", "sum", home, format, inputs, group="sum", latency=1)
+        sums.append(Edge(node, 0, "sum"))
+    return sums
+
+
+def _product_format(a: IntFormat, b: IntFormat) -> IntFormat:
+    corners = [x * y for x in (a.min, a.max) for y in (b.min, b.max)]
+    return IntFormat.for_range(min(corners), max(corners))
+
+
+def _sum_format(format: IntFormat, terms: int) -> IntFormat:
+    return IntFormat.for_range(format.min * terms, format.max * terms)
+
+
+def _narrower(a: IntFormat, b: IntFormat) -> IntFormat:
+    return a if a.bits <= b.bits else b
+
+
+def _largest_chain(reduction: Reduction) -> int:
+    """The number of units in the largest chained sum."""
+    largest = 0
+    for group in reduction.groups:
+        for end in group.ends:
+            stack, units = [end], 0
+            while stack:
+                units += 1
+                stack.extend(reduction.partials[stack.pop()])
+            largest = max(largest, units)
+    return largest
