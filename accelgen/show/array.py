@@ -57,10 +57,11 @@ class ArrayPanel:
         self.sums = {tree.number: tree for tree in panel.sums}
         self.flow = self._flow()
 
-    def draw(self) -> None:
-        """Everything, from the back to the front."""
+    def draw(self, *, indices: bool = True) -> None:
+        """Everything, from the back to the front; ``indices`` along the sides or not."""
         self._units()
-        self._indices()
+        if indices:
+            self._indices()
         self._links()
         for tree in self.panel.sums:
             if self.plane.sum_shown(tree):
@@ -72,11 +73,10 @@ class ArrayPanel:
     # Units and what is written beside them.
 
     def _units(self) -> None:
-        held = set(self.panel.held)
         mark = "Σ" if self.panel.is_output else self.panel.tensor[:2]
         for unit in self.plane.units:
             x, y = self.plane.at(unit)
-            keeps = unit in held
+            keeps = unit in self._held
             self.axes.add_patch(
                 Rectangle(
                     (x - HALF, y - HALF),
@@ -182,13 +182,16 @@ class ArrayPanel:
                 continue
             seen.add((arrow.kind, start, end))
             if arrow.kind == "wire":
-                self._wire(start, end, first, second)
+                self._wire(arrow, start, end, first, second)
             else:
                 self._hop(arrow, start, end, first, second)
 
-    def _wire(self, start: Point, end: Point, first: bool, second: bool) -> None:
-        stroke(self.axes, "wire", start, end, bend=_bend(start, end), head=False, width=1.3)
-        for point, shown in ((start, first), (end, second)):
+    def _wire(self, arrow: Arrow, start: Point, end: Point, first: bool, second: bool) -> None:
+        """A line with a dot in every unit it feeds; from a register it starts at the unit."""
+        kept = arrow.source.number in self._held
+        begin = self._border(arrow.source, start, end) if kept and first else start
+        stroke(self.axes, "wire", begin, end, bend=_bend(start, end), head=False, width=1.3)
+        for point, shown in ((start, first and not kept), (end, second)):
             if shown:
                 self._tap(point)
 
@@ -196,9 +199,12 @@ class ArrayPanel:
         self.axes.add_patch(Circle(at, 0.075, color=COLOURS["wire"], linewidth=0, zorder=5))
 
     def _hop(self, arrow: Arrow, start: Point, end: Point, first: bool, second: bool) -> None:
-        a = self._border(arrow.source, start, end) if first else start
-        b = self._border(arrow.target, end, start) if second else end
         bend = _bend(start, end)
+        if bend:
+            a, b = self._over(start, end, bend)
+        else:
+            a = self._border(arrow.source, start, end) if first else start
+            b = self._border(arrow.target, end, start) if second else end
         stroke(self.axes, arrow.kind, a, b, bend=bend, head=second)
         if arrow.label and first and second:
             dx, dy = b[0] - a[0], b[1] - a[1]
@@ -229,6 +235,15 @@ class ArrayPanel:
             zorder=6,
             bbox=box,
         )
+
+    def _over(self, start: Point, end: Point, bend: float) -> tuple[Point, Point]:
+        """Where a curved line leaves and meets the units: on the side to which it bends."""
+        dx, dy = end[0] - start[0], end[1] - start[1]
+        length = hypot(dx, dy)
+        side = (dy / length * _sign(bend), -dx / length * _sign(bend))
+        out = (side[0] * HALF + 0.12 * dx / length, side[1] * HALF + 0.12 * dy / length)
+        back = (side[0] * HALF - 0.12 * dx / length, side[1] * HALF - 0.12 * dy / length)
+        return (start[0] + out[0], start[1] + out[1]), (end[0] + back[0], end[1] + back[1])
 
     def _border(self, node: Node, centre: Point, towards: Point) -> Point:
         """Where the straight line between two centres leaves the shape of the first."""
@@ -322,22 +337,23 @@ class ArrayPanel:
 
     # Memory ports: from outside the array where the flow begins, else from a corner.
 
-    def _flow(self) -> dict[Node, Point]:
-        """For each node the direction in which the tensor flows through it."""
+    def _flow(self) -> dict[Node, list[Point]]:
+        """For each node the directions in which the tensor flows through it, level ones first.
+
+        A node without links takes the direction of most others.
+        """
         directions: dict[Node, set[Point]] = {}
         common: Counter[Point] = Counter()
         for arrow in self._inside():
             near = arrow.target if self.panel.is_output else arrow.source
             (a, _), (b, _) = self._node(arrow.source), self._node(arrow.target)
             step = (_sign(b[0] - a[0]), _sign(b[1] - a[1]))
-            common[step] += 1
-            directions.setdefault(near, set()).add(step)
-        default = max(common, key=lambda s: (common[s], s)) if common else (0.0, 0.0)
-        flow = {
-            node: min(steps, key=lambda s: (abs(s[1]), s)) for node, steps in directions.items()
-        }
+            if step != (0.0, 0.0):
+                common[step] += 1
+                directions.setdefault(near, set()).add(step)
+        default = {max(common, key=lambda s: (common[s], s))} if common else set()
         return {
-            node: flow.get(node, default)
+            node: sorted(directions.get(node, default), key=lambda s: (abs(s[1]), s))
             for arrow in self.panel.arrows
             for node in (arrow.source, arrow.target)
             if node.what != "memory"
@@ -370,7 +386,11 @@ class ArrayPanel:
                 self._tap(centre)
 
     def _wired(self, node: Node) -> bool:
-        return node in self._wire_sources
+        return node in self._wire_sources and node.number not in self._held
+
+    @cached_property
+    def _held(self) -> frozenset[int]:
+        return frozenset(self.panel.held)
 
     @cached_property
     def _wire_sources(self) -> frozenset[Node]:
@@ -381,23 +401,22 @@ class ArrayPanel:
 
     def _outward(self, node: Node, back: float) -> Point:
         """The way out of the array against (``back`` = -1) or along the flow, or (0, 0)."""
-        dx, dy = self.flow.get(node, (0.0, 0.0))
+        flow = self.flow[node]
         if node.what == "sum":
             tree = self.sums[node.number]
             if self.plane.crosses(tree.ends):
-                return (0.0, 0.0) if len(self.plane.extents) > 2 and not (dx or dy) else self._free(
-                    tree.ends[0], dx, dy
-                )
-            if dx or dy:
-                return dx, dy
+                return self._free(tree.ends[0], *flow[0]) if flow else (0.0, 0.0)
+            if flow:
+                return flow[0]
             x, y = self.plane.sum_at(tree)
             last = self.plane.at(tree.ends[-1])
             if x > last[0] + 0.6:
                 return 1.0, 0.0
             return (0.0, -1.0) if y < last[1] - 0.6 else (0.0, 0.0)
-        if len(self.plane.extents) == 1 and not (dx or dy):
-            return 0.0, -back * 1.0
-        return self._free(node.number, back * dx, back * dy)
+        if len(self.plane.extents) == 1 and not flow:
+            return 0.0, -back
+        ways = (self._free(node.number, back * dx, back * dy) for dx, dy in flow)
+        return next((way for way in ways if way != (0.0, 0.0)), (0.0, 0.0))
 
     def _free(self, unit: int, dx: float, dy: float) -> Point:
         """The direction if it leads from the unit out of its slice, else (0, 0)."""
@@ -453,11 +472,12 @@ class ArrayPanel:
 
 
 def _bend(start: Point, end: Point) -> float:
-    """Curve a line that would run through the units between its ends."""
+    """Curve a line that would run through the units between its ends, upwards or to the right."""
     dx, dy = end[0] - start[0], end[1] - start[1]
-    steps = gcd(round(abs(dx)), round(abs(dy)))
     whole = dx == round(dx) and dy == round(dy)
-    return 0.32 if whole and steps > 1 else 0.0
+    if not whole or gcd(round(abs(dx)), round(abs(dy))) <= 1:
+        return 0.0
+    return 0.25 if dx < 0 or (dx == 0 and dy > 0) else -0.25
 
 
 def _sign(x: float) -> float:

@@ -107,33 +107,39 @@ def make_chart(fabric: Fabric) -> Chart:
 def _tile_level(fabric: Fabric) -> int:
     """The number of outer loops whose iterations are the tiles.
 
-    A tile is what runs between two changes of the most stationary tensor, else one iteration
-    of the outermost loop.
+    A tile is what runs between two changes of the most stationary tensor that changes at all.
+    Without one it is an iteration of the outermost loop, unless these are too many to tell apart.
     """
+    loops = len(fabric.kernel.time)
     holds = [fabric.output.hold, *(plan.hold for plan in fabric.inputs)]
-    return min((hold for hold in holds if hold), default=min(1, len(fabric.kernel.time)))
+    if changing := [hold for hold in holds if hold]:
+        return min(changing)
+    if all(hold is None for hold in holds) and loops > 1:
+        return 1
+    return min(1, loops) if fabric.schedule.last < CELLS else 0
 
 
 def _windows(fabric: Fabric, level: int, first: int, end: int) -> tuple[tuple[int, int], ...]:
     """Two tiles with all that hangs over; of long ones the beginning, and the end of the first."""
     if end - first <= ONE_WINDOW:
         return ((first, end),)
-    strides, extents = fabric.schedule.strides, fabric.schedule.extents
+    strides = fabric.schedule.strides
     tile = strides[level - 1] if level else fabric.schedule.last + 1
     pattern = fabric.output.pattern
-    tail = pattern.start + pattern.extents[-1] if pattern.extents else pattern.start + 1
-    overhang = max(max(fabric.offsets) + 1, tail - tile, 1)
-    stop = min(end, 2 * tile + overhang)
-    if stop - first <= ONE_WINDOW:
-        shown = stop
-        while level and shown + tile <= min(end, first + CELLS):
-            shown += tile
-        return ((first, shown),)
-    if extents and tile + overhang - first <= ONE_WINDOW:
+    chain = fabric.output.chain
+    written = pattern.start + (chain.cycles if chain is not None else 1)
+    overhang = max(max(fabric.offsets), written - tile) + 1
+    two = min(end, 2 * tile + overhang)
+    if two - first <= ONE_WINDOW:
+        stop = two
+        while stop + tile <= min(end, first + CELLS):
+            stop += tile
+        return ((first, stop),)
+    if tile + overhang - first <= ONE_WINDOW:
         return ((first, min(end, first + ONE_WINDOW)),)
     head = (first, first + PART)
-    around = max(head[1] + 4, min(tile, end) - PART // 4)
-    return head, (around, min(end, around + PART + 16))
+    start = max(head[1] + 1, min(tile, end) - PART // 4)
+    return head, (start, min(end, start + 2 * PART))
 
 
 def _sample(kernel: SpaceTime) -> list[int]:

@@ -190,6 +190,8 @@ class Sheet:
                 legend.swatch(tile_colour(tile), ", ".join(map(str, index)), gap=0.13)
             if len(chart.tiles) > MOST_TILES:
                 legend.text("…", gap=0.2)
+        else:
+            legend.swatch(tile_colour(0), "at work")
         bars = [bar for lane in chart.lanes for bar in lane.bars]
         if any(bar.tile < 0 for bar in bars):
             legend.swatch(UNTILED, "for several tiles")

@@ -7,28 +7,25 @@ from functools import cached_property
 
 __all__ = ["Excerpt"]
 
-GAP = 1.0
-"""Room for an ellipsis, in steps of the axis."""
-
-
 @dataclass(frozen=True)
 class Excerpt:
     """The indices ``0 .. first-1`` and ``size-last .. size-1`` of an axis.
 
     Positions are measured in steps from index 0; all hidden indices share the position of the
-    ellipsis, so that lines into the hidden part end there.
+    ellipsis, so that lines into the hidden part end there.  It takes ``gap`` steps.
     """
 
     size: int
     first: int
     last: int
+    gap: float = 1.0
 
     @classmethod
-    def of(cls, size: int, limit: int, last: int = 2) -> Excerpt:
+    def of(cls, size: int, limit: int, last: int = 2, gap: float = 1.0) -> Excerpt:
         """The whole axis when it has at most ``limit`` indices, else ``limit - 2`` of them."""
         if size <= limit:
             return cls(size, size, 0)
-        return cls(size, limit - 2 - last, last)
+        return cls(size, limit - 2 - last, last, gap)
 
     @property
     def cut(self) -> bool:
@@ -47,7 +44,7 @@ class Excerpt:
     @property
     def ellipsis(self) -> float:
         """Position of the ellipsis; meaningful when ``cut``."""
-        return self.first - 0.5 + GAP / 2
+        return self.first - 0.5 + self.gap / 2
 
     @property
     def length(self) -> float:
@@ -60,4 +57,4 @@ class Excerpt:
             return float(index)
         if not self.visible(index):
             return self.ellipsis
-        return index - (self.size - self.last) + self.first + GAP
+        return index - (self.size - self.last) + self.first + self.gap

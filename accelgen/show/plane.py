@@ -48,7 +48,7 @@ class Plane:
             extents,
             Excerpt.of(extents[0], 5, 1),
             Excerpt.of(extents[1], 5, 1),
-            Excerpt.of(extents[2], 4, 1),
+            Excerpt.of(extents[2], 5, 1, gap=0.25),
         )
 
     @property

@@ -57,8 +57,8 @@ class Timeline:
         """Whether every cycle is a cell of its own, with the index of the innermost loop."""
         return self.cycles <= CELLS
 
-    def draw(self, axes: Axes) -> None:
-        """Lanes, ticks and what is cut away."""
+    def draw(self, axes: Axes, *, indices: bool = True) -> None:
+        """Lanes, ticks and what is cut away; ``indices`` inside the cells or not."""
         axes.set_xlim(-0.3, self.cycles + 0.3)
         axes.set_ylim(self.rows + 0.1, -0.1)
         for side in ("top", "right", "left"):
@@ -76,7 +76,7 @@ class Timeline:
                 inset = 0.06 if lane.kind == "unit" else 0.2
                 polygons.append(_box(x, x + bar.cycles, top + inset, top + 1 - inset))
                 colours.append(_shade(bar))
-                if cells and lane.kind == "unit" and bar.active:
+                if cells and indices and lane.kind == "unit" and bar.active:
                     axes.text(
                         x + 0.5,
                         top + 0.53,
