@@ -172,11 +172,10 @@ def problems(draw: st.DrawFn) -> DelayProblem:
             differences.append((names[u], names[v], -draw(st.integers(2, 6))))
     pairs = {(u, v): least for u, v, least in differences}
     lines = []
-    for u in names:
-        readers = [v for (source, v) in pairs if source == u]
-        if readers:
-            taps = tuple((v, -pairs[u, v]) for v in sorted(readers))
-            lines.append((u, draw(st.integers(1, 9)), taps))
+    for name in names:
+        taps = tuple((v, -least) for (u, v), least in sorted(pairs.items()) if u == name)
+        if taps:
+            lines.append((name, draw(st.integers(1, 9)), taps))
     return DelayProblem(tuple(sorted(names)), tuple(differences), tuple(lines))
 
 
