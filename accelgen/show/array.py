@@ -195,8 +195,8 @@ class ArrayPanel:
             if shown:
                 self._tap(point)
 
-    def _tap(self, at: Point) -> None:
-        self.axes.add_patch(Circle(at, 0.075, color=COLOURS["wire"], linewidth=0, zorder=5))
+    def _tap(self, at: Point, kind: Kind = "wire") -> None:
+        self.axes.add_patch(Circle(at, 0.075, color=COLOURS[kind], linewidth=0, zorder=5))
 
     def _hop(self, arrow: Arrow, start: Point, end: Point, first: bool, second: bool) -> None:
         bend = _bend(start, end)
@@ -328,8 +328,10 @@ class ArrayPanel:
         stroke(self.axes, "tree", (trunk, end[1]), (end[0] - RADIUS, end[1]))
 
     def _path(self, units: list[Point], end: Point) -> None:
-        """Units on a diagonal: a line through them."""
+        """Units on a diagonal: a line through them, with a dot in each."""
         self._line(*units)
+        for unit in units:
+            self._tap(unit, "tree")
         x, y = units[-1]
         reach = hypot(end[0] - x, end[1] - y)
         share = 1 - RADIUS / reach
