@@ -1,4 +1,5 @@
-"""Laws 1 to 3 of the design on random legal dataflows, by simulation of the generated Verilog.
+"""Laws 1 to 3 of the design on random legal dataflows, by simulation of the generated Verilog,
+and law 5 on FIFOs.
 
 For every dataflow drawn, all of these: the result equals NumPy's element for element, both cycle
 counts equal the closed-form model's, and neither pauses on every port nor packets of wrong length
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,10 @@ from accelgen.affine import Description
 from accelgen.cosim.lint import lint
 from accelgen.cosim.verify import verify
 from accelgen.errors import InfeasibleError
-from accelgen.pipeline import generate, predict
+from accelgen.pipeline import design, generate, predict, to_manifest, to_verilog
 from accelgen.technology import load_technology
 from tests.affine.strategies import descriptions
+from tests.shipped import sized
 
 pytestmark = pytest.mark.rtl
 
@@ -107,3 +109,38 @@ def test_a_random_dataflow_keeps_the_laws(drawn: tuple[Description, Options]) ->
 @settings(max_examples=MANY, suppress_health_check=RELAXED)
 def test_many_random_dataflows_keep_the_laws(drawn: tuple[Description, Options]) -> None:
     check(drawn)
+
+
+@pytest.mark.parametrize(
+    ("name", "port", "depth", "change"),
+    [
+        ("conv2d_os_shidiannao", "x_near", 3, -1),
+        ("conv2d_os_shidiannao", "x_near", 3, 1),
+        ("conv2d_strided", "x_near", 6, -1),
+        ("fir", "partial0_in", 2, -1),
+    ],
+)
+def test_a_fifo_of_another_depth_fails(
+    name: str, port: str, depth: int, change: int, tmp_path: Path
+) -> None:
+    made = design(sized(name, 0))
+    nodes = made.pipeline.netlist.nodes
+    fifo = [
+        (n, k)
+        for n, node in enumerate(nodes)
+        for k, edge in enumerate(node.inputs)
+        if edge.port == port and edge.delay == depth
+    ]
+    assert fifo
+    registers = tuple(
+        tuple(count + change * ((n, k) in fifo) for k, count in enumerate(counts))
+        for n, counts in enumerate(made.pipeline.registers)
+    )
+    broken = replace(made, pipeline=replace(made.pipeline, registers=registers))
+    (tmp_path / f"{name}.v").write_text(to_verilog(broken), encoding="utf-8")
+    to_manifest(made).write(tmp_path)
+    report = verify(tmp_path, problems=2)
+    assert any(fault.startswith("random: result 1 of 1: Y") for fault in report.faults)
+    # Data in the wrong order; control goes on as ever.
+    assert report.measured_compute == made.cycles.compute_cycles
+    assert report.measured_total == made.cycles.total_cycles
