@@ -1,0 +1,124 @@
+"""The code blocks of a Markdown page, and what it takes to run them."""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import io
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["ROOT", "Block", "blocks", "commands", "pages", "run_page"]
+
+ROOT = Path(__file__).resolve().parents[2]
+_FENCE = re.compile(r"^```([a-z]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FILE_NAME = re.compile(r"`([\w./-]+\.ya?ml)`:\s*\Z")
+_FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: ``language``, ``text``, where it starts, and the text ``before`` it."""
+
+    language: str
+    text: str
+    where: str
+    before: str
+
+    @property
+    def file(self) -> str | None:
+        """The file the text in front of the block names: ``... as `gemm.yaml`:``."""
+        match = _FILE_NAME.search(self.before)
+        return match[1] if match else None
+
+
+def pages() -> list[Path]:
+    """README and every page of the documentation."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """The fenced blocks of a page, in order; directives (``{...}``) are not code."""
+    text = page.read_text(encoding="utf-8")
+    end = 0
+    for match in _FENCE.finditer(text):
+        line = text.count("\n", 0, match.start()) + 1
+        where = f"{page.relative_to(ROOT)}:{line}"
+        yield Block(match[1], match[2], where, text[end : match.start()])
+        end = match.end()
+
+
+def commands(block: Block) -> Iterator[tuple[str, str]]:
+    """The commands of a console block (after ``$``), each with the output shown for it."""
+    command, shown = "", ""
+    for line in block.text.splitlines(keepends=True):
+        if line.startswith("$ "):
+            if command:
+                yield command, shown
+            command, shown = line[2:].strip(), ""
+        else:
+            assert command, f"{block.where}: output without a command"
+            shown += line
+    yield command, shown
+
+
+def run_page(page: Path, folder: Path) -> int:
+    """Run the blocks of a page in order in ``folder``; return how many there were.
+
+    Named YAML is written to its file; console commands run in a shell, Python in one namespace;
+    what they print must be what the page shows (``...`` stands for anything).
+    """
+    names: dict[str, object] = {"__name__": "__main__"}
+    printed = ""
+    count = 0
+    for block in blocks(page):
+        if block.language == "yaml" and block.file:
+            (folder / block.file).write_text(block.text, encoding="utf-8")
+        elif block.language == "console":
+            for command, shown in commands(block):
+                _check(block, command, shown, _shell(block, command, shown, folder))
+        elif block.language == "python":
+            printed = _python(block, names, folder)
+        elif block.language == "text" and printed and not block.before.strip():
+            _check(block, "the Python block", block.text, printed)
+            printed = ""
+            continue
+        else:
+            continue
+        count += 1
+    return count
+
+
+def _shell(block: Block, command: str, shown: str, folder: Path) -> str:
+    environment = os.environ | {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "COLUMNS": "200",
+    }
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=environment, text=True, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    fails = any(line.startswith("accelgen: ") for line in shown.splitlines())
+    assert fails == bool(done.returncode), (
+        f"{block.where}: {command} ended with {done.returncode}:\n{done.stdout}"
+    )
+    return done.stdout
+
+
+def _python(block: Block, names: dict[str, object], folder: Path) -> str:
+    code = compile(block.text, block.where, "exec")
+    output = io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(output):
+        exec(code, names)
+    return output.getvalue()
+
+
+def _check(block: Block, what: str, shown: str, printed: str) -> None:
+    if shown:
+        same = doctest.OutputChecker().check_output(shown, printed, _FLAGS)
+        assert same, f"{block.where}: {what}\nshown:\n{shown}\nprinted:\n{printed}"
