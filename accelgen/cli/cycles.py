@@ -6,6 +6,7 @@ import argparse
 import csv
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -92,7 +93,8 @@ def _predict(
         transient=True,
         disable=len(given) == 1 or not sys.stderr.isatty(),
     ):
-        with within(", ".join(f"{k}={n}" for k, n in {**bounds, **space}.items()) or base.name):
+        point = ", ".join(f"{k}={n}" for k, n in {**bounds, **space}.items())
+        with within(point) if point else nullcontext():
             description = base.with_overrides(bounds=bounds, space=space)
             cycles = predict(
                 description,
