@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from accelgen import __version__
-from accelgen.cli import check, cycles, describe, doctor, generate, show, verify
+from accelgen.cli import check, cycles, describe, doctor, generate, quantize, show, verify
 from accelgen.cli.command import Command
 from accelgen.errors import InputError
 from accelgen.names import nearest, shorten
@@ -19,6 +19,7 @@ COMMANDS: tuple[Command, ...] = (
     verify.VERIFY,
     cycles.CYCLES,
     show.SHOW,
+    quantize.QUANTIZE,
     describe.LIST,
     generate.DEMO,
     check.LINT,
