@@ -280,15 +280,31 @@ def test_ml_dtypes_has_the_same_powers_of_two() -> None:
     codes = np.arange(256, dtype=np.uint8)
     theirs = codes.view(ml_dtypes.float8_e8m0fnu).astype(np.float64)
     assert np.array_equal(E8M0.decode(codes), theirs, equal_nan=True)
-    points = np.concatenate([boundaries(finite(E8M0)[0]), [0.0, -1.0, np.nan]])
+    middles = boundaries(finite(E8M0)[0])
     with np.errstate(over="ignore"):
-        points = points.astype(np.float32)
-    # Above the least subnormal boundary, ties up and overflow to NaN: theirs is this policy.
-    points = points[(points == 0) | (points >= 2.0**-127) | np.isnan(points) | (points < 0)]
+        single = np.concatenate([middles, [0.0, -1.0, np.nan]]).astype(np.float32)
+    points = np.concatenate(
+        [single, np.nextafter(single, np.float32(0)), np.nextafter(single, np.float32(np.inf))]
+    )
+    # Between their two least powers of two, subnormal in FP32, they round up: see below.
+    points = points[~((points > 2.0**-127) & (points < 2.0**-126))]
     with np.errstate(over="ignore"):
         expected = points.astype(ml_dtypes.float8_e8m0fnu).view(np.uint8)
+    # Ties up, overflow to NaN.
     ours = E8M0.encode(points, Policy(rounding="nearest-away", overflow="special"))
     assert np.array_equal(ours, expected)
+
+
+def test_ml_dtypes_rounds_the_least_powers_of_two_up() -> None:
+    above = np.nextafter(np.float32(2.0**-127), np.float32(1))
+    assert above.astype(ml_dtypes.float8_e8m0fnu).view(np.uint8) == 1
+    assert E8M0.encode([above, 2.0**-127 * 1.49, 2.0**-127 * 1.51]).tolist() == [0, 0, 1]
+
+
+def test_ml_dtypes_integers_wrap_and_truncate() -> None:
+    values = np.array([8.0, 1.7], dtype=np.float32)
+    assert values.astype(ml_dtypes.int4).astype(int).tolist() == [-8, 1]
+    assert IntFormat(4).decode(IntFormat(4).encode(values)).tolist() == [7, 2]
 
 
 # --- wide formats and integers ---------------------------------------------------------------
