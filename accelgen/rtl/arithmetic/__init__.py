@@ -1,0 +1,12 @@
+"""Arithmetic units, alone or inside a generated array.
+
+Each is an Amaranth component; :mod:`accelgen.golden` has a bit-exact model of each.
+"""
+
+from accelgen.rtl.arithmetic.bit_serial import BitSerialDot
+from accelgen.rtl.arithmetic.composable_mac import ComposableMac
+from accelgen.rtl.arithmetic.fixed_to_float import FixedToFloat
+from accelgen.rtl.arithmetic.fp32_adder import Fp32Adder
+from accelgen.rtl.arithmetic.multiply_accumulate import MultiplyAccumulate
+
+__all__ = ["BitSerialDot", "ComposableMac", "FixedToFloat", "Fp32Adder", "MultiplyAccumulate"]
