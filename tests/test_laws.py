@@ -117,7 +117,7 @@ def test_many_random_dataflows_keep_the_laws(drawn: tuple[Description, Options])
         ("conv2d_os_shidiannao", "x_near", 3, -1),
         ("conv2d_os_shidiannao", "x_near", 3, 1),
         ("conv2d_strided", "x_near", 6, -1),
-        ("fir", "partial0_in", 2, -1),
+        ("fir", "from_partial0", 2, -1),
     ],
 )
 def test_a_fifo_of_another_depth_fails(

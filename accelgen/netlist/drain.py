@@ -77,10 +77,10 @@ def _drain_chains(
                     "drain",
                     home,
                     format,
-                    [own, upstream, Edge(last, arrivals[position], "drain_switch")],
+                    [own, upstream, Edge(last, arrivals[position], "switch_drain")],
                     group="drain",
                 )
             if position + 1 < len(run):
-                upstream = Edge(stage, hops[position], "drain_in")
+                upstream = Edge(stage, hops[position], "from_drain")
         exits[plan.slot[run[-1]]] = Edge(stage, latest - arrivals[-1], "data")
     return exits

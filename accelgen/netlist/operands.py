@@ -19,7 +19,7 @@ def add_operands(builder: Builder, flags: Flags, fabric: Fabric, plan: InputPlan
     reads = [
         builder.add(
             "read",
-            f"{name}_{p}",
+            f"{name}_read{p}",
             ("memory", 0),
             format,
             [Edge(address, 0, "address")],
@@ -66,11 +66,11 @@ def add_operands(builder: Builder, flags: Flags, fabric: Fabric, plan: InputPlan
             )
             shared = Edge(select, 0, f"{name}_in")
         operand[head] = builder.add(
-            "wire", f"{name}_operand", ("pe", head), format, [shared], group=f"pe.{name}"
+            "wire", f"{name}_operand", ("pe", head), format, [shared], group=f"operand.{name}"
         )
         for unit in followers[head]:
             operand[unit] = builder.add(
-                "wire", f"{name}_operand", ("pe", unit), format, [shared], group=f"pe.{name}"
+                "wire", f"{name}_operand", ("pe", unit), format, [shared], group=f"operand.{name}"
             )
     return operand
 

@@ -61,7 +61,7 @@ def sum_in_space(builder: Builder, fabric: Fabric, products: Sequence[int]) -> l
                 _sum_format(builder[products[unit]].format, terms),
                 [
                     Edge(totals[unit], 0, "in0"),
-                    Edge(totals[source], offsets[unit] - offsets[source], f"partial{position}_in"),
+                    Edge(totals[source], offsets[unit] - offsets[source], f"from_partial{position}"),
                 ],
             )
     sums = []

@@ -324,6 +324,7 @@ def _fewest_registers(
     and the longest propagation delay among the paths that have it.
     """
     best: dict[int, tuple[int, float]] = {}
+    longest = first + sum(arriving) + TOLERANCE
     queue: list[tuple[int, int, float]] = [(start, 0, first)]
     while queue:
         here, weight, delay = queue.pop()
@@ -332,6 +333,8 @@ def _fewest_registers(
             known = best.get(there)
             if known is not None and (known[0], -known[1]) <= (candidate[0], -candidate[1]):
                 continue
+            # A loop without delay would be walked for ever.
+            assert candidate[1] <= longest, "a combinational loop"
             best[there] = candidate
             if latency[there] == 0:
                 queue.append((there, *candidate))

@@ -157,7 +157,7 @@ class Kernel(wiring.Component):
         for j in self._rotating(banked.rotating):
             m.d.comb += getattr(buffer, f"residue_{j}").eq(getattr(address, f"residue_{j}"))
         for slot in range(len(banked.slots)):
-            m.d.comb += getattr(array, f"{name}_{slot}").eq(getattr(buffer, f"data_{slot}"))
+            m.d.comb += getattr(array, f"{name}_read{slot}").eq(getattr(buffer, f"data_{slot}"))
         return loader
 
     def _output(

@@ -176,13 +176,13 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
     .first_of_4(first_of_4),
     .last_of_4(last_of_4),
     .slot0(\data_0$121 ),
-    .w_0(\data_0$89 ),
-    .w_1(\data_1$91 ),
-    .w_2(\data_2$93 ),
-    .x_0(data_0),
-    .x_1(data_1),
-    .x_2(data_2),
-    .x_3(data_3)
+    .w_read0(\data_0$89 ),
+    .w_read1(\data_1$91 ),
+    .w_read2(\data_2$93 ),
+    .x_read0(data_0),
+    .x_read1(data_1),
+    .x_read2(data_2),
+    .x_read3(data_3)
   );
   conv2d_rs_eyeriss_buffer_w buffer_w (
     .address(\address$84 ),
@@ -899,99 +899,99 @@ module conv2d_rs_eyeriss_address_y(start, clk, rst, \final , address, residue_0,
   assign _026_[3:2] = 2'h0;
 endmodule
 
-module conv2d_rs_eyeriss_array(x_0, x_1, x_2, x_3, w_0, w_1, w_2, first_of_4, last_of_4, clk, slot0);
+module conv2d_rs_eyeriss_array(x_read0, x_read1, x_read2, x_read3, w_read0, w_read1, w_read2, first_of_4, last_of_4, clk, slot0);
   input clk;
   wire clk;
-  wire [19:0] drain_in;
+  wire [19:0] drain_out1;
   input first_of_4;
   wire first_of_4;
   reg [4:0] first_of_4_line;
+  wire [15:0] from_partial0;
+  wire [15:0] \from_partial0$34 ;
+  wire [17:0] \from_partial0$36 ;
+  wire [17:0] \from_partial0$38 ;
   input last_of_4;
   wire last_of_4;
   reg [5:0] last_of_4_line;
-  wire [15:0] partial0_in;
-  wire [15:0] \partial0_in$34 ;
-  wire [17:0] \partial0_in$36 ;
-  wire [17:0] \partial0_in$38 ;
   output [19:0] slot0;
   wire [19:0] slot0;
-  input [7:0] w_0;
-  wire [7:0] w_0;
-  input [7:0] w_1;
-  wire [7:0] w_1;
-  reg [7:0] w_1_line;
-  input [7:0] w_2;
-  wire [7:0] w_2;
-  reg [15:0] w_2_line;
-  input [7:0] x_0;
-  wire [7:0] x_0;
-  input [7:0] x_1;
-  wire [7:0] x_1;
-  input [7:0] x_2;
-  wire [7:0] x_2;
-  reg [7:0] x_2_line;
-  input [7:0] x_3;
-  wire [7:0] x_3;
-  reg [15:0] x_3_line;
+  reg [7:0] \w_in$28 ;
+  input [7:0] w_read0;
+  wire [7:0] w_read0;
+  input [7:0] w_read1;
+  wire [7:0] w_read1;
+  input [7:0] w_read2;
+  wire [7:0] w_read2;
+  reg [15:0] w_read2_line;
   wire [7:0] \x_in$20 ;
+  reg [7:0] \x_in$22 ;
   wire [7:0] \x_in$23 ;
+  input [7:0] x_read0;
+  wire [7:0] x_read0;
+  input [7:0] x_read1;
+  wire [7:0] x_read1;
+  input [7:0] x_read2;
+  wire [7:0] x_read2;
+  input [7:0] x_read3;
+  wire [7:0] x_read3;
+  reg [15:0] x_read3_line;
   always @(posedge clk)
-    x_2_line <= x_2;
+    \x_in$22  <= x_read2;
   always @(posedge clk)
-    x_3_line <= { x_3_line[7:0], x_3 };
+    x_read3_line <= { x_read3_line[7:0], x_read3 };
   always @(posedge clk)
-    w_1_line <= w_1;
+    \w_in$28  <= w_read1;
   always @(posedge clk)
-    w_2_line <= { w_2_line[7:0], w_2 };
+    w_read2_line <= { w_read2_line[7:0], w_read2 };
   always @(posedge clk)
     first_of_4_line <= { first_of_4_line[3:0], first_of_4 };
   always @(posedge clk)
     last_of_4_line <= { last_of_4_line[4:0], last_of_4 };
   conv2d_rs_eyeriss_pe_0 pe_0_0 (
     .clk(clk),
-    .product_out1(partial0_in),
-    .w_in(w_0),
-    .x_in(x_0)
+    .product_out1(from_partial0),
+    .w_in(w_read0),
+    .x_in(x_read0)
   );
   conv2d_rs_eyeriss_pe_1 pe_0_1 (
     .clk(clk),
-    .product_out1(\partial0_in$34 ),
-    .w_in(w_0),
-    .x_in(x_1),
+    .product_out1(\from_partial0$34 ),
+    .w_in(w_read0),
+    .x_in(x_read1),
     .x_operand_out1(\x_in$20 )
   );
   conv2d_rs_eyeriss_pe_2 pe_1_0 (
     .clk(clk),
-    .partial0_in(partial0_in),
-    .partial0_out1(\partial0_in$36 ),
-    .w_in(w_1_line),
+    .from_partial0(from_partial0),
+    .partial0_out1(\from_partial0$36 ),
+    .w_in(\w_in$28 ),
     .x_in(\x_in$20 )
   );
   conv2d_rs_eyeriss_pe_3 pe_1_1 (
     .clk(clk),
-    .partial0_in(\partial0_in$34 ),
-    .partial0_out1(\partial0_in$38 ),
-    .w_in(w_1_line),
-    .x_in(x_2_line),
+    .from_partial0(\from_partial0$34 ),
+    .partial0_out1(\from_partial0$38 ),
+    .w_in(\w_in$28 ),
+    .x_in(\x_in$22 ),
     .x_operand_out1(\x_in$23 )
   );
   conv2d_rs_eyeriss_pe_4 pe_2_0 (
     .clk(clk),
-    .drain_out1(drain_in),
+    .drain_out1(drain_out1),
     .first(first_of_4_line[4]),
-    .partial0_in(\partial0_in$36 ),
-    .w_in(w_2_line[15:8]),
+    .from_partial0(\from_partial0$36 ),
+    .w_in(w_read2_line[15:8]),
     .x_in(\x_in$23 )
   );
   conv2d_rs_eyeriss_pe_5 pe_2_1 (
     .clk(clk),
-    .drain_in(drain_in),
     .drain_out(slot0),
-    .drain_switch(last_of_4_line[5]),
     .first(first_of_4_line[4]),
-    .partial0_in(\partial0_in$38 ),
-    .w_in(w_2_line[15:8]),
-    .x_in(x_3_line[15:8])
+    .from_drain(drain_out1),
+    .from_partial0(\from_partial0$38 ),
+    .switch_drain(last_of_4_line[5]),
+    .w_in(w_read2_line[15:8]),
+    .x_in(x_read3_line[15:8])
   );
 endmodule
 
@@ -2618,12 +2618,12 @@ module conv2d_rs_eyeriss_pe_1(x_in, w_in, clk, x_operand_out1, product_out1);
     product_out1 <= product;
 endmodule
 
-module conv2d_rs_eyeriss_pe_2(x_in, w_in, partial0_in, clk, partial0_out1);
+module conv2d_rs_eyeriss_pe_2(x_in, w_in, from_partial0, clk, partial0_out1);
   input clk;
   wire clk;
+  input [15:0] from_partial0;
+  wire [15:0] from_partial0;
   wire [17:0] partial0;
-  input [15:0] partial0_in;
-  wire [15:0] partial0_in;
   output [17:0] partial0_out1;
   wire [17:0] partial0_out1;
   wire [15:0] product;
@@ -2632,21 +2632,21 @@ module conv2d_rs_eyeriss_pe_2(x_in, w_in, partial0_in, clk, partial0_out1);
   input [7:0] x_in;
   wire [7:0] x_in;
   assign product = $signed(x_in) * $signed(w_in);
-  assign { partial0[17], partial0[15:0] } = $signed(product) + $signed(partial0_in);
+  assign { partial0[17], partial0[15:0] } = $signed(product) + $signed(from_partial0);
   reg [16:0] _2_;
   always @(posedge clk)
     _2_ <= { partial0[17], partial0[15:0] };
   assign { partial0_out1[17], partial0_out1[15:0] } = _2_;
-  assign partial0_out1[16] = partial0_out1[17];
   assign partial0[16] = partial0[17];
+  assign partial0_out1[16] = partial0_out1[17];
 endmodule
 
-module conv2d_rs_eyeriss_pe_3(x_in, w_in, partial0_in, clk, x_operand_out1, partial0_out1);
+module conv2d_rs_eyeriss_pe_3(x_in, w_in, from_partial0, clk, x_operand_out1, partial0_out1);
   input clk;
   wire clk;
+  input [15:0] from_partial0;
+  wire [15:0] from_partial0;
   wire [17:0] partial0;
-  input [15:0] partial0_in;
-  wire [15:0] partial0_in;
   output [17:0] partial0_out1;
   wire [17:0] partial0_out1;
   wire [15:0] product;
@@ -2657,7 +2657,7 @@ module conv2d_rs_eyeriss_pe_3(x_in, w_in, partial0_in, clk, x_operand_out1, part
   output [7:0] x_operand_out1;
   reg [7:0] x_operand_out1;
   assign product = $signed(x_in) * $signed(w_in);
-  assign { partial0[17], partial0[15:0] } = $signed(product) + $signed(partial0_in);
+  assign { partial0[17], partial0[15:0] } = $signed(product) + $signed(from_partial0);
   always @(posedge clk)
     x_operand_out1 <= x_in;
   reg [16:0] _3_;
@@ -2668,7 +2668,7 @@ module conv2d_rs_eyeriss_pe_3(x_in, w_in, partial0_in, clk, x_operand_out1, part
   assign partial0[16] = partial0[17];
 endmodule
 
-module conv2d_rs_eyeriss_pe_4(x_in, w_in, partial0_in, first, clk, drain_out1);
+module conv2d_rs_eyeriss_pe_4(x_in, w_in, from_partial0, first, clk, drain_out1);
   wire [19:0] _0_;
   wire [19:0] _1_;
   input clk;
@@ -2678,9 +2678,9 @@ module conv2d_rs_eyeriss_pe_4(x_in, w_in, partial0_in, first, clk, drain_out1);
   reg [19:0] drain_out1;
   input first;
   wire first;
+  input [17:0] from_partial0;
+  wire [17:0] from_partial0;
   wire [17:0] partial0;
-  input [17:0] partial0_in;
-  wire [17:0] partial0_in;
   reg [17:0] partial0_line;
   wire [15:0] product;
   input [7:0] w_in;
@@ -2694,30 +2694,30 @@ module conv2d_rs_eyeriss_pe_4(x_in, w_in, partial0_in, first, clk, drain_out1);
   assign _0_ = first ? 20'h00000 : drain;
   assign _1_ = $signed(partial0_line) + $signed(_0_);
   assign product = $signed(x_in) * $signed(w_in);
-  assign partial0 = $signed(product) + $signed(partial0_in);
+  assign partial0 = $signed(product) + $signed(from_partial0);
   always @(posedge clk)
     partial0_line <= partial0;
 endmodule
 
-module conv2d_rs_eyeriss_pe_5(x_in, w_in, partial0_in, first, drain_in, drain_switch, clk, drain_out);
+module conv2d_rs_eyeriss_pe_5(x_in, w_in, from_partial0, first, from_drain, switch_drain, clk, drain_out);
   wire [19:0] _0_;
   wire [19:0] _1_;
   input clk;
   wire clk;
-  input [19:0] drain_in;
-  wire [19:0] drain_in;
   output [19:0] drain_out;
   wire [19:0] drain_out;
-  input drain_switch;
-  wire drain_switch;
   input first;
   wire first;
+  input [19:0] from_drain;
+  wire [19:0] from_drain;
+  input [17:0] from_partial0;
+  wire [17:0] from_partial0;
   wire [17:0] partial0;
-  input [17:0] partial0_in;
-  wire [17:0] partial0_in;
   reg [17:0] partial0_line;
   wire [15:0] product;
   reg [19:0] sum;
+  input switch_drain;
+  wire switch_drain;
   input [7:0] w_in;
   wire [7:0] w_in;
   input [7:0] x_in;
@@ -2729,8 +2729,8 @@ module conv2d_rs_eyeriss_pe_5(x_in, w_in, partial0_in, first, drain_in, drain_sw
   assign _0_ = first ? 20'h00000 : sum;
   assign _1_ = $signed(partial0_line) + $signed(_0_);
   assign product = $signed(x_in) * $signed(w_in);
-  assign partial0 = $signed(product) + $signed(partial0_in);
-  assign drain_out = drain_switch ? sum : drain_in;
+  assign partial0 = $signed(product) + $signed(from_partial0);
+  assign drain_out = switch_drain ? sum : from_drain;
 endmodule
 
 module conv2d_rs_eyeriss_walker_w(step, restart, clk, rst, mask, address, beat_end, packet_end, shift, residue_1);

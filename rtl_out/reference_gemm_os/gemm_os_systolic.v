@@ -15,18 +15,18 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   wire _11_;
   wire _12_;
   wire _13_;
-  wire [7:0] a_0;
-  wire [7:0] a_1;
-  wire [7:0] a_2;
-  wire [7:0] a_3;
+  wire [7:0] a_read0;
+  wire [7:0] a_read1;
+  wire [7:0] a_read2;
+  wire [7:0] a_read3;
   wire address;
   reg [3:0] \address$137 ;
   wire [3:0] \address$169 ;
   wire [2:0] \address$96 ;
-  wire [7:0] b_0;
-  wire [7:0] b_1;
-  wire [7:0] b_2;
-  wire [7:0] b_3;
+  wire [7:0] b_read0;
+  wire [7:0] b_read1;
+  wire [7:0] b_read2;
+  wire [7:0] b_read3;
   output busy;
   wire busy;
   input clk;
@@ -185,14 +185,14 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
     .write3(enable_3)
   );
   gemm_os_systolic_array array (
-    .a_0(a_0),
-    .a_1(a_1),
-    .a_2(a_2),
-    .a_3(a_3),
-    .b_0(b_0),
-    .b_1(b_1),
-    .b_2(b_2),
-    .b_3(b_3),
+    .a_read0(a_read0),
+    .a_read1(a_read1),
+    .a_read2(a_read2),
+    .a_read3(a_read3),
+    .b_read0(b_read0),
+    .b_read1(b_read1),
+    .b_read2(b_read2),
+    .b_read3(b_read3),
     .clk(clk),
     .first_of_2(first_of_2),
     .last_of_2(last_of_2),
@@ -204,10 +204,10 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   gemm_os_systolic_buffer_a buffer_a (
     .address(address),
     .clk(clk),
-    .data_0(a_0),
-    .data_1(a_1),
-    .data_2(a_2),
-    .data_3(a_3),
+    .data_0(a_read0),
+    .data_1(a_read1),
+    .data_2(a_read2),
+    .data_3(a_read3),
     .page(page),
     .residue_1(residue_1),
     .rst(rst),
@@ -226,10 +226,10 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   gemm_os_systolic_buffer_b buffer_b (
     .address(\address$96 ),
     .clk(clk),
-    .data_0(b_0),
-    .data_1(b_1),
-    .data_2(b_2),
-    .data_3(b_3),
+    .data_0(b_read0),
+    .data_1(b_read1),
+    .data_2(b_read2),
+    .data_3(b_read3),
     .page(\page$94 ),
     .residue_1(\residue_1$98 ),
     .rst(rst),
@@ -658,21 +658,11 @@ module gemm_os_systolic_address_y(start, clk, rst, \final , address, write0, wri
   assign write3 = write0;
 endmodule
 
-module gemm_os_systolic_array(a_0, a_1, a_2, a_3, b_0, b_1, b_2, b_3, first_of_2, last_of_2, clk, slot0, slot1, slot2, slot3);
-  input [7:0] a_0;
-  wire [7:0] a_0;
-  input [7:0] a_1;
-  wire [7:0] a_1;
-  reg [7:0] a_1_line;
-  input [7:0] a_2;
-  wire [7:0] a_2;
-  reg [15:0] a_2_line;
-  input [7:0] a_3;
-  wire [7:0] a_3;
-  reg [23:0] a_3_line;
+module gemm_os_systolic_array(a_read0, a_read1, a_read2, a_read3, b_read0, b_read1, b_read2, b_read3, first_of_2, last_of_2, clk, slot0, slot1, slot2, slot3);
   wire [7:0] \a_in$31 ;
   wire [7:0] \a_in$33 ;
   wire [7:0] \a_in$35 ;
+  reg [7:0] \a_in$37 ;
   wire [7:0] \a_in$38 ;
   wire [7:0] \a_in$40 ;
   wire [7:0] \a_in$42 ;
@@ -682,17 +672,17 @@ module gemm_os_systolic_array(a_0, a_1, a_2, a_3, b_0, b_1, b_2, b_3, first_of_2
   wire [7:0] \a_in$52 ;
   wire [7:0] \a_in$54 ;
   wire [7:0] \a_in$56 ;
-  input [7:0] b_0;
-  wire [7:0] b_0;
-  input [7:0] b_1;
-  wire [7:0] b_1;
-  reg [7:0] b_1_line;
-  input [7:0] b_2;
-  wire [7:0] b_2;
-  reg [15:0] b_2_line;
-  input [7:0] b_3;
-  wire [7:0] b_3;
-  reg [23:0] b_3_line;
+  input [7:0] a_read0;
+  wire [7:0] a_read0;
+  input [7:0] a_read1;
+  wire [7:0] a_read1;
+  input [7:0] a_read2;
+  wire [7:0] a_read2;
+  reg [15:0] a_read2_line;
+  input [7:0] a_read3;
+  wire [7:0] a_read3;
+  reg [23:0] a_read3_line;
+  reg [7:0] \b_in$59 ;
   wire [7:0] \b_in$62 ;
   wire [7:0] \b_in$64 ;
   wire [7:0] \b_in$66 ;
@@ -705,23 +695,33 @@ module gemm_os_systolic_array(a_0, a_1, a_2, a_3, b_0, b_1, b_2, b_3, first_of_2
   wire [7:0] \b_in$80 ;
   wire [7:0] \b_in$82 ;
   wire [7:0] \b_in$84 ;
+  input [7:0] b_read0;
+  wire [7:0] b_read0;
+  input [7:0] b_read1;
+  wire [7:0] b_read1;
+  input [7:0] b_read2;
+  wire [7:0] b_read2;
+  reg [15:0] b_read2_line;
+  input [7:0] b_read3;
+  wire [7:0] b_read3;
+  reg [23:0] b_read3_line;
   input clk;
   wire clk;
-  wire [18:0] drain_in;
-  wire [18:0] \drain_in$105 ;
-  wire [18:0] \drain_in$108 ;
-  wire [18:0] \drain_in$111 ;
-  wire [18:0] \drain_in$114 ;
-  wire [18:0] \drain_in$117 ;
-  wire [18:0] \drain_in$120 ;
-  wire [18:0] \drain_in$123 ;
-  wire [18:0] \drain_in$126 ;
-  wire [18:0] \drain_in$129 ;
-  wire [18:0] \drain_in$132 ;
-  wire [18:0] \drain_in$135 ;
   wire [18:0] drain_out;
   wire [18:0] \drain_out$27 ;
   wire [18:0] \drain_out$29 ;
+  wire [18:0] drain_out1;
+  wire [18:0] \drain_out1$106 ;
+  wire [18:0] \drain_out1$109 ;
+  wire [18:0] \drain_out1$112 ;
+  wire [18:0] \drain_out1$115 ;
+  wire [18:0] \drain_out1$118 ;
+  wire [18:0] \drain_out1$121 ;
+  wire [18:0] \drain_out1$124 ;
+  wire [18:0] \drain_out1$127 ;
+  wire [18:0] \drain_out1$130 ;
+  wire [18:0] \drain_out1$133 ;
+  wire [18:0] \drain_out1$136 ;
   input first_of_2;
   wire first_of_2;
   reg [7:0] first_of_2_line;
@@ -739,21 +739,21 @@ module gemm_os_systolic_array(a_0, a_1, a_2, a_3, b_0, b_1, b_2, b_3, first_of_2
   output [18:0] slot3;
   wire [18:0] slot3;
   always @(posedge clk)
-    a_1_line <= a_1;
+    \a_in$37  <= a_read1;
   always @(posedge clk)
     slot1_line <= { slot1_line[18:0], \drain_out$27  };
   always @(posedge clk)
     slot2 <= \drain_out$29 ;
   always @(posedge clk)
-    a_2_line <= { a_2_line[7:0], a_2 };
+    a_read2_line <= { a_read2_line[7:0], a_read2 };
   always @(posedge clk)
-    a_3_line <= { a_3_line[15:0], a_3 };
+    a_read3_line <= { a_read3_line[15:0], a_read3 };
   always @(posedge clk)
-    b_1_line <= b_1;
+    \b_in$59  <= b_read1;
   always @(posedge clk)
-    b_2_line <= { b_2_line[7:0], b_2 };
+    b_read2_line <= { b_read2_line[7:0], b_read2 };
   always @(posedge clk)
-    b_3_line <= { b_3_line[15:0], b_3 };
+    b_read3_line <= { b_read3_line[15:0], b_read3 };
   always @(posedge clk)
     first_of_2_line <= { first_of_2_line[6:0], first_of_2 };
   always @(posedge clk)
@@ -761,58 +761,58 @@ module gemm_os_systolic_array(a_0, a_1, a_2, a_3, b_0, b_1, b_2, b_3, first_of_2
   always @(posedge clk)
     slot0_line <= { slot0_line[37:0], drain_out };
   gemm_os_systolic_pe_0 pe_0_0 (
-    .a_in(a_0),
+    .a_in(a_read0),
     .a_operand_out1(\a_in$31 ),
-    .b_in(b_0),
+    .b_in(b_read0),
     .b_operand_out1(\b_in$62 ),
     .clk(clk),
-    .drain_in(\drain_in$108 ),
     .drain_out(drain_out),
-    .drain_switch(last_of_2_line[2]),
-    .first(first_of_2_line[1])
+    .first(first_of_2_line[1]),
+    .from_drain(\drain_out1$109 ),
+    .switch_drain(last_of_2_line[2])
   );
   gemm_os_systolic_pe_0 pe_0_1 (
     .a_in(\a_in$31 ),
     .a_operand_out1(\a_in$33 ),
-    .b_in(b_1_line),
+    .b_in(\b_in$59 ),
     .b_operand_out1(\b_in$64 ),
     .clk(clk),
-    .drain_in(\drain_in$117 ),
     .drain_out(\drain_out$27 ),
-    .drain_switch(last_of_2_line[3]),
-    .first(first_of_2_line[2])
+    .first(first_of_2_line[2]),
+    .from_drain(\drain_out1$118 ),
+    .switch_drain(last_of_2_line[3])
   );
   gemm_os_systolic_pe_0 pe_0_2 (
     .a_in(\a_in$33 ),
     .a_operand_out1(\a_in$35 ),
-    .b_in(b_2_line[15:8]),
+    .b_in(b_read2_line[15:8]),
     .b_operand_out1(\b_in$66 ),
     .clk(clk),
-    .drain_in(\drain_in$126 ),
     .drain_out(\drain_out$29 ),
-    .drain_switch(last_of_2_line[4]),
-    .first(first_of_2_line[3])
+    .first(first_of_2_line[3]),
+    .from_drain(\drain_out1$127 ),
+    .switch_drain(last_of_2_line[4])
   );
   gemm_os_systolic_pe_1 pe_0_3 (
     .a_in(\a_in$35 ),
-    .b_in(b_3_line[23:16]),
+    .b_in(b_read3_line[23:16]),
     .b_operand_out1(\b_in$68 ),
     .clk(clk),
-    .drain_in(\drain_in$135 ),
     .drain_out(slot3),
-    .drain_switch(last_of_2_line[5]),
-    .first(first_of_2_line[4])
+    .first(first_of_2_line[4]),
+    .from_drain(\drain_out1$136 ),
+    .switch_drain(last_of_2_line[5])
   );
   gemm_os_systolic_pe_2 pe_1_0 (
-    .a_in(a_1_line),
+    .a_in(\a_in$37 ),
     .a_operand_out1(\a_in$38 ),
     .b_in(\b_in$62 ),
     .b_operand_out1(\b_in$70 ),
     .clk(clk),
-    .drain_in(\drain_in$105 ),
-    .drain_out1(\drain_in$108 ),
-    .drain_switch(last_of_2_line[3]),
-    .first(first_of_2_line[2])
+    .drain_out1(\drain_out1$109 ),
+    .first(first_of_2_line[2]),
+    .from_drain(\drain_out1$106 ),
+    .switch_drain(last_of_2_line[3])
   );
   gemm_os_systolic_pe_2 pe_1_1 (
     .a_in(\a_in$38 ),
@@ -820,10 +820,10 @@ module gemm_os_systolic_array(a_0, a_1, a_2, a_3, b_0, b_1, b_2, b_3, first_of_2
     .b_in(\b_in$64 ),
     .b_operand_out1(\b_in$72 ),
     .clk(clk),
-    .drain_in(\drain_in$114 ),
-    .drain_out1(\drain_in$117 ),
-    .drain_switch(last_of_2_line[4]),
-    .first(first_of_2_line[3])
+    .drain_out1(\drain_out1$118 ),
+    .first(first_of_2_line[3]),
+    .from_drain(\drain_out1$115 ),
+    .switch_drain(last_of_2_line[4])
   );
   gemm_os_systolic_pe_2 pe_1_2 (
     .a_in(\a_in$40 ),
@@ -831,31 +831,31 @@ module gemm_os_systolic_array(a_0, a_1, a_2, a_3, b_0, b_1, b_2, b_3, first_of_2
     .b_in(\b_in$66 ),
     .b_operand_out1(\b_in$74 ),
     .clk(clk),
-    .drain_in(\drain_in$123 ),
-    .drain_out1(\drain_in$126 ),
-    .drain_switch(last_of_2_line[5]),
-    .first(first_of_2_line[4])
+    .drain_out1(\drain_out1$127 ),
+    .first(first_of_2_line[4]),
+    .from_drain(\drain_out1$124 ),
+    .switch_drain(last_of_2_line[5])
   );
   gemm_os_systolic_pe_3 pe_1_3 (
     .a_in(\a_in$42 ),
     .b_in(\b_in$68 ),
     .b_operand_out1(\b_in$76 ),
     .clk(clk),
-    .drain_in(\drain_in$132 ),
-    .drain_out1(\drain_in$135 ),
-    .drain_switch(last_of_2_line[6]),
-    .first(first_of_2_line[5])
+    .drain_out1(\drain_out1$136 ),
+    .first(first_of_2_line[5]),
+    .from_drain(\drain_out1$133 ),
+    .switch_drain(last_of_2_line[6])
   );
   gemm_os_systolic_pe_2 pe_2_0 (
-    .a_in(a_2_line[15:8]),
+    .a_in(a_read2_line[15:8]),
     .a_operand_out1(\a_in$45 ),
     .b_in(\b_in$70 ),
     .b_operand_out1(\b_in$78 ),
     .clk(clk),
-    .drain_in(drain_in),
-    .drain_out1(\drain_in$105 ),
-    .drain_switch(last_of_2_line[4]),
-    .first(first_of_2_line[3])
+    .drain_out1(\drain_out1$106 ),
+    .first(first_of_2_line[3]),
+    .from_drain(drain_out1),
+    .switch_drain(last_of_2_line[4])
   );
   gemm_os_systolic_pe_2 pe_2_1 (
     .a_in(\a_in$45 ),
@@ -863,10 +863,10 @@ module gemm_os_systolic_array(a_0, a_1, a_2, a_3, b_0, b_1, b_2, b_3, first_of_2
     .b_in(\b_in$72 ),
     .b_operand_out1(\b_in$80 ),
     .clk(clk),
-    .drain_in(\drain_in$111 ),
-    .drain_out1(\drain_in$114 ),
-    .drain_switch(last_of_2_line[5]),
-    .first(first_of_2_line[4])
+    .drain_out1(\drain_out1$115 ),
+    .first(first_of_2_line[4]),
+    .from_drain(\drain_out1$112 ),
+    .switch_drain(last_of_2_line[5])
   );
   gemm_os_systolic_pe_2 pe_2_2 (
     .a_in(\a_in$47 ),
@@ -874,27 +874,27 @@ module gemm_os_systolic_array(a_0, a_1, a_2, a_3, b_0, b_1, b_2, b_3, first_of_2
     .b_in(\b_in$74 ),
     .b_operand_out1(\b_in$82 ),
     .clk(clk),
-    .drain_in(\drain_in$120 ),
-    .drain_out1(\drain_in$123 ),
-    .drain_switch(last_of_2_line[6]),
-    .first(first_of_2_line[5])
+    .drain_out1(\drain_out1$124 ),
+    .first(first_of_2_line[5]),
+    .from_drain(\drain_out1$121 ),
+    .switch_drain(last_of_2_line[6])
   );
   gemm_os_systolic_pe_3 pe_2_3 (
     .a_in(\a_in$49 ),
     .b_in(\b_in$76 ),
     .b_operand_out1(\b_in$84 ),
     .clk(clk),
-    .drain_in(\drain_in$129 ),
-    .drain_out1(\drain_in$132 ),
-    .drain_switch(last_of_2_line[7]),
-    .first(first_of_2_line[6])
+    .drain_out1(\drain_out1$133 ),
+    .first(first_of_2_line[6]),
+    .from_drain(\drain_out1$130 ),
+    .switch_drain(last_of_2_line[7])
   );
   gemm_os_systolic_pe_4 pe_3_0 (
-    .a_in(a_3_line[23:16]),
+    .a_in(a_read3_line[23:16]),
     .a_operand_out1(\a_in$52 ),
     .b_in(\b_in$78 ),
     .clk(clk),
-    .drain_out1(drain_in),
+    .drain_out1(drain_out1),
     .first(first_of_2_line[4])
   );
   gemm_os_systolic_pe_4 pe_3_1 (
@@ -902,7 +902,7 @@ module gemm_os_systolic_array(a_0, a_1, a_2, a_3, b_0, b_1, b_2, b_3, first_of_2
     .a_operand_out1(\a_in$54 ),
     .b_in(\b_in$80 ),
     .clk(clk),
-    .drain_out1(\drain_in$111 ),
+    .drain_out1(\drain_out1$112 ),
     .first(first_of_2_line[5])
   );
   gemm_os_systolic_pe_4 pe_3_2 (
@@ -910,14 +910,14 @@ module gemm_os_systolic_array(a_0, a_1, a_2, a_3, b_0, b_1, b_2, b_3, first_of_2
     .a_operand_out1(\a_in$56 ),
     .b_in(\b_in$82 ),
     .clk(clk),
-    .drain_out1(\drain_in$120 ),
+    .drain_out1(\drain_out1$121 ),
     .first(first_of_2_line[6])
   );
   gemm_os_systolic_pe_5 pe_3_3 (
     .a_in(\a_in$56 ),
     .b_in(\b_in$84 ),
     .clk(clk),
-    .drain_out1(\drain_in$129 ),
+    .drain_out1(\drain_out1$130 ),
     .first(first_of_2_line[7])
   );
   assign slot0 = slot0_line[56:38];
@@ -2259,7 +2259,7 @@ module gemm_os_systolic_loader_b(stream__tdata, stream__tvalid, stream__tlast, e
   );
 endmodule
 
-module gemm_os_systolic_pe_0(a_in, b_in, first, drain_in, drain_switch, clk, a_operand_out1, b_operand_out1, drain_out);
+module gemm_os_systolic_pe_0(a_in, b_in, first, from_drain, switch_drain, clk, a_operand_out1, b_operand_out1, drain_out);
   wire [18:0] _0_;
   wire [18:0] _1_;
   input [7:0] a_in;
@@ -2272,29 +2272,29 @@ module gemm_os_systolic_pe_0(a_in, b_in, first, drain_in, drain_switch, clk, a_o
   reg [7:0] b_operand_out1;
   input clk;
   wire clk;
-  input [18:0] drain_in;
-  wire [18:0] drain_in;
   output [18:0] drain_out;
   wire [18:0] drain_out;
-  input drain_switch;
-  wire drain_switch;
   input first;
   wire first;
+  input [18:0] from_drain;
+  wire [18:0] from_drain;
   wire [15:0] product;
   reg [18:0] sum;
+  input switch_drain;
+  wire switch_drain;
   always @(posedge clk)
     sum <= _1_;
   assign _0_ = first ? 19'h00000 : sum;
   assign _1_ = $signed(product) + $signed(_0_);
   assign product = $signed(a_in) * $signed(b_in);
-  assign drain_out = drain_switch ? sum : drain_in;
+  assign drain_out = switch_drain ? sum : from_drain;
   always @(posedge clk)
     a_operand_out1 <= a_in;
   always @(posedge clk)
     b_operand_out1 <= b_in;
 endmodule
 
-module gemm_os_systolic_pe_1(a_in, b_in, first, drain_in, drain_switch, clk, b_operand_out1, drain_out);
+module gemm_os_systolic_pe_1(a_in, b_in, first, from_drain, switch_drain, clk, b_operand_out1, drain_out);
   wire [18:0] _0_;
   wire [18:0] _1_;
   input [7:0] a_in;
@@ -2305,27 +2305,27 @@ module gemm_os_systolic_pe_1(a_in, b_in, first, drain_in, drain_switch, clk, b_o
   reg [7:0] b_operand_out1;
   input clk;
   wire clk;
-  input [18:0] drain_in;
-  wire [18:0] drain_in;
   output [18:0] drain_out;
   wire [18:0] drain_out;
-  input drain_switch;
-  wire drain_switch;
   input first;
   wire first;
+  input [18:0] from_drain;
+  wire [18:0] from_drain;
   wire [15:0] product;
   reg [18:0] sum;
+  input switch_drain;
+  wire switch_drain;
   always @(posedge clk)
     sum <= _1_;
   assign _0_ = first ? 19'h00000 : sum;
   assign _1_ = $signed(product) + $signed(_0_);
   assign product = $signed(a_in) * $signed(b_in);
-  assign drain_out = drain_switch ? sum : drain_in;
+  assign drain_out = switch_drain ? sum : from_drain;
   always @(posedge clk)
     b_operand_out1 <= b_in;
 endmodule
 
-module gemm_os_systolic_pe_2(a_in, b_in, first, drain_in, drain_switch, clk, a_operand_out1, b_operand_out1, drain_out1);
+module gemm_os_systolic_pe_2(a_in, b_in, first, from_drain, switch_drain, clk, a_operand_out1, b_operand_out1, drain_out1);
   wire [18:0] _0_;
   wire [18:0] _1_;
   input [7:0] a_in;
@@ -2339,16 +2339,16 @@ module gemm_os_systolic_pe_2(a_in, b_in, first, drain_in, drain_switch, clk, a_o
   input clk;
   wire clk;
   wire [18:0] drain;
-  input [18:0] drain_in;
-  wire [18:0] drain_in;
   output [18:0] drain_out1;
   reg [18:0] drain_out1;
-  input drain_switch;
-  wire drain_switch;
   input first;
   wire first;
+  input [18:0] from_drain;
+  wire [18:0] from_drain;
   wire [15:0] product;
   reg [18:0] sum;
+  input switch_drain;
+  wire switch_drain;
   always @(posedge clk)
     drain_out1 <= drain;
   always @(posedge clk)
@@ -2356,14 +2356,14 @@ module gemm_os_systolic_pe_2(a_in, b_in, first, drain_in, drain_switch, clk, a_o
   assign _0_ = first ? 19'h00000 : sum;
   assign _1_ = $signed(product) + $signed(_0_);
   assign product = $signed(a_in) * $signed(b_in);
-  assign drain = drain_switch ? sum : drain_in;
+  assign drain = switch_drain ? sum : from_drain;
   always @(posedge clk)
     a_operand_out1 <= a_in;
   always @(posedge clk)
     b_operand_out1 <= b_in;
 endmodule
 
-module gemm_os_systolic_pe_3(a_in, b_in, first, drain_in, drain_switch, clk, b_operand_out1, drain_out1);
+module gemm_os_systolic_pe_3(a_in, b_in, first, from_drain, switch_drain, clk, b_operand_out1, drain_out1);
   wire [18:0] _0_;
   wire [18:0] _1_;
   input [7:0] a_in;
@@ -2375,22 +2375,22 @@ module gemm_os_systolic_pe_3(a_in, b_in, first, drain_in, drain_switch, clk, b_o
   input clk;
   wire clk;
   wire [18:0] drain;
-  input [18:0] drain_in;
-  wire [18:0] drain_in;
   output [18:0] drain_out1;
   reg [18:0] drain_out1;
-  input drain_switch;
-  wire drain_switch;
   input first;
   wire first;
+  input [18:0] from_drain;
+  wire [18:0] from_drain;
   wire [15:0] product;
   reg [18:0] sum;
+  input switch_drain;
+  wire switch_drain;
   always @(posedge clk)
     sum <= _1_;
   assign _0_ = first ? 19'h00000 : sum;
   assign _1_ = $signed(product) + $signed(_0_);
   assign product = $signed(a_in) * $signed(b_in);
-  assign drain = drain_switch ? sum : drain_in;
+  assign drain = switch_drain ? sum : from_drain;
   always @(posedge clk)
     b_operand_out1 <= b_in;
   always @(posedge clk)

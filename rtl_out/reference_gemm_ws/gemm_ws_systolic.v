@@ -17,15 +17,15 @@ module gemm_ws_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   wire _13_;
   wire _14_;
   wire _15_;
-  wire [7:0] a_0;
-  wire [7:0] a_1;
-  wire [7:0] a_2;
+  wire [7:0] a_read0;
+  wire [7:0] a_read1;
+  wire [7:0] a_read2;
   wire [2:0] address;
   reg [3:0] \address$129 ;
   wire [3:0] \address$155 ;
   wire [2:0] \address$90 ;
-  wire [3:0] b_0;
-  wire [3:0] b_1;
+  wire [3:0] b_read0;
+  wire [3:0] b_read1;
   output busy;
   wire busy;
   input clk;
@@ -188,11 +188,11 @@ module gemm_ws_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
     .write1(enable_1)
   );
   gemm_ws_systolic_array array (
-    .a_0(a_0),
-    .a_1(a_1),
-    .a_2(a_2),
-    .b_0(b_0),
-    .b_1(b_1),
+    .a_read0(a_read0),
+    .a_read1(a_read1),
+    .a_read2(a_read2),
+    .b_read0(b_read0),
+    .b_read1(b_read1),
     .clk(clk),
     .first_of_2(first_of_2),
     .guard0(guard0),
@@ -204,9 +204,9 @@ module gemm_ws_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   gemm_ws_systolic_buffer_a buffer_a (
     .address(address),
     .clk(clk),
-    .data_0(a_0),
-    .data_1(a_1),
-    .data_2(a_2),
+    .data_0(a_read0),
+    .data_1(a_read1),
+    .data_2(a_read2),
     .page(page),
     .residue_1(residue_1),
     .rst(rst),
@@ -224,8 +224,8 @@ module gemm_ws_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   gemm_ws_systolic_buffer_b buffer_b (
     .address(\address$90 ),
     .clk(clk),
-    .data_0(b_0),
-    .data_1(b_1),
+    .data_0(b_read0),
+    .data_1(b_read1),
     .page(\page$88 ),
     .residue_1(\residue_1$92 ),
     .rst(rst),
@@ -888,32 +888,36 @@ module gemm_ws_systolic_address_y(start, clk, rst, \final , address, residue_1, 
   assign residue_1[0] = 1'h0;
 endmodule
 
-module gemm_ws_systolic_array(a_0, a_1, a_2, b_0, b_1, first_of_2, guard0, guard1, guard2, clk, slot0, slot1);
-  input [7:0] a_0;
-  wire [7:0] a_0;
-  input [7:0] a_1;
-  wire [7:0] a_1;
-  reg [7:0] a_1_line;
-  input [7:0] a_2;
-  wire [7:0] a_2;
-  reg [15:0] a_2_line;
+module gemm_ws_systolic_array(a_read0, a_read1, a_read2, b_read0, b_read1, first_of_2, guard0, guard1, guard2, clk, slot0, slot1);
   wire [7:0] \a_in$23 ;
+  reg [7:0] \a_in$25 ;
   wire [7:0] \a_in$26 ;
   wire [7:0] \a_in$29 ;
-  input [3:0] b_0;
-  wire [3:0] b_0;
-  input [3:0] b_1;
-  wire [3:0] b_1;
-  reg [3:0] b_1_line;
+  input [7:0] a_read0;
+  wire [7:0] a_read0;
+  input [7:0] a_read1;
+  wire [7:0] a_read1;
+  input [7:0] a_read2;
+  wire [7:0] a_read2;
+  reg [15:0] a_read2_line;
   wire [3:0] \b_load_in$32 ;
   wire [3:0] \b_load_in$34 ;
+  reg [3:0] \b_load_in$36 ;
   wire [3:0] \b_load_in$37 ;
   wire [3:0] \b_load_in$39 ;
+  input [3:0] b_read0;
+  wire [3:0] b_read0;
+  input [3:0] b_read1;
+  wire [3:0] b_read1;
   input clk;
   wire clk;
   input first_of_2;
   wire first_of_2;
   reg [4:0] first_of_2_line;
+  wire [11:0] from_partial0;
+  wire [11:0] \from_partial0$56 ;
+  wire [13:0] \from_partial0$58 ;
+  wire [13:0] \from_partial0$60 ;
   input guard0;
   wire guard0;
   reg [5:0] guard0_line;
@@ -923,21 +927,17 @@ module gemm_ws_systolic_array(a_0, a_1, a_2, b_0, b_1, first_of_2, guard0, guard
   input guard2;
   wire guard2;
   reg [5:0] guard2_line;
-  wire [11:0] partial0_in;
-  wire [11:0] \partial0_in$56 ;
-  wire [13:0] \partial0_in$58 ;
-  wire [13:0] \partial0_in$60 ;
   wire [13:0] partial0_out;
   output [13:0] slot0;
   reg [13:0] slot0;
   output [13:0] slot1;
   wire [13:0] slot1;
   always @(posedge clk)
-    a_1_line <= a_1;
+    \a_in$25  <= a_read1;
   always @(posedge clk)
-    a_2_line <= { a_2_line[7:0], a_2 };
+    a_read2_line <= { a_read2_line[7:0], a_read2 };
   always @(posedge clk)
-    b_1_line <= b_1;
+    \b_load_in$36  <= b_read1;
   always @(posedge clk)
     first_of_2_line <= { first_of_2_line[3:0], first_of_2 };
   always @(posedge clk)
@@ -949,30 +949,30 @@ module gemm_ws_systolic_array(a_0, a_1, a_2, b_0, b_1, first_of_2, guard0, guard
   always @(posedge clk)
     slot0 <= partial0_out;
   gemm_ws_systolic_pe_0 pe_0_0 (
-    .a_in(a_0),
+    .a_in(a_read0),
     .a_operand_out1(\a_in$23 ),
     .b_load_in(\b_load_in$34 ),
     .b_switch(first_of_2_line[1]),
     .clk(clk),
-    .product_out1(partial0_in)
+    .product_out1(from_partial0)
   );
   gemm_ws_systolic_pe_1 pe_0_1 (
     .a_in(\a_in$23 ),
     .b_load_in(\b_load_in$39 ),
     .b_switch(first_of_2_line[2]),
     .clk(clk),
-    .product_out1(\partial0_in$56 ),
+    .product_out1(\from_partial0$56 ),
     .valid0(guard0_line[3])
   );
   gemm_ws_systolic_pe_2 pe_1_0 (
-    .a_in(a_1_line),
+    .a_in(\a_in$25 ),
     .a_operand_out1(\a_in$26 ),
     .b_load_in(\b_load_in$32 ),
     .b_load_out1(\b_load_in$34 ),
     .b_switch(first_of_2_line[2]),
     .clk(clk),
-    .partial0_in(partial0_in),
-    .partial0_out1(\partial0_in$58 ),
+    .from_partial0(from_partial0),
+    .partial0_out1(\from_partial0$58 ),
     .valid0(guard1_line[3])
   );
   gemm_ws_systolic_pe_3 pe_1_1 (
@@ -981,29 +981,29 @@ module gemm_ws_systolic_array(a_0, a_1, a_2, b_0, b_1, first_of_2, guard0, guard
     .b_load_out1(\b_load_in$39 ),
     .b_switch(first_of_2_line[3]),
     .clk(clk),
-    .partial0_in(\partial0_in$56 ),
-    .partial0_out1(\partial0_in$60 ),
+    .from_partial0(\from_partial0$56 ),
+    .partial0_out1(\from_partial0$60 ),
     .valid0(guard0_line[4]),
     .valid1(guard1_line[4])
   );
   gemm_ws_systolic_pe_4 pe_2_0 (
-    .a_in(a_2_line[15:8]),
+    .a_in(a_read2_line[15:8]),
     .a_operand_out1(\a_in$29 ),
-    .b_load_in(b_0),
+    .b_load_in(b_read0),
     .b_load_out1(\b_load_in$32 ),
     .b_switch(first_of_2_line[3]),
     .clk(clk),
-    .partial0_in(\partial0_in$58 ),
+    .from_partial0(\from_partial0$58 ),
     .partial0_out(partial0_out),
     .valid0(guard2_line[4])
   );
   gemm_ws_systolic_pe_5 pe_2_1 (
     .a_in(\a_in$29 ),
-    .b_load_in(b_1_line),
+    .b_load_in(\b_load_in$36 ),
     .b_load_out1(\b_load_in$37 ),
     .b_switch(first_of_2_line[4]),
     .clk(clk),
-    .partial0_in(\partial0_in$60 ),
+    .from_partial0(\from_partial0$60 ),
     .partial0_out(slot1),
     .valid0(guard0_line[5]),
     .valid1(guard2_line[5])
@@ -2775,7 +2775,7 @@ module gemm_ws_systolic_pe_1(a_in, b_load_in, b_switch, valid0, clk, product_out
     if (b_switch) b_held <= b_load_in;
 endmodule
 
-module gemm_ws_systolic_pe_2(a_in, b_load_in, b_switch, valid0, partial0_in, clk, a_operand_out1, b_load_out1, partial0_out1);
+module gemm_ws_systolic_pe_2(a_in, b_load_in, b_switch, valid0, from_partial0, clk, a_operand_out1, b_load_out1, partial0_out1);
   input [7:0] a_in;
   wire [7:0] a_in;
   output [7:0] a_operand_out1;
@@ -2789,10 +2789,10 @@ module gemm_ws_systolic_pe_2(a_in, b_load_in, b_switch, valid0, partial0_in, clk
   wire b_switch;
   input clk;
   wire clk;
+  input [11:0] from_partial0;
+  wire [11:0] from_partial0;
   wire [7:0] gated;
   wire [13:0] partial0;
-  input [11:0] partial0_in;
-  wire [11:0] partial0_in;
   output [13:0] partial0_out1;
   wire [13:0] partial0_out1;
   wire [11:0] product;
@@ -2800,7 +2800,7 @@ module gemm_ws_systolic_pe_2(a_in, b_load_in, b_switch, valid0, partial0_in, clk
   wire valid0;
   assign gated = valid0 ? a_in : 8'h00;
   assign product = $signed(gated) * $signed(b_held);
-  assign { partial0[13], partial0[11:0] } = $signed(product) + $signed(partial0_in);
+  assign { partial0[13], partial0[11:0] } = $signed(product) + $signed(from_partial0);
   always @(posedge clk)
     a_operand_out1 <= a_in;
   always @(posedge clk)
@@ -2815,7 +2815,7 @@ module gemm_ws_systolic_pe_2(a_in, b_load_in, b_switch, valid0, partial0_in, clk
   assign partial0_out1[12] = partial0_out1[13];
 endmodule
 
-module gemm_ws_systolic_pe_3(a_in, b_load_in, b_switch, valid0, valid1, partial0_in, clk, b_load_out1, partial0_out1);
+module gemm_ws_systolic_pe_3(a_in, b_load_in, b_switch, valid0, valid1, from_partial0, clk, b_load_out1, partial0_out1);
   wire _0_;
   input [7:0] a_in;
   wire [7:0] a_in;
@@ -2828,10 +2828,10 @@ module gemm_ws_systolic_pe_3(a_in, b_load_in, b_switch, valid0, valid1, partial0
   wire b_switch;
   input clk;
   wire clk;
+  input [11:0] from_partial0;
+  wire [11:0] from_partial0;
   wire [7:0] gated;
   wire [13:0] partial0;
-  input [11:0] partial0_in;
-  wire [11:0] partial0_in;
   output [13:0] partial0_out1;
   wire [13:0] partial0_out1;
   wire [11:0] product;
@@ -2842,7 +2842,7 @@ module gemm_ws_systolic_pe_3(a_in, b_load_in, b_switch, valid0, valid1, partial0
   assign _0_ = valid0 & valid1;
   assign gated = _0_ ? a_in : 8'h00;
   assign product = $signed(gated) * $signed(b_held);
-  assign { partial0[13], partial0[11:0] } = $signed(product) + $signed(partial0_in);
+  assign { partial0[13], partial0[11:0] } = $signed(product) + $signed(from_partial0);
   always @(posedge clk)
     b_load_out1 <= b_load_in;
   reg [12:0] _6_;
@@ -2855,7 +2855,7 @@ module gemm_ws_systolic_pe_3(a_in, b_load_in, b_switch, valid0, valid1, partial0
   assign partial0_out1[12] = partial0_out1[13];
 endmodule
 
-module gemm_ws_systolic_pe_4(a_in, b_load_in, b_switch, valid0, partial0_in, clk, a_operand_out1, b_load_out1, partial0_out);
+module gemm_ws_systolic_pe_4(a_in, b_load_in, b_switch, valid0, from_partial0, clk, a_operand_out1, b_load_out1, partial0_out);
   input [7:0] a_in;
   wire [7:0] a_in;
   output [7:0] a_operand_out1;
@@ -2869,9 +2869,9 @@ module gemm_ws_systolic_pe_4(a_in, b_load_in, b_switch, valid0, partial0_in, clk
   wire b_switch;
   input clk;
   wire clk;
+  input [13:0] from_partial0;
+  wire [13:0] from_partial0;
   wire [7:0] gated;
-  input [13:0] partial0_in;
-  wire [13:0] partial0_in;
   output [13:0] partial0_out;
   wire [13:0] partial0_out;
   wire [11:0] product;
@@ -2879,7 +2879,7 @@ module gemm_ws_systolic_pe_4(a_in, b_load_in, b_switch, valid0, partial0_in, clk
   wire valid0;
   assign gated = valid0 ? a_in : 8'h00;
   assign product = $signed(gated) * $signed(b_held);
-  assign partial0_out = $signed(product) + $signed(partial0_in);
+  assign partial0_out = $signed(product) + $signed(from_partial0);
   always @(posedge clk)
     a_operand_out1 <= a_in;
   always @(posedge clk)
@@ -2888,7 +2888,7 @@ module gemm_ws_systolic_pe_4(a_in, b_load_in, b_switch, valid0, partial0_in, clk
     if (b_switch) b_held <= b_load_in;
 endmodule
 
-module gemm_ws_systolic_pe_5(a_in, b_load_in, b_switch, valid0, valid1, partial0_in, clk, b_load_out1, partial0_out);
+module gemm_ws_systolic_pe_5(a_in, b_load_in, b_switch, valid0, valid1, from_partial0, clk, b_load_out1, partial0_out);
   wire _0_;
   input [7:0] a_in;
   wire [7:0] a_in;
@@ -2901,9 +2901,9 @@ module gemm_ws_systolic_pe_5(a_in, b_load_in, b_switch, valid0, valid1, partial0
   wire b_switch;
   input clk;
   wire clk;
+  input [13:0] from_partial0;
+  wire [13:0] from_partial0;
   wire [7:0] gated;
-  input [13:0] partial0_in;
-  wire [13:0] partial0_in;
   output [13:0] partial0_out;
   wire [13:0] partial0_out;
   wire [11:0] product;
@@ -2914,7 +2914,7 @@ module gemm_ws_systolic_pe_5(a_in, b_load_in, b_switch, valid0, valid1, partial0
   assign _0_ = valid0 & valid1;
   assign gated = _0_ ? a_in : 8'h00;
   assign product = $signed(gated) * $signed(b_held);
-  assign partial0_out = $signed(product) + $signed(partial0_in);
+  assign partial0_out = $signed(product) + $signed(from_partial0);
   always @(posedge clk)
     b_load_out1 <= b_load_in;
   always @(posedge clk)
