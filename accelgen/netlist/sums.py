@@ -61,7 +61,9 @@ def sum_in_space(builder: Builder, fabric: Fabric, products: Sequence[int]) -> l
                 _sum_format(builder[products[unit]].format, terms),
                 [
                     Edge(totals[unit], 0, "in0"),
-                    Edge(totals[source], offsets[unit] - offsets[source], f"from_partial{position}"),
+                    Edge(
+                        totals[source], offsets[unit] - offsets[source], f"from_partial{position}"
+                    ),
                 ],
             )
     sums = []
