@@ -7,6 +7,7 @@ file's own.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -56,8 +57,10 @@ def _read_npy(path: Path, name: str | None) -> Float32s:
     if name is not None:
         raise InputError("a .npy file has one tensor, without a name", hint="leave out the name")
     try:
-        # Mapped, so that the size in the header costs nothing until it has been checked.
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # headers that Python 2 wrote
+            # Mapped, so that the size in the header costs nothing until it has been checked.
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
     except _BROKEN as error:
         reason = shorten(" ".join(str(error).split()), 120)
         raise InputError(f"is no readable .npy file: {reason}") from error
