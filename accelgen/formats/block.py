@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,7 +158,8 @@ class BlockFormat(ABC):
         """Quantise a tensor of real numbers, of at least one axis, after rounding it to FP32.
 
         Blocks run along ``axis``.  A block with NaN or an infinity becomes NaN, and does not count
-        for the tensor's scale; with ``nan="error"`` it is an :class:`InputError`.
+        for the tensor's scale; with ``nan="error"`` it is an :class:`InputError`.  Elements
+        saturate whatever ``overflow`` says.
         """
         wide = _real(values)
         axis = _check_axis(axis, wide.ndim)
@@ -168,7 +169,7 @@ class BlockFormat(ABC):
             blocks = np.where(bad, np.float32(0), blocks)
         codes = np.empty(blocks.shape, dtype=code_type(self.element_bits))
         scales = np.empty(len(blocks), dtype=code_type(self.scale_bits))
-        kernel = self._kernel(policy, largest)
+        kernel = self._kernel(replace(policy, overflow="saturate"), largest)
         step = max(1, _CHUNK // max(1, blocks.shape[1]))
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             for start in range(0, len(blocks), step):

@@ -314,6 +314,15 @@ def test_packing_and_back(name: str) -> None:
     assert np.array_equal(again.dequantise(), made.dequantise())
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_elements_saturate_under_every_policy(name: str) -> None:
+    form = block_format(name)
+    values = np.random.default_rng(12).uniform(1, 2, 2000).astype(np.float32)
+    special = form.quantise(values, policy=Policy(overflow="special"))
+    assert np.array_equal(special.codes, form.quantise(values).codes)
+    assert np.isfinite(special.dequantise()).all()
+
+
 def test_the_low_nibble_is_the_even_index() -> None:
     made = block_format("nvfp4").quantise([6.0, -6.0, 0.0, 3.0])
     assert made.pack()[0].tolist() == [0xF7, 0x50]
