@@ -197,7 +197,7 @@ def _checked_skew(skew: object, space: Mapping[str, int]) -> FrozenMap[str, int]
             raise unknown(str(axis), "axis", space)
         if isinstance(cycles, bool) or not isinstance(cycles, int | np.integer):
             raise InputError(f"{axis}: {shorten(cycles)} is no integer")
-        if abs(cycles) > MAX_SKEW:
+        if abs(int(cycles)) > MAX_SKEW:
             raise InputError(f"{axis}: {cycles} is outside -{MAX_SKEW}..{MAX_SKEW}")
     return FrozenMap({axis: int(skew.get(axis, 0)) for axis in space})
 
