@@ -4,9 +4,21 @@ Each is an Amaranth component; :mod:`accelgen.golden` has a bit-exact model of e
 """
 
 from accelgen.rtl.arithmetic.bit_serial import BitSerialDot
+from accelgen.rtl.arithmetic.block_dot import BlockDot
 from accelgen.rtl.arithmetic.composable_mac import ComposableMac
+from accelgen.rtl.arithmetic.element_products import ElementDot
 from accelgen.rtl.arithmetic.fixed_to_float import FixedToFloat
 from accelgen.rtl.arithmetic.fp32_adder import Fp32Adder
 from accelgen.rtl.arithmetic.multiply_accumulate import MultiplyAccumulate
+from accelgen.rtl.arithmetic.scale_product import ScaleProduct
 
-__all__ = ["BitSerialDot", "ComposableMac", "FixedToFloat", "Fp32Adder", "MultiplyAccumulate"]
+__all__ = [
+    "BitSerialDot",
+    "BlockDot",
+    "ComposableMac",
+    "ElementDot",
+    "FixedToFloat",
+    "Fp32Adder",
+    "MultiplyAccumulate",
+    "ScaleProduct",
+]

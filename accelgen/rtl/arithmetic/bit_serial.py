@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import In, Out
 
 from accelgen.errors import InputError
@@ -106,11 +106,8 @@ class BitSerialDot(ArithmeticUnit):
                 b_signed.eq(self.b_signed),
                 first.eq(self.first),
             ]
-        planes = range(self.max_bits)
-        a_plane = Array(a.word_select(k, self.lanes) for k in planes)[i]
-        b_plane = Array(b.word_select(k, self.lanes) for k in planes)[j]
         both = Signal(self.lanes)
-        m.d.comb += both.eq(a_plane & b_plane)
+        m.d.comb += both.eq(self._plane(a, i) & self._plane(b, j))
         ones = Signal(range(self.lanes + 1))
         m.d.comb += ones.eq(_count(m, both, "ones"))
         weight = Signal(range(2 * self.max_bits - 1))
@@ -138,6 +135,15 @@ class BitSerialDot(ArithmeticUnit):
         accumulate(m, self.sum, term, valid, first_now)
         m.d.sync += self.done.eq(last)
         return m
+
+    def _plane(self, planes: Signal, index: Value) -> Value:
+        """One bit of every element."""
+        values = [planes.word_select(k, self.lanes) for k in range(self.max_bits)]
+        for bit in range(len(index)):
+            pairs = zip(values[::2], values[1::2], strict=False)
+            rest = values[len(values) & ~1 :]
+            values = [Mux(index[bit], high, low) for low, high in pairs] + rest
+        return values[0]
 
 
 def _count(m: Module, bits: Signal, name: str) -> Signal:

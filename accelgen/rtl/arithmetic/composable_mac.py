@@ -137,16 +137,22 @@ class ComposableMac(ArithmeticUnit):
     def _select(self, m: Module, brick: Brick, side: int, name: str) -> Value:
         """The 2-bit slice of ``a`` (``side`` 0) or ``b`` (1) that a brick multiplies."""
         port = (self.a, self.b)[side]
+
+        def of_widths(a_width: int, b_width: int) -> int:
+            return _slice(brick, a_width, b_width)[side]
+
+        by_a = [
+            _mux(self.b_mode, [port.word_select(of_widths(a, b), 2) for b in WIDTHS])
+            for a in WIDTHS
+        ]
         found = Signal(2, name=f"{name}_slice")
-        cases: dict[int, list[int]] = {}
-        for a_mode, b_mode in product(range(4), range(4)):
-            where = _slice(brick, WIDTHS[min(a_mode, 2)], WIDTHS[min(b_mode, 2)])[side]
-            cases.setdefault(where, []).append(a_mode + 4 * b_mode)
-        with m.Switch(Cat(self.a_mode, self.b_mode)):
-            for where, modes in cases.items():
-                with m.Case(*modes):
-                    m.d.comb += found.eq(port[2 * where : 2 * where + 2])
+        m.d.comb += found.eq(_mux(self.a_mode, by_a))
         return found
+
+
+def _mux(mode: Value, values: list[Value]) -> Value:
+    """The value of a mode: of 2, of 4, or of 8 bits."""
+    return Mux(mode[1], values[2], Mux(mode[0], values[1], values[0]))
 
 
 def _tree(m: Module, current: dict[str, Value]) -> Value:

