@@ -99,7 +99,7 @@ RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_
 
 
 @given(designs())
-@settings(max_examples=8, derandomize=True, database=None, suppress_health_check=RELAXED)
+@settings(max_examples=7, derandomize=True, database=None, suppress_health_check=RELAXED)
 def test_a_random_dataflow_keeps_the_laws(drawn: tuple[Description, Options]) -> None:
     check(drawn)
 

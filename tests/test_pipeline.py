@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,14 @@ generate(parse_description(text), sys.argv[1])
 
 def small() -> Description:
     return sized("gemm_ws_systolic", 0)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``small()``, to copy."""
+    folder = tmp_path_factory.mktemp("original") / "out"
+    generate(small(), folder)
+    return folder
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -124,14 +133,13 @@ def test_the_manifest_says_what_was_made(tmp_path: Path) -> None:
     assert manifest.extra["period_ns"] == made.pipeline.period == 6.0
 
 
-def test_a_folder_of_its_own_is_replaced(tmp_path: Path) -> None:
+def test_a_folder_of_its_own_is_replaced(tmp_path: Path, original: Path) -> None:
     folder = tmp_path / "out"
-    generate(small(), folder)
+    shutil.copytree(original, folder)
     (folder / "waves.vcd").write_text("$end")
     (folder / "gemm_ws_systolic.v").write_text("edited")
     generate(sized("gemm_os_broadcast", 0), folder)
     assert sorted(contents(folder)) == sorted([*FILES, "gemm_os_broadcast.v"])
-    generate(sized("gemm_os_broadcast", 0), folder)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
@@ -141,11 +149,14 @@ def test_an_empty_folder_is_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("with_ours", [False, True])
-def test_foreign_content_is_refused_and_kept(tmp_path: Path, with_ours: bool) -> None:
+def test_foreign_content_is_refused_and_kept(
+    tmp_path: Path, original: Path, with_ours: bool
+) -> None:
     folder = tmp_path / "out"
-    folder.mkdir()
     if with_ours:
-        generate(small(), folder)
+        shutil.copytree(original, folder)
+    else:
+        folder.mkdir()
     (folder / "thesis.tex").write_text("years of work")
     before = contents(folder)
     with pytest.raises(InputError, match=r"holds thesis\.tex, which accelgen did not write"):
@@ -163,10 +174,10 @@ def test_a_file_in_the_way_is_refused_and_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stage", ["to_verilog", "write_report", "to_manifest"])
 def test_a_failure_leaves_what_was_there(
-    stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stage: str, tmp_path: Path, original: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "out"
-    generate(small(), folder)
+    shutil.copytree(original, folder)
     before = contents(folder)
 
     def interrupted(_: object) -> str:
@@ -174,7 +185,7 @@ def test_a_failure_leaves_what_was_there(
 
     monkeypatch.setattr(accelgen.pipeline, stage, interrupted)
     with pytest.raises(KeyboardInterrupt):
-        generate(sized("gemm_ws_systolic", 1), folder)
+        generate(small(), folder)
     assert contents(folder) == before
     with pytest.raises(KeyboardInterrupt):
         generate(small(), tmp_path / "new")

@@ -31,7 +31,7 @@ def chosen(nodes: int, edges: Edges) -> list[int]:
 
 
 @given(graphs())
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_as_cheap_as_edmonds(graph: tuple[int, Edges]) -> None:
     nodes, edges = graph
     picked = chosen(nodes, edges)

@@ -59,7 +59,7 @@ def meet(a: Index, b: Index, moduli: Index) -> bool:
 
 
 @given(patterns(), st.data())
-@settings(max_examples=200)
+@settings(max_examples=120)
 def test_collisions(pattern: AccessPattern, data: st.DataObject) -> None:
     rank = len(pattern.origin)
     moduli = data.draw(st.tuples(*[st.integers(1, 5)] * rank))
@@ -68,7 +68,7 @@ def test_collisions(pattern: AccessPattern, data: st.DataObject) -> None:
 
 
 @given(patterns())
-@settings(max_examples=200)
+@settings(max_examples=120)
 def test_fewer_banks_collide_whatever_their_shape(pattern: AccessPattern) -> None:
     rank = len(pattern.origin)
     moduli = choose_moduli(pattern)
@@ -79,7 +79,7 @@ def test_fewer_banks_collide_whatever_their_shape(pattern: AccessPattern) -> Non
 
 
 @given(patterns())
-@settings(max_examples=200)
+@settings(max_examples=120)
 def test_access_patterns(pattern: AccessPattern) -> None:
     pattern.check()
     seen = list(accesses(pattern))
@@ -129,7 +129,7 @@ def check_layout(pattern: AccessPattern, shape: Index, element_bits: int, bus_bi
 
 
 @given(patterns(), st.data())
-@settings(max_examples=200)
+@settings(max_examples=120)
 def test_banks_keep_every_element_and_every_slot_apart(
     pattern: AccessPattern, data: st.DataObject
 ) -> None:

@@ -40,7 +40,7 @@ def made(
 
 
 @given(arrays(), st.sampled_from(("load", "drain")))
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_elements_travel_without_meeting(
     array: tuple[Grid, list[int], tuple[int, ...]], flow: Flow
 ) -> None:
@@ -76,7 +76,7 @@ def test_elements_travel_without_meeting(
 
 
 @given(arrays(), st.integers(1, 6))
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_no_axis_stretches_the_schedule_less(
     array: tuple[Grid, list[int], tuple[int, ...]], residency: int
 ) -> None:

@@ -67,19 +67,19 @@ def check_guards(fabric: Fabric) -> None:
 
 
 @given(fabrics())
-@settings(max_examples=60)
+@settings(max_examples=50)
 def test_every_unit_gets_the_element_it_needs(fabric: Fabric) -> None:
     check_operands(fabric)
 
 
 @given(fabrics())
-@settings(max_examples=60)
+@settings(max_examples=50)
 def test_every_product_reaches_its_sum_once(fabric: Fabric) -> None:
     check_sums(fabric)
 
 
 @given(fabrics())
-@settings(max_examples=60)
+@settings(max_examples=50)
 def test_guards_are_membership_in_the_iteration_box(fabric: Fabric) -> None:
     check_guards(fabric)
 

@@ -83,7 +83,7 @@ def bridges(netlist: Netlist) -> set[tuple[int, int]]:
 
 
 @given(pipelines())
-@settings(max_examples=150)
+@settings(max_examples=80)
 def test_a_solution_is_right_and_no_dearer_than_greedy(pipeline: Pipeline) -> None:
     netlist = pipeline.netlist
     model = TimingModel(TECHNOLOGY, pipeline.period)
@@ -109,7 +109,7 @@ def test_a_solution_is_right_and_no_dearer_than_greedy(pipeline: Pipeline) -> No
 
 
 @given(pipelines(), st.data())
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_a_register_more_or_less_anywhere_is_rejected(
     pipeline: Pipeline, data: st.DataObject
 ) -> None:
@@ -148,7 +148,7 @@ def test_a_register_more_or_less_in_a_shipped_design_is_rejected(name: str) -> N
 
 
 @given(pipelines())
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_too_short_a_period_is_rejected(pipeline: Pipeline) -> None:
     model = TimingModel(TECHNOLOGY, pipeline.critical - 0.001)
     with pytest.raises(AssertionError, match="a path takes"):
@@ -188,7 +188,7 @@ def solutions(problem: DelayProblem, latency: int, reach: int) -> Iterator[dict[
 
 
 @given(problems())
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_no_assignment_of_positions_is_better(problem: DelayProblem) -> None:
     reach = 10
     feasible = [t for t in range(reach) if next(solutions(problem, t, reach), None) is not None]
