@@ -41,7 +41,7 @@ class SpaceTime:
     the domain are predicated off.  ``tensors`` lists the inputs in the order of the expression,
     then the output.  ``chains`` pins, per stationary tensor, the space axis its shift chain
     runs along (``None``: no chain, a port per unit); tensors not named are decided by
-    :mod:`accelgen.reuse`.
+    :mod:`accelgen.fabric`; entries of tensors that are not stationary at these bounds are idle.
     """
 
     name: str

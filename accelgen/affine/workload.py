@@ -109,9 +109,8 @@ class Workload:
             hits = count_hits(np.array(matrix, dtype=np.int64), extents, offset, self.shape(output))
         except InputError:
             # Fixing all loops but one of an index fixes that one too.
-            widest = max(
-                e for e, loop in zip(extents, self.loops, strict=True) if loop in output.loops
-            )
+            fixing = zip(extents, self.loops, strict=True)
+            widest = max((e for e, loop in fixing if loop in output.loops), default=1)
             return prod(extents) // widest
         return hits.maximum
 

@@ -32,7 +32,7 @@ def build_fabric(kernel: SpaceTime, bus_bits: int = 64) -> Fabric:
     grid = Grid(kernel.space_extents)
     unstretched = chain_pads(kernel, {})
     offsets = tuple(unstretched.offset(s) for s in grid.points.tolist())
-    reduction = reduce_in_space(kernel, grid, unstretched, offsets)
+    reduction = reduce_in_space(kernel, grid, offsets)
     held = {t.name: _hold(kernel, t) for t in kernel.tensors}
     fixed = {
         t.name: connect(kernel, t, grid, None) for t in kernel.inputs if held[t.name] is not None

@@ -11,7 +11,6 @@ import numpy as np
 from accelgen.affine.spacetime import IntVector, SpaceTime
 from accelgen.fabric.space import Grid
 from accelgen.reuse.links import spatial_links
-from accelgen.reuse.schedule import Schedule
 
 __all__ = ["Group", "Reduction", "reduce_in_space"]
 
@@ -47,9 +46,7 @@ class Reduction:
             assert all(offsets[unit] > offsets[v] for v in sources)
 
 
-def reduce_in_space(
-    kernel: SpaceTime, grid: Grid, schedule: Schedule, offsets: Sequence[int]
-) -> Reduction:
+def reduce_in_space(kernel: SpaceTime, grid: Grid, offsets: Sequence[int]) -> Reduction:
     """Systolic chains along every direction in which the skew leaves time, trees over the rest.
 
     Chains are laid one direction after the other: the ends of the rows found first are chained
@@ -60,7 +57,9 @@ def reduce_in_space(
     index = grid.points @ moves.T
     partials: list[list[int]] = [[] for _ in range(grid.size)]
     alive = np.ones(grid.size, dtype=bool)
-    for link in spatial_links(kernel, output):
+    # Along the axes first: a diagonal would leave single units behind.
+    links = sorted(spatial_links(kernel, output), key=lambda k: (sum(map(abs, k.ds)), k.depth))
+    for link in links:
         if link.depth == 0:
             continue
         giver = grid.shifted(link.ds)

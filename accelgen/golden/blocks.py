@@ -36,7 +36,7 @@ def dot_products(
     lanes = x.shape[1]
     if lanes * a_element.maximum * b_element.maximum < 1 << 63:
         return np.asarray(np.einsum("ij,ij->i", x.astype(np.int64), y.astype(np.int64)))
-    return np.asarray((x * y).sum(axis=1))
+    return np.asarray((x.astype(object) * y.astype(object)).sum(axis=1))
 
 
 def _look_up(element: AnyElement, codes: NDArray[Any], integer: ArrayLike) -> NDArray[Any]:

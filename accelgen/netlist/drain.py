@@ -9,6 +9,7 @@ from accelgen.fabric.chain import Chain
 from accelgen.fabric.fabric import Fabric
 from accelgen.netlist.controls import BIT, CONTROL, Flags, add_address
 from accelgen.netlist.graph import Builder, Edge
+from accelgen.netlist.widths import widest
 
 __all__ = ["drain"]
 
@@ -49,7 +50,7 @@ def drain(builder: Builder, flags: Flags, fabric: Fabric, sums: Sequence[Edge]) 
             plan.tensor.format,
             [exits[slot], Edge(enable, 0, "enable"), Edge(address, 0, "address")],
             group="write",
-            parameters=(slot,),
+            parameters=(slot, layout.depth if plan.accumulate else 0),
             ways=prod(m for m, r in zip(layout.moduli, plan.banked.rotating, strict=True) if r),
         )
 
@@ -61,6 +62,8 @@ def _drain_chains(
     groups = plan.reduction.groups
     latest = max(arrivals[-1] for arrivals in chain.arrivals)
     last = flags(f"last_of_{plan.hold}", "last", plan.hold)
+    # Groups of different size have sums of different width; any may pass through any stage.
+    format = widest(builder[total.source].format for total in sums)
     exits: dict[int, Edge] = {}
     for number, (run, arrivals) in enumerate(zip(chain.runs, chain.arrivals, strict=True)):
         upstream: Edge | None = None
@@ -68,7 +71,6 @@ def _drain_chains(
         for position, member in enumerate(run):
             own = Edge(sums[member].source, arrivals[position] - groups[member].offset, "own")
             home = builder[own.source].home
-            format = builder[own.source].format
             if upstream is None:
                 stage = builder.add("wire", "drain", home, format, [own], group="drain")
             else:

@@ -31,7 +31,7 @@ Home = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """The value of node ``source``, ``delay`` iterations-in-cycles late, at input ``port``."""
+    """The value of node ``source``, ``delay`` cycles of the dataflow late, at input ``port``."""
 
     source: int
     delay: int
@@ -72,8 +72,13 @@ class Netlist:
         return readers
 
     def check(self) -> None:
-        """Assert that edges exist, run forward unless delayed, and widths make sense."""
+        """Assert that edges exist and run forward unless delayed, and that no value is cut
+        narrower than both its range and the output.
+        """
+        limit = max(node.format.bits for node in self.nodes if node.kind == "write")
         for number, node in enumerate(self.nodes):
+            low, high = _range(node, [self.nodes[edge.source].format for edge in node.inputs])
+            assert node.format.bits >= limit or node.format.holds(low, high), f"{node.name} is cut"
             for edge in node.inputs:
                 assert 0 <= edge.source < len(self.nodes)
                 assert edge.delay >= 0
@@ -81,7 +86,7 @@ class Netlist:
 
 
 class Builder:
-    """Collects nodes; inputs may be completed later by :meth:`connect` for feedback in space."""
+    """Collects the nodes of a netlist, each after those it reads without delay."""
 
     def __init__(self) -> None:
         self._nodes: list[Node] = []
@@ -123,3 +128,15 @@ class Builder:
         netlist = Netlist(tuple(self._nodes))
         netlist.check()
         return netlist
+
+
+def _range(node: Node, inputs: Sequence[IntFormat]) -> tuple[int, int]:
+    """Values a node must hold, given the formats of its inputs."""
+    if node.kind == "multiply":
+        a, b = inputs
+        corners = [x * y for x in (a.min, a.max) for y in (b.min, b.max)]
+        return min(corners), max(corners)
+    # How often units add up is known where the sums are built; here, that none cuts an input.
+    data = {"add": 2, "select": 2, "wire": 1, "hold": 1, "gate": 1, "accumulate": 1, "write": 1}
+    values = inputs[: data.get(node.kind, 0)]
+    return min((f.min for f in values), default=0), max((f.max for f in values), default=0)

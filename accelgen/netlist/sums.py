@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from accelgen.fabric.fabric import Fabric, Guard
 from accelgen.fabric.reduction import Reduction
-from accelgen.formats import IntFormat
 from accelgen.netlist.controls import Flags
 from accelgen.netlist.graph import Builder, Edge, Home
+from accelgen.netlist.widths import product_format, repeated_format, sum_format
 
 __all__ = ["add_products", "sum_in_space", "sum_in_time"]
 
@@ -39,7 +39,7 @@ def add_products(
                 "multiply",
                 f"product{position}" if len(operands) > 2 else "product",
                 home,
-                _product_format(left, right),
+                product_format(left, right, fabric.output.tensor.format),
                 [Edge(value, 0, "in0"), Edge(operand[unit], 0, "in1")],
             )
         products.append(value)
@@ -50,7 +50,9 @@ def sum_in_space(builder: Builder, fabric: Fabric, products: Sequence[int]) -> l
     """The sum of every group, as an edge on the group's own time."""
     reduction = fabric.output.reduction
     offsets = fabric.offsets
-    terms = _largest_chain(reduction)
+    limit = fabric.output.tensor.format
+    # One width for all running sums keeps the units alike.
+    terms, product = _largest_chain(reduction), builder[products[0]].format
     totals = list(products)
     for unit in sorted(range(len(products)), key=lambda u: offsets[u]):
         for position, source in enumerate(reduction.partials[unit]):
@@ -58,7 +60,7 @@ def sum_in_space(builder: Builder, fabric: Fabric, products: Sequence[int]) -> l
                 "add",
                 f"partial{position}",
                 ("pe", unit),
-                _sum_format(builder[products[unit]].format, terms),
+                repeated_format(product, terms, limit),
                 [
                     Edge(totals[unit], 0, "in0"),
                     Edge(
@@ -74,17 +76,17 @@ def sum_in_space(builder: Builder, fabric: Fabric, products: Sequence[int]) -> l
         if len(level) == 1:
             sums.append(level[0])
             continue
-        leaf, depth = builder[level[0].source].format, 0
-        size = len(level)
+        size, depth = len(level), 0
         while len(level) > 1:
             summed = []
             for position in range(0, len(level) - 1, 2):
+                pair = level[position : position + 2]
                 node = builder.add(
                     "add",
                     f"level{depth}_{position // 2}",
                     ("sum", number),
-                    _sum_format(leaf, min(size, 2 ** (depth + 1))),
-                    level[position : position + 2],
+                    sum_format((builder[edge.source].format for edge in pair), limit),
+                    pair,
                     group=f"sum{size}.level{depth}",
                 )
                 summed.append(Edge(node, 0, ""))
@@ -118,23 +120,10 @@ def sum_in_time(
         if tight != terms - 1:
             # The stretched schedule has idle cycles inside a tile.
             inputs.append(Edge(flags("issued", "issue"), group.offset, "issue"))
-        format = _narrower(_sum_format(builder[total.source].format, terms), plan.tensor.format)
+        format = repeated_format(builder[total.source].format, terms, plan.tensor.format)
         node = builder.add("accumulate", "sum", home, format, inputs, group="sum", latency=1)
         sums.append(Edge(node, 0, "sum"))
     return sums
-
-
-def _product_format(a: IntFormat, b: IntFormat) -> IntFormat:
-    corners = [x * y for x in (a.min, a.max) for y in (b.min, b.max)]
-    return IntFormat.for_range(min(corners), max(corners))
-
-
-def _sum_format(format: IntFormat, terms: int) -> IntFormat:
-    return IntFormat.for_range(format.min * terms, format.max * terms)
-
-
-def _narrower(a: IntFormat, b: IntFormat) -> IntFormat:
-    return a if a.bits <= b.bits else b
 
 
 def _largest_chain(reduction: Reduction) -> int:

@@ -53,18 +53,27 @@ class TimingModel:
     def leaving(self, node: Node) -> float:
         """Delay from a node's inner register to its output, beyond the clock-to-output time."""
         if node.kind == "read" and node.latency == 1:
-            memory = min(
-                self.technology.delay(kind, node.ways, node.format.bits)
-                for kind in ("memory", "regfile")
-            )
-            return max(0.0, memory - self.technology.delay("register", 1))
+            return self._memory(node.ways, node.format.bits)
         return 0.0
+
+    def _memory(self, words: int, width: int) -> float:
+        """Clock to data of a memory, macro or registers, beyond that of a register."""
+        technology = self.technology
+        data = min(technology.delay(kind, words, width) for kind in ("memory", "regfile"))
+        return max(0.0, data - technology.delay("register", 1))
 
     def loop(self, node: Node) -> float:
         """Delay of the loop from a node's inner register back to itself."""
         delay, width = self.technology.delay, node.format.bits
         if node.kind == "accumulate":
             return delay("and", width) + delay("add", width)
+        if node.kind == "write" and (words := node.parameters[1]):
+            # An accumulating memory: the word or one still on its way to it, and the adder.
+            assert isinstance(words, int)
+            return self._memory(words, width) + 3 * delay("mux", width) + delay("add", width)
+        if node.kind == "read" and node.latency > 1:
+            # Between the registers around a rotating memory.
+            return self._memory(node.ways, width)
         if node.kind == "address":
             # Which loop steps, by how much, whether the residue wraps, then the address.
             (modulus,) = node.parameters

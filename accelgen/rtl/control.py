@@ -163,7 +163,7 @@ class _Guards:
 
 
 def _condition(nest: Nest, guards: _Guards, kind: str, arguments: Sequence[object]) -> Value:
-    """The condition a flag stands for (see netlist.build)."""
+    """The condition a flag stands for (see accelgen.netlist)."""
     true: Value = Const(1)
     if kind == "issue":
         return nest.valid

@@ -217,7 +217,7 @@ class Kernel(wiring.Component):
         for number, node in enumerate(nodes):
             if node.kind != "write":
                 continue
-            (slot,) = node.parameters
+            slot = node.parameters[0]
             data: Signal = getattr(array, node.name)
             flag = nodes[node.inputs[1].source].name
             count = pipeline.registers[number][1]

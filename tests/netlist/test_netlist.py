@@ -139,7 +139,7 @@ class Evaluation:
         for node in self.netlist.nodes:
             if node.kind != "write":
                 continue
-            (slot,) = node.parameters
+            slot = node.parameters[0]
             assert isinstance(slot, int)
             enable = self.netlist.nodes[node.inputs[1].source]
             kind, guards, members = enable.parameters
