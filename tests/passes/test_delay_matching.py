@@ -218,7 +218,7 @@ def named_period(error: InfeasibleError) -> float:
         ("gemm_os_systolic", r"sum|product|multiply"),
         # ... and chained adders with one register a hop the one of a systolic sum.
         ("gemm_k_systolic", r"product|partial|sum"),
-        ("fir", r"product|partial"),
+        ("fir", r"loop through slot0"),
         ("conv2d_os_shidiannao", r"x_|product|sum"),
     ],
 )
