@@ -23,7 +23,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from accelgen.affine import Description
+from accelgen.affine import Dataflow, Description, Workload
 from accelgen.cosim.lint import lint
 from accelgen.cosim.verify import verify
 from accelgen.errors import InfeasibleError
@@ -144,3 +144,26 @@ def test_a_fifo_of_another_depth_fails(
     # Data in the wrong order; control goes on as ever.
     assert report.measured_compute == made.cycles.compute_cycles
     assert report.measured_total == made.cycles.total_cycles
+
+
+UNLIKE_SUMS = {
+    # A tree joins a bare product with a chained sum, which is wider.
+    "tree": Description(
+        "unequal_tree",
+        Workload("Y[n] += A[p,c] * B[p,c,n]", {"n": 2, "p": 4, "c": 2}),
+        Dataflow({"i": 4, "j": 2}, ["n"], {"p": "i", "c": "j"}, {"i": 2, "j": 3}),
+    ),
+    # Sums over anti-diagonals of different length drain through one chain.
+    "drain": Description(
+        "diagonals",
+        Workload("Y[a + b] += X[a,k] * W[b,k]", {"a": 4, "b": 2, "k": 8}),
+        Dataflow({"i": 4, "j": 2}, ["k"], {"a": "i", "b": "j"}),
+    ),
+}
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize("name", UNLIKE_SUMS)
+def test_sums_of_different_size_keep_their_width(name: str, tmp_path: Path) -> None:
+    generate(UNLIKE_SUMS[name], tmp_path / name)
+    assert verify(tmp_path / name, problems=2).faults == ()

@@ -16,9 +16,9 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
   wire _12_;
   wire _13_;
   wire [1:0] address;
-  reg [3:0] \address$117 ;
-  wire [3:0] \address$139 ;
-  wire [1:0] \address$84 ;
+  reg [2:0] \address$125 ;
+  wire [2:0] \address$151 ;
+  wire [1:0] \address$82 ;
   output busy;
   wire busy;
   input clk;
@@ -26,29 +26,30 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
   reg computing;
   reg counting;
   wire [7:0] data_0;
-  wire [19:0] \data_0$121 ;
-  wire [7:0] \data_0$89 ;
+  wire [19:0] \data_0$129 ;
+  wire [7:0] \data_0$87 ;
   wire [7:0] data_1;
-  wire [7:0] \data_1$91 ;
+  wire [19:0] \data_1$133 ;
+  wire [7:0] \data_1$89 ;
   wire [7:0] data_2;
-  wire [7:0] \data_2$93 ;
+  wire [7:0] \data_2$91 ;
   wire [7:0] data_3;
   reg [3:0] elapsed;
   wire enable;
   wire enable_0;
+  wire enable_1;
   output error;
   wire error;
-  wire \error$137 ;
-  wire \error$138 ;
+  wire \error$149 ;
+  wire \error$150 ;
   wire \final ;
   reg [3:0] final_line;
   wire first_of_4;
   wire free;
   wire full;
-  wire \full$134 ;
+  wire \full$146 ;
   wire go;
   wire issue;
-  wire last_of_4;
   output [63:0] m_axis_y_tdata;
   wire [63:0] m_axis_y_tdata;
   output m_axis_y_tlast;
@@ -58,21 +59,26 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
   output m_axis_y_tvalid;
   wire m_axis_y_tvalid;
   wire page;
-  wire \page$82 ;
-  wire [3:0] read__address__0;
+  wire \page$80 ;
+  wire [2:0] read__address__0;
+  wire [2:0] read__address__1;
+  wire [2:0] read__address__2;
   wire [19:0] read__data__0;
   wire [19:0] read__data__1;
   wire [19:0] read__data__2;
+  wire [19:0] read__data__3;
+  wire [19:0] read__data__4;
+  wire [19:0] read__data__5;
   wire read__done;
   wire read__enable;
   wire [1:0] read__full;
   wire read__page;
-  wire [2:0] read__take;
-  reg [1:0] residue_0;
-  wire [1:0] \residue_0$140 ;
+  wire [5:0] read__take;
   wire [1:0] residue_1;
   wire [2:0] residue_2;
-  wire [1:0] \residue_2$86 ;
+  reg [1:0] \residue_2$127 ;
+  wire [1:0] \residue_2$152 ;
+  wire [1:0] \residue_2$84 ;
   input rst;
   wire rst;
   reg running;
@@ -93,36 +99,36 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
   input s_axis_x_tvalid;
   wire s_axis_x_tvalid;
   wire start;
-  wire \start$116 ;
+  wire \start$124 ;
   wire [1:0] write__address__0;
-  wire [1:0] \write__address__0$68 ;
+  wire [1:0] \write__address__0$66 ;
   wire [7:0] write__data__0;
-  wire [7:0] \write__data__0$70 ;
+  wire [7:0] \write__data__0$68 ;
   wire [7:0] write__data__1;
-  wire [7:0] \write__data__1$72 ;
+  wire [7:0] \write__data__1$70 ;
   wire [7:0] write__data__2;
-  wire [7:0] \write__data__2$74 ;
+  wire [7:0] \write__data__2$72 ;
   wire [7:0] write__data__3;
   wire [7:0] write__data__4;
   wire [7:0] write__data__5;
   wire [23:0] write__enable;
-  wire [8:0] \write__enable$76 ;
+  wire [8:0] \write__enable$74 ;
   wire write__page;
-  wire \write__page$78 ;
+  wire \write__page$76 ;
   assign _00_ = ! elapsed;
   assign start = counting & _00_;
-  assign \start$116  = counting & _01_;
+  assign \start$124  = counting & _01_;
   assign _02_ = ~ running;
   assign _03_ = free & _02_;
   assign _04_ = _03_ & full;
-  assign go = _04_ & \full$134 ;
-  assign error = \error$137  | \error$138 ;
+  assign go = _04_ & \full$146 ;
+  assign error = \error$149  | \error$150 ;
   assign _01_ = elapsed == 4'h8;
   assign _05_ = elapsed + 1'h1;
   always @(posedge clk)
-    \address$117  <= \address$139 ;
+    \address$125  <= \address$151 ;
   always @(posedge clk)
-    residue_0 <= \residue_0$140 ;
+    \residue_2$127  <= \residue_2$152 ;
   always @(posedge clk)
     if (_07_) computing <= 1'h0;
     else computing <= busy;
@@ -148,9 +154,9 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
   assign _12_ = _01_ ? 1'h0 : counting;
   assign _13_ = _12_ | go;
   conv2d_rs_eyeriss_address_w address_w (
-    .address(\address$84 ),
+    .address(\address$82 ),
     .clk(clk),
-    .residue_2(\residue_2$86 ),
+    .residue_2(\residue_2$84 ),
     .rst(rst),
     .start(start)
   );
@@ -163,42 +169,43 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
     .start(start)
   );
   conv2d_rs_eyeriss_address_y address_y (
-    .address(\address$139 ),
+    .address(\address$151 ),
     .clk(clk),
     .\final (\final ),
-    .residue_0(\residue_0$140 ),
+    .residue_2(\residue_2$152 ),
     .rst(rst),
-    .start(\start$116 ),
-    .write0(enable_0)
+    .start(\start$124 ),
+    .write0(enable_0),
+    .write1(enable_1)
   );
   conv2d_rs_eyeriss_array array (
     .clk(clk),
     .first_of_4(first_of_4),
-    .last_of_4(last_of_4),
-    .slot0(\data_0$121 ),
-    .w_read0(\data_0$89 ),
-    .w_read1(\data_1$91 ),
-    .w_read2(\data_2$93 ),
+    .slot0(\data_0$129 ),
+    .slot1(\data_1$133 ),
+    .w_read0(\data_0$87 ),
+    .w_read1(\data_1$89 ),
+    .w_read2(\data_2$91 ),
     .x_read0(data_0),
     .x_read1(data_1),
     .x_read2(data_2),
     .x_read3(data_3)
   );
   conv2d_rs_eyeriss_buffer_w buffer_w (
-    .address(\address$84 ),
+    .address(\address$82 ),
     .clk(clk),
-    .data_0(\data_0$89 ),
-    .data_1(\data_1$91 ),
-    .data_2(\data_2$93 ),
-    .page(\page$82 ),
-    .residue_2(\residue_2$86 ),
+    .data_0(\data_0$87 ),
+    .data_1(\data_1$89 ),
+    .data_2(\data_2$91 ),
+    .page(\page$80 ),
+    .residue_2(\residue_2$84 ),
     .rst(rst),
-    .write__address__0(\write__address__0$68 ),
-    .write__data__0(\write__data__0$70 ),
-    .write__data__1(\write__data__1$72 ),
-    .write__data__2(\write__data__2$74 ),
-    .write__enable(\write__enable$76 ),
-    .write__page(\write__page$78 )
+    .write__address__0(\write__address__0$66 ),
+    .write__data__0(\write__data__0$68 ),
+    .write__data__1(\write__data__1$70 ),
+    .write__data__2(\write__data__2$72 ),
+    .write__enable(\write__enable$74 ),
+    .write__page(\write__page$76 )
   );
   conv2d_rs_eyeriss_buffer_x buffer_x (
     .address(address),
@@ -222,31 +229,43 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
     .write__page(write__page)
   );
   conv2d_rs_eyeriss_buffer_y buffer_y (
-    .address(\address$117 ),
+    .address(\address$125 ),
     .clk(clk),
     .commit(final_line[3]),
-    .data_0(\data_0$121 ),
+    .data_0(\data_0$129 ),
+    .data_1(\data_1$133 ),
     .enable_0(enable_0),
+    .enable_1(enable_1),
     .free(free),
     .read__address__0(read__address__0),
+    .read__address__1(read__address__1),
+    .read__address__2(read__address__2),
     .read__data__0(read__data__0),
     .read__data__1(read__data__1),
     .read__data__2(read__data__2),
+    .read__data__3(read__data__3),
+    .read__data__4(read__data__4),
+    .read__data__5(read__data__5),
     .read__done(read__done),
     .read__enable(read__enable),
     .read__full(read__full),
     .read__page(read__page),
     .read__take(read__take),
     .ready(enable),
-    .residue_0(residue_0),
+    .residue_2(\residue_2$127 ),
     .rst(rst)
   );
   conv2d_rs_eyeriss_collector_y collector_y (
     .clk(clk),
     .read__address__0(read__address__0),
+    .read__address__1(read__address__1),
+    .read__address__2(read__address__2),
     .read__data__0(read__data__0),
     .read__data__1(read__data__1),
     .read__data__2(read__data__2),
+    .read__data__3(read__data__3),
+    .read__data__4(read__data__4),
+    .read__data__5(read__data__5),
     .read__done(read__done),
     .read__enable(read__enable),
     .read__full(read__full),
@@ -262,33 +281,32 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
     .clk(clk),
     .first_of_4(first_of_4),
     .issue(issue),
-    .last_of_4(last_of_4),
     .rst(rst),
     .start(start)
   );
   conv2d_rs_eyeriss_loader_w loader_w (
     .clk(clk),
     .enable(enable),
-    .error(\error$138 ),
-    .full(\full$134 ),
-    .page(\page$82 ),
+    .error(\error$150 ),
+    .full(\full$146 ),
+    .page(\page$80 ),
     .\release (final_line[3]),
     .rst(rst),
     .stream__tdata(s_axis_w_tdata),
     .stream__tlast(s_axis_w_tlast),
     .stream__tready(s_axis_w_tready),
     .stream__tvalid(s_axis_w_tvalid),
-    .write__address__0(\write__address__0$68 ),
-    .write__data__0(\write__data__0$70 ),
-    .write__data__1(\write__data__1$72 ),
-    .write__data__2(\write__data__2$74 ),
-    .write__enable(\write__enable$76 ),
-    .write__page(\write__page$78 )
+    .write__address__0(\write__address__0$66 ),
+    .write__data__0(\write__data__0$68 ),
+    .write__data__1(\write__data__1$70 ),
+    .write__data__2(\write__data__2$72 ),
+    .write__enable(\write__enable$74 ),
+    .write__page(\write__page$76 )
   );
   conv2d_rs_eyeriss_loader_x loader_x (
     .clk(clk),
     .enable(enable),
-    .error(\error$137 ),
+    .error(\error$149 ),
     .full(full),
     .page(page),
     .\release (final_line[3]),
@@ -309,7 +327,7 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
   );
 endmodule
 
-module conv2d_rs_eyeriss_accumulator_11x20(page, address, enable, data, owned, stream_page, stream_enable, stream_address, clear, clk, rst, stream_data);
+module conv2d_rs_eyeriss_accumulator_8x20(page, address, enable, data, owned, stream_page, stream_enable, stream_address, clear, clk, rst, stream_data);
   wire [19:0] _00_;
   wire _01_;
   wire _02_;
@@ -324,9 +342,9 @@ module conv2d_rs_eyeriss_accumulator_11x20(page, address, enable, data, owned, s
   wire _11_;
   reg [19:0] addend;
   reg adding;
-  reg [3:0] adding_at;
-  input [3:0] address;
-  wire [3:0] address;
+  reg [2:0] adding_at;
+  input [2:0] address;
+  wire [2:0] address;
   input [1:0] clear;
   wire [1:0] clear;
   input clk;
@@ -342,16 +360,16 @@ module conv2d_rs_eyeriss_accumulator_11x20(page, address, enable, data, owned, s
   wire [1:0] owned;
   input page;
   wire page;
-  wire [3:0] read_address;
-  wire [3:0] \read_address$28 ;
+  wire [2:0] read_address;
+  wire [2:0] \read_address$28 ;
   wire [19:0] read_data;
   wire [19:0] \read_data$16 ;
   wire read_enable;
   wire \read_enable$27 ;
   input rst;
   wire rst;
-  input [3:0] stream_address;
-  wire [3:0] stream_address;
+  input [2:0] stream_address;
+  wire [2:0] stream_address;
   output [19:0] stream_data;
   wire [19:0] stream_data;
   input stream_enable;
@@ -360,10 +378,10 @@ module conv2d_rs_eyeriss_accumulator_11x20(page, address, enable, data, owned, s
   wire stream_page;
   reg \stream_page$19 ;
   reg summed;
-  reg [3:0] summed_at;
+  reg [2:0] summed_at;
   reg [19:0] total;
-  wire [3:0] write_address;
-  wire [3:0] \write_address$30 ;
+  wire [2:0] write_address;
+  wire [2:0] \write_address$30 ;
   wire [19:0] write_data;
   wire [19:0] \write_data$31 ;
   wire write_enable;
@@ -415,7 +433,7 @@ module conv2d_rs_eyeriss_accumulator_11x20(page, address, enable, data, owned, s
   always @(posedge clk)
     if (rst) adding <= 1'h0;
     else adding <= enable;
-  conv2d_rs_eyeriss_bank_11x20 page_0 (
+  conv2d_rs_eyeriss_bank_8x20 page_0 (
     .clk(clk),
     .read_address(read_address),
     .read_data(read_data),
@@ -424,7 +442,7 @@ module conv2d_rs_eyeriss_accumulator_11x20(page, address, enable, data, owned, s
     .write_data(write_data),
     .write_enable(write_enable)
   );
-  conv2d_rs_eyeriss_bank_11x20 page_1 (
+  conv2d_rs_eyeriss_bank_8x20 page_1 (
     .clk(clk),
     .read_address(\read_address$28 ),
     .read_data(\read_data$16 ),
@@ -737,59 +755,51 @@ module conv2d_rs_eyeriss_address_x(start, clk, rst, address, residue_1, residue_
   assign residue_1[0] = 1'h0;
 endmodule
 
-module conv2d_rs_eyeriss_address_y(start, clk, rst, \final , address, residue_0, write0);
-  wire _000_;
-  wire _001_;
-  wire _002_;
-  wire _003_;
-  wire _004_;
-  wire _005_;
-  wire _006_;
-  wire _007_;
-  wire _008_;
-  wire _009_;
-  wire _010_;
-  wire [2:0] _011_;
-  wire [2:0] _012_;
-  wire _013_;
-  wire _014_;
-  wire [1:0] _015_;
-  wire [2:0] _016_;
-  wire _017_;
-  wire _018_;
-  wire _019_;
-  wire [3:0] _020_;
-  wire [1:0] _021_;
-  wire [3:0] _022_;
-  wire [5:0] _023_;
-  wire _024_;
-  wire [3:0] _025_;
-  wire [3:0] _026_;
-  wire _027_;
-  wire _028_;
-  wire _029_;
-  wire _030_;
-  wire _031_;
-  wire _032_;
-  wire _033_;
-  wire _034_;
-  wire _035_;
-  wire _036_;
-  wire _037_;
-  wire _038_;
-  wire [2:0] _039_;
-  wire [2:0] _040_;
-  output [3:0] address;
-  reg [3:0] address;
+module conv2d_rs_eyeriss_address_y(start, clk, rst, \final , address, residue_2, write0, write1);
+  wire _00_;
+  wire _01_;
+  wire _02_;
+  wire _03_;
+  wire _04_;
+  wire _05_;
+  wire [2:0] _06_;
+  wire _07_;
+  wire _08_;
+  wire _09_;
+  wire _10_;
+  wire [1:0] _11_;
+  wire [2:0] _12_;
+  wire _13_;
+  wire _14_;
+  wire _15_;
+  wire [1:0] _16_;
+  wire _17_;
+  wire [1:0] _18_;
+  wire [3:0] _19_;
+  wire [2:0] _20_;
+  wire [4:0] _21_;
+  wire _22_;
+  wire _23_;
+  wire [2:0] _24_;
+  wire [1:0] _25_;
+  wire _26_;
+  wire _27_;
+  wire _28_;
+  wire _29_;
+  wire _30_;
+  wire _31_;
+  wire _32_;
+  output [2:0] address;
+  reg [2:0] address;
   input clk;
   wire clk;
-  wire [3:0] counter_step;
+  wire [2:0] counter_step;
   output \final ;
   wire \final ;
-  wire residue0_carry;
-  wire [2:0] residue0_moved;
-  output [1:0] residue_0;
-  reg [1:0] residue_0;
+  wire residue2_carry;
+  wire [2:0] residue2_moved;
+  output [1:0] residue_2;
+  reg [1:0] residue_2;
   input rst;
   wire rst;
   input start;
@@ -798,124 +808,110 @@ module conv2d_rs_eyeriss_address_y(start, clk, rst, \final , address, residue_0,
   wire step1;
   wire step2;
   wire step3;
-  wire step4;
   reg t0_at_end;
   reg t1_at_end;
   reg t2_at_end;
   reg [1:0] t3;
   reg t3_at_end;
-  reg t4_at_end;
   reg valid;
-  reg waiting;
+  reg [1:0] waiting;
   output write0;
   reg write0;
-  assign step2 = _003_ & _004_;
-  assign _006_ = ~ t3_at_end;
-  assign step3 = _005_ & _006_;
-  assign step4 = valid & _007_;
-  assign _010_ = _009_ & t0_at_end;
-  assign \final  = valid & _010_;
-  assign _011_ = residue_0 + 1'h1;
-  assign _012_[2:1] = residue_0[1] + 1'h1;
-  assign residue0_carry = residue0_moved >= 2'h3;
-  assign _009_ = _008_ & t1_at_end;
-  assign _013_ = valid & _009_;
-  assign _014_ = ~ t0_at_end;
-  assign _008_ = _002_ & t2_at_end;
-  assign _000_ = valid & _008_;
-  assign _001_ = ~ t1_at_end;
-  assign _002_ = t4_at_end & t3_at_end;
-  assign _003_ = valid & _002_;
-  assign _004_ = ~ t2_at_end;
-  assign _005_ = valid & t4_at_end;
-  assign _015_ = t3 + 1'h1;
-  assign _016_[1:0] = t3_at_end ? 2'h0 : _015_;
-  assign _017_ = t3 == 2'h2;
-  assign _018_ = t3_at_end ? 1'h0 : _017_;
-  assign _007_ = ~ t4_at_end;
-  assign _019_ = waiting - 1'h1;
-  assign _020_[1:0] = residue0_moved[1:0] - 2'h3;
-  assign _021_ = residue0_carry ? _020_[1:0] : residue0_moved[1:0];
-  assign _022_ = address + { counter_step[3], counter_step[3], counter_step[1:0] };
-  assign _023_[3:0] = _022_ + residue0_carry;
-  assign step0 = _013_ & _014_;
-  assign step1 = _000_ & _001_;
+  output write1;
+  wire write1;
+  assign _09_ = valid & _03_;
+  assign _10_ = ~ t1_at_end;
+  assign _00_ = valid & t3_at_end;
+  assign _01_ = ~ t2_at_end;
+  assign _11_ = t3 + 1'h1;
+  assign _12_[1:0] = t3_at_end ? 2'h0 : _11_;
+  assign _13_ = t3 == 2'h2;
+  assign _14_ = t3_at_end ? 1'h0 : _13_;
+  assign _15_ = | waiting;
+  assign _16_ = waiting - 1'h1;
+  assign _17_ = waiting == 1'h1;
+  assign _18_ = residue2_moved[1:0] - 2'h3;
+  assign _19_[1:0] = residue2_carry ? _18_ : residue2_moved[1:0];
+  assign _20_ = address + { counter_step[2], counter_step[2], counter_step[0] };
+  assign _21_[2:0] = _20_ + residue2_carry;
+  assign step0 = _07_ & _08_;
+  assign step1 = _09_ & _10_;
+  assign step2 = _00_ & _01_;
+  assign _02_ = ~ t3_at_end;
+  assign step3 = valid & _02_;
+  assign _05_ = _04_ & t0_at_end;
+  assign \final  = valid & _05_;
+  assign _06_ = residue_2 + 1'h1;
+  assign residue2_carry = residue2_moved >= 2'h3;
+  assign _04_ = _03_ & t1_at_end;
+  assign _07_ = valid & _04_;
+  assign _08_ = ~ t0_at_end;
+  assign _03_ = t3_at_end & t2_at_end;
   always @(posedge clk)
     if (rst) write0 <= 1'h0;
     else write0 <= valid;
   always @(posedge clk)
-    if (_024_) address <= 4'h0;
-    else if (valid) address <= _023_[3:0];
+    if (_23_) address <= 3'h0;
+    else if (valid) address <= _21_[2:0];
   always @(posedge clk)
-    if (_024_) residue_0 <= 2'h0;
-    else if (valid) residue_0 <= _021_;
+    if (_23_) residue_2 <= 2'h0;
+    else if (valid) residue_2 <= _19_[1:0];
   always @(posedge clk)
-    if (rst) waiting <= 1'h0;
-    else waiting <= _031_;
+    if (rst) waiting <= 2'h0;
+    else if (_22_) waiting <= _25_;
   always @(posedge clk)
     if (rst) valid <= 1'h0;
-    else valid <= _038_;
-  always @(posedge clk)
-    if (rst) t4_at_end <= 1'h0;
-    else if (valid) t4_at_end <= _007_;
+    else valid <= _32_;
   always @(posedge clk)
     if (rst) t3_at_end <= 1'h0;
-    else if (_005_) t3_at_end <= _018_;
+    else if (valid) t3_at_end <= _14_;
   always @(posedge clk)
     if (rst) t3 <= 2'h0;
-    else if (_005_) t3 <= _016_[1:0];
+    else if (valid) t3 <= _12_[1:0];
   always @(posedge clk)
     if (rst) t2_at_end <= 1'h0;
-    else if (_003_) t2_at_end <= _004_;
+    else if (_00_) t2_at_end <= _01_;
   always @(posedge clk)
     if (rst) t1_at_end <= 1'h0;
-    else if (_000_) t1_at_end <= _001_;
+    else if (_09_) t1_at_end <= _10_;
   always @(posedge clk)
     if (rst) t0_at_end <= 1'h0;
-    else if (_013_) t0_at_end <= _014_;
-  assign _024_ = | { rst, \final  };
-  assign _027_ = waiting | step0;
-  assign _028_ = _027_ | step1;
-  assign _029_ = _028_ | step2;
-  assign _030_ = _029_ | step3;
-  assign _031_ = waiting ? _019_ : _030_;
-  assign _032_ = \final  ? 1'h0 : valid;
-  assign _033_ = _032_ | start;
-  assign _034_ = step0 ? 1'h0 : _033_;
-  assign _035_ = step1 ? 1'h0 : _034_;
-  assign _036_ = step2 ? 1'h0 : _035_;
-  assign _037_ = step3 ? 1'h0 : _036_;
-  assign _038_ = _037_ | waiting;
-  assign _025_[1] = step0 | step1;
-  assign _026_[1:0] = step3 ? 2'h1 : { _025_[1], _025_[1] };
-  assign { counter_step[3], counter_step[1:0] } = step4 ? 3'h6 : { 1'h0, _026_[1:0] };
-  assign _039_ = step2 ? _011_ : { 1'h0, residue_0 };
-  assign _040_ = step3 ? { _012_[2:1], residue_0[0] } : _039_;
-  assign residue0_moved = step4 ? { _012_[2:1], residue_0[0] } : _040_;
-  assign _012_[0] = residue_0[0];
-  assign _016_[2] = 1'hx;
-  assign { _025_[3:2], _025_[0] } = { 2'h0, _025_[1] };
-  assign counter_step[2] = counter_step[3];
-  assign _026_[3:2] = 2'h0;
+    else if (_07_) t0_at_end <= _08_;
+  assign _22_ = | { step3, step2, step1, step0, _15_ };
+  assign _23_ = | { rst, \final  };
+  assign _25_ = _15_ ? _16_ : 2'h2;
+  assign _26_ = \final  ? 1'h0 : valid;
+  assign _27_ = _26_ | start;
+  assign _28_ = step0 ? 1'h0 : _27_;
+  assign _29_ = step1 ? 1'h0 : _28_;
+  assign _30_ = step2 ? 1'h0 : _29_;
+  assign _31_ = step3 ? 1'h0 : _30_;
+  assign _32_ = _31_ | _17_;
+  assign _24_[0] = step0 | step1;
+  assign { counter_step[2], counter_step[0] } = step2 ? 2'h3 : { 1'h0, _24_[0] };
+  assign residue2_moved = step3 ? _06_ : { 1'h0, residue_2 };
+  assign _12_[2] = 1'hx;
+  assign _19_[3:2] = 2'hx;
+  assign counter_step[1] = counter_step[2];
+  assign _24_[2:1] = 2'h0;
+  assign write1 = write0;
 endmodule
 
-module conv2d_rs_eyeriss_array(x_read0, x_read1, x_read2, x_read3, w_read0, w_read1, w_read2, first_of_4, last_of_4, clk, slot0);
+module conv2d_rs_eyeriss_array(x_read0, x_read1, x_read2, x_read3, w_read0, w_read1, w_read2, first_of_4, clk, slot0, slot1);
   input clk;
   wire clk;
-  wire [19:0] drain_out1;
   input first_of_4;
   wire first_of_4;
   reg [4:0] first_of_4_line;
   wire [15:0] from_partial0;
-  wire [15:0] \from_partial0$34 ;
-  wire [17:0] \from_partial0$36 ;
-  wire [17:0] \from_partial0$38 ;
-  input last_of_4;
-  wire last_of_4;
-  reg [5:0] last_of_4_line;
+  wire [15:0] \from_partial0$33 ;
+  wire [17:0] \from_partial0$35 ;
+  wire [17:0] \from_partial0$37 ;
   output [19:0] slot0;
   wire [19:0] slot0;
-  reg [7:0] \w_in$28 ;
+  output [19:0] slot1;
+  wire [19:0] slot1;
+  reg [7:0] \w_in$27 ;
   input [7:0] w_read0;
   wire [7:0] w_read0;
   input [7:0] w_read1;
@@ -923,9 +919,9 @@ module conv2d_rs_eyeriss_array(x_read0, x_read1, x_read2, x_read3, w_read0, w_re
   input [7:0] w_read2;
   wire [7:0] w_read2;
   reg [15:0] w_read2_line;
-  wire [7:0] \x_in$20 ;
-  reg [7:0] \x_in$22 ;
-  wire [7:0] \x_in$23 ;
+  wire [7:0] \x_in$19 ;
+  reg [7:0] \x_in$21 ;
+  wire [7:0] \x_in$22 ;
   input [7:0] x_read0;
   wire [7:0] x_read0;
   input [7:0] x_read1;
@@ -936,17 +932,15 @@ module conv2d_rs_eyeriss_array(x_read0, x_read1, x_read2, x_read3, w_read0, w_re
   wire [7:0] x_read3;
   reg [15:0] x_read3_line;
   always @(posedge clk)
-    \x_in$22  <= x_read2;
+    \x_in$21  <= x_read2;
   always @(posedge clk)
     x_read3_line <= { x_read3_line[7:0], x_read3 };
   always @(posedge clk)
-    \w_in$28  <= w_read1;
+    \w_in$27  <= w_read1;
   always @(posedge clk)
     w_read2_line <= { w_read2_line[7:0], w_read2 };
   always @(posedge clk)
     first_of_4_line <= { first_of_4_line[3:0], first_of_4 };
-  always @(posedge clk)
-    last_of_4_line <= { last_of_4_line[4:0], last_of_4 };
   conv2d_rs_eyeriss_pe_0 pe_0_0 (
     .clk(clk),
     .product_out1(from_partial0),
@@ -955,62 +949,60 @@ module conv2d_rs_eyeriss_array(x_read0, x_read1, x_read2, x_read3, w_read0, w_re
   );
   conv2d_rs_eyeriss_pe_1 pe_0_1 (
     .clk(clk),
-    .product_out1(\from_partial0$34 ),
+    .product_out1(\from_partial0$33 ),
     .w_in(w_read0),
     .x_in(x_read1),
-    .x_operand_out1(\x_in$20 )
+    .x_operand_out1(\x_in$19 )
   );
   conv2d_rs_eyeriss_pe_2 pe_1_0 (
     .clk(clk),
     .from_partial0(from_partial0),
-    .partial0_out1(\from_partial0$36 ),
-    .w_in(\w_in$28 ),
-    .x_in(\x_in$20 )
+    .partial0_out1(\from_partial0$35 ),
+    .w_in(\w_in$27 ),
+    .x_in(\x_in$19 )
   );
   conv2d_rs_eyeriss_pe_3 pe_1_1 (
     .clk(clk),
-    .from_partial0(\from_partial0$34 ),
-    .partial0_out1(\from_partial0$38 ),
-    .w_in(\w_in$28 ),
-    .x_in(\x_in$22 ),
-    .x_operand_out1(\x_in$23 )
+    .from_partial0(\from_partial0$33 ),
+    .partial0_out1(\from_partial0$37 ),
+    .w_in(\w_in$27 ),
+    .x_in(\x_in$21 ),
+    .x_operand_out1(\x_in$22 )
   );
   conv2d_rs_eyeriss_pe_4 pe_2_0 (
     .clk(clk),
-    .drain_out1(drain_out1),
     .first(first_of_4_line[4]),
-    .from_partial0(\from_partial0$36 ),
+    .from_partial0(\from_partial0$35 ),
+    .sum_out(slot0),
     .w_in(w_read2_line[15:8]),
-    .x_in(\x_in$23 )
+    .x_in(\x_in$22 )
   );
-  conv2d_rs_eyeriss_pe_5 pe_2_1 (
+  conv2d_rs_eyeriss_pe_4 pe_2_1 (
     .clk(clk),
-    .drain_out(slot0),
     .first(first_of_4_line[4]),
-    .from_drain(drain_out1),
-    .from_partial0(\from_partial0$38 ),
-    .switch_drain(last_of_4_line[5]),
+    .from_partial0(\from_partial0$37 ),
+    .sum_out(slot1),
     .w_in(w_read2_line[15:8]),
     .x_in(x_read3_line[15:8])
   );
 endmodule
 
-module conv2d_rs_eyeriss_bank_11x20(write_enable, write_address, write_data, read_enable, read_address, clk, read_data);
+module conv2d_rs_eyeriss_bank_8x20(write_enable, write_address, write_data, read_enable, read_address, clk, read_data);
   input clk;
   wire clk;
-  input [3:0] read_address;
-  wire [3:0] read_address;
+  input [2:0] read_address;
+  wire [2:0] read_address;
   output [19:0] read_data;
   wire [19:0] read_data;
   input read_enable;
   wire read_enable;
-  input [3:0] write_address;
-  wire [3:0] write_address;
+  input [2:0] write_address;
+  wire [2:0] write_address;
   input [19:0] write_data;
   wire [19:0] write_data;
   input write_enable;
   wire write_enable;
-  reg [19:0] cells [10:0];
+  reg [19:0] cells [7:0];
   always @(posedge clk) begin
     if (write_enable)
       cells[write_address] <= write_data;
@@ -1617,74 +1609,106 @@ module conv2d_rs_eyeriss_buffer_x(write__data__0, write__data__1, write__data__2
   );
 endmodule
 
-module conv2d_rs_eyeriss_buffer_y(read__address__0, read__enable, read__page, read__done, read__take, address, commit, residue_0, data_0, enable_0, clk, rst, read__data__0, read__data__1, read__data__2, read__full, free, ready);
-  wire _00_;
-  wire _01_;
-  wire _02_;
-  wire _03_;
-  wire _04_;
-  wire [4:0] _05_;
-  wire _06_;
-  wire _07_;
-  wire _08_;
-  wire _09_;
-  wire _10_;
-  wire _11_;
-  wire _12_;
-  wire _13_;
-  wire _14_;
-  wire _15_;
-  wire _16_;
-  wire _17_;
-  wire _18_;
-  wire _19_;
-  wire _20_;
-  wire _21_;
-  wire [3:0] _22_;
-  wire _23_;
-  wire _24_;
-  wire _25_;
-  wire _26_;
-  wire _27_;
-  wire _28_;
-  wire _29_;
-  input [3:0] address;
-  wire [3:0] address;
-  reg [3:0] \address$30 ;
-  wire [3:0] address_0_0_0;
-  wire [3:0] address_plus_1;
+module conv2d_rs_eyeriss_buffer_y(read__address__0, read__address__1, read__address__2, read__enable, read__page, read__done, read__take, address, commit, residue_2, data_0, enable_0, data_1, enable_1, clk, rst, read__data__0, read__data__1, read__data__2, read__data__3, read__data__4
+, read__data__5, read__full, free, ready);
+  wire _000_;
+  wire _001_;
+  wire _002_;
+  wire _003_;
+  wire _004_;
+  wire _005_;
+  wire _006_;
+  wire _007_;
+  wire _008_;
+  wire _009_;
+  wire _010_;
+  wire _011_;
+  wire _012_;
+  wire _013_;
+  wire _014_;
+  wire _015_;
+  wire _016_;
+  wire _017_;
+  wire _018_;
+  wire _019_;
+  wire _020_;
+  wire _021_;
+  wire _022_;
+  wire _023_;
+  wire _024_;
+  wire _025_;
+  wire _026_;
+  wire _027_;
+  wire _028_;
+  wire [2:0] _029_;
+  wire _030_;
+  wire _031_;
+  wire _032_;
+  wire _033_;
+  wire _034_;
+  wire _035_;
+  wire _036_;
+  wire _037_;
+  input [2:0] address;
+  wire [2:0] address;
+  reg [2:0] \address$38 ;
   wire [1:0] clear;
-  wire [1:0] \clear$52 ;
-  wire [1:0] \clear$63 ;
+  wire [1:0] \clear$105 ;
+  wire [1:0] \clear$60 ;
+  wire [1:0] \clear$71 ;
+  wire [1:0] \clear$83 ;
+  wire [1:0] \clear$94 ;
   input clk;
   wire clk;
   input commit;
   wire commit;
   reg [19:0] data;
+  reg [19:0] \data$100 ;
   input [19:0] data_0;
   wire [19:0] data_0;
+  input [19:0] data_1;
+  wire [19:0] data_1;
   reg enable;
-  reg \enable$45 ;
-  reg \enable$56 ;
+  reg \enable$53 ;
+  reg \enable$64 ;
+  reg \enable$75 ;
+  reg \enable$87 ;
+  reg \enable$98 ;
   input enable_0;
   wire enable_0;
-  wire enable_0_0_1;
-  wire enable_0_0_2;
-  wire enable_0_1_0;
-  wire enable_0_1_1;
+  input enable_1;
+  wire enable_1;
+  wire enable_2_0_0_0_0;
+  wire enable_2_0_0_0_1;
+  wire enable_2_0_0_1_0;
+  wire enable_2_0_0_1_2;
+  wire enable_2_0_1_0_0;
+  wire enable_2_0_1_0_1;
+  wire enable_2_0_1_1_0;
+  wire enable_2_0_1_1_2;
   output free;
   wire free;
   reg oldest;
   wire [1:0] owned;
   reg page;
-  input [3:0] read__address__0;
-  wire [3:0] read__address__0;
+  input [2:0] read__address__0;
+  wire [2:0] read__address__0;
+  input [2:0] read__address__1;
+  wire [2:0] read__address__1;
+  input [2:0] read__address__2;
+  wire [2:0] read__address__2;
   output [19:0] read__data__0;
   wire [19:0] read__data__0;
   output [19:0] read__data__1;
   wire [19:0] read__data__1;
   output [19:0] read__data__2;
   wire [19:0] read__data__2;
+  output [19:0] read__data__3;
+  wire [19:0] read__data__3;
+  output [19:0] read__data__4;
+  wire [19:0] read__data__4;
+  output [19:0] read__data__5;
+  wire [19:0] read__data__5;
   input read__done;
   wire read__done;
   input read__enable;
@@ -1693,91 +1717,122 @@ module conv2d_rs_eyeriss_buffer_y(read__address__0, read__enable, read__page, re
   reg [1:0] read__full;
   input read__page;
   wire read__page;
-  input [2:0] read__take;
-  wire [2:0] read__take;
+  input [5:0] read__take;
+  wire [5:0] read__take;
   output ready;
   reg ready;
-  input [1:0] residue_0;
-  wire [1:0] residue_0;
+  input [1:0] residue_2;
+  wire [1:0] residue_2;
   input rst;
   wire rst;
-  wire [3:0] stream_address;
-  reg [3:0] sweep;
-  assign _08_ = _06_ & read__page;
-  assign \clear$52 [1] = _02_ | _08_;
-  assign owned = read__full | { _02_, _02_ };
+  wire [2:0] stream_address;
+  wire [2:0] \stream_address$104 ;
+  wire [2:0] \stream_address$59 ;
+  reg [2:0] sweep;
+  assign enable_2_0_0_1_2 = residue_2[1] & enable_0;
+  assign enable_2_0_0_0_0 = residue_2[0] ? enable_2_0_0_1_2 : enable_2_0_0_1_0;
+  assign enable_2_0_0_0_1 = residue_2[0] & enable_2_0_0_1_0;
+  assign enable_2_0_1_1_0 = residue_2[1] ? 1'h0 : enable_1;
+  assign enable_2_0_1_1_2 = residue_2[1] & enable_1;
+  assign enable_2_0_1_0_0 = residue_2[0] ? enable_2_0_1_1_2 : enable_2_0_1_1_0;
+  assign enable_2_0_1_0_1 = residue_2[0] & enable_2_0_1_1_0;
+  assign _000_ = page ? read__full[1] : read__full[0];
+  assign _005_ = ~ _000_;
+  assign free = ready & _005_;
+  assign _031_ = _002_ & _006_;
+  assign clear[0] = _001_ | _031_;
+  assign _002_ = read__take[0] & read__enable;
+  assign _003_ = _002_ & read__page;
+  assign clear[1] = _001_ | _003_;
+  assign _007_ = _004_ & _006_;
+  assign \clear$60 [0] = _001_ | _007_;
+  assign _004_ = read__take[1] & read__enable;
+  assign _008_ = _004_ & read__page;
+  assign \clear$60 [1] = _001_ | _008_;
+  assign _010_ = _009_ & _006_;
+  assign \clear$71 [0] = _001_ | _010_;
+  assign _009_ = read__take[2] & read__enable;
+  assign _011_ = _009_ & read__page;
+  assign \clear$71 [1] = _001_ | _011_;
   assign stream_address = ready ? read__address__0 : sweep;
-  assign _00_ = ~ read__page;
-  assign _11_ = _10_ & _00_;
-  assign \clear$63 [0] = _02_ | _11_;
-  assign _10_ = read__take[2] & read__enable;
-  assign _12_ = _10_ & read__page;
-  assign \clear$63 [1] = _02_ | _12_;
-  assign _14_ = page ^ commit;
-  assign _15_ = oldest ^ read__done;
-  assign _16_ = ! page;
-  assign _17_ = commit & _16_;
-  assign _18_ = ! oldest;
-  assign _19_ = read__done & _18_;
-  assign _20_ = commit & page;
-  assign _21_ = read__done & oldest;
-  assign _02_ = ~ ready;
-  assign _22_ = sweep + 1'h1;
-  assign _23_ = sweep == 4'ha;
+  assign _013_ = _012_ & _006_;
+  assign \clear$83 [0] = _001_ | _013_;
+  assign _012_ = read__take[3] & read__enable;
+  assign _014_ = _012_ & read__page;
+  assign \clear$83 [1] = _001_ | _014_;
+  assign \stream_address$59  = ready ? read__address__1 : sweep;
+  assign _016_ = _015_ & _006_;
+  assign \clear$94 [0] = _001_ | _016_;
+  assign _015_ = read__take[4] & read__enable;
+  assign _017_ = _015_ & read__page;
+  assign \clear$94 [1] = _001_ | _017_;
+  assign owned = read__full | { _001_, _001_ };
+  assign \stream_address$104  = ready ? read__address__2 : sweep;
+  assign _006_ = ~ read__page;
+  assign _019_ = _018_ & _006_;
+  assign \clear$105 [0] = _001_ | _019_;
+  assign _018_ = read__take[5] & read__enable;
+  assign _020_ = _018_ & read__page;
+  assign \clear$105 [1] = _001_ | _020_;
+  assign _021_ = page ^ commit;
+  assign _022_ = oldest ^ read__done;
+  assign _023_ = ! page;
+  assign _024_ = commit & _023_;
+  assign _025_ = ! oldest;
+  assign _026_ = read__done & _025_;
+  assign _027_ = commit & page;
+  assign _028_ = read__done & oldest;
+  assign _001_ = ~ ready;
+  assign _029_ = sweep + 1'h1;
+  assign _030_ = sweep == 3'h7;
   always @(posedge clk)
-    \address$30  <= address_0_0_0;
+    \address$38  <= address;
   always @(posedge clk)
     data <= data_0;
-  assign enable_0_1_0 = residue_0[1] & enable_0;
-  assign enable_0_1_1 = residue_0[1] ? 1'h0 : enable_0;
-  assign enable_0_0_1 = residue_0[0] ? enable_0_1_0 : enable_0_1_1;
-  assign enable_0_0_2 = residue_0[0] & enable_0_1_1;
-  assign address_plus_1 = address + 1'h1;
-  assign _05_[3:1] = address[3:1] + 1'h1;
-  assign address_0_0_0 = residue_0[1] ? { _05_[3:1], address[0] } : address_plus_1;
-  assign _09_ = page ? read__full[1] : read__full[0];
-  assign _13_ = ~ _09_;
-  assign free = ready & _13_;
-  assign _01_ = _03_ & _00_;
-  assign clear[0] = _02_ | _01_;
-  assign _03_ = read__take[0] & read__enable;
-  assign _04_ = _03_ & read__page;
-  assign clear[1] = _02_ | _04_;
-  assign _07_ = _06_ & _00_;
-  assign \clear$52 [0] = _02_ | _07_;
-  assign _06_ = read__take[1] & read__enable;
+  always @(posedge clk)
+    \data$100  <= data_1;
+  assign enable_2_0_0_1_0 = residue_2[1] ? 1'h0 : enable_0;
   always @(posedge clk)
     if (rst) ready <= 1'h0;
-    else ready <= _25_;
+    else ready <= _033_;
   always @(posedge clk)
-    if (rst) sweep <= 4'h0;
-    else if (!ready) sweep <= _22_;
+    if (rst) sweep <= 3'h0;
+    else if (!ready) sweep <= _029_;
   always @(posedge clk)
     if (rst) read__full <= 2'h0;
-    else read__full <= { _27_, _29_ };
+    else read__full <= { _035_, _037_ };
   always @(posedge clk)
     if (rst) oldest <= 1'h0;
-    else oldest <= _15_;
+    else oldest <= _022_;
   always @(posedge clk)
     if (rst) page <= 1'h0;
-    else page <= _14_;
+    else page <= _021_;
   always @(posedge clk)
-    if (rst) \enable$56  <= 1'h0;
-    else \enable$56  <= enable_0_0_2;
+    if (_032_) \enable$98  <= 1'h0;
+    else \enable$98  <= enable_2_0_1_1_2;
   always @(posedge clk)
-    if (rst) \enable$45  <= 1'h0;
-    else \enable$45  <= enable_0_0_1;
+    if (rst) \enable$87  <= 1'h0;
+    else \enable$87  <= enable_2_0_1_0_1;
   always @(posedge clk)
-    if (_24_) enable <= 1'h0;
-    else enable <= enable_0_1_0;
-  assign _24_ = | { rst, residue_0[0] };
-  assign _25_ = _23_ | ready;
-  assign _26_ = _21_ ? 1'h0 : read__full[1];
-  assign _27_ = _26_ | _20_;
-  assign _28_ = _19_ ? 1'h0 : read__full[0];
-  assign _29_ = _28_ | _17_;
-  conv2d_rs_eyeriss_accumulator_11x20 bank_0 (
-    .address(\address$30 ),
+    if (rst) \enable$75  <= 1'h0;
+    else \enable$75  <= enable_2_0_1_0_0;
+  always @(posedge clk)
+    if (_032_) \enable$64  <= 1'h0;
+    else \enable$64  <= enable_2_0_0_1_2;
+  always @(posedge clk)
+    if (rst) \enable$53  <= 1'h0;
+    else \enable$53  <= enable_2_0_0_0_1;
+  always @(posedge clk)
+    if (rst) enable <= 1'h0;
+    else enable <= enable_2_0_0_0_0;
+  assign _032_ = | { rst, residue_2[0] };
+  assign _033_ = _030_ | ready;
+  assign _034_ = _028_ ? 1'h0 : read__full[1];
+  assign _035_ = _034_ | _027_;
+  assign _036_ = _026_ ? 1'h0 : read__full[0];
+  assign _037_ = _036_ | _024_;
+  conv2d_rs_eyeriss_accumulator_8x20 bank_0_0_0 (
+    .address(\address$38 ),
     .clear(clear),
     .clk(clk),
     .data(data),
@@ -1790,64 +1845,138 @@ module conv2d_rs_eyeriss_buffer_y(read__address__0, read__enable, read__page, re
     .stream_enable(read__enable),
     .stream_page(read__page)
   );
-  conv2d_rs_eyeriss_accumulator_11x20 bank_1 (
-    .address(\address$30 ),
-    .clear(\clear$52 ),
+  conv2d_rs_eyeriss_accumulator_8x20 bank_0_0_1 (
+    .address(\address$38 ),
+    .clear(\clear$60 ),
     .clk(clk),
     .data(data),
-    .enable(\enable$45 ),
+    .enable(\enable$53 ),
     .owned(owned),
     .page(page),
     .rst(rst),
-    .stream_address(stream_address),
+    .stream_address(\stream_address$59 ),
     .stream_data(read__data__1),
     .stream_enable(read__enable),
     .stream_page(read__page)
   );
-  conv2d_rs_eyeriss_accumulator_11x20 bank_2 (
-    .address(\address$30 ),
-    .clear(\clear$63 ),
+  conv2d_rs_eyeriss_accumulator_8x20 bank_0_0_2 (
+    .address(\address$38 ),
+    .clear(\clear$71 ),
     .clk(clk),
     .data(data),
-    .enable(\enable$56 ),
+    .enable(\enable$64 ),
     .owned(owned),
     .page(page),
     .rst(rst),
-    .stream_address(stream_address),
+    .stream_address(\stream_address$104 ),
     .stream_data(read__data__2),
     .stream_enable(read__enable),
     .stream_page(read__page)
   );
-  assign _05_[0] = address[0];
+  conv2d_rs_eyeriss_accumulator_8x20 bank_0_1_0 (
+    .address(\address$38 ),
+    .clear(\clear$83 ),
+    .clk(clk),
+    .data(\data$100 ),
+    .enable(\enable$75 ),
+    .owned(owned),
+    .page(page),
+    .rst(rst),
+    .stream_address(stream_address),
+    .stream_data(read__data__3),
+    .stream_enable(read__enable),
+    .stream_page(read__page)
+  );
+  conv2d_rs_eyeriss_accumulator_8x20 bank_0_1_1 (
+    .address(\address$38 ),
+    .clear(\clear$94 ),
+    .clk(clk),
+    .data(\data$100 ),
+    .enable(\enable$87 ),
+    .owned(owned),
+    .page(page),
+    .rst(rst),
+    .stream_address(\stream_address$59 ),
+    .stream_data(read__data__4),
+    .stream_enable(read__enable),
+    .stream_page(read__page)
+  );
+  conv2d_rs_eyeriss_accumulator_8x20 bank_0_1_2 (
+    .address(\address$38 ),
+    .clear(\clear$105 ),
+    .clk(clk),
+    .data(\data$100 ),
+    .enable(\enable$98 ),
+    .owned(owned),
+    .page(page),
+    .rst(rst),
+    .stream_address(\stream_address$104 ),
+    .stream_data(read__data__5),
+    .stream_enable(read__enable),
+    .stream_page(read__page)
+  );
 endmodule
 
-module conv2d_rs_eyeriss_collector_y(read__data__0, read__data__1, read__data__2, read__full, stream__tready, clk, rst, read__address__0, read__enable, read__page, read__done, read__take, stream__tdata, stream__tvalid, stream__tlast);
+module conv2d_rs_eyeriss_collector_y(read__data__0, read__data__1, read__data__2, read__data__3, read__data__4, read__data__5, read__full, stream__tready, clk, rst, read__address__0, read__address__1, read__address__2, read__enable, read__page, read__done, read__take, stream__tdata, stream__tvalid, stream__tlast);
   wire _00_;
   wire _01_;
-  wire [19:0] _02_;
-  wire [19:0] _03_;
-  wire [19:0] _04_;
+  wire _02_;
+  wire _03_;
+  wire _04_;
   wire _05_;
   wire _06_;
   wire _07_;
   wire _08_;
+  wire _09_;
+  wire _10_;
+  wire _11_;
+  wire _12_;
+  wire _13_;
+  wire _14_;
+  wire [19:0] _15_;
+  wire [19:0] _16_;
+  wire [19:0] _17_;
+  wire _18_;
   wire advance;
   reg beat_end;
-  wire \beat_end$27 ;
+  wire \beat_end$54 ;
   input clk;
   wire clk;
+  wire [19:0] column_0_0_0;
+  wire [19:0] column_1_0_0;
+  wire [19:0] column_2_0_0;
   reg fetched;
-  reg [2:0] \mask$28 ;
+  reg first;
+  wire [1:0] low;
+  wire [2:0] mask;
+  reg [2:0] \mask$55 ;
+  wire mask_0_0;
+  wire mask_0_1;
+  wire mask_0_2;
+  wire mask_1_0;
+  wire mask_1_1;
+  wire mask_1_2;
+  wire [2:0] next_address;
   reg packet_end;
-  wire \packet_end$25 ;
-  output [3:0] read__address__0;
-  wire [3:0] read__address__0;
+  wire \packet_end$52 ;
+  output [2:0] read__address__0;
+  wire [2:0] read__address__0;
+  output [2:0] read__address__1;
+  wire [2:0] read__address__1;
+  output [2:0] read__address__2;
+  wire [2:0] read__address__2;
   input [19:0] read__data__0;
   wire [19:0] read__data__0;
   input [19:0] read__data__1;
   wire [19:0] read__data__1;
   input [19:0] read__data__2;
   wire [19:0] read__data__2;
+  input [19:0] read__data__3;
+  wire [19:0] read__data__3;
+  input [19:0] read__data__4;
+  wire [19:0] read__data__4;
+  input [19:0] read__data__5;
+  wire [19:0] read__data__5;
   output read__done;
   wire read__done;
   output read__enable;
@@ -1856,10 +1985,15 @@ module conv2d_rs_eyeriss_collector_y(read__data__0, read__data__1, read__data__2
   wire [1:0] read__full;
   output read__page;
   reg read__page;
-  output [2:0] read__take;
-  wire [2:0] read__take;
+  output [5:0] read__take;
+  wire [5:0] read__take;
+  wire residue_1;
+  reg \residue_1$42 ;
   input rst;
   wire rst;
+  wire selected_0;
+  wire [1:0] shift;
+  reg [1:0] \shift$46 ;
   output [63:0] stream__tdata;
   wire [63:0] stream__tdata;
   output stream__tlast;
@@ -1868,55 +2002,115 @@ module conv2d_rs_eyeriss_collector_y(read__data__0, read__data__1, read__data__2
   wire stream__tready;
   output stream__tvalid;
   reg stream__tvalid;
+  wire [19:0] word_0_0;
+  wire [19:0] word_0_1;
+  wire [19:0] word_0_2;
+  wire [19:0] word_1_0;
+  wire [19:0] word_1_1;
+  wire [19:0] word_1_2;
   assign _00_ = ~ stream__tvalid;
   assign advance = _00_ | stream__tready;
   assign _05_ = read__page ? read__full[1] : read__full[0];
   assign read__enable = advance & _05_;
-  assign read__done = _01_ & packet_end;
-  assign _06_ = read__page ^ \packet_end$25 ;
-  assign _07_ = fetched & beat_end;
-  assign _08_ = fetched & packet_end;
-  assign _01_ = advance & fetched;
-  assign _02_ = \mask$28 [0] ? read__data__0 : 20'h00000;
-  assign _03_ = \mask$28 [1] ? read__data__1 : 20'h00000;
-  assign _04_ = \mask$28 [2] ? read__data__2 : 20'h00000;
-  reg [59:0] _21_;
+  assign read__done = _04_ & packet_end;
+  assign _07_ = low > 1'h0;
+  assign read__address__0 = _07_ ? next_address : read__address__2;
+  assign _08_ = low > 1'h1;
+  assign read__address__1 = _08_ ? next_address : read__address__2;
+  assign mask_1_0 = shift[1] ? mask[1] : mask[0];
+  assign mask_1_1 = shift[1] ? mask[2] : mask[1];
+  assign mask_1_2 = shift[1] ? mask[0] : mask[2];
+  assign mask_0_0 = shift[0] ? mask_1_2 : mask_1_0;
+  assign mask_0_1 = shift[0] ? mask_1_0 : mask_1_1;
+  assign mask_0_2 = shift[0] ? mask_1_1 : mask_1_2;
+  assign selected_0 = ! residue_1;
+  assign read__take[0] = selected_0 & mask_0_0;
+  assign read__take[1] = selected_0 & mask_0_1;
+  assign read__take[2] = selected_0 & mask_0_2;
+  assign read__take[3] = residue_1 & mask_0_0;
+  assign read__take[4] = residue_1 & mask_0_1;
+  assign read__take[5] = residue_1 & mask_0_2;
+  assign column_0_0_0 = \residue_1$42  ? read__data__3 : read__data__0;
+  assign column_1_0_0 = \residue_1$42  ? read__data__4 : read__data__1;
+  assign column_2_0_0 = \residue_1$42  ? read__data__5 : read__data__2;
+  assign word_1_0 = \shift$46 [1] ? column_2_0_0 : column_0_0_0;
+  assign word_1_1 = \shift$46 [1] ? column_0_0_0 : column_1_0_0;
+  assign word_1_2 = \shift$46 [1] ? column_1_0_0 : column_2_0_0;
+  assign word_0_0 = \shift$46 [0] ? word_1_1 : word_1_0;
+  assign word_0_1 = \shift$46 [0] ? word_1_2 : word_1_1;
+  assign word_0_2 = \shift$46 [0] ? word_1_0 : word_1_2;
+  assign _01_ = read__page ^ \packet_end$52 ;
+  assign _02_ = fetched & beat_end;
+  assign _03_ = fetched & packet_end;
+  assign _04_ = advance & fetched;
   always @(posedge clk)
-    if (rst) _21_ <= 60'h000000000000000;
-    else if (_01_) _21_ <= { _04_, _03_, _02_ };
-  assign stream__tdata[59:0] = _21_;
+    first <= _06_;
+  reg [19:0] _55_;
+  always @(posedge clk)
+    if (rst) _55_ <= 20'h00000;
+    else if (_12_) _55_ <= _16_;
+  assign stream__tdata[19:0] = _55_;
+  reg [19:0] _56_;
+  always @(posedge clk)
+    if (rst) _56_ <= 20'h00000;
+    else if (_13_) _56_ <= _15_;
+  assign stream__tdata[39:20] = _56_;
+  reg [19:0] _57_;
+  always @(posedge clk)
+    if (rst) _57_ <= 20'h00000;
+    else if (_14_) _57_ <= _17_;
+  assign stream__tdata[59:40] = _57_;
   always @(posedge clk)
     if (rst) stream__tlast <= 1'h0;
-    else if (advance) stream__tlast <= _08_;
+    else if (advance) stream__tlast <= _03_;
   always @(posedge clk)
     if (rst) stream__tvalid <= 1'h0;
-    else if (advance) stream__tvalid <= _07_;
+    else if (advance) stream__tvalid <= _02_;
   always @(posedge clk)
-    if (read__enable) \mask$28  <= read__take;
+    if (read__enable) \shift$46  <= shift;
+  always @(posedge clk)
+    if (read__enable) \residue_1$42  <= residue_1;
+  always @(posedge clk)
+    if (read__enable) \mask$55  <= mask;
   always @(posedge clk)
     if (rst) fetched <= 1'h0;
     else if (advance) fetched <= read__enable;
   always @(posedge clk)
-    if (read__enable) packet_end <= \packet_end$25 ;
+    if (read__enable) packet_end <= \packet_end$52 ;
   always @(posedge clk)
-    if (read__enable) beat_end <= \beat_end$27 ;
+    if (read__enable) beat_end <= \beat_end$54 ;
   always @(posedge clk)
     if (rst) read__page <= 1'h0;
-    else if (read__enable) read__page <= _06_;
+    else if (read__enable) read__page <= _01_;
+  assign _09_ = | { \mask$55 [0], first };
+  assign _10_ = | { \mask$55 [1], first };
+  assign _11_ = | { \mask$55 [2], first };
+  assign _12_ = & { _09_, _04_ };
+  assign _13_ = & { _10_, _04_ };
+  assign _14_ = & { _11_, _04_ };
+  assign _15_ = \mask$55 [1] ? word_0_1 : 20'h00000;
+  assign _16_ = \mask$55 [0] ? word_0_0 : 20'h00000;
+  assign _17_ = \mask$55 [2] ? word_0_2 : 20'h00000;
+  assign _18_ = _04_ ? beat_end : first;
+  assign _06_ = _18_ | rst;
   conv2d_rs_eyeriss_walker_y walker (
-    .address(read__address__0),
-    .beat_end(\beat_end$27 ),
+    .address(read__address__2),
+    .beat_end(\beat_end$54 ),
     .clk(clk),
-    .mask(read__take),
-    .packet_end(\packet_end$25 ),
+    .low(low),
+    .mask(mask),
+    .next_address(next_address),
+    .packet_end(\packet_end$52 ),
+    .residue_1(residue_1),
     .restart(1'h0),
     .rst(rst),
+    .shift(shift),
     .step(read__enable)
   );
   assign stream__tdata[63:60] = 4'h0;
 endmodule
 
-module conv2d_rs_eyeriss_controller(start, clk, rst, issue, first_of_4, last_of_4);
+module conv2d_rs_eyeriss_controller(start, clk, rst, issue, first_of_4);
   wire _00_;
   wire _01_;
   wire _02_;
@@ -1947,8 +2141,6 @@ module conv2d_rs_eyeriss_controller(start, clk, rst, issue, first_of_4, last_of_
   reg first_of_4;
   output issue;
   reg issue;
-  output last_of_4;
-  reg last_of_4;
   input rst;
   wire rst;
   input start;
@@ -1971,6 +2163,7 @@ module conv2d_rs_eyeriss_controller(start, clk, rst, issue, first_of_4, last_of_
   assign _02_ = t4_at_end & t3_at_end;
   assign _03_ = issue & _02_;
   assign _04_ = ~ t2_at_end;
+  assign _05_ = issue & t4_at_end;
   assign _11_ = t3 + 1'h1;
   assign _12_[1:0] = t3_at_end ? 2'h0 : _11_;
   assign _13_ = t3 == 2'h2;
@@ -1981,10 +2174,6 @@ module conv2d_rs_eyeriss_controller(start, clk, rst, issue, first_of_4, last_of_
   assign _18_ = t4_at_end ? 1'h0 : _17_;
   assign _19_ = ! t4;
   assign _20_ = issue & _19_;
-  assign _05_ = issue & t4_at_end;
-  always @(posedge clk)
-    if (rst) last_of_4 <= 1'h0;
-    else last_of_4 <= _05_;
   always @(posedge clk)
     if (rst) first_of_4 <= 1'h0;
     else first_of_4 <= _20_;
@@ -2668,14 +2857,11 @@ module conv2d_rs_eyeriss_pe_3(x_in, w_in, from_partial0, clk, x_operand_out1, pa
   assign partial0[16] = partial0[17];
 endmodule
 
-module conv2d_rs_eyeriss_pe_4(x_in, w_in, from_partial0, first, clk, drain_out1);
+module conv2d_rs_eyeriss_pe_4(x_in, w_in, from_partial0, first, clk, sum_out);
   wire [19:0] _0_;
   wire [19:0] _1_;
   input clk;
   wire clk;
-  reg [19:0] drain;
-  output [19:0] drain_out1;
-  reg [19:0] drain_out1;
   input first;
   wire first;
   input [17:0] from_partial0;
@@ -2683,54 +2869,20 @@ module conv2d_rs_eyeriss_pe_4(x_in, w_in, from_partial0, first, clk, drain_out1)
   wire [17:0] partial0;
   reg [17:0] partial0_line;
   wire [15:0] product;
+  output [19:0] sum_out;
+  reg [19:0] sum_out;
   input [7:0] w_in;
   wire [7:0] w_in;
   input [7:0] x_in;
   wire [7:0] x_in;
   always @(posedge clk)
-    drain_out1 <= drain;
-  always @(posedge clk)
-    drain <= _1_;
-  assign _0_ = first ? 20'h00000 : drain;
+    sum_out <= _1_;
+  assign _0_ = first ? 20'h00000 : sum_out;
   assign _1_ = $signed(partial0_line) + $signed(_0_);
   assign product = $signed(x_in) * $signed(w_in);
   assign partial0 = $signed(product) + $signed(from_partial0);
   always @(posedge clk)
     partial0_line <= partial0;
-endmodule
-
-module conv2d_rs_eyeriss_pe_5(x_in, w_in, from_partial0, first, from_drain, switch_drain, clk, drain_out);
-  wire [19:0] _0_;
-  wire [19:0] _1_;
-  input clk;
-  wire clk;
-  output [19:0] drain_out;
-  wire [19:0] drain_out;
-  input first;
-  wire first;
-  input [19:0] from_drain;
-  wire [19:0] from_drain;
-  input [17:0] from_partial0;
-  wire [17:0] from_partial0;
-  wire [17:0] partial0;
-  reg [17:0] partial0_line;
-  wire [15:0] product;
-  reg [19:0] sum;
-  input switch_drain;
-  wire switch_drain;
-  input [7:0] w_in;
-  wire [7:0] w_in;
-  input [7:0] x_in;
-  wire [7:0] x_in;
-  always @(posedge clk)
-    partial0_line <= partial0;
-  always @(posedge clk)
-    sum <= _1_;
-  assign _0_ = first ? 20'h00000 : sum;
-  assign _1_ = $signed(partial0_line) + $signed(_0_);
-  assign product = $signed(x_in) * $signed(w_in);
-  assign partial0 = $signed(product) + $signed(from_partial0);
-  assign drain_out = switch_drain ? sum : from_drain;
 endmodule
 
 module conv2d_rs_eyeriss_walker_w(step, restart, clk, rst, mask, address, beat_end, packet_end, shift, residue_1);
@@ -2762,8 +2914,8 @@ module conv2d_rs_eyeriss_walker_w(step, restart, clk, rst, mask, address, beat_e
   wire [1:0] _025_;
   wire _026_;
   wire _027_;
-  wire [1:0] _028_;
-  wire [4:0] _029_;
+  wire [4:0] _028_;
+  wire [1:0] _029_;
   wire [3:0] _030_;
   wire [4:0] _031_;
   wire _032_;
@@ -2827,8 +2979,8 @@ module conv2d_rs_eyeriss_walker_w(step, restart, clk, rst, mask, address, beat_e
   assign _016_ = step & row_end;
   assign _026_ = step & packet_end;
   assign _027_ = restart | _026_;
-  assign _028_ = in_row - in_beat[1:0];
-  assign _029_[1:0] = row_end ? 2'h3 : _028_;
+  assign _028_[1:0] = in_row - in_beat[1:0];
+  assign _029_ = row_end ? 2'h3 : _028_[1:0];
   assign _030_ = in_beat - in_row;
   assign _031_[3:0] = fills ? 4'h8 : _030_;
   assign _032_ = row_end & fills;
@@ -2863,7 +3015,7 @@ module conv2d_rs_eyeriss_walker_w(step, restart, clk, rst, mask, address, beat_e
     else if (step) in_beat <= _031_[3:0];
   always @(posedge clk)
     if (_038_) in_row <= 2'h3;
-    else if (step) in_row <= _029_[1:0];
+    else if (step) in_row <= _029_;
   always @(posedge clk)
     if (_038_) address <= 2'h0;
     else if (_016_) address <= advance;
@@ -2881,7 +3033,6 @@ module conv2d_rs_eyeriss_walker_w(step, restart, clk, rst, mask, address, beat_e
   assign _011_ = | in_beat[3:1];
   assign _013_ = | in_beat;
   assign _015_[1:0] = { 1'h0, _015_[2] };
-  assign _029_[4:2] = 3'hx;
   assign _031_[4] = 1'hx;
   assign mask[0] = in_beat[3];
 endmodule
@@ -2922,8 +3073,8 @@ module conv2d_rs_eyeriss_walker_x(step, restart, clk, rst, mask, address, beat_e
   wire _032_;
   wire [2:0] _033_;
   wire [4:0] _034_;
-  wire [4:0] _035_;
-  wire [3:0] _036_;
+  wire [3:0] _035_;
+  wire [4:0] _036_;
   wire _037_;
   wire _038_;
   wire _039_;
@@ -3002,8 +3153,8 @@ module conv2d_rs_eyeriss_walker_x(step, restart, clk, rst, mask, address, beat_e
   assign _032_ = restart | _031_;
   assign _033_ = in_row - in_beat[2:0];
   assign _034_[2:0] = row_end ? 3'h6 : _033_;
-  assign _035_[3:0] = in_beat - in_row;
-  assign _036_ = fills ? 4'h8 : _035_[3:0];
+  assign _035_ = in_beat - in_row;
+  assign _036_[3:0] = fills ? 4'h8 : _035_;
   assign _037_ = row_end & fills;
   assign _038_ = packet_end | _037_;
   assign _039_ = step & _038_;
@@ -3019,77 +3170,234 @@ module conv2d_rs_eyeriss_walker_x(step, restart, clk, rst, mask, address, beat_e
   assign beat_end = fills | packet_end;
   assign spare = fills ? 3'h0 : _035_[2:0];
   always @(posedge clk)
-    if (_042_) shift <= 2'h0;
-    else if (step) shift <= total;
-  always @(posedge clk)
-    if (_043_) in_beat <= 4'h8;
-    else if (step) in_beat <= _036_;
-  always @(posedge clk)
-    if (_043_) in_row <= 3'h6;
-    else if (step) in_row <= _034_[2:0];
-  always @(posedge clk)
-    if (_043_) address <= 2'h0;
+    if (_042_) address <= 2'h0;
     else if (_017_) address <= advance;
   always @(posedge clk)
-    if (_044_) index_0 <= 1'h0;
+    if (_043_) index_0 <= 1'h0;
     else if (_027_) index_0 <= _030_;
   always @(posedge clk)
-    if (_045_) index_1 <= 3'h0;
+    if (_044_) index_1 <= 3'h0;
     else if (_017_) index_1 <= _025_[2:0];
   always @(posedge clk)
-    if (_046_) residue_1 <= 2'h0;
+    if (_045_) residue_1 <= 2'h0;
     else if (_017_) residue_1 <= _021_;
-  assign _042_ = | { _040_, rst };
-  assign _043_ = | { _032_, rst };
-  assign _044_ = | { _029_, rst };
-  assign _045_ = | { _023_, rst };
-  assign _046_ = | { _020_, rst };
+  always @(posedge clk)
+    if (_046_) shift <= 2'h0;
+    else if (step) shift <= total;
+  always @(posedge clk)
+    if (_042_) in_beat <= 4'h8;
+    else if (step) in_beat <= _036_[3:0];
+  always @(posedge clk)
+    if (_042_) in_row <= 3'h6;
+    else if (step) in_row <= _034_[2:0];
+  assign _042_ = | { _032_, rst };
+  assign _043_ = | { _029_, rst };
+  assign _044_ = | { _023_, rst };
+  assign _045_ = | { _020_, rst };
+  assign _046_ = | { _040_, rst };
   assign _007_ = | in_beat[3:2];
   assign _011_ = | in_beat[3:1];
   assign _014_ = | in_beat;
   assign _024_[1] = 1'h0;
   assign _034_[4:3] = 2'hx;
+  assign _036_[4] = 1'hx;
   assign mask[0] = in_beat[3];
 endmodule
 
-module conv2d_rs_eyeriss_walker_y(step, restart, clk, rst, mask, address, beat_end, packet_end);
-  wire _00_;
-  wire _01_;
-  wire [3:0] _02_;
-  wire [4:0] _03_;
-  wire _04_;
-  wire _05_;
-  output [3:0] address;
-  reg [3:0] address;
+module conv2d_rs_eyeriss_walker_y(step, restart, clk, rst, mask, address, beat_end, packet_end, shift, low, next_address, residue_1);
+  wire _000_;
+  wire _001_;
+  wire _002_;
+  wire _003_;
+  wire _004_;
+  wire [1:0] _005_;
+  wire [1:0] _006_;
+  wire _007_;
+  wire _008_;
+  wire _009_;
+  wire _010_;
+  wire _011_;
+  wire _012_;
+  wire _013_;
+  wire [1:0] _014_;
+  wire _015_;
+  wire _016_;
+  wire _017_;
+  wire _018_;
+  wire _019_;
+  wire _020_;
+  wire _021_;
+  wire [2:0] _022_;
+  wire [3:0] _023_;
+  wire [3:0] _024_;
+  wire [1:0] _025_;
+  wire [3:0] _026_;
+  wire _027_;
+  wire _028_;
+  wire _029_;
+  wire _030_;
+  wire _031_;
+  wire [3:0] _032_;
+  wire [3:0] _033_;
+  wire _034_;
+  wire [3:0] _035_;
+  wire [3:0] _036_;
+  wire [3:0] _037_;
+  wire [3:0] _038_;
+  wire _039_;
+  wire _040_;
+  wire _041_;
+  wire _042_;
+  wire _043_;
+  wire _044_;
+  wire _045_;
+  wire _046_;
+  wire _047_;
+  wire [2:0] _048_;
+  wire [2:0] _049_;
+  output [2:0] address;
+  reg [2:0] address;
+  wire [2:0] advance;
+  wire [2:0] base;
   output beat_end;
   wire beat_end;
+  wire carry;
   input clk;
   wire clk;
-  reg [3:0] left;
+  wire fills;
+  reg [1:0] in_beat;
+  reg [2:0] in_row;
+  reg index_0;
+  reg [1:0] index_1;
+  wire last_1;
+  output [1:0] low;
+  reg [1:0] low;
   output [2:0] mask;
   wire [2:0] mask;
+  output [2:0] next_address;
+  reg [2:0] next_address;
   output packet_end;
   wire packet_end;
+  wire [2:0] reach;
+  output residue_1;
+  reg residue_1;
   input restart;
   wire restart;
+  wire row_end;
   input rst;
   wire rst;
+  output [1:0] shift;
+  reg [1:0] shift;
+  wire [1:0] spare;
   input step;
   wire step;
-  assign packet_end = ! left;
-  assign mask[2] = ~ packet_end;
-  assign _02_ = left - 1'h1;
-  assign _01_ = restart | _00_;
-  assign _00_ = step & packet_end;
-  assign _03_[3:0] = address + 1'h1;
+  wire [2:0] total;
+  assign spare = fills ? 2'h0 : _025_;
+  assign _000_ = in_beat >= 2'h3;
+  assign _001_ = spare <= 2'h2;
+  assign mask[0] = _000_ & _001_;
+  assign _002_ = spare <= 1'h1;
+  assign mask[1] = in_beat[1] & _002_;
+  assign _004_ = spare <= 1'h0;
+  assign mask[2] = _003_ & _004_;
+  assign _006_[1] = ~ fills;
+  assign total[2:1] = shift[1] + _006_[1];
+  assign reach = low + in_beat;
+  assign carry = reach >= 2'h3;
+  assign _008_ = last_1 | residue_1;
+  assign _009_ = _007_ & _008_;
+  assign _010_ = restart | _009_;
+  assign _011_ = residue_1 + 1'h1;
+  assign _012_ = _007_ & last_1;
+  assign _013_ = restart | _012_;
+  assign _014_ = index_1 + 1'h1;
+  assign _017_ = _016_ & index_0;
+  assign _018_ = restart | _017_;
+  assign _015_ = row_end & last_1;
+  assign _016_ = step & _015_;
+  assign _019_ = index_0 + 1'h1;
+  assign _023_[2:0] = in_row - in_beat;
+  assign _024_[2:0] = row_end ? 3'h4 : _023_[2:0];
+  assign _025_ = in_beat - in_row[1:0];
+  assign _026_[1:0] = fills ? 2'h3 : _025_;
+  assign _027_ = row_end & fills;
+  assign _028_ = packet_end | _027_;
+  assign _029_ = step & _028_;
+  assign _030_ = restart | _029_;
+  assign _031_ = { total[2:1], shift[0] } >= 2'h3;
+  assign _032_[1:0] = { total[1], shift[0] } - 2'h3;
+  assign _033_[1:0] = _031_ ? _032_[1:0] : { total[1], 1'hx };
+  assign _034_ = restart | _007_;
+  assign _035_[1:0] = reach[1:0] - 2'h3;
+  assign _036_[1:0] = carry ? _035_[1:0] : reach[1:0];
+  assign _037_[2:0] = address + carry;
+  assign _020_ = step & packet_end;
+  assign _021_ = restart | _020_;
+  assign _007_ = step & row_end;
+  assign _038_[2:0] = next_address + carry;
+  assign last_1 = index_1 == 2'h3;
+  assign _005_[1] = ~ index_0;
+  assign _022_[1] = last_1 ? _005_[1] : residue_1;
+  assign advance[2:1] = base[2:1] + _022_[1];
+  assign _039_ = last_1 & index_0;
+  assign packet_end = row_end & _039_;
+  assign row_end = in_row <= in_beat;
+  assign fills = in_beat <= in_row;
+  assign beat_end = fills | packet_end;
   always @(posedge clk)
-    if (_04_) address <= 4'h0;
-    else if (step) address <= _03_[3:0];
+    if (_042_) next_address <= 3'h1;
+    else if (_040_) next_address <= _049_;
   always @(posedge clk)
-    if (_05_) left <= 4'ha;
-    else if (step) left <= _02_;
-  assign _04_ = | { _01_, _00_, rst };
-  assign _05_ = | { _01_, rst };
-  assign beat_end = 1'h1;
-  assign mask[1:0] = 2'h3;
+    if (_042_) address <= 3'h0;
+    else if (_040_) address <= _048_;
+  always @(posedge clk)
+    if (_043_) low <= 2'h0;
+    else if (step) low <= _036_[1:0];
+  always @(posedge clk)
+    if (_044_) shift[1] <= 1'h0;
+    else if (step) shift[1] <= _033_[1];
+  always @(posedge clk)
+    if (_044_) shift[0] <= 1'h0;
+    else if (_041_) shift[0] <= _033_[0];
+  always @(posedge clk)
+    if (_042_) in_beat <= 2'h3;
+    else if (step) in_beat <= _026_[1:0];
+  always @(posedge clk)
+    if (_042_) in_row <= 3'h4;
+    else if (step) in_row <= _024_[2:0];
+  reg [1:0] _109_;
+  always @(posedge clk)
+    if (_042_) _109_ <= 2'h0;
+    else if (_007_) _109_ <= advance[2:1];
+  assign base[2:1] = _109_;
+  always @(posedge clk)
+    if (_045_) index_0 <= 1'h0;
+    else if (_016_) index_0 <= _019_;
+  always @(posedge clk)
+    if (_046_) index_1 <= 2'h0;
+    else if (_007_) index_1 <= _014_;
+  always @(posedge clk)
+    if (_047_) residue_1 <= 1'h0;
+    else if (_007_) residue_1 <= _011_;
+  assign _040_ = | { step, _007_ };
+  assign _041_ = & { step, _031_ };
+  assign _042_ = | { _021_, rst };
+  assign _043_ = | { _034_, rst };
+  assign _044_ = | { _030_, rst };
+  assign _045_ = | { _018_, rst };
+  assign _046_ = | { _013_, rst };
+  assign _047_ = | { _010_, rst };
+  assign _003_ = | in_beat;
+  assign _048_ = _007_ ? { advance[2:1], 1'h0 } : _037_[2:0];
+  assign _049_ = _007_ ? { advance[2:1], 1'h1 } : _038_[2:0];
+  assign _006_[0] = 1'h0;
+  assign _005_[0] = 1'h0;
+  assign { _022_[2], _022_[0] } = 2'h0;
+  assign _024_[3] = 1'hx;
+  assign _026_[3:2] = 2'hx;
+  assign _033_[3:2] = 2'hx;
+  assign _036_[3:2] = 2'hx;
+  assign advance[0] = 1'h0;
+  assign base[0] = 1'h0;
+  assign total[0] = shift[0];
 endmodule
