@@ -107,10 +107,9 @@ def test_every_link_of_a_small_array_is_drawn() -> None:
         COLOURS["hop"]: 12,
         COLOURS["fifo"]: 3,
     }
-    # Of a register's two neighbours one is fed by the load chain, the other by a wire.
+    # Each row has a port of its own, and a wire from one unit to the other.
     assert strokes("gemm_outer_product", 0, {"i": 2, "j": 2}) == {
-        COLOURS["port"]: 1,
-        COLOURS["load"]: 1,
+        COLOURS["port"]: 2,
         COLOURS["wire"]: 2,
     }
 
