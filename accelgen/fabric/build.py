@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -259,12 +260,33 @@ def _along_chain(
 
 
 def _written_once(kernel: SpaceTime, tensor: TensorAccess, level: int) -> bool:
-    """Whether every output element is the sum of exactly one tile of one group."""
+    """Whether every output element is the sum of exactly one tile of one group.
+
+    Groups have distinct indices: axes that move the index along one line count once per point of
+    it.  Where these are no progression the answer is no, which is never wrong, only dearer.
+    """
     places = kernel.along_space(tensor)
-    axes = [a for a in range(len(kernel.space)) if places[:, a].any()]
-    matrix = np.concatenate([kernel.along_time(tensor)[:, :level], places[:, axes]], axis=1)
-    extents = (*kernel.time_extents[:level], *(kernel.space_extents[a] for a in axes))
-    hits = count_hits(matrix, extents, tuple(kernel.origin(tensor).tolist()), tensor.shape)
+    columns, extents = [kernel.along_time(tensor)[:, :level]], list(kernel.time_extents[:level])
+    origin = kernel.origin(tensor)
+    lines: dict[IntVector, set[int]] = {}
+    for axis, extent in enumerate(kernel.space_extents):
+        step = math.gcd(*places[:, axis].tolist())
+        if step:
+            line = places[:, axis] // step
+            if line[np.flatnonzero(line)[0]] < 0:
+                line, step = -line, -step
+            before = lines.get(tuple(line.tolist()), {0})
+            lines[tuple(line.tolist())] = {x + step * n for x in before for n in range(extent)}
+    for direction, points in lines.items():
+        low, *rest = sorted(points)
+        pitch = math.gcd(*(x - low for x in rest)) or 1
+        columns.append(pitch * np.array([direction], dtype=np.int64).T)
+        extents.append((max(points) - low) // pitch + 1)
+        if extents[-1] != len(points):
+            return False
+        origin = origin + low * np.array(direction, dtype=np.int64)
+    matrix = np.concatenate(columns, axis=1)
+    hits = count_hits(matrix, extents, tuple(origin.tolist()), tensor.shape)
     return hits.minimum == hits.maximum == 1
 
 

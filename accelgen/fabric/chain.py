@@ -20,6 +20,9 @@ from accelgen.fabric.space import runs_along
 
 __all__ = ["Chain", "choose_chain"]
 
+MOST_PORTS = 64
+"""Members up to which ports of their own are preferred to waiting for a chain."""
+
 
 @dataclass(frozen=True)
 class Chain:
@@ -73,7 +76,9 @@ def choose_chain(
     """The chain that stretches the schedule least, then has the fewest ports, then registers.
 
     ``residency`` is the number of cycles a tile lasts (a chain that is busy for longer
-    stretches it).  Returns ``None`` when no two members are neighbours along any allowed axis.
+    stretches it).  Returns ``None``, for a memory port per member, when no two members are
+    neighbours along any allowed axis, and, unless an axis is ``pinned``, when every chain would
+    stretch the schedule and there are at most ``MOST_PORTS`` members.
     """
     candidates = []
     for axis in range(len(skew)) if pinned is None else [pinned]:
@@ -98,7 +103,10 @@ def choose_chain(
                 hint="name another axis, or leave the choice to accelgen",
             )
         return None
-    return min(candidates, key=lambda candidate: candidate[0])[1]
+    (stretch, *_), chain = min(candidates, key=lambda candidate: candidate[0])
+    if stretch and pinned is None and len(members) <= MOST_PORTS:
+        return None
+    return chain
 
 
 def _arrivals(offsets: list[int], spacing: int, flow: Literal["load", "drain"]) -> list[int]:

@@ -83,9 +83,14 @@ def test_a_single_tile_waits_for_nothing() -> None:
     assert strides("gemm_os_systolic", {"m": 16, "n": 16, "k": 8}, ARRAY) == ((1,), 0)
 
 
-@pytest.mark.parametrize(("m", "tile"), [(3, 8), (8, 8), (9, 9)])
+@pytest.mark.parametrize(("m", "tile"), [(3, 9), (9, 9), (10, 10)])
 def test_a_tile_of_weights_lasts_as_long_as_the_next_one_needs_to_load(m: int, tile: int) -> None:
-    """Weights of 8 x 8 units come through chains of 8: 7 cycles early for the first tile."""
-    bounds = {"m": m, "n": 16, "k": 16}
-    found = strides("gemm_ws_systolic", bounds, {"i": 8, "j": 8})
-    assert found == ((2 * tile, tile, 1), 7)
+    """Weights of 9 x 9 units come through chains of 9: 8 cycles early for the first tile."""
+    bounds = {"m": m, "n": 18, "k": 18}
+    found = strides("gemm_ws_systolic", bounds, {"i": 9, "j": 9})
+    assert found == ((2 * tile, tile, 1), 8)
+
+
+def test_few_units_get_ports_rather_than_wait_for_a_chain() -> None:
+    bounds = {"m": 3, "n": 16, "k": 16}
+    assert strides("gemm_ws_systolic", bounds, {"i": 8, "j": 8}) == ((6, 3, 1), 0)
