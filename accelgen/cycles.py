@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from accelgen.fabric.fabric import Fabric
 from accelgen.rtl.streams.collector import Collector
@@ -37,6 +38,10 @@ class CycleModel:
     """Loading the first tile of stationary tensors."""
     unload: int
     """From the last write to the last beat."""
+    iterations: int
+    """Iterations of the problem."""
+    units: int
+    """Functional units of the array."""
 
     @property
     def compute_cycles(self) -> int:
@@ -47,6 +52,11 @@ class CycleModel:
     def total_cycles(self) -> int:
         """From the first accepted input beat to the last accepted output beat, both counted."""
         return self.load + START_CYCLES - 2 + self.prologue + self.compute_cycles + self.unload
+
+    @property
+    def utilisation(self) -> float:
+        """The share (0 to 1) of all units and compute cycles in which an iteration is executed."""
+        return self.iterations / (self.units * self.compute_cycles)
 
 
 def model_cycles(fabric: Fabric, pipeline_latency: int) -> CycleModel:
@@ -59,4 +69,6 @@ def model_cycles(fabric: Fabric, pipeline_latency: int) -> CycleModel:
         load=max(Loader.cycles(plan.banked.layout) for plan in fabric.inputs),
         prologue=fabric.prologue,
         unload=Collector.cycles(output.banked.layout, accumulate=output.accumulate),
+        iterations=prod(fabric.kernel.bounds),
+        units=fabric.kernel.units,
     )

@@ -3,37 +3,34 @@
 from __future__ import annotations
 
 import math
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from types import MappingProxyType
-from typing import Literal
 
-from accelgen.affine import Description, SpaceTime
+from accelgen.affine import Description, SpaceTime, load_description
 from accelgen.cycles import CycleModel, model_cycles
+from accelgen.emit import to_manifest, to_verilog
 from accelgen.errors import InputError
 from accelgen.fabric.build import build_fabric
-from accelgen.fabric.fabric import Fabric, InputPlan, OutputPlan
-from accelgen.manifest import Manifest, Predicted, StreamSpec
+from accelgen.fabric.fabric import Fabric
 from accelgen.netlist.build import build_netlist
+from accelgen.output_folder import check_replaceable, replace_folder, writing
 from accelgen.passes import Pipeline, least_latency, match_delays
-from accelgen.report import count_memories, write_report
-from accelgen.rtl.kernel import Kernel
-from accelgen.rtl.library import UnitLibrary
+from accelgen.report import write_report
 from accelgen.technology import Technology, load_technology
 
-__all__ = ["Design", "Progress", "design", "generate", "predict"]
+__all__ = ["Design", "Progress", "Source", "design", "generate", "predict"]
 
 MAX_BUS_BITS = 4096
 
 Progress = Callable[[str], None]
 """Is told the name of each stage as it begins."""
 
+Source = Description | str | Path
+"""A description, the name of a shipped one, or a description file."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Design:
     """Every stage of one design, from the integer form of the kernel to its pipeline."""
 
@@ -44,9 +41,18 @@ class Design:
     cycles: CycleModel
     technology: Technology
 
+    def __repr__(self) -> str:
+        """One line: name, array, cycles, period."""
+        array = " x ".join(map(str, self.kernel.space_extents))
+        return (
+            f"<Design {self.description.name}: {array} units, "
+            f"compute_cycles {self.cycles.compute_cycles}, "
+            f"total_cycles {self.cycles.total_cycles}, period {self.pipeline.period:g} ns>"
+        )
+
 
 def design(
-    description: Description,
+    description: Source,
     *,
     period: float | None = None,
     technology: str = "sg13g2",
@@ -55,6 +61,7 @@ def design(
 ) -> Design:
     """Run all stages short of Verilog.
 
+    ``description`` is a :class:`Description`, the name of a shipped one (``"fir"``) or a file.
     ``period`` is the target clock period in ns; without one it is the technology's default, or
     the shortest this design can have when that is longer.  ``bus_bits`` is the width of every
     stream, a multiple of 8 up to 4096.
@@ -65,6 +72,7 @@ def design(
     """
     _check_options(period, bus_bits)
     progress = progress or _quiet
+    description = _described(description)
     library = load_technology(technology)
     progress("check the dataflow")
     kernel = description.lower()
@@ -79,7 +87,7 @@ def design(
 
 
 def predict(
-    description: Description,
+    description: Source,
     *,
     period: float | None = None,
     technology: str = "sg13g2",
@@ -87,16 +95,16 @@ def predict(
 ) -> CycleModel:
     """The cycles of the design these options give, without designing it to the end.
 
-    Options and errors are those of :func:`design`.
+    Arguments and errors are those of :func:`design`.
     """
     _check_options(period, bus_bits)
-    fabric = build_fabric(description.lower(), bus_bits)
+    fabric = build_fabric(_described(description).lower(), bus_bits)
     latency = least_latency(build_netlist(fabric), load_technology(technology), period)
     return model_cycles(fabric, latency)
 
 
 def generate(
-    description: Description,
+    description: Source,
     output: Path | str,
     *,
     period: float | None = None,
@@ -106,14 +114,15 @@ def generate(
 ) -> Design:
     """Write ``<name>.v``, ``manifest.json`` and ``report.md`` into the folder ``output``.
 
-    Options are those of :func:`design`.  The folder appears whole or not at all.  One that
+    Other arguments are those of :func:`design`.  The folder appears whole or not at all.  One that
     exists is replaced when accelgen wrote it, and refused (:class:`InputError`) when it holds
     anything else.
     """
     folder = Path(output)
     progress = progress or _quiet
-    with _writing(folder):
-        _check_replaceable(folder)
+    description = _described(description)
+    with writing(folder):
+        check_replaceable(folder)
     made = design(
         description, period=period, technology=technology, bus_bits=bus_bits, progress=progress
     )
@@ -125,79 +134,17 @@ def generate(
         (empty / "report.md").write_text(write_report(made), encoding="utf-8")
         to_manifest(made).write(empty)
 
-    with _writing(folder):
-        _replace(folder.resolve(), fill)
+    with writing(folder):
+        replace_folder(folder.resolve(), fill)
     return made
 
 
-def to_verilog(made: Design) -> str:
-    """The Verilog of a design, every distinct unit once."""
-    units = UnitLibrary(prefix=made.description.name)
-    units.add(Kernel(made.fabric, made.pipeline, units), "")
-    return units.verilog()
-
-
-def to_manifest(made: Design) -> Manifest:
-    """What a test bench or a driver needs to know of a design."""
-    name = made.description.name
-    fabric, kernel = made.fabric, made.kernel
-    streams = [
-        *(_stream(plan, "in", fabric.bus_bits) for plan in fabric.inputs),
-        _stream(fabric.output, "out", fabric.bus_bits),
-    ]
-    extra: Mapping[str, object] = {
-        "versions": {"accelgen": version("accelgen")},
-        "parameters": {
-            "space": dict(zip(kernel.space, kernel.space_extents, strict=True)),
-            "time": dict(zip(kernel.time, kernel.time_extents, strict=True)),
-            "skew": dict(zip(kernel.space, kernel.skew, strict=True)),
-        },
-        "memories": count_memories(fabric),
-        "period_ns": made.pipeline.period,
-        "technology": made.technology.name,
-        "description": str(made.description),
-    }
-    return Manifest(
-        name=name,
-        top=name,
-        verilog=(f"{name}.v",),
-        expression=made.description.workload.expression,
-        bounds=MappingProxyType(dict(made.description.workload.bounds)),
-        streams=tuple(streams),
-        predicted=Predicted(made.cycles.compute_cycles, made.cycles.total_cycles),
-        extra=MappingProxyType(extra),
-    )
-
-
-def _stream(
-    plan: InputPlan | OutputPlan, direction: Literal["in", "out"], bus_bits: int
-) -> StreamSpec:
-    tensor = plan.tensor
-    return StreamSpec(
-        tensor=tensor.name,
-        direction=direction,
-        prefix=f"{'s' if direction == 'in' else 'm'}_axis_{tensor.name.lower()}",
-        shape=tensor.shape,
-        format=str(tensor.format),
-        element_bits=tensor.format.bits,
-        bus_bits=bus_bits,
-        beats=plan.banked.layout.beats,
-    )
+def _described(source: Source) -> Description:
+    return source if isinstance(source, Description) else load_description(source)
 
 
 def _quiet(stage: str) -> None:
     """Progress that nobody watches."""
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Say which folder it was that the system refused."""
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            f"cannot be written: {error.strerror}", where=str(folder), hint="name another folder"
-        ) from error
 
 
 def _check_options(period: float | None, bus_bits: int) -> None:
@@ -208,42 +155,4 @@ def _check_options(period: float | None, bus_bits: int) -> None:
             f"{bus_bits} bits are no whole number of bytes up to {MAX_BUS_BITS} bits",
             where="bus",
             hint="use 64",
-        )
-
-
-def _replace(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Put what ``fill`` writes in the place of ``folder``, whole or not at all."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as beside:
-        fresh, old = Path(beside) / "fresh", Path(beside) / "old"
-        fresh.mkdir()
-        fill(fresh)
-        if folder.exists():
-            folder.rename(old)
-        try:
-            fresh.rename(folder)
-        except BaseException:
-            if old.exists() and not folder.exists():
-                old.rename(folder)
-            raise
-
-
-def _check_replaceable(folder: Path) -> None:
-    """Only a folder that holds nothing but what accelgen wrote may be replaced."""
-    if not folder.exists():
-        return
-    hint = "name another folder, or empty it yourself"
-    if not folder.is_dir():
-        raise InputError("exists and is not a folder", where=str(folder), hint=hint)
-    present = {path.name for path in folder.iterdir()}
-    if not present:
-        return
-    try:
-        ours = {*Manifest.read(folder).verilog, "manifest.json", "report.md"}
-    except InputError:
-        ours = set()
-    ours |= {"waves.vcd", "waves.fst"}
-    if foreign := sorted(present - ours):
-        raise InputError(
-            f"holds {foreign[0]}, which accelgen did not write", where=str(folder), hint=hint
         )

@@ -112,14 +112,13 @@ def _array(design: Design) -> str:
     axes = zip(kernel.space, kernel.space_extents, kernel.skew, strict=True)
     loops = [f"{name} = {n}" for name, n in zip(kernel.time, kernel.time_extents, strict=True)]
     shape = ", ".join(f"{axis} = {n} (skew {c})" for axis, n, c in axes)
-    busy = workload.iterations / (kernel.units * design.cycles.compute_cycles)
     return _section(
         "Array",
         [
             f"{kernel.units} functional units: {shape}",
             f"time loops, outermost first: {', '.join(loops)}",
-            f"{workload.iterations} iterations; {busy:.1%} of all units and compute cycles "
-            "execute one",
+            f"{workload.iterations} iterations; {design.cycles.utilisation:.1%} of all units and "
+            "compute cycles execute one",
             f"streams of {design.fabric.bus_bits} bits",
         ],
     )

@@ -26,8 +26,9 @@ from hypothesis import strategies as st
 from accelgen.affine import Dataflow, Description, Workload
 from accelgen.cosim.lint import lint
 from accelgen.cosim.verify import verify
+from accelgen.emit import to_manifest, to_verilog
 from accelgen.errors import InfeasibleError
-from accelgen.pipeline import design, generate, predict, to_manifest, to_verilog
+from accelgen.pipeline import design, generate, predict
 from accelgen.technology import load_technology
 from tests.affine.strategies import descriptions
 from tests.shipped import sized

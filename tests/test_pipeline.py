@@ -13,6 +13,7 @@ import pytest
 
 import accelgen.pipeline
 from accelgen.affine import Description, load_description
+from accelgen.emit import to_verilog
 from accelgen.errors import InfeasibleError, InputError
 from accelgen.manifest import Manifest
 from accelgen.pipeline import design, generate, predict
@@ -104,7 +105,7 @@ def test_the_array_has_as_many_modules_as_there_are_kinds_of_units() -> None:
         old = load_description("gemm_os_systolic")
         space = {"i": extent, "j": extent}
         made = design(old.with_overrides(bounds={"m": 24, "n": 24, "k": 24}, space=space))
-        text = accelgen.pipeline.to_verilog(made)
+        text = to_verilog(made)
         return sum("_pe" in name for name, _ in modules(text))
 
     assert units(4) == units(6) <= 9
@@ -235,3 +236,20 @@ def test_a_period_that_is_none_is_refused(period: float) -> None:
 def test_a_bus_that_is_none_is_refused(bus_bits: int) -> None:
     with pytest.raises(InputError, match="bus"):
         predict(small(), bus_bits=bus_bits)
+
+
+def test_a_shipped_name_and_a_file_are_descriptions(tmp_path: Path) -> None:
+    file = tmp_path / "filter.yaml"
+    file.write_text(str(load_description("fir")))
+    expected = predict(load_description("fir"))
+    assert predict("fir") == predict(file) == predict(str(file)) == expected
+    made = generate("fir", tmp_path / "out")
+    assert made.description == load_description("fir")
+    assert made.cycles == expected
+    assert design(file).cycles == expected
+
+
+def test_a_design_is_one_line() -> None:
+    assert repr(design("fir")) == (
+        "<Design fir: 8 units, compute_cycles 67, total_cycles 103, period 4.5 ns>"
+    )

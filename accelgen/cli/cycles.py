@@ -37,14 +37,6 @@ class _Point:
     description: Description
     cycles: CycleModel
 
-    @property
-    def utilisation(self) -> float:
-        """The share of unit-cycles in which an iteration is executed."""
-        units = 1
-        for extent in self.description.dataflow.space.values():
-            units *= extent
-        return self.description.workload.iterations / (units * self.cycles.compute_cycles)
-
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_description(parser, ranges=True)
@@ -114,7 +106,7 @@ def _rows(points: Iterable[_Point]) -> Iterator[tuple[object, ...]]:
             *point.given.values(),
             cycles.compute_cycles,
             cycles.total_cycles,
-            f"{point.utilisation:.4f}",
+            f"{point.cycles.utilisation:.4f}",
         )
 
 
@@ -128,7 +120,7 @@ def _breakdown(point: _Point) -> str:
         [
             f"{point.description.name}: {work.expression}, {bounds}, on {array} units",
             table(cycle_rows(point.cycles), indent="  "),
-            f"  utilisation     {point.utilisation:.4f}",
+            f"  utilisation     {point.cycles.utilisation:.4f}",
         ]
     )
 
@@ -140,7 +132,7 @@ def _figures(point: _Point) -> dict[str, object]:
         "bounds": dict(point.description.workload.bounds),
         "space": dict(point.description.dataflow.space),
         **{name.replace(" ", "_"): cycles for name, cycles, _ in cycle_rows(point.cycles)},
-        "utilisation": round(point.utilisation, 6),
+        "utilisation": round(point.cycles.utilisation, 6),
     }
 
 
