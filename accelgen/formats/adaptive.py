@@ -28,7 +28,7 @@ INTEGER = 0x80
 """The bit of a scale that says that the elements of its block are integers."""
 
 
-INT4 = IntFormat(4)
+INT4 = IntFormat(4, symmetric=True)
 
 
 @dataclass(frozen=True)

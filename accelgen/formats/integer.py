@@ -30,18 +30,27 @@ MAX_CODED_BITS = 32
 
 @dataclass(frozen=True)
 class IntFormat:
-    """An integer of ``bits`` bits (1..64), two's complement when ``signed``."""
+    """An integer of ``bits`` bits (1..64), two's complement when ``signed``.
+
+    A ``symmetric`` one (signed, of at least 2 bits) reaches from -max to max: its lowest code, a
+    one and zeros, is no number; encoding never makes it, and it decodes to 0.
+    """
 
     bits: int
     signed: bool = True
+    symmetric: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.bits <= MAX_BITS:
             raise InputError(f"a width of {self.bits} bits is outside 1..{MAX_BITS}")
+        if self.symmetric and not (self.signed and self.bits > 1):
+            raise InputError(f"{self} cannot be symmetric", hint="use a signed one of 2..64 bits")
 
     @property
     def min(self) -> int:
         """Smallest value."""
+        if self.symmetric:
+            return -self.max
         return -(1 << (self.bits - 1)) if self.signed else 0
 
     @property
@@ -73,6 +82,8 @@ class IntFormat:
         found = check_codes(codes, 1 << self.bits, str(self)).astype(np.int64)
         if self.signed:
             found = found - ((found >> (self.bits - 1)) << self.bits)
+        if self.symmetric:
+            found = np.where(found < self.min, 0, found)
         return found.astype(np.float64)
 
     def encode(self, values: object, policy: Policy = DEFAULT) -> Codes:
@@ -97,7 +108,7 @@ class IntFormat:
             )
 
     def __str__(self) -> str:
-        """``int8``, ``uint4``."""
+        """``int8``, ``uint4``; a symmetric one is called as its width."""
         return f"{'int' if self.signed else 'uint'}{self.bits}"
 
 

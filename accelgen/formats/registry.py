@@ -37,7 +37,7 @@ def _registry() -> dict[str, Format]:
     """All names, in the order in which they are listed."""
     e2m0, e2m1, e2m3, e3m2 = _float(2, 0), _float(2, 1), _float(2, 3), _float(3, 2)
     e4m3, e5m2 = _float(4, 3), _float(5, 2)
-    int4, sm6 = IntFormat(4), SignMagnitudeFormat(6)
+    int4, sm6 = IntFormat(4, symmetric=True), SignMagnitudeFormat(6)
     elements: list[ElementFormat | ScaleFormat] = [
         *(IntFormat(bits) for bits in range(1, 17)),
         *(IntFormat(bits, signed=False) for bits in range(1, 17)),

@@ -34,9 +34,10 @@ _ONE = np.float32(1)
 class TensorScaledFormat(BlockFormat):
     """value = element * scale * tensor scale, the tensor scale being A / (M * S).
 
-    A is the tensor's largest magnitude, S is ``largest_scale``.  Integer elements are symmetric:
-    the most negative code is never made.  Scales are rounded to nearest even whatever the policy;
-    elements of a block whose scale is zero are zero.
+    A is the tensor's largest magnitude, S is ``largest_scale``.  Integer elements are symmetric
+    (see :class:`~accelgen.formats.IntFormat`): code 8 of INT4 is never made and counts as zero.
+    Scales are rounded to nearest even whatever the policy; elements of a block whose scale is zero
+    are zero.
     """
 
     largest_scale: int = 448
