@@ -8,8 +8,15 @@ from accelgen.golden.blocks import block_dot, block_sum, block_unit, dot_product
 from accelgen.golden.elements import AdaptiveElement, Element, element_of
 from accelgen.golden.floating import fixed_to_float, fp32_add
 from accelgen.golden.integer import accumulate, composable_terms, serial_terms, wrap
+from accelgen.golden.multi_format import (
+    MULTI_FORMATS,
+    multi_format_dot,
+    multi_format_fraction,
+    multi_format_sum,
+)
 
 __all__ = [
+    "MULTI_FORMATS",
     "AdaptiveElement",
     "Element",
     "accumulate",
@@ -21,6 +28,9 @@ __all__ = [
     "element_of",
     "fixed_to_float",
     "fp32_add",
+    "multi_format_dot",
+    "multi_format_fraction",
+    "multi_format_sum",
     "scale_products",
     "serial_terms",
     "wrap",
