@@ -22,15 +22,17 @@ from accelgen.formats.policy import (
 
 __all__ = ["IntFormat", "SignMagnitudeFormat", "parse_format"]
 
-MAX_BITS = 64
-"""Widest format of any element; accumulators of 16-bit products over 2**30 terms fit."""
+MAX_BITS = 1024
+"""Widest integer in hardware: words of a block, exact sums of wide formats."""
+MAX_NAMED_BITS = 64
+"""Widest integer that descriptions name; sums of 2**30 products of 16 bits fit."""
 MAX_CODED_BITS = 32
 """Widest integer that is encoded and decoded: all its values are exact in float64."""
 
 
 @dataclass(frozen=True)
 class IntFormat:
-    """An integer of ``bits`` bits (1..64), two's complement when ``signed``.
+    """An integer of ``bits`` bits (1..1024), two's complement when ``signed``.
 
     A ``symmetric`` one (signed, of at least 2 bits) reaches from -max to max: its lowest code, a
     one and zeros, is no number; encoding never makes it, and it decodes to 0.
@@ -44,7 +46,7 @@ class IntFormat:
         if not 1 <= self.bits <= MAX_BITS:
             raise InputError(f"a width of {self.bits} bits is outside 1..{MAX_BITS}")
         if self.symmetric and not (self.signed and self.bits > 1):
-            raise InputError(f"{self} cannot be symmetric", hint="use a signed one of 2..64 bits")
+            raise InputError(f"{self} cannot be symmetric", hint="use a signed one of 2 bits or more")
 
     @property
     def min(self) -> int:
@@ -183,4 +185,8 @@ def parse_format(text: str) -> IntFormat:
     match = re.fullmatch(r"(u?)int([1-9][0-9]?)", text)
     if match is None:
         raise InputError(f"unknown format {text!r}", hint="use int2..int64 or uint1..uint64")
+    if int(match[2]) > MAX_NAMED_BITS:
+        raise InputError(
+            f"a width of {match[2]} bits is outside 1..{MAX_NAMED_BITS}", hint="use int64"
+        )
     return IntFormat(int(match[2]), signed=not match[1])
