@@ -11,7 +11,8 @@ from accelgen.affine.spacetime import IntVector
 from accelgen.cycles import START_CYCLES, CycleModel
 from accelgen.fabric.chain import Chain
 from accelgen.fabric.fabric import Fabric, InputPlan, OutputPlan
-from accelgen.passes.delay_matching import Pipeline, formulate, greedy
+from accelgen.passes.delay_matching import Pipeline
+from accelgen.passes.delay_problem import formulate, greedy
 from accelgen.passes.timing import TimingModel
 from accelgen.reuse.links import Link
 from accelgen.rtl.array import UNIT_KINDS

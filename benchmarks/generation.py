@@ -209,9 +209,7 @@ def generate_in_stages(size: int) -> dict[str, object]:
         tempfile.TemporaryDirectory(prefix="accelgen-") as folder,
     ):
         output = Path(folder) / "out"
-        generate(
-            description, output, progress=lambda stage: watch.enter(names.get(stage, stage))
-        )
+        generate(description, output, progress=lambda stage: watch.enter(names.get(stage, stage)))
         watch.enter("")
         verilog = (output / f"{description.name}.v").read_bytes()
     return {
@@ -223,7 +221,8 @@ def generate_in_stages(size: int) -> dict[str, object]:
 
 def solve_only(size: int) -> dict[str, object]:
     """The linear program of a design and the time to solve it, in this process."""
-    from accelgen.passes.delay_matching import formulate, solve
+    from accelgen.passes.delay_problem import formulate
+    from accelgen.passes.delay_solver import solve
     from accelgen.passes.timing import TimingModel
     from accelgen.pipeline import design
 

@@ -201,31 +201,6 @@ def test_what_cannot_be_made_writes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(
-    ("name", "says"),
-    [
-        ("gemm_os_systolic", r"sum|product"),
-        ("gemm_k_systolic", r"partial|product"),
-        ("fir", r"loop through slot0"),
-        ("matvec", r"level|product|sum"),
-    ],
-)
-@pytest.mark.parametrize("technology", ["sg13g2", "asap7"])
-def test_the_period_named_works_and_one_percent_less_does_not(
-    name: str, says: str, technology: str
-) -> None:
-    description = sized(name, 1)
-    with pytest.raises(InfeasibleError, match=says) as caught:
-        design(description, period=0.05, technology=technology)
-    found = re.search(r"use a period of (\S+) ns", str(caught.value))
-    assert found, str(caught.value)
-    period = float(found[1])
-    made = design(description, period=period, technology=technology)
-    assert made.pipeline.critical <= period + 1e-9
-    with pytest.raises(InfeasibleError):
-        design(description, period=0.99 * period, technology=technology)
-
-
 @pytest.mark.parametrize("period", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_period_that_is_none_is_refused(period: float) -> None:
     with pytest.raises(InputError, match="period"):
