@@ -9,6 +9,11 @@ from accelgen.rtl.arithmetic.composable_mac import ComposableMac
 from accelgen.rtl.arithmetic.element_products import ElementDot
 from accelgen.rtl.arithmetic.fixed_to_float import FixedToFloat
 from accelgen.rtl.arithmetic.fp32_adder import Fp32Adder
+from accelgen.rtl.arithmetic.multi_format import (
+    MultiFormatDot,
+    MultiFormatProducts,
+    MultiFormatScale,
+)
 from accelgen.rtl.arithmetic.multiply_accumulate import MultiplyAccumulate
 from accelgen.rtl.arithmetic.scale_product import ScaleProduct
 
@@ -19,6 +24,9 @@ __all__ = [
     "ElementDot",
     "FixedToFloat",
     "Fp32Adder",
+    "MultiFormatDot",
+    "MultiFormatProducts",
+    "MultiFormatScale",
     "MultiplyAccumulate",
     "ScaleProduct",
 ]
