@@ -4,7 +4,16 @@ They compute what the hardware must, by other means: integers, tables and the ma
 floating point.
 """
 
-from accelgen.golden.blocks import block_dot, block_sum, block_unit, dot_products, scale_products
+from accelgen.golden.block_pair import BlockPair
+from accelgen.golden.blocks import (
+    block_dot,
+    block_specials,
+    block_sum,
+    block_terms,
+    block_unit,
+    dot_products,
+    scale_products,
+)
 from accelgen.golden.elements import AdaptiveElement, Element, element_of
 from accelgen.golden.floating import fixed_to_float, fp32_add
 from accelgen.golden.integer import accumulate, composable_terms, serial_terms, wrap
@@ -18,10 +27,13 @@ from accelgen.golden.multi_format import (
 __all__ = [
     "MULTI_FORMATS",
     "AdaptiveElement",
+    "BlockPair",
     "Element",
     "accumulate",
     "block_dot",
+    "block_specials",
     "block_sum",
+    "block_terms",
     "block_unit",
     "composable_terms",
     "dot_products",

@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from accelgen.formats.adaptive import INTEGER, AdaptiveFormat
+from accelgen.formats.adaptive import INTEGER
+from accelgen.formats.block import BlockFormat
 from accelgen.formats.floating import FP32, FloatFormat
 from accelgen.formats.policy import Codes
-from accelgen.formats.tensor_scaled import UE4M3, TensorScaledFormat
-from accelgen.golden.elements import AdaptiveElement, AnyElement, element_of
+from accelgen.golden.block_pair import BlockPair
+from accelgen.golden.elements import AnyElement, Element
 from accelgen.golden.floating import fixed_to_float
 
-__all__ = ["block_dot", "block_sum", "block_unit", "dot_products", "scale_products"]
+__all__ = ["block_dot", "block_specials", "block_sum", "block_terms", "block_unit", "dot_products",
+           "scale_products"]  # fmt: skip
 
 
 def dot_products(
@@ -74,18 +76,40 @@ def scale_products(
     return sig_a * sig_b, exp_a + exp_b, nan_a | nan_b
 
 
-def block_unit(a: TensorScaledFormat, b: TensorScaledFormat) -> tuple[Fraction, int]:
+def block_unit(a: BlockFormat, b: BlockFormat) -> tuple[Fraction, int]:
     """What the integer 1 of :func:`block_sum` is worth, as ``fraction * 2**-bits``.
 
     The fraction (1 for NVFP4, 1/49 for IF4) belongs into the tensors' scales.
     """
-    unit = element_of(a).unit * element_of(b).unit * Fraction(1, 1 << 18)
-    odd = unit.denominator >> _twos(unit.denominator)
-    return Fraction(1, odd), _twos(unit.denominator)
+    pair = BlockPair(a, b, 1)
+    return pair.factor, pair.fraction
 
 
-def _twos(value: int) -> int:
-    return (value & -value).bit_length() - 1
+def block_terms(
+    pair: BlockPair, a: NDArray[Any], b: NDArray[Any], a_scales: Codes, b_scales: Codes
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """The term of each block (see :class:`BlockPair`), and whether a scale of it is bad.
+
+    ``a`` and ``b`` are codes (n x lanes), the scales one per row.  A term is 0 where a scale is
+    bad; elements of Inf and NaN count as zero.  Python's integers.
+    """
+    integer = [
+        (np.asarray(scales) >= INTEGER) & operand.is_adaptive
+        for scales, operand in ((a_scales, pair.a), (b_scales, pair.b))
+    ]
+    total = dot_products(a, b, pair.a.element, pair.b.element, *integer)
+    (a_whole, a_bad), (b_whole, b_bad) = pair.a.scales(), pair.b.scales()
+    terms = total.astype(object) * a_whole[np.asarray(a_scales)] * b_whole[np.asarray(b_scales)]
+    return terms, a_bad[np.asarray(a_scales)] | b_bad[np.asarray(b_scales)]
+
+
+def block_specials(pair: BlockPair, a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether a row of codes (n x lanes) has Inf or NaN in it."""
+    found = np.zeros(len(a), dtype=np.bool_)
+    for codes, operand in ((a, pair.a), (b, pair.b)):
+        if isinstance(operand.element, Element) and operand.element.has_specials:
+            found |= operand.element.specials()[codes].any(axis=1)
+    return found
 
 
 def block_sum(
@@ -93,27 +117,11 @@ def block_sum(
     b: NDArray[Any],
     a_scales: Codes,
     b_scales: Codes,
-    a_format: TensorScaledFormat,
-    b_format: TensorScaledFormat,
+    a_format: BlockFormat,
+    b_format: BlockFormat,
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """The exact integer of each block's dot product, and whether a scale is NaN.
-
-    ``a`` and ``b`` are codes (n x lanes), the scales one per row.  The value is the integer times
-    :func:`block_unit`; that of a block with a NaN scale is 0.  Python's integers.
-    """
-    tables = []
-    for codes, scales, form in ((a, a_scales, a_format), (b, b_scales, b_format)):
-        element = element_of(form)
-        kinds = np.asarray(scales).astype(np.int64)
-        adaptive = isinstance(form, AdaptiveFormat)
-        factors = element.factors if isinstance(element, AdaptiveElement) else (1, 1)
-        integer = (kinds >= INTEGER) & adaptive
-        scale = np.nan_to_num(UE4M3.decode(kinds & 127)) * 2.0**9
-        whole = scale.astype(np.int64) * np.where(integer, factors[1], factors[0])
-        values = _look_up(element, codes, integer)
-        tables.append(values.astype(object) * whole.astype(object)[:, None])
-    nan = (np.asarray(a_scales) & 127 == 127) | (np.asarray(b_scales) & 127 == 127)
-    return np.asarray((tables[0] * tables[1]).sum(axis=1)), nan
+    """:func:`block_terms` of two formats, with as many lanes as there are codes in a row."""
+    return block_terms(BlockPair(a_format, b_format, a.shape[1]), a, b, a_scales, b_scales)
 
 
 def block_dot(
@@ -121,8 +129,8 @@ def block_dot(
     b: NDArray[Any],
     a_scales: Codes,
     b_scales: Codes,
-    a_format: TensorScaledFormat,
-    b_format: TensorScaledFormat,
+    a_format: BlockFormat,
+    b_format: BlockFormat,
     format: FloatFormat = FP32,
 ) -> Codes:
     """The codes of dot products over blocks, rounded once.

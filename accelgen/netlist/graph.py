@@ -22,6 +22,17 @@ Kind = Literal[
     "multiply",
     "add",
     "accumulate",  # a running sum that restarts when the flag is set
+    "add_shifted",  # low + (high << parameter)
+    "shift_left",  # its first input << the bits low..high (parameters) of the second
+    # Block dot products; parameters: the pair of formats, a side of it (0 or 1), a level, bits.
+    "block_decode",  # elements as sign, significand and power
+    "block_multiply",  # of two such, lane by lane
+    "block_align",  # products as integers, negative ones inverted
+    "block_add",  # sums of pairs of lanes
+    "block_weigh",  # the sum of all lanes times some bits of the scales' significand
+    "block_special",  # whether an element is Inf or NaN
+    "scale_significand",  # of a scale; 0 where the scale does not count
+    "scale_exponent",  # of a scale
 ]
 """What a primitive does; ``flag``, ``read``, ``hold`` and ``accumulate`` have registers inside."""
 

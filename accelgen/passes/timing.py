@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import ceil, log2
 
 from accelgen.netlist.graph import Netlist, Node
+from accelgen.passes.dot_timing import DOT_KINDS, dot_delay
 from accelgen.technology import Technology
 
 __all__ = ["TimingModel", "arrivals"]
@@ -46,6 +47,8 @@ class TimingModel:
             return delay("and", width) * ceil(log2(len(inputs)))
         if node.kind == "write" and node.ways > 1:
             return delay("mux", width, node.ways)
+        if node.kind in DOT_KINDS:
+            return dot_delay(self.technology, node, inputs)
         if node.kind == "flag":
             return delay("compare_constant", _bits(node.ways)) + delay("and", 1)
         return 0.0

@@ -15,6 +15,7 @@ from accelgen.errors import InputError
 from accelgen.formats import IntFormat
 from accelgen.netlist.graph import Home, Netlist
 from accelgen.passes.delay_matching import Pipeline
+from accelgen.rtl.arithmetic.dot_steps import DOT_STEPS
 from accelgen.rtl.delay import delay_line
 
 __all__ = ["Part", "Unit", "UnitShape", "output_port", "unit_shapes"]
@@ -28,6 +29,7 @@ class Part:
     name: str
     format: IntFormat
     inputs: tuple[tuple[int | str, int], ...]
+    parameters: tuple[object, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def _shape(
                     hint="rename a tensor so that none extends the name of another",
                 )
             inputs.append((edge.port, 0))
-        parts.append(Part(node.kind, node.name, node.format, tuple(inputs)))
+        parts.append(Part(node.kind, node.name, node.format, tuple(inputs), node.parameters))
     leaving = [(local[n], count) for n in numbers for count in sorted(taps[n])]
     return UnitShape(
         tuple(parts),
@@ -155,7 +157,7 @@ class Unit(wiring.Component):
                 lines[source][count] if isinstance(source, int) else getattr(self, source)
                 for source, count in part.inputs
             ]
-            _emit(m, part.kind, value, inputs)
+            _emit(m, part, value, inputs)
         for source, count in shape.taps:
             port = output_port(shape.parts[source].name, count)
             m.d.comb += getattr(self, port).eq(lines[source][count])
@@ -165,9 +167,12 @@ class Unit(wiring.Component):
 _REGISTERS = ("hold", "accumulate")
 
 
-def _emit(m: Module, kind: str, value: Signal, inputs: Sequence[Value]) -> None:
-    """Drive ``value`` with the primitive ``kind``; see netlist.graph for what each does."""
-    if kind == "wire":
+def _emit(m: Module, part: Part, value: Signal, inputs: Sequence[Value]) -> None:
+    """Drive ``value`` with the primitive ``part``; see netlist.graph for what each kind does."""
+    kind = part.kind
+    if kind in DOT_STEPS:
+        DOT_STEPS[kind](m, value, inputs, part.parameters)
+    elif kind == "wire":
         m.d.comb += value.eq(inputs[0])
     elif kind == "select":
         m.d.comb += value.eq(Mux(inputs[2], inputs[0], inputs[1]))

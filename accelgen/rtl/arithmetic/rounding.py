@@ -38,14 +38,18 @@ def _zeros(m: Module, bits: Value, levels: int, name: str) -> tuple[Value, Value
     return count, none
 
 
-def shift_left(m: Module, value: Value, amount: Value, width: int, name: str) -> Value:
-    """The low ``width`` bits of ``value << amount``; ``value`` is extended by its sign."""
-    for k in range(len(amount)):
+def shift_left(
+    m: Module, value: Value, amount: Value, width: int, name: str, first: int = 0
+) -> Value:
+    """The low ``width`` bits of ``value << (amount << first)``; extends the value by its sign."""
+    for k in range(first, first + len(amount)):
         shifted = Signal(width, name=f"{name}_shl{k}")
         wide = Signal(width, name=f"{name}_in{k}")
         m.d.comb += wide.eq(value)
         low = C(0, min(1 << k, width))
-        m.d.comb += shifted.eq(Mux(amount[k], Cat(low, wide[: max(0, width - (1 << k))]), wide))
+        m.d.comb += shifted.eq(
+            Mux(amount[k - first], Cat(low, wide[: max(0, width - (1 << k))]), wide)
+        )
         value = shifted
     return value
 

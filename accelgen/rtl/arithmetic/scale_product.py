@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from accelgen.errors import InputError
 from accelgen.rtl.arithmetic.unit import ArithmeticUnit
 
-__all__ = ["ScaleProduct"]
+__all__ = ["ScaleProduct", "fold", "split_scale"]
 
 Factors = tuple[int, int]
 
@@ -50,16 +50,13 @@ class ScaleProduct(ArithmeticUnit):
         m = Module()
         significands, exponents, nans = [], [], []
         for name, code, factors in zip("ab", (self.a, self.b), self.factors, strict=True):
-            normal = code[3:7].any()
             significand = Signal(range(15 * max(factors) + 1), name=f"{name}_significand")
             exponent = Signal(4, name=f"{name}_exponent")
-            m.d.comb += [
-                significand.eq(_fold(Cat(code[:3], normal), code[7], factors)),
-                exponent.eq(code[3:7] - normal),
-            ]
+            plain, power, nan = split_scale(code)
+            m.d.comb += [significand.eq(fold(plain, code[7], factors)), exponent.eq(power)]
             significands.append(significand)
             exponents.append(exponent)
-            nans.append(code[:7].all())
+            nans.append(nan)
         m.d.comb += [
             self.significand.eq(significands[0] * significands[1]),
             self.exponent.eq(exponents[0] + exponents[1]),
@@ -68,7 +65,14 @@ class ScaleProduct(ArithmeticUnit):
         return m
 
 
-def _fold(significand: Value, integer: Value, factors: Factors) -> Value:
+def split_scale(code: Value) -> tuple[Value, Value, Value]:
+    """Of an unsigned E4M3 in bits 6..0: significand (4 bits), exponent (0..14), whether NaN."""
+    normal = code[3:7].any()
+    return Cat(code[:3], normal), code[3:7] - normal, code[:7].all()
+
+
+def fold(significand: Value, integer: Value, factors: Factors) -> Value:
+    """``significand`` times one of ``factors``, the second where ``integer`` is set."""
     if factors == (1, 1):
         return significand
     n, c = _shifts(factors)
