@@ -15,8 +15,8 @@ from accelgen.errors import InputError
 from accelgen.formats import IntFormat
 from accelgen.netlist.graph import Home, Netlist
 from accelgen.passes.delay_matching import Pipeline
-from accelgen.rtl.arithmetic.dot_steps import DOT_STEPS
 from accelgen.rtl.delay import delay_line
+from accelgen.rtl.primitives.dot_steps import DOT_STEPS
 
 __all__ = ["Part", "Unit", "UnitShape", "output_port", "unit_shapes"]
 

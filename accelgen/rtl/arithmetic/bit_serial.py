@@ -7,9 +7,9 @@ from amaranth.lib.wiring import In, Out
 
 from accelgen.errors import InputError
 from accelgen.rtl.arithmetic.multiply_accumulate import accumulate
-from accelgen.rtl.arithmetic.rounding import shift_left
 from accelgen.rtl.arithmetic.stages import Stages, choose_cuts
 from accelgen.rtl.arithmetic.unit import ArithmeticUnit
+from accelgen.rtl.primitives.rounding import shift_left
 
 __all__ = ["BitSerialDot"]
 

@@ -13,10 +13,10 @@ from accelgen.golden.elements import AdaptiveElement, AnyElement, element_of
 from accelgen.rtl.arithmetic.element_products import ElementDot
 from accelgen.rtl.arithmetic.fixed_to_float import FixedToFloat
 from accelgen.rtl.arithmetic.multiply_accumulate import accumulate
-from accelgen.rtl.arithmetic.rounding import shift_left
 from accelgen.rtl.arithmetic.scale_product import ScaleProduct
 from accelgen.rtl.arithmetic.stages import Stages, choose_cuts
 from accelgen.rtl.arithmetic.unit import ArithmeticUnit
+from accelgen.rtl.primitives.rounding import shift_left
 
 __all__ = ["BlockDot", "accumulator_width"]
 

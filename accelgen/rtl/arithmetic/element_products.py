@@ -8,8 +8,8 @@ from amaranth.lib.wiring import In, Out
 from accelgen.errors import InputError
 from accelgen.golden.elements import AdaptiveElement, AnyElement
 from accelgen.netlist.lanes import lane_format, product_format
-from accelgen.rtl.arithmetic.lanes import align, decode, is_special, multiply
 from accelgen.rtl.arithmetic.unit import ArithmeticUnit
+from accelgen.rtl.primitives.lanes import align, decode, is_special, multiply
 
 __all__ = ["ElementDot", "sum_width"]
 

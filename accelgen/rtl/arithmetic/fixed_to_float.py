@@ -7,9 +7,9 @@ from amaranth.lib.wiring import In, Out
 
 from accelgen.errors import InputError
 from accelgen.formats.floating import FP32, FloatFormat
-from accelgen.rtl.arithmetic.rounding import leading_zeros, round_to_float, shift_left
 from accelgen.rtl.arithmetic.stages import Stages, choose_cuts
 from accelgen.rtl.arithmetic.unit import ArithmeticUnit
+from accelgen.rtl.primitives.rounding import leading_zeros, round_to_float, shift_left
 
 __all__ = ["FixedToFloat"]
 

@@ -6,9 +6,9 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 
 from accelgen.formats.floating import FP32
-from accelgen.rtl.arithmetic.rounding import leading_zeros, round_to_float, shift_right_sticky
 from accelgen.rtl.arithmetic.stages import Stages, choose_cuts
 from accelgen.rtl.arithmetic.unit import ArithmeticUnit
+from accelgen.rtl.primitives.rounding import leading_zeros, round_to_float, shift_right_sticky
 
 __all__ = ["Fp32Adder"]
 

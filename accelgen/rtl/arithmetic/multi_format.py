@@ -9,9 +9,9 @@ from accelgen.errors import InputError
 from accelgen.formats.floating import FP32
 from accelgen.rtl.arithmetic.fixed_to_float import FixedToFloat
 from accelgen.rtl.arithmetic.multiply_accumulate import accumulate
-from accelgen.rtl.arithmetic.rounding import shift_left
 from accelgen.rtl.arithmetic.stages import Stages, choose_cuts
 from accelgen.rtl.arithmetic.unit import ArithmeticUnit
+from accelgen.rtl.primitives.rounding import shift_left
 
 __all__ = ["MultiFormatDot", "MultiFormatProducts", "MultiFormatScale"]
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import In, Out
 
-from accelgen.errors import InputError
 from accelgen.rtl.arithmetic.unit import ArithmeticUnit
+from accelgen.rtl.primitives.scales import Factors, fold, fold_shifts, split_scale
 
-__all__ = ["ScaleProduct", "fold", "split_scale"]
-
-Factors = tuple[int, int]
+__all__ = ["ScaleProduct"]
 
 
 class ScaleProduct(ArithmeticUnit):
@@ -28,7 +26,7 @@ class ScaleProduct(ArithmeticUnit):
     def __init__(self, a_factors: Factors = (1, 1), b_factors: Factors = (1, 1)) -> None:
         self.factors = (a_factors, b_factors)
         for factors in self.factors:
-            _shifts(factors)
+            fold_shifts(factors)
         largest = 15 * max(a_factors) * 15 * max(b_factors)
         super().__init__(
             {
@@ -63,29 +61,3 @@ class ScaleProduct(ArithmeticUnit):
             self.nan.eq(nans[0] | nans[1]),
         ]
         return m
-
-
-def split_scale(code: Value) -> tuple[Value, Value, Value]:
-    """Of an unsigned E4M3 in bits 6..0: significand (4 bits), exponent (0..14), whether NaN."""
-    normal = code[3:7].any()
-    return Cat(code[:3], normal), code[3:7] - normal, code[:7].all()
-
-
-def fold(significand: Value, integer: Value, factors: Factors) -> Value:
-    """``significand`` times one of ``factors``, the second where ``integer`` is set."""
-    if factors == (1, 1):
-        return significand
-    n, c = _shifts(factors)
-    return (significand << n) - Mux(integer, significand << c, significand)
-
-
-def _shifts(factors: Factors) -> tuple[int, int]:
-    """``n`` and ``c`` of factors 2**n - 1 and 2**n - 2**c."""
-    n = factors[0].bit_length()
-    rest = (1 << n) - factors[1]
-    c = rest.bit_length() - 1
-    if factors != (1, 1) and (factors[0] != (1 << n) - 1 or rest < 1 or rest != 1 << c):
-        raise InputError(
-            f"factors {factors[0]} and {factors[1]}", hint="use 2**n - 1 and 2**n - 2**c"
-        )
-    return n, c

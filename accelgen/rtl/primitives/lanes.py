@@ -11,7 +11,7 @@ from accelgen.formats.floating import FloatFormat
 from accelgen.formats.integer import IntFormat
 from accelgen.golden.elements import AdaptiveElement, AnyElement, Element
 from accelgen.netlist.lanes import LaneFormat, lane_format, product_format
-from accelgen.rtl.arithmetic.rounding import shift_left
+from accelgen.rtl.primitives.rounding import shift_left
 
 __all__ = ["align", "decode", "is_special", "multiply"]
 

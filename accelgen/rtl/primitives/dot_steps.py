@@ -9,9 +9,9 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 
 from accelgen.golden.block_pair import BlockOperand, BlockPair
 from accelgen.netlist.lanes import LaneFormat, lane_format, product_format, sum_formats
-from accelgen.rtl.arithmetic.lanes import align, decode, is_special, multiply
-from accelgen.rtl.arithmetic.rounding import shift_left
-from accelgen.rtl.arithmetic.scale_product import fold, split_scale
+from accelgen.rtl.primitives.lanes import align, decode, is_special, multiply
+from accelgen.rtl.primitives.rounding import shift_left
+from accelgen.rtl.primitives.scales import fold, split_scale
 
 __all__ = ["DOT_STEPS", "Step"]
 
