@@ -8,6 +8,7 @@ from math import prod
 from accelgen.fabric.fabric import Fabric
 from accelgen.rtl.streams.collector import Collector
 from accelgen.rtl.streams.loader import Loader
+from accelgen.rtl.streams.rounder import Rounder
 
 __all__ = ["START_CYCLES", "CycleModel", "model_cycles"]
 
@@ -37,7 +38,7 @@ class CycleModel:
     prologue: int
     """Loading the first tile of stationary tensors."""
     unload: int
-    """From the last write to the last beat."""
+    """From the last write to the last beat, rounding included."""
     iterations: int
     """Iterations of the problem."""
     units: int
@@ -68,7 +69,8 @@ def model_cycles(fabric: Fabric, pipeline_latency: int) -> CycleModel:
         pipeline=pipeline_latency + output.banked.write_latency(output.accumulate) - 1,
         load=max(Loader.cycles(plan.banked.layout) for plan in fabric.inputs),
         prologue=fabric.prologue,
-        unload=Collector.cycles(output.banked.layout, accumulate=output.accumulate),
+        unload=Collector.cycles(output.banked.layout, accumulate=output.accumulate)
+        + (Rounder.LATENCY if fabric.kernel.product else 0),
         iterations=prod(fabric.kernel.bounds),
         units=fabric.kernel.units,
     )

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Literal, cast
 
 from accelgen.errors import InputError
-from accelgen.formats import IntFormat, parse_format
+from accelgen.formats import BlockFormat, Format, IntFormat, get_format, parse_format
 
 __all__ = ["MANIFEST_SCHEMA", "Manifest", "Ports", "Predicted", "StreamSpec"]
 
@@ -29,7 +29,9 @@ class StreamSpec:
     """One AXI4-Stream port group: ``<prefix>_t{data,valid,ready,last}``, one packet per tensor.
 
     Elements are packed from the least significant bit of ``tdata`` upwards, ``element_bits``
-    each, ``per_beat`` to a beat, in row-major order of ``shape``.
+    each, ``per_beat`` to a beat, in row-major order of ``shape``.  ``lanes`` consecutive ones (the
+    last dimension of a tensor in blocks) are a word, which lies in one beat.  Elements and
+    ``scales`` of a block format are codes; so are floats.
     """
 
     tensor: str
@@ -41,6 +43,7 @@ class StreamSpec:
     bus_bits: int
     beats: int
     kind: Literal["elements", "scales"] = "elements"
+    lanes: int = 1
 
     @property
     def elements(self) -> int:
@@ -50,12 +53,23 @@ class StreamSpec:
     @property
     def per_beat(self) -> int:
         """Elements in a full beat."""
-        return self.bus_bits // self.element_bits
+        return self.bus_bits // (self.element_bits * self.lanes) * self.lanes
 
     @property
     def number(self) -> IntFormat:
-        """The format of an element."""
-        return parse_format(self.format)
+        """The integers that an element is one of: its values, or its codes."""
+        found = get_format(self.format) if not self.is_integer else None
+        return IntFormat(self._width(found), signed=False) if found else parse_format(self.format)
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether elements are integers, not codes of another format."""
+        return re.fullmatch("u?int[0-9]+", self.format) is not None
+
+    def _width(self, form: Format) -> int:
+        if isinstance(form, BlockFormat):
+            return form.scale_bits if self.kind == "scales" else form.element_bits
+        return form.width
 
     def check(self) -> None:
         """Raise :class:`InputError` when the fields contradict each other."""
@@ -70,11 +84,13 @@ class StreamSpec:
             raise InputError(
                 f"element_bits {self.element_bits} is not the width of {self.format}", where=where
             )
-        if self.bus_bits < self.element_bits:
+        if self.lanes < 1 or self.elements % self.lanes:
+            raise InputError(f"{self.lanes} lanes of {self.elements} elements", where=where)
+        if self.bus_bits < (bits := self.element_bits * self.lanes):
             raise InputError(
-                f"an element of {self.element_bits} bits does not fit a bus of {self.bus_bits}",
+                f"an element of {bits} bits does not fit a bus of {self.bus_bits}",
                 where=where,
-                hint=f"use a bus of at least {self.element_bits} bits",
+                hint=f"use a bus of at least {bits} bits",
             )
         if self.beats != -(-self.elements // self.per_beat):
             raise InputError(
@@ -94,12 +110,13 @@ class Predicted:
 
 @dataclass(frozen=True)
 class Ports:
-    """Names of the ports that are not streams."""
+    """Names of the ports that are not streams; only block formats have ``bad_number``."""
 
     clock: str = "clk"
     reset: str = "rst"
     busy: str = "busy"
     error: str = "error"
+    bad_number: str | None = None
 
 
 @dataclass(frozen=True)
@@ -161,6 +178,7 @@ class Manifest:
                 "reset": self.ports.reset,
                 "busy": self.ports.busy,
                 "error": self.ports.error,
+                **({"bad_number": self.ports.bad_number} if self.ports.bad_number else {}),
             },
         }
         return stable | {k: v for k, v in self.extra.items() if k not in stable}
@@ -188,9 +206,7 @@ class Manifest:
             predicted=Predicted(
                 _number(predicted, "compute_cycles"), _number(predicted, "total_cycles")
             ),
-            ports=Ports(
-                **{k: _text(ports, k) for k in ("clock", "reset", "busy", "error") if k in ports}
-            ),
+            ports=Ports(**{k: _text(ports, k) for k in _PORTS if k in ports}),
             extra=MappingProxyType({k: v for k, v in top.items() if k not in _STABLE}),
         )
         manifest.check()
@@ -230,6 +246,7 @@ class Manifest:
         return path
 
 
+_PORTS = ("clock", "reset", "busy", "error", "bad_number")
 _STABLE = frozenset(
     ("schema", "name", "top", "verilog", "expression", "bounds", "streams", "predicted", "ports")
 )
@@ -246,6 +263,7 @@ def _stream_json(stream: StreamSpec) -> dict[str, object]:
         "element_bits": stream.element_bits,
         "bus_bits": stream.bus_bits,
         "beats": stream.beats,
+        **({"lanes": stream.lanes} if stream.lanes > 1 else {}),
     }
 
 
@@ -267,6 +285,7 @@ def _stream(data: Mapping[str, object]) -> StreamSpec:
         bus_bits=_number(data, "bus_bits"),
         beats=_number(data, "beats"),
         kind=kind,
+        lanes=_number(data, "lanes") if "lanes" in data else 1,
     )
 
 

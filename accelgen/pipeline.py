@@ -56,7 +56,7 @@ def design(
     *,
     period: float | None = None,
     technology: str = "sg13g2",
-    bus_bits: int = 64,
+    bus_bits: int | None = None,
     progress: Progress | None = None,
 ) -> Design:
     """Run all stages short of Verilog.
@@ -64,7 +64,7 @@ def design(
     ``description`` is a :class:`Description`, the name of a shipped one (``"fir"``) or a file.
     ``period`` is the target clock period in ns; without one it is the technology's default, or
     the shortest this design can have when that is longer.  ``bus_bits`` is the width of every
-    stream, a multiple of 8 up to 4096.
+    stream, a multiple of 8 up to 4096; without one it is 64, or as wide as a block that is wider.
 
     Raises:
         InputError: the dataflow is not legal, or an option is out of range.
@@ -91,7 +91,7 @@ def predict(
     *,
     period: float | None = None,
     technology: str = "sg13g2",
-    bus_bits: int = 64,
+    bus_bits: int | None = None,
 ) -> CycleModel:
     """The cycles of the design these options give, without designing it to the end.
 
@@ -109,7 +109,7 @@ def generate(
     *,
     period: float | None = None,
     technology: str = "sg13g2",
-    bus_bits: int = 64,
+    bus_bits: int | None = None,
     progress: Progress | None = None,
 ) -> Design:
     """Write ``<name>.v``, ``manifest.json`` and ``report.md`` into the folder ``output``.
@@ -147,10 +147,10 @@ def _quiet(stage: str) -> None:
     """Progress that nobody watches."""
 
 
-def _check_options(period: float | None, bus_bits: int) -> None:
+def _check_options(period: float | None, bus_bits: int | None) -> None:
     if period is not None and not (math.isfinite(period) and period > 0):
         raise InputError(f"{period} ns is no clock period", where="period", hint="use 4.5")
-    if bus_bits % 8 or not 8 <= bus_bits <= MAX_BUS_BITS:
+    if bus_bits is not None and (bus_bits % 8 or not 8 <= bus_bits <= MAX_BUS_BITS):
         raise InputError(
             f"{bus_bits} bits are no whole number of bytes up to {MAX_BUS_BITS} bits",
             where="bus",

@@ -52,6 +52,8 @@ class Bench:
         self.reset = getattr(dut, ports["reset"])
         self.busy = getattr(dut, ports["busy"])
         self.error = getattr(dut, ports["error"])
+        # Only designs with block formats have this one.
+        self.bad_number = getattr(dut, ports["bad_number"]) if ports["bad_number"] else None
         # One lane as wide as the bus: one Python object per beat instead of one per byte.
         self.sources = {
             prefix: AxiStreamSource(
@@ -151,6 +153,7 @@ async def run_phase(
         "busy_spans": seen.busy_spans,
         "error_before": error_before,
         "error_after": int(bench.error.value),
+        "bad_number_after": int(bench.bad_number.value) if bench.bad_number is not None else 0,
         "packets_left": int(pending),
         "outputs": len(outputs),
         "violations": seen.violations,

@@ -35,7 +35,7 @@ def lower(workload: Workload, dataflow: Dataflow, name: str = "kernel") -> Space
     steps = prod(extents.values())
     if steps > MAX_STEPS:
         raise InputError(f"{steps} time steps, beyond 2**48", where=f"{name}: time")
-    sizes = {**workload.bounds, **extents, **dataflow.space}
+    sizes = {**workload.domain, **extents, **dataflow.space}
     maps = [dataflow.expression(loop) for loop in workload.loops]
 
     def rows(names: Sequence[str | None]) -> IntMatrix:
@@ -46,7 +46,7 @@ def lower(workload: Workload, dataflow: Dataflow, name: str = "kernel") -> Space
     spacetime = SpaceTime(
         name=name,
         loops=workload.loops,
-        bounds=tuple(workload.bounds.values()),
+        bounds=tuple(workload.domain.values()),
         time=dataflow.time_loops,
         time_extents=tuple(extents[loop] for loop in dataflow.time_loops),
         space=dataflow.axes,
@@ -57,6 +57,7 @@ def lower(workload: Workload, dataflow: Dataflow, name: str = "kernel") -> Space
         skew=dataflow.skews,
         tensors=workload.accesses,
         chains=tuple(dataflow.chain.items()),
+        product=workload.product,
     )
     check_legal(spacetime)
     return spacetime
@@ -79,13 +80,13 @@ def resolve_extents(workload: Workload, dataflow: Dataflow) -> dict[str, int]:
             return known[name]
         if name in dataflow.time_loops:
             raise _NotKnownError
-        return workload.bounds[name]
+        return workload.domain[name]
 
     while open_loops:
         with within("map"):
             needs = {
                 name: [
-                    _needed(name, expression, workload.bounds[loop], size_of)
+                    _needed(name, expression, workload.domain[loop], size_of)
                     for loop, expression in maps.items()
                     if name in expression.names
                 ]

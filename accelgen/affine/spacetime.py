@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from accelgen.affine.blocks import BlockProduct
 from accelgen.formats import IntFormat
 
 __all__ = ["IntMatrix", "IntVector", "SpaceTime", "TensorAccess"]
@@ -42,6 +43,7 @@ class SpaceTime:
     then the output.  ``chains`` pins, per stationary tensor, the space axis its shift chain
     runs along (``None``: no chain, a port per unit); tensors not named are decided by
     :mod:`accelgen.fabric`; entries of tensors that are not stationary at these bounds are idle.
+    ``product`` is what a unit computes of its operands (``None``: it multiplies integers).
     """
 
     name: str
@@ -57,6 +59,7 @@ class SpaceTime:
     skew: IntVector
     tensors: tuple[TensorAccess, ...]
     chains: tuple[tuple[str, str | None], ...] = ()
+    product: BlockProduct | None = None
 
     @property
     def inputs(self) -> tuple[TensorAccess, ...]:
@@ -67,6 +70,11 @@ class SpaceTime:
     def output(self) -> TensorAccess:
         """The output tensor."""
         return next(t for t in self.tensors if t.is_output)
+
+    @property
+    def result_bits(self) -> int:
+        """Bits of an element of the output as it leaves, once rounded if it is."""
+        return self.product.result.width if self.product else self.output.format.bits
 
     @property
     def units(self) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 
@@ -11,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.affine.assignment import Access, Assignment, parse_assignment
+from accelgen.affine.block_reference import evaluate_blocks
+from accelgen.affine.blocks import RESULTS, BlockProduct, block_product, scale_name
 from accelgen.affine.legality import count_hits
 from accelgen.affine.reference import evaluate_accesses
 from accelgen.affine.spacetime import IntMatrix, IntVector, TensorAccess
 from accelgen.errors import InputError
-from accelgen.formats import IntFormat, parse_format
+from accelgen.formats import BlockFormat, IntFormat, block_format, get_format, parse_format
 from accelgen.names import FrozenMap, check_name, shorten, unknown, within
 
 __all__ = ["Workload"]
@@ -36,7 +39,9 @@ class Workload:
     ``bounds``: the extent of every loop (1 to 2**20), in the order of the iteration vector.
     ``types``: element type per tensor, ``int2`` to ``int16`` or ``uint2`` to ``uint16`` for
     inputs (``int8`` when not given).  The output type is the narrowest that no input can
-    overflow when not given; a given one that is too narrow is an error.
+    overflow when not given; a given one that is too narrow is an error.  Both of two inputs may
+    have block formats (``nvfp4``, ``mxfp8_e4m3``, ...); the output then is ``fp32`` (when not
+    given), ``bf16`` or ``fp16``, and :attr:`product` says what is computed.
 
     Raises :class:`InputError` for anything that is not such a workload.
     """
@@ -57,6 +62,7 @@ class Workload:
         with within("types"):
             types = _checked_types(self.types, [a.tensor for a in self._all_accesses])
         _set(self, "types", types)
+        _set(self, "_product", block_product(assignment, types))
         with within("expression"):
             shapes = [self._shape(access) for access in self._all_accesses]
         _set(self, "_shapes", dict(zip(self._all_accesses, shapes, strict=True)))
@@ -75,20 +81,52 @@ class Workload:
         return value
 
     @property
+    def product(self) -> BlockProduct | None:
+        """What a unit computes of block formats; ``None`` for integers, which it multiplies."""
+        value: BlockProduct | None = self.__dict__["_product"]
+        return value
+
+    @cached_property
+    def domain(self) -> FrozenMap[str, int]:
+        """The bounds of the iterations: the loop along which blocks lie counts blocks.
+
+        Its last block may have fewer elements than the others: the rest are zeros.
+        """
+        if self.product is None:
+            return FrozenMap(self.bounds)
+        lanes = {self.product.loop: self.product.pair.lanes}
+        return FrozenMap({loop: -(-n // lanes.get(loop, 1)) for loop, n in self.bounds.items()})
+
+    @property
     def tensors(self) -> tuple[str, ...]:
-        """Names of the inputs in the order of the expression, then of the output."""
+        """Names of the inputs in the order of the expression, each before that of its scales
+        if it has any, then of the output.
+        """
         return tuple(access.name for access in self.accesses)
 
     @cached_property
     def accesses(self) -> tuple[TensorAccess, ...]:
-        """The inputs in the order of the expression, then the output."""
-        output = self.assignment.output
-        inputs = [self._access(a, self._format(a.tensor)) for a in self.assignment.inputs]
-        return (*inputs, self._access(output, self.output_format, is_output=True))
+        """The inputs in the order of the expression, then the output.
+
+        Blocks are words, the first element lowest, followed by a tensor of their scales.
+        """
+        output = self._access(self.assignment.output, self.output_format, is_output=True)
+        inputs = []
+        for access in self.assignment.inputs:
+            words = self._access(access, self._format(access.tensor))
+            inputs.append(words)
+            if self.product is not None:
+                bits = block_format(self.types[access.tensor]).scale_bits
+                scales = IntFormat(bits, signed=False)
+                inputs.append(replace(words, name=scale_name(access.tensor), format=scales))
+        return (*inputs, output)
 
     @cached_property
     def output_range(self) -> tuple[int, int]:
         """Smallest and largest value any partial sum of an output element can take."""
+        if self.product is not None:
+            term = self.product.pair.term
+            return term.min * self.terms, term.max * self.terms
         low, high = 1, 1
         for access in self.assignment.inputs:
             fmt = self._format(access.tensor)
@@ -104,7 +142,7 @@ class Workload:
         """
         output = self.assignment.output
         matrix, offset = self._matrix(output)
-        extents = tuple(self.bounds.values())
+        extents = tuple(self.domain.values())
         try:
             hits = count_hits(np.array(matrix, dtype=np.int64), extents, offset, self.shape(output))
         except InputError:
@@ -116,16 +154,16 @@ class Workload:
 
     @property
     def output_format(self) -> IntFormat:
-        """The format of the output: as given, else the narrowest that holds every sum."""
+        """The format of sums: as given for the output, else the narrowest that holds every one."""
         name = self.assignment.output.tensor
-        if name in self.types:
+        if self.product is None and name in self.types:
             return parse_format(self.types[name])
         return self._needed_format()
 
     @property
     def iterations(self) -> int:
         """Number of points of the iteration box."""
-        return prod(self.bounds.values())
+        return prod(self.domain.values())
 
     def shape(self, access: Access) -> IntVector:
         """Largest index plus one of each dimension of ``access``."""
@@ -137,19 +175,24 @@ class Workload:
 
         ``tensors`` maps every input name to an integer array of its shape, every element within
         its format; else :class:`InputError`.  Output elements no iteration reaches are zero.
+
+        Block formats: inputs are codes with one more dimension, the elements of a block, and
+        codes of scales; the output is codes of its format.  A block whose scale or element is NaN,
+        or whose scale is outside the range of the pair, counts as zero.
         """
-        return evaluate_accesses(
-            self.accesses, tuple(self.bounds.values()), self.output_range, tensors
-        )
+        extents = tuple(self.domain.values())
+        if self.product is not None:
+            return evaluate_blocks(self.accesses, extents, self.product, tensors)
+        return evaluate_accesses(self.accesses, extents, self.output_range, tensors)
 
     @property
     def _all_accesses(self) -> tuple[Access, ...]:
         return (self.assignment.output, *self.assignment.inputs)
 
     def _size(self, name: str) -> int:
-        if name not in self.bounds:
+        if name not in self.domain:
             raise unknown(name, "loop in size()", self.bounds)
-        return self.bounds[name]
+        return self.domain[name]
 
     def _matrix(self, access: Access) -> tuple[IntMatrix, IntVector]:
         rows = tuple(
@@ -162,11 +205,11 @@ class Workload:
         matrix, offset = self._matrix(access)
         shape = []
         for index, row, start in zip(access.indices, matrix, offset, strict=True):
-            spans = [c * (n - 1) for c, n in zip(row, self.bounds.values(), strict=True)]
+            spans = [c * (n - 1) for c, n in zip(row, self.domain.values(), strict=True)]
             low = start + sum(span for span in spans if span < 0)
             if low < 0:
                 at = ", ".join(
-                    f"{loop}={self.bounds[loop] - 1 if span < 0 else 0}"
+                    f"{loop}={self.domain[loop] - 1 if span < 0 else 0}"
                     for loop, span, c in zip(self.loops, spans, row, strict=True)
                     if c
                 )
@@ -184,6 +227,10 @@ class Workload:
         return tuple(shape)
 
     def _format(self, tensor: str) -> IntFormat:
+        """The format of an input as an integer: that of its words when it is in blocks."""
+        if self.product is not None:
+            bits = self.product.pair.lanes * block_format(self.types[tensor]).element_bits
+            return IntFormat(bits, signed=False)
         return parse_format(self.types.get(tensor, DEFAULT_TYPE))
 
     def _access(self, access: Access, fmt: IntFormat, is_output: bool = False) -> TensorAccess:
@@ -192,7 +239,7 @@ class Workload:
 
     def _needed_format(self) -> IntFormat:
         low, high = self.output_range
-        if low < -(2**63) or high >= 2**63:
+        if self.product is None and (low < -(2**63) or high >= 2**63):
             raise InputError(
                 f"sums of {self.terms} products need more than 63 bits",
                 hint="use narrower input types or lower bounds",
@@ -200,6 +247,8 @@ class Workload:
         return IntFormat.for_range(low, high)
 
     def _check_output_type(self) -> None:
+        if self.product is not None:
+            return
         needed = self._needed_format()
         given = self.output_format
         if not given.holds(*self.output_range):
@@ -250,8 +299,22 @@ def _checked_types(types: Mapping[str, str], tensors: list[str]) -> FrozenMap[st
         with within(tensor):
             if not isinstance(types[tensor], str):
                 raise InputError(f"{shorten(types[tensor])} is no type", hint="use int8")
-            fmt = parse_format(types[tensor])
-            if position and fmt.bits not in INPUT_BITS:
-                raise InputError(f"{fmt} is outside int2..int16, uint2..uint16", hint="use int8")
-        checked[tensor] = str(fmt)
+            checked[tensor] = _checked_type(types[tensor], is_output=position == 0)
     return FrozenMap(checked)
+
+
+def _checked_type(text: str, *, is_output: bool) -> str:
+    if re.fullmatch(r"u?int[0-9]+", text):
+        number = parse_format(text)
+        if not is_output and number.bits not in INPUT_BITS:
+            raise InputError(f"{number} is outside int2..int16, uint2..uint16", hint="use int8")
+        return str(number)
+    found = get_format(text)
+    if is_output and text not in RESULTS:
+        hint = f"use {', '.join(RESULTS)} for sums of blocks, int32 for others"
+        raise InputError(f"{text} is no type of sums", hint=hint)
+    if not is_output and not isinstance(found, BlockFormat):
+        raise InputError(
+            f"{text} is no type of inputs", hint="use int8, or a block format such as nvfp4"
+        )
+    return text

@@ -43,8 +43,9 @@ def add_hardware(parser: argparse.ArgumentParser) -> None:
         help="delays of the primitives: sg13g2 (default) or asap7",
     )  # fmt: skip
     parser.add_argument(
-        "--bus", type=int, default=64, metavar="BITS", help="width of the streams (default 64)"
-    )
+        "--bus", type=int, metavar="BITS",
+        help="width of the streams (default 64, or a whole block where that is wider)",
+    )  # fmt: skip
 
 
 def read_description(arguments: argparse.Namespace, *, ranges: bool = False) -> Description:

@@ -20,13 +20,16 @@ def beat_count(elements: int, bits: int, bus_bits: int) -> int:
     return -(-elements // (bus_bits // bits))
 
 
-def pack(values: NDArray[np.integer], bits: int, bus_bits: int) -> NDArray[np.uint8]:
+def pack(
+    values: NDArray[np.integer], bits: int, bus_bits: int, lanes: int = 1
+) -> NDArray[np.uint8]:
     """Beats (beats x bytes) of the integers ``values``, of any shape, in row-major order.
 
     Values are reduced to their low ``bits`` bits, 1 to 64: two's complement for negative ones.
+    ``lanes`` consecutive ones are a word, which lies in one beat.
     """
-    per_beat = bus_bits // bits
-    beats = beat_count(values.size, bits, bus_bits)
+    per_beat = bus_bits // (bits * lanes) * lanes
+    beats = -(-values.size // per_beat)
     padded = np.zeros(beats * per_beat, dtype=np.int64)
     padded[: values.size] = values.reshape(-1)
     octets = padded.astype("<i8").view(np.uint8).reshape(-1, 8)

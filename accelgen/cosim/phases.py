@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.cosim.packing import pack
+from accelgen.cosim.stimuli import Stimuli
 from accelgen.manifest import Manifest, StreamSpec
 
 __all__ = ["Phase", "Problem", "make_phases"]
@@ -40,6 +41,7 @@ class Phase:
     pause_in: float = 0.0
     pause_out: float = 0.0
     expect_error: bool = False
+    expect_bad_number: bool = False
 
     @property
     def timed(self) -> bool:
@@ -53,11 +55,16 @@ class Phase:
 
 
 def make_phases(
-    manifest: Manifest, reference: Reference, seed: int, problems: int
+    manifest: Manifest,
+    stimuli: Mapping[str, Stimuli],
+    reference: Reference,
+    seed: int,
+    problems: int,
 ) -> Iterator[Phase]:
     """All phases in order; the same ``seed`` gives the same tensors.
 
-    ``problems`` (at least 2) are queued back to back in the phases that queue.
+    ``problems`` (at least 2) are queued back to back in the phases that queue.  ``stimuli`` has an
+    entry per input tensor.
     """
     rng = np.random.default_rng(seed)
 
@@ -66,20 +73,42 @@ def make_phases(
         return Problem(inputs, reference(inputs))
 
     def uniform(s: StreamSpec) -> NDArray[np.int64]:
-        return rng.integers(s.number.min, s.number.max, s.elements, np.int64, endpoint=True)
+        return stimuli[s.tensor].draw(rng, s.elements)
 
     def extreme(s: StreamSpec) -> NDArray[np.int64]:
-        return rng.choice(np.array([s.number.min, s.number.max]), s.elements)
+        return rng.choice(stimuli[s.tensor].extreme, s.elements)
+
+    def least(s: StreamSpec) -> NDArray[np.int64]:
+        # The scales of blocks stay large: the most negative sums, or the largest of both minima.
+        values = stimuli[s.tensor]
+        return np.full(s.elements, values.greatest if s.kind == "scales" else values.least)
+
+    def greatest(s: StreamSpec) -> NDArray[np.int64]:
+        return np.full(s.elements, stimuli[s.tensor].greatest)
+
+    def zero(s: StreamSpec) -> NDArray[np.int64]:
+        zeros = stimuli[s.tensor].zeros
+        return rng.choice(zeros, s.elements) if len(zeros) else uniform(s)
+
+    def spoilt(s: StreamSpec) -> NDArray[np.int64]:
+        values, bad = uniform(s), stimuli[s.tensor].bad
+        if len(bad):
+            at = rng.integers(0, s.elements, 1 + s.elements // 8)
+            values[at] = rng.choice(bad, len(at))
+        return values
 
     def phase(name: str, *drawn: Problem, reset: bool = True, pause_in: float = 0.0,
-              pause_out: float = 0.0) -> Phase:  # fmt: skip
+              pause_out: float = 0.0, expect_bad_number: bool = False) -> Phase:  # fmt: skip
         packets = {s.prefix: _packets(s, drawn) for s in manifest.inputs}
-        return Phase(name, drawn, packets, reset, pause_in, pause_out)
+        return Phase(name, drawn, packets, reset, pause_in, pause_out,
+                     expect_bad_number=expect_bad_number)  # fmt: skip
 
     yield phase("random", draw(uniform))
-    yield phase("minima", draw(lambda s: np.full(s.elements, s.number.min)), reset=False)
-    yield phase("maxima", draw(lambda s: np.full(s.elements, s.number.max)), reset=False)
+    yield phase("minima", draw(least), reset=False)
+    yield phase("maxima", draw(greatest), reset=False)
     yield phase("extremes", draw(extreme), reset=False)
+    if any(len(values.zeros) for values in stimuli.values()):
+        yield phase("zeros of both signs", draw(zero), reset=False)
     yield phase("back to back", *(draw(uniform) for _ in range(problems)), reset=False)
     yield phase("pauses", draw(uniform), draw(uniform), pause_in=0.4, pause_out=0.4)
     stalled = [draw(uniform) for _ in range(problems)]
@@ -88,10 +117,12 @@ def make_phases(
         for kind, lengths in _wrong_lengths(stream.beats).items():
             drawn = (draw(uniform), draw(uniform))
             good = {s.prefix: _packets(s, drawn) for s in manifest.inputs}
-            bad = [_noise(rng, stream, length) for length in lengths]
+            bad = [_noise(rng, stream, stimuli[stream.tensor], length) for length in lengths]
             mixed = (bad[0], good[stream.prefix][0], bad[1], good[stream.prefix][1])
             name = f"{kind} tlast on {stream.prefix}"
             yield Phase(name, drawn, good | {stream.prefix: mixed}, expect_error=True)
+    if any(len(values.bad) for values in stimuli.values()):
+        yield phase("bad numbers", draw(spoilt), draw(uniform), expect_bad_number=True)
     yield phase("after the errors", draw(uniform))
 
 
@@ -103,11 +134,13 @@ def _wrong_lengths(beats: int) -> dict[str, tuple[int, int]]:
 
 def _packets(stream: StreamSpec, problems: tuple[Problem, ...]) -> tuple[NDArray[np.uint8], ...]:
     return tuple(
-        pack(p.inputs[stream.tensor], stream.element_bits, stream.bus_bits) for p in problems
+        pack(p.inputs[stream.tensor], stream.element_bits, stream.bus_bits, stream.lanes)
+        for p in problems
     )
 
 
-def _noise(rng: np.random.Generator, stream: StreamSpec, beats: int) -> NDArray[np.uint8]:
-    count = beats * stream.per_beat
-    values = rng.integers(stream.number.min, stream.number.max, count, np.int64, endpoint=True)
-    return pack(values, stream.element_bits, stream.bus_bits)
+def _noise(
+    rng: np.random.Generator, stream: StreamSpec, values: Stimuli, beats: int
+) -> NDArray[np.uint8]:
+    drawn = values.draw(rng, beats * stream.per_beat)
+    return pack(drawn, stream.element_bits, stream.bus_bits, stream.lanes)

@@ -45,6 +45,7 @@ class Observation:
     busy_at_end: bool
     error_before: bool
     error_after: bool
+    bad_number_after: bool
     packets_left: int
     violations: tuple[str, ...]
 
@@ -126,6 +127,7 @@ def _write_plan(
             "reset": ports.reset,
             "busy": ports.busy,
             "error": ports.error,
+            "bad_number": ports.bad_number,
         },
         "inputs": [s.prefix for s in manifest.inputs],
         "output": manifest.output.prefix,
@@ -176,6 +178,7 @@ def _read_results(results: Path, outputs: Path) -> tuple[Observation, ...]:
             busy_at_end=seen["busy_at_end"],
             error_before=bool(seen["error_before"]),
             error_after=bool(seen["error_after"]),
+            bad_number_after=bool(seen["bad_number_after"]),
             packets_left=seen["packets_left"],
             violations=tuple(seen["violations"]),
         )

@@ -16,6 +16,7 @@ from accelgen.cosim.packing import unpack
 from accelgen.cosim.phases import Phase, make_phases
 from accelgen.cosim.runtime import Trace
 from accelgen.cosim.simulate import Observation, run_bench
+from accelgen.cosim.stimuli import stimuli_of
 from accelgen.cosim.toolchain import doctor, find_toolchain
 from accelgen.errors import InputError
 from accelgen.manifest import Manifest, StreamSpec
@@ -118,9 +119,10 @@ def verify(
         raise InputError(f"{problems} problems cannot be queued", hint="use at least 2")
     directory = Path(directory)
     manifest = Manifest.read(directory)
-    types = {s.tensor: s.format for s in manifest.streams}
+    types = {s.tensor: s.format for s in manifest.streams if s.kind == "elements"}
     workload = Workload(manifest.expression, manifest.bounds, types)
-    phases = tuple(make_phases(manifest, workload.evaluate, seed, problems))
+    stimuli = stimuli_of(manifest, workload.product)
+    phases = tuple(make_phases(manifest, stimuli, workload.evaluate, seed, problems))
     tools = find_toolchain()
     trace: Trace = _trace_format() if waves else "none"
     sources = [directory / name for name in manifest.verilog]
@@ -156,7 +158,8 @@ def _port_names(manifest: Manifest) -> list[str]:
     ports = manifest.ports
     signals = ("tdata", "tvalid", "tready", "tlast")
     streams = [f"{s.prefix}_{signal}" for s in manifest.streams for signal in signals]
-    return [ports.clock, ports.reset, ports.busy, ports.error, *streams]
+    flags = [ports.bad_number] if ports.bad_number else []
+    return [ports.clock, ports.reset, ports.busy, ports.error, *flags, *streams]
 
 
 def _limit(manifest: Manifest, phase: Phase) -> int:
@@ -225,6 +228,12 @@ def _port_faults(manifest: Manifest, phase: Phase, seen: Observation) -> list[st
         faults.append(f"{ports.error} stays low after packets of wrong length")
     if not phase.expect_error and seen.error_after:
         faults.append(f"{ports.error} rises although every packet is right")
+    if phase.expect_bad_number != seen.bad_number_after:
+        faults.append(
+            f"{ports.bad_number} stays low after codes that are no numbers"
+            if phase.expect_bad_number
+            else f"{ports.bad_number} rises although every code is a number"
+        )
     if not seen.hung and seen.busy_at_end:
         faults.append(f"{ports.busy} is still high after the last result")
     if not seen.hung and seen.packets_left:

@@ -22,14 +22,21 @@ from accelgen.reuse.schedule import Schedule, chain_pads, hold_level, residency
 
 __all__ = ["build_fabric", "without_trivial_loops"]
 
+DEFAULT_BUS_BITS = 64
 
-def build_fabric(kernel: SpaceTime, bus_bits: int = 64) -> Fabric:
+
+def build_fabric(kernel: SpaceTime, bus_bits: int | None = None) -> Fabric:
     """Lay out a legal kernel: interconnect, stationarity and chains, schedule, memories.
 
+    ``bus_bits`` is the width of every stream; without one it is 64, or as many bytes as the widest
+    element (a block is one) needs.
     Stationary tensors come first because their chains may stretch the schedule, on which the
     depths of all links through time depend.
     """
     kernel = without_trivial_loops(kernel)
+    if bus_bits is None:
+        widest = max(kernel.result_bits, *(tensor.format.bits for tensor in kernel.inputs))
+        bus_bits = max(DEFAULT_BUS_BITS, 8 * -(-widest // 8))
     grid = Grid(kernel.space_extents)
     unstretched = chain_pads(kernel, {})
     offsets = tuple(unstretched.offset(s) for s in grid.points.tolist())
@@ -194,13 +201,16 @@ def _plan_output(
         pattern = _along_chain(pattern, flow, chain, ahead=0)
         start = finished + max(arrivals[-1] for arrivals in chain.arrivals)
     pattern = replace(pattern, start=start)
+    # A beat has as many sums as it has results; these may be narrower, or wider.
+    sums = tensor.format.bits
+    sums_bus = bus_bits // kernel.result_bits * sums or bus_bits
     return OutputPlan(
         tensor,
         reduction,
         level,
         chain,
         pattern,
-        bank(pattern, tensor.shape, tensor.format.bits, bus_bits),
+        bank(pattern, tensor.shape, sums, sums_bus),
         slot,
         not _written_once(kernel, tensor, inner),
         tuple(_slot_guards(pattern, tensor.shape, p) for p in range(len(slots))),

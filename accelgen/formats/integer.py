@@ -22,7 +22,7 @@ from accelgen.formats.policy import (
 
 __all__ = ["IntFormat", "SignMagnitudeFormat", "parse_format"]
 
-MAX_BITS = 1024
+MAX_BITS = 8192
 """Widest integer in hardware: words of a block, exact sums of wide formats."""
 MAX_NAMED_BITS = 64
 """Widest integer that descriptions name; sums of 2**30 products of 16 bits fit."""
@@ -32,7 +32,7 @@ MAX_CODED_BITS = 32
 
 @dataclass(frozen=True)
 class IntFormat:
-    """An integer of ``bits`` bits (1..1024), two's complement when ``signed``.
+    """An integer of ``bits`` bits (1..8192), two's complement when ``signed``.
 
     A ``symmetric`` one (signed, of at least 2 bits) reaches from -max to max: its lowest code, a
     one and zeros, is no number; encoding never makes it, and it decodes to 0.
@@ -46,7 +46,7 @@ class IntFormat:
         if not 1 <= self.bits <= MAX_BITS:
             raise InputError(f"a width of {self.bits} bits is outside 1..{MAX_BITS}")
         if self.symmetric and not (self.signed and self.bits > 1):
-            raise InputError(f"{self} cannot be symmetric", hint="use a signed one of 2 bits or more")
+            raise InputError(f"{self} cannot be symmetric", hint="use a signed one of 2 bits up")
 
     @property
     def min(self) -> int:

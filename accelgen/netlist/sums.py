@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from accelgen.fabric.fabric import Fabric, Guard
 from accelgen.fabric.reduction import Reduction
 from accelgen.netlist.controls import Flags
+from accelgen.netlist.dot import add_block_dot
 from accelgen.netlist.graph import Builder, Edge, Home
 from accelgen.netlist.widths import product_format, repeated_format, sum_format
 
@@ -33,6 +34,13 @@ def add_products(
         if guards:
             format = builder[value].format
             value = builder.add("gate", "gated", home, format, [Edge(value, 0, "in"), *guards])
+        if fabric.kernel.product is not None:
+            others = [Edge(operand[unit], 0, "") for operand in operands[1:]]
+            term = add_block_dot(
+                builder, home, fabric.kernel.product.pair, *_words(Edge(value, 0, ""), *others)
+            )
+            products.append(term)
+            continue
         for position, operand in enumerate(operands[1:]):
             left, right = builder[value].format, builder[operand[unit]].format
             value = builder.add(
@@ -44,6 +52,11 @@ def add_products(
             )
         products.append(value)
     return products
+
+
+def _words(a: Edge, a_scale: Edge, b: Edge, b_scale: Edge) -> tuple[Edge, Edge, Edge, Edge]:
+    """Operands, each followed by its scales, as a block product takes them."""
+    return a, b, a_scale, b_scale
 
 
 def sum_in_space(builder: Builder, fabric: Fabric, products: Sequence[int]) -> list[Edge]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 from operator import and_, or_
 
-from amaranth.hdl import Module, Shape, Signal, Value
+import numpy as np
+from amaranth.hdl import C, Module, Shape, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Flow, In, Out
 
+from accelgen.affine.blocks import BlockProduct
 from accelgen.cycles import START_CYCLES
 from accelgen.fabric.fabric import Fabric, InputPlan
+from accelgen.golden.block_pair import BlockOperand
+from accelgen.golden.elements import Element
 from accelgen.passes.delay_matching import Pipeline
 from accelgen.rtl.array import Array
 from accelgen.rtl.control import AddressGenerator, Controller, WriteAddressGenerator
@@ -20,6 +25,8 @@ from accelgen.rtl.streams.collector import Collector
 from accelgen.rtl.streams.input_buffer import InputBuffer
 from accelgen.rtl.streams.loader import Loader
 from accelgen.rtl.streams.output_buffer import OutputBuffer
+from accelgen.rtl.streams.rounder import Rounder
+from accelgen.rtl.streams.watch import CodeWatch
 
 __all__ = ["Kernel"]
 
@@ -29,7 +36,10 @@ class Kernel(wiring.Component):
 
     Ports: an AXI4-Stream slave ``s_axis_<tensor>`` per input, a master ``m_axis_<tensor>``,
     ``busy`` (from the issue of the first iteration to the last write), ``error`` (sticky: a
-    packet of the wrong length was dropped).  Latency and throughput: see accelgen.cycles.
+    packet of the wrong length was dropped).  Block formats: ``s_axis_<tensor>_scale`` beside every
+    input, and ``bad_number`` (sticky: a scale or an element came in that is no number or outside
+    the range; the block it is of counts as zero, the element alone if it is one).  Latency and
+    throughput: see accelgen.cycles.
     """
 
     def __init__(self, fabric: Fabric, pipeline: Pipeline, library: UnitLibrary) -> None:
@@ -46,6 +56,7 @@ class Kernel(wiring.Component):
                 **_stream_ports(fabric.output.tensor.name, Out, fabric),
                 "busy": Out(1),
                 "error": Out(1),
+                **({"bad_number": Out(1)} if fabric.kernel.product else {}),
             }
         )
 
@@ -68,6 +79,8 @@ class Kernel(wiring.Component):
         loaders = [self._input(m, plan, array, elapsed, release=done) for plan in fabric.inputs]
         free, ready = self._output(m, array, elapsed, done)
         m.d.comb += [loader.enable.eq(ready) for loader in loaders]
+        if fabric.kernel.product is not None:
+            self._watch(m, fabric.kernel.product, loaders)
         running = Signal()
         m.d.comb += go.eq(reduce(and_, (loader.full for loader in loaders), free & ~running))
         with m.If(go):
@@ -85,6 +98,27 @@ class Kernel(wiring.Component):
             self.error.eq(reduce(or_, (loader.error for loader in loaders))),
         ]
         return m
+
+    def _watch(self, m: Module, product: BlockProduct, loaders: Sequence[Loader]) -> None:
+        """Watch what the loaders write for codes that are no numbers."""
+        pair, seen = product.pair, []
+        bad = [codes for side in (pair.a, pair.b) for codes in _bad_codes(side)]
+        for number, (loader, codes) in enumerate(zip(loaders, bad, strict=True)):
+            if not codes:
+                continue
+            plan = self._fabric.inputs[number]
+            tensor = plan.tensor.name.lower()
+            lanes = pair.lanes if number % 2 == 0 else 1
+            watch = self._library.instance(
+                CodeWatch(plan.banked.layout, lanes, codes), f"watch_{tensor}"
+            )
+            m.submodules[f"watch_{tensor}"] = watch
+            m.d.comb += watch.enable.eq(loader.write.enable)
+            m.d.comb += [
+                taken.eq(given) for taken, given in zip(watch.data, loader.write.data, strict=True)
+            ]
+            seen.append(watch.seen)
+        m.d.comb += self.bad_number.eq(reduce(or_, seen, C(0)))
 
     def _offsets(self) -> list[int]:
         """Cycles after the prologue's begin at which the loop nests start."""
@@ -170,7 +204,8 @@ class Kernel(wiring.Component):
         """Returns whether the output memory has a free page, and whether it is cleared."""
         plan, library, pipeline = self._fabric.output, self._library, self._pipeline
         name, banked = plan.tensor.name.lower(), plan.banked
-        layout = banked.layout
+        layout, product = banked.layout, self._fabric.kernel.product
+        exact_bus = layout.per_beat * layout.element_bits
         nodes = pipeline.netlist.nodes
         flags = [node for node in nodes if node.kind == "flag" and node.group == "write.control"]
         address = library.instance(
@@ -189,7 +224,7 @@ class Kernel(wiring.Component):
         collector = library.instance(
             Collector(
                 layout,
-                self._fabric.bus_bits,
+                exact_bus if product else self._fabric.bus_bits,
                 library,
                 f"walker_{name}",
                 accumulate=plan.accumulate,
@@ -199,11 +234,27 @@ class Kernel(wiring.Component):
         m.submodules[f"address_{name}"] = address
         m.submodules[f"buffer_{name}"] = buffer
         m.submodules[f"collector_{name}"] = collector
+        leaving = collector.stream
+        if product is not None:
+            rounder = library.instance(
+                Rounder(
+                    layout.element_bits,
+                    product.pair.fraction,
+                    product.result,
+                    layout.per_beat,
+                    self._fabric.bus_bits,
+                    library,
+                ),
+                f"rounder_{name}",
+            )
+            m.submodules[f"rounder_{name}"] = rounder
+            wiring.connect(m, collector.stream, rounder.exact)
+            leaving = rounder.stream
         m.d.comb += [
-            getattr(self, f"m_axis_{name}_tdata").eq(collector.stream.tdata),
-            getattr(self, f"m_axis_{name}_tvalid").eq(collector.stream.tvalid),
-            getattr(self, f"m_axis_{name}_tlast").eq(collector.stream.tlast),
-            collector.stream.tready.eq(getattr(self, f"m_axis_{name}_tready")),
+            getattr(self, f"m_axis_{name}_tdata").eq(leaving.tdata),
+            getattr(self, f"m_axis_{name}_tvalid").eq(leaving.tvalid),
+            getattr(self, f"m_axis_{name}_tlast").eq(leaving.tlast),
+            leaving.tready.eq(getattr(self, f"m_axis_{name}_tready")),
         ]
         wiring.connect(m, collector.read, buffer.read)
         position = pipeline.position("write.control")
@@ -233,6 +284,15 @@ class Kernel(wiring.Component):
     @staticmethod
     def _rotating(rotating: tuple[bool, ...]) -> list[int]:
         return [j for j, rotates in enumerate(rotating) if rotates]
+
+
+def _bad_codes(operand: BlockOperand) -> tuple[list[int], list[int]]:
+    """The codes of elements and of scales that are no numbers."""
+    element = operand.element
+    specials: list[int] = []
+    if isinstance(element, Element) and element.has_specials:
+        specials = np.flatnonzero(element.specials()).tolist()
+    return specials, np.flatnonzero(operand.scales()[1]).tolist()
 
 
 def _stream_ports(tensor: str, flow: Flow, fabric: Fabric) -> dict[str, wiring.Member]:

@@ -1,0 +1,96 @@
+"""The exact value of a tensor expression over block formats, rounded once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelgen.affine.blocks import BlockProduct
+from accelgen.affine.spacetime import TensorAccess
+from accelgen.errors import InputError
+from accelgen.golden.block_pair import BlockOperand
+from accelgen.golden.floating import fixed_to_float
+from accelgen.names import unknown, within
+
+__all__ = ["evaluate_blocks"]
+
+_CHUNK = 2**16
+"""Iterations evaluated at a time; each has a block of every input."""
+
+
+def evaluate_blocks(
+    accesses: Sequence[TensorAccess],
+    bounds: Sequence[int],
+    product: BlockProduct,
+    tensors: Mapping[str, NDArray[np.integer]],
+) -> NDArray[np.int64]:
+    """Sum the dot products of blocks into the output, then round: codes of ``product.result``.
+
+    ``accesses`` are words and scales of the first input, those of the second, and the output;
+    ``tensors`` has the codes of each input, those of words with the elements of a block as last
+    dimension.  Output elements that no iteration reaches are zero.
+    """
+    *inputs, output = accesses
+    names = [access.name for access in inputs]
+    for name in tensors:
+        if name not in names:
+            raise unknown(name, "input tensor", names)
+    pair = product.pair
+    bits = (pair.a_format.element_bits, 8, pair.b_format.element_bits, 8)
+    codes = [
+        _codes(access, tensors, width, pair.lanes if position % 2 == 0 else None)
+        for position, (access, width) in enumerate(zip(inputs, bits, strict=True))
+    ]
+    sums = np.zeros(prod(output.shape), dtype=object)
+    points = prod(bounds)
+    for start in range(0, points, _CHUNK):
+        point = np.unravel_index(np.arange(start, min(points, start + _CHUNK)), tuple(bounds))
+        a, a_scale, b, b_scale = (
+            array[_flat(access, point)] for access, array in zip(inputs, codes, strict=True)
+        )
+        terms = _scaled(pair.a, a, a_scale) * _scaled(pair.b, b, b_scale)
+        np.add.at(sums, _flat(output, point), terms.sum(axis=1))
+    rounded = fixed_to_float(sums, pair.fraction, product.result)
+    return np.asarray(rounded, dtype=np.int64).reshape(output.shape)
+
+
+def _scaled(operand: BlockOperand, codes: NDArray[Any], scales: NDArray[Any]) -> NDArray[Any]:
+    """Elements times the scales of their blocks, as whole multiples of the operand's unit."""
+    integer = (scales >= 128) & operand.is_adaptive
+    whole, _ = operand.scales()
+    values = operand.element.values()[integer.astype(np.int64)[:, None], codes]
+    return np.asarray(values.astype(object) * whole[scales][:, None])
+
+
+def _codes(
+    access: TensorAccess,
+    tensors: Mapping[str, NDArray[np.integer]],
+    bits: int,
+    lanes: int | None,
+) -> NDArray[Any]:
+    """The codes of a tensor, one row (of ``lanes``) or one number per word."""
+    if access.name not in tensors:
+        raise InputError(f"input tensor {access.name} is missing", hint="give every input")
+    array = np.asarray(tensors[access.name])
+    shape = access.shape if lanes is None else (*access.shape, lanes)
+    with within(f"tensor {access.name}"):
+        if array.dtype.kind not in "iu":
+            raise InputError(f"{array.dtype} elements", hint="use an array of codes")
+        if array.shape != shape:
+            raise InputError(f"shape {array.shape}, not {shape}")
+        if array.size and not 0 <= int(array.min()) <= int(array.max()) < 1 << bits:
+            raise InputError(f"codes outside 0..{(1 << bits) - 1}")
+    return array.reshape(prod(access.shape), *shape[len(access.shape) :])
+
+
+def _flat(access: TensorAccess, point: Sequence[NDArray[np.intp]]) -> NDArray[np.int64]:
+    """The row-major position in a tensor that every point accesses."""
+    flat = np.zeros(len(point[0]), dtype=np.int64)
+    for row, base, extent in zip(access.matrix, access.offset, access.shape, strict=True):
+        index = base + sum((c * x for c, x in zip(row, point, strict=True) if c), start=flat * 0)
+        flat = flat * extent + index
+    return flat

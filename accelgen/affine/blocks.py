@@ -1,0 +1,123 @@
+"""Block formats in a workload: the loop the blocks lie along, and what a unit computes of them.
+
+An iteration then takes a whole block of each input and its scale: the block loop counts blocks,
+and the elements of a block are the lanes of the functional unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from accelgen.affine.assignment import Assignment
+from accelgen.errors import InputError
+from accelgen.formats import BlockFormat, FloatFormat, block_format, get_format
+from accelgen.golden.block_pair import BlockPair
+from accelgen.names import within
+
+__all__ = ["BlockProduct", "block_product", "scale_name"]
+
+RESULTS = ("fp32", "bf16", "fp16")
+DEFAULT_RESULT = "fp32"
+
+
+@dataclass(frozen=True)
+class BlockProduct:
+    """What a unit does in one iteration: the exact dot product of two blocks with their scales.
+
+    ``loop`` counts blocks of ``pair.lanes`` elements.  Sums are exact integers; ``result`` is the
+    format to which each finished one is rounded, once, to nearest even.
+    """
+
+    pair: BlockPair
+    loop: str
+    result: FloatFormat
+
+
+def scale_name(tensor: str) -> str:
+    """The name of the tensor that holds the scales of ``tensor``."""
+    return f"{tensor}_scale"
+
+
+def block_product(assignment: Assignment, types: Mapping[str, str]) -> BlockProduct | None:
+    """The operation that block types ask for; ``None`` when no input has one.
+
+    Raises :class:`InputError` when the inputs are not two of block formats that have a common
+    unit, no loop is there for the blocks to lie along, or the output is no float.
+    """
+    names = [access.tensor for access in assignment.inputs]
+    formats = {name: form for name in names if (form := _block(types.get(name))) is not None}
+    output = assignment.output.tensor
+    if not formats:
+        if types.get(output) in RESULTS:
+            raise InputError(
+                f"sums of integers cannot be {types[output]}",
+                where=f"types: {output}",
+                hint="use int32, or block formats for the inputs",
+            )
+        return None
+    if len(names) != 2:
+        raise InputError(
+            f"block formats need an expression of two inputs, not {len(names)}",
+            where="types",
+            hint="use integer types",
+        )
+    for name in names:
+        if name not in formats:
+            other = next(iter(formats.values()))
+            raise InputError(
+                f"{name} is no block format, but the other input is",
+                where="types",
+                hint=f"write {name}: {other.name}",
+            )
+    for name in names:
+        if scale_name(name).lower() in (n.lower() for n in (*names, output)):
+            raise InputError(
+                f"{scale_name(name)} is the name of the scales of {name}",
+                where="types",
+                hint="rename the tensor",
+            )
+    with within("types"):
+        a, b = (formats[name] for name in names)
+        if a.block != b.block:
+            raise InputError(
+                f"blocks of {a.block} ({a.name}) and of {b.block} ({b.name}) do not meet",
+                hint="use formats with blocks of one length",
+            )
+        pair = BlockPair(a, b, a.block or 1)
+        with within(output):
+            result = _result(types.get(output, DEFAULT_RESULT))
+    return BlockProduct(pair, _block_loop(assignment, names), result)
+
+
+def _block(name: str | None) -> BlockFormat | None:
+    found = None if name is None else get_format(name)
+    return block_format(found.name) if isinstance(found, BlockFormat) else None
+
+
+def _result(name: str) -> FloatFormat:
+    found = get_format(name)
+    if name not in RESULTS or not isinstance(found, FloatFormat):
+        raise InputError(
+            f"sums of blocks cannot be of type {name}", hint=f"use one of {', '.join(RESULTS)}"
+        )
+    return found
+
+
+def _block_loop(assignment: Assignment, names: Sequence[str]) -> str:
+    """The innermost summed loop that is, alone, one index of each input."""
+    kept = assignment.output.loops
+    plain: list[set[str]] = []
+    for access in assignment.inputs:
+        texts = [str(index) for index in access.indices]
+        used = [name for index in access.indices for name in index.names]
+        plain.append({t for t in texts if t in used and used.count(t) == 1 and t not in kept})
+    for index in reversed(assignment.inputs[0].indices):
+        if str(index) in plain[0] & plain[1]:
+            return str(index)
+    raise InputError(
+        f"{assignment} has no loop for blocks to lie along",
+        where="types",
+        hint=f"sum over a loop that is by itself an index of {names[0]} and of {names[1]}, "
+        "or use integer types",
+    )

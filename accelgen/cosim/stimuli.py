@@ -1,0 +1,98 @@
+"""The values the bench fills a stream with: integers, or codes of elements and scales."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelgen.affine.blocks import BlockProduct
+from accelgen.golden.block_pair import BlockOperand
+from accelgen.golden.elements import Element
+from accelgen.manifest import Manifest, StreamSpec
+
+__all__ = ["Stimuli", "stimuli_of"]
+
+Values = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Stimuli:
+    """Values for one stream, as they are packed.
+
+    ``valid`` are all that count as numbers, ``extreme`` the least and the greatest of each kind,
+    the greatest last; ``zeros`` those that mean zero without being the code 0; ``bad`` codes that
+    are no numbers.
+    """
+
+    valid: tuple[int, int] | Values
+    extreme: Values
+    zeros: Values
+    bad: Values
+
+    @property
+    def least(self) -> int:
+        """The most negative value; of scales the smallest."""
+        return int(self.extreme[0])
+
+    @property
+    def greatest(self) -> int:
+        """The largest value."""
+        return int(self.extreme[-1])
+
+    def draw(self, rng: np.random.Generator, count: int) -> Values:
+        """Values drawn uniformly from the valid ones."""
+        if isinstance(self.valid, tuple):
+            return rng.integers(*self.valid, count, np.int64, endpoint=True)
+        return rng.choice(self.valid, count)
+
+
+def stimuli_of(manifest: Manifest, product: BlockProduct | None) -> dict[str, Stimuli]:
+    """The stimuli of every input stream, by tensor."""
+    found = {}
+    for number, stream in enumerate(manifest.inputs):
+        if product is None:
+            found[stream.tensor] = _integers(stream)
+        else:
+            operand = (product.pair.a, product.pair.b)[number // 2]
+            found[stream.tensor] = (
+                _scales(operand) if stream.kind == "scales" else _elements(operand)
+            )
+    return found
+
+
+def _integers(stream: StreamSpec) -> Stimuli:
+    low, high = stream.number.min, stream.number.max
+    return Stimuli((low, high), _values([low, high]), _values([]), _values([]))
+
+
+def _elements(operand: BlockOperand) -> Stimuli:
+    element = operand.element
+    kinds = element.values()
+    specials = np.zeros(kinds.shape[1], dtype=np.bool_)
+    if isinstance(element, Element) and element.has_specials:
+        specials = element.specials()
+    extreme = [int(kind.argmin()) for kind in kinds] + [int(kind.argmax()) for kind in kinds[::-1]]
+    zeros = [code for code in range(1, kinds.shape[1]) if kinds[0][code] == 0]
+    return Stimuli(
+        np.flatnonzero(~specials),
+        _values(extreme),
+        _values([code for code in zeros if not specials[code]]),
+        np.flatnonzero(specials),
+    )
+
+
+def _scales(operand: BlockOperand) -> Stimuli:
+    whole, bad = operand.scales()
+    codes = [code for code in range(len(whole)) if not bad[code]]
+    kinds = [[c for c in codes if c < 128], codes] if operand.is_adaptive else [codes]
+    ends = [min(kinds[0], key=lambda c: int(whole[c]) or 1 << 64)]
+    ends += [max(kind, key=lambda c: int(whole[c])) for kind in reversed(kinds)]
+    zeros = [code for code in codes if code and not whole[code]]
+    return Stimuli(_values(codes), _values(ends), _values(zeros), np.flatnonzero(bad))
+
+
+def _values(items: Sequence[int]) -> Values:
+    return np.array(items, dtype=np.int64)
