@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.formats import BlockFormat, MicroscalingFormat, TensorScaledFormat, get_format
-from accelgen.formats.floating import E8M0, FP32
+from accelgen.formats.floating import FP32
 from accelgen.formats.policy import Bools, Codes
 from accelgen.golden.floating import fixed_to_float
 
@@ -47,39 +47,31 @@ def multi_format_sum(
     """The exact integer of every row's dot product; whether a scale is NaN, and out of range.
 
     ``a`` and ``b`` are codes (n x lanes), the scales one per row (int4 has none: they are
-    ignored).  A NaN scale makes the integer 0.  So does an E8M0 scale whose exponent is outside
-    ``scale_range`` (lowest and highest), which is reported unless the integer is 0 whatever the
-    scales.  Python's integers.
+    ignored).  A NaN scale makes the integer 0, and so does an E8M0 scale whose exponent is outside
+    ``scale_range`` (lowest and highest).  2**-127, the scale of blocks of zeros, is not reported.
+    Python's integers.
     """
     form = get_format(format)
-    scale_a, scale_b = np.asarray(a_scales, np.int64), np.asarray(b_scales, np.int64)
-    nan, outside = np.zeros(len(a), dtype=bool), np.zeros(len(a), dtype=bool)
     if not isinstance(form, BlockFormat):
         x, y = (_whole(form.decode(codes), 0) for codes in (a, b))
-        return _dot(x, y), nan, outside
-    low, high = scale_range
-    # Scales, and what their product counts in: chosen so that both are whole.
-    if isinstance(form, MicroscalingFormat):
-        one = int(E8M0.encode([1.0])[0])
-        fraction = _ELEMENT_FRACTION - low
-        for scale in (scale_a, scale_b):
-            nan |= scale == form.scale_nan
-            outside |= (scale < one + low) | (scale > one + high)
-        scale_a, scale_b = (np.clip(s, one + low, one + high) for s in (scale_a, scale_b))
-    else:
-        fraction = _ELEMENT_FRACTION + _SCALE_FRACTION
-        if format != "if4":
-            scale_a, scale_b = scale_a & 127, scale_b & 127
-        nan = (scale_a & 127 == form.scale_nan) | (scale_b & 127 == form.scale_nan)
-        # Any number will do in place of NaN: the integer is replaced below.
-        scale_a, scale_b = (np.where(nan, 0, s) for s in (scale_a, scale_b))
-    x, y = (
-        _whole(form.decode(codes, scale[:, None]), fraction)
-        for codes, scale in ((a, scale_a), (b, scale_b))
-    )
-    total = _dot(x, y)
-    bad = nan | outside
-    return np.where(bad, 0, total), nan, outside & ~nan & (total != 0)
+        nowhere = np.zeros(len(a), dtype=bool)
+        return _dot(x, y), nowhere, nowhere
+    fraction = multi_format_fraction(format, scale_range) // 2
+    sides, nan, outside = [], np.zeros(len(a), dtype=bool), np.zeros(len(a), dtype=bool)
+    for codes, scales in ((a, a_scales), (b, b_scales)):
+        code = np.asarray(scales, np.int64) & (255 if format in ("if4", "mxfp4") else 127)
+        value = np.asarray(form.scale.decode(code & (255 if format == "mxfp4" else 127)))
+        counts = np.isfinite(value)
+        nan |= ~counts
+        if isinstance(form, MicroscalingFormat):
+            inside = (value >= 2.0 ** scale_range[0]) & (value <= 2.0 ** scale_range[1])
+            outside |= counts & ~inside & (code > 0)
+            counts &= inside
+        # What does not count is zero, whatever its scale: one that is always there is 1.
+        one = int(form.scale.encode([1.0])[0])
+        decoded = form.decode(codes, np.where(counts, code, one)[:, None])
+        sides.append(_whole(np.where(counts[:, None], decoded, 0.0), fraction))
+    return _dot(*sides), nan, outside
 
 
 def multi_format_dot(

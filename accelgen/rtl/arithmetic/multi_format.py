@@ -107,12 +107,13 @@ class MultiFormatScale(ArithmeticUnit):
     Ports: ``format``, ``code`` (in, 2 and 8 bits); ``significand`` (out, 7 bits), ``exponent``
     (out): of nvfp4 the unsigned E4M3 number in bits 6..0 counts 2**-9; of if4, times 7, or 6
     where bit 7 says that the block holds integers; of mxfp4 the power of two counts 2**low; of
-    int4 both are those of 1.  ``integer`` (out): elements are INT4; ``nan`` (out): the scale is
-    NaN; ``outside`` (out): it is a power of two outside 2**low .. 2**high, ``scale_range``.
-    A scale that is ``nan`` or ``outside`` has the significand 0.  Combinational (latency 0).
+    int4 both are those of 1.  ``is_integer`` (out): elements are INT4; ``nan`` (out): the scale is
+    NaN; ``outside`` (out): it is a power of two outside 2**low .. 2**high, ``scale_range``, and
+    not 2**-127, the scale of blocks of zeros.  A scale that is any of these has the significand 0.
+    Combinational (latency 0).
     """
 
-    def __init__(self, scale_range: tuple[int, int] = (-14, 6)) -> None:
+    def __init__(self, scale_range: tuple[int, int] = (-18, 5)) -> None:
         _check_range(scale_range)
         self.scale_range = scale_range
         most = max(_E4M3_EXPONENT, scale_range[1] - scale_range[0])
@@ -122,7 +123,7 @@ class MultiFormatScale(ArithmeticUnit):
                 "code": In(8),
                 "significand": Out(7),
                 "exponent": Out(range(most + 1)),
-                "integer": Out(1),
+                "is_integer": Out(1),
                 "nan": Out(1),
                 "outside": Out(1),
             }
@@ -138,16 +139,16 @@ class MultiFormatScale(ArithmeticUnit):
         m = Module()
         code, low, high = self.code, *self.scale_range
         adaptive, power, e4m3 = Signal(), Signal(), Signal()
-        normal, good = Signal(), Signal()
+        normal, inside = Signal(), Signal()
         m.d.comb += [
             adaptive.eq(self.format == IF4),
             power.eq(self.format == MXFP4),
             e4m3.eq(~self.format[1]),
             normal.eq(code[3:7].any()),
-            self.integer.eq((adaptive & code[7]) | (self.format == INT4)),
+            self.is_integer.eq((adaptive & code[7]) | (self.format == INT4)),
             self.nan.eq(Mux(power, code.all(), e4m3 & code[:7].all())),
-            self.outside.eq(power & ((code < _BIAS + low) | (code > _BIAS + high)) & ~self.nan),
-            good.eq(~(self.nan | self.outside)),
+            inside.eq((code >= _BIAS + low) & (code <= _BIAS + high)),
+            self.outside.eq(power & ~inside & ~self.nan & code.any()),
         ]
         # s = 2 s - s, 7 s = 8 s - s, 6 s = 8 s - 2 s.
         s = Cat(code[:3], normal)
@@ -156,7 +157,7 @@ class MultiFormatScale(ArithmeticUnit):
         m.d.comb += [
             taken.eq(Mux(adaptive & code[7], s << 1, s)),
             folded.eq(Mux(adaptive, s << 3, s << 1) - taken),
-            self.significand.eq(Mux(e4m3, folded, 1) & good.replicate(7)),
+            self.significand.eq(Mux(e4m3, folded & (~self.nan).replicate(7), ~power | inside)),
         ]
         above = Signal(len(self.exponent))
         m.d.comb += [
@@ -179,13 +180,14 @@ class MultiFormatDot(ArithmeticUnit):
     (nvfp4; if4: of 2**-20 / 49), 2**(2 low - 2) (mxfp4), or 1 (int4); ``y`` (out): that sum as
     FP32 (if4: without the 1/49), rounded once to nearest even, when ``done`` (out) is high.
     A NaN scale counts as zero in ``sum``, makes ``y`` the quiet NaN and raises ``nan_seen`` (out)
-    until reset.  A scale of mxfp4 outside ``scale_range`` (exponents ``low`` and ``high``) makes
-    the products it scales zero and raises ``range_seen`` (out) until reset, unless their sum is
-    zero anyway, as in a block of zeros.
+    until reset.  A scale of mxfp4 outside ``scale_range`` (exponents ``low`` and ``high``) counts
+    as zero, and raises ``range_seen`` (out) until reset unless it is 2**-127, the scale of blocks
+    of zeros.
 
     ``lanes`` is 1, 2, 4, 8 or 16.  A sum of up to ``longest`` products is exact; longer ones wrap.
-    With the default ``scale_range`` the accumulator is as wide as if4 alone needs it (62 bits for
-    4096 products); every further power of two costs two bits.
+    The default ``scale_range`` is that of the unit for mxfp4 alone (:class:`~accelgen.golden
+    .BlockPair`), and takes 67 bits for 4096 products; with (-15, 5) the accumulator is as wide as
+    if4 needs it, 62 bits.
     Latency from the last elements: ``stages + 1`` cycles to ``sum`` (``stages`` 0..3), and
     ``round_stages`` (0..4) more to ``y``; throughput: ``lanes`` products per cycle, sums of any
     formats following each other without a gap.
@@ -199,7 +201,7 @@ class MultiFormatDot(ArithmeticUnit):
         self,
         lanes: int = 16,
         longest: int = 4096,
-        scale_range: tuple[int, int] = (-14, 6),
+        scale_range: tuple[int, int] = (-18, 5),
         stages: int = 2,
         round_stages: int = 2,
     ) -> None:
@@ -261,19 +263,18 @@ class MultiFormatDot(ArithmeticUnit):
             products.a.eq(self.a),
             products.b.eq(self.b),
             products.plain.eq(self.format == INT4),
-            products.a_integer.eq(a_scale.integer),
-            products.b_integer.eq(b_scale.integer),
+            products.a_integer.eq(a_scale.is_integer),
+            products.b_integer.eq(b_scale.is_integer),
         ]
         for scale, code in ((a_scale, self.a_scale), (b_scale, self.b_scale)):
             m.d.comb += [scale.format.eq(self.format), scale.code.eq(code)]
         stages = Stages(m, _DELAYS, self.stages)
-        nan = a_scale.nan | b_scale.nan
         control = {
             "valid": self.valid,
             "first": self.first,
             "last": self.valid & self.last,
-            "nan": self.valid & nan,
-            "outside": self.valid & (a_scale.outside | b_scale.outside) & ~nan,
+            "nan": self.valid & (a_scale.nan | b_scale.nan),
+            "outside": self.valid & (a_scale.outside | b_scale.outside),
             "format": self.format,
         }
         dot_sum, significand, exponent, *rest = stages.after(
@@ -284,7 +285,6 @@ class MultiFormatDot(ArithmeticUnit):
             **control,
         )
         control = dict(zip(control, rest, strict=True))
-        control["outside"] = control["outside"] & dot_sum.any()
         block = Signal(signed((self.lanes * max(_LARGEST.values())).bit_length() + 1))
         m.d.comb += block.eq(dot_sum * Cat(significand, 0).as_signed())
         block, exponent, *rest = stages.after(1, block=block, exponent=exponent, **control)

@@ -22,7 +22,7 @@ from accelgen.rtl.arithmetic import MultiFormatDot, MultiFormatProducts
 from tests.rtl.arithmetic.test_element_products import joined
 from tests.rtl.arithmetic.vectors import Vectors, simulate
 
-RANGE = (-14, 6)
+RANGE = (-18, 5)
 NAN = {"nvfp4": 0x7F, "if4": 0x7F, "mxfp4": 0xFF}
 LARGEST = {
     "nvfp4": (7, 15, 0x7E),
@@ -254,7 +254,8 @@ def test_the_model_is_the_dot_product_of_what_the_format_decodes(form: str) -> N
 
 
 def test_widths() -> None:
-    assert [MultiFormatDot(longest=k).width for k in (16, 256, 4096, 16384)] == [54, 58, 62, 64]
+    assert [MultiFormatDot(longest=k).width for k in (16, 256, 4096, 16384)] == [59, 63, 67, 69]
+    assert MultiFormatDot(scale_range=(-15, 5)).width == 62
     assert MultiFormatDot(scale_range=(-15, 6)).width == 63
     assert len(MultiFormatProducts(16).sum) == 13
 
@@ -266,7 +267,7 @@ def test_widths() -> None:
         ((16, 8), r"a longest sum of 8 products; use 16\.\.1048576"),
         ((16, 4096, (6, -14)), r"scales of 2\*\*6 to 2\*\*-14; use exponents within -60\.\.50"),
         ((16, 4096, (-40, 30)), "an accumulator of 161 bits; use a smaller range"),
-        ((16, 4096, (-14, 6), 4), r"4 pipeline stages; use 0\.\.3"),
+        ((16, 4096, (-18, 5), 4), r"4 pipeline stages; use 0\.\.3"),
     ],
 )
 def test_bad_parameters(parameters: tuple[Any, ...], message: str) -> None:
