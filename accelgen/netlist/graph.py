@@ -31,10 +31,32 @@ Kind = Literal[
     "block_add",  # sums of pairs of lanes
     "block_weigh",  # the sum of all lanes times some bits of the scales' significand
     "block_special",  # whether an element is Inf or NaN
+    "block_bad",  # whether a scale is bad, or the third input is set
     "scale_significand",  # of a scale; 0 where the scale does not count
     "scale_exponent",  # of a scale
+    # Floating point; see netlist.floats.
+    "float_size",
+    "float_zeros",
+    "float_normal",
+    "float_round",
+    "float_nan",  # its first input, or NaN when the flag is set
+    "float_narrow",  # FP32 to BF16
+    "fp_order",
+    "fp_distance",
+    "fp_align",
+    "fp_add",
+    "fp_count",
+    "fp_normalise",
+    "fp_round",
+    "fp_select",
+    # Sums that take turns; parameter: how many.
+    "partials",  # registers, one of which takes the first input: that of the index, when enabled
+    "pick",  # one of them, by index
+    "collect",  # a bit that a flag clears, and that is set once its input has been, when enabled
 ]
-"""What a primitive does; ``flag``, ``read``, ``hold`` and ``accumulate`` have registers inside."""
+"""What a primitive does; those with a latency (``flag``, ``read``, ``hold``, ``accumulate``,
+``partials``, ``collect``) have registers inside.
+"""
 
 Home = tuple[str, int]
 """The unit a node is part of: ``("pe", number)``, ``("sum", group)``, ``("control", 0)``, ..."""

@@ -1,4 +1,8 @@
-"""Combinational delay of the steps of block dot products, made of measured primitives."""
+"""Combinational delay of the steps of block dot products, made of measured primitives.
+
+Levels of logic that the technology has no primitive for count as the one most like them: an
+exclusive or with a common bit as gating, a test for zero as a comparison with a constant.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +14,10 @@ from accelgen.netlist.graph import Node
 from accelgen.netlist.lanes import lane_format, product_format, sum_formats
 from accelgen.technology import Technology
 
-__all__ = ["DOT_KINDS", "dot_delay"]
+__all__ = ["DOT_DELAYS", "Delay"]
 
-
-def dot_delay(technology: Technology, node: Node, inputs: Sequence[Node]) -> float:
-    """Delay in ns from the inputs of a node of one of :data:`DOT_KINDS` to its output.
-
-    Levels of logic that the technology has no primitive for count as the one most like them:
-    an exclusive or with a common bit as gating, a test for zero as a comparison with a constant.
-    """
-    return _DELAYS[node.kind](technology, node, inputs)
+Delay = Callable[[Technology, Node, Sequence[Node]], float]
+"""Nanoseconds from the inputs of a node to its output: of the technology, the node, its sources."""
 
 
 def _decode(technology: Technology, node: Node, inputs: Sequence[Node]) -> float:
@@ -68,6 +66,10 @@ def _special(technology: Technology, node: Node, inputs: Sequence[Node]) -> floa
     return technology.delay("equal_constant", width)
 
 
+def _bad(technology: Technology, node: Node, inputs: Sequence[Node]) -> float:
+    return technology.delay("compare_constant", 8) + technology.delay("equal_constant", 4)
+
+
 def _significand(technology: Technology, node: Node, inputs: Sequence[Node]) -> float:
     delay, operand = technology.delay, _operand(node)
     if operand.scale_range is not None:
@@ -94,7 +96,7 @@ def _shift_left(technology: Technology, node: Node, inputs: Sequence[Node]) -> f
     return technology.delay("mux", node.format.bits, 1 << (high - low))
 
 
-_DELAYS: Mapping[str, Callable[[Technology, Node, Sequence[Node]], float]] = MappingProxyType(
+DOT_DELAYS: Mapping[str, Delay] = MappingProxyType(
     {
         "add_shifted": _add_shifted,
         "shift_left": _shift_left,
@@ -104,13 +106,12 @@ _DELAYS: Mapping[str, Callable[[Technology, Node, Sequence[Node]], float]] = Map
         "block_add": _add,
         "block_weigh": _weigh,
         "block_special": _special,
+        "block_bad": _bad,
         "scale_significand": _significand,
         "scale_exponent": _exponent,
     }
 )
-
-DOT_KINDS = frozenset(_DELAYS)
-"""Kinds of node that this module times."""
+"""By kind of node."""
 
 
 def _pair(node: Node) -> BlockPair:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from math import ceil, log2
 
 from accelgen.netlist.graph import Netlist, Node
-from accelgen.passes.dot_timing import DOT_KINDS, dot_delay
+from accelgen.passes.dot_timing import DOT_DELAYS
+from accelgen.passes.float_timing import FLOAT_DELAYS
 from accelgen.technology import Technology
 
 __all__ = ["TimingModel", "arrivals"]
 
+_STEPS = {**DOT_DELAYS, **FLOAT_DELAYS}
 TOLERANCE = 1e-9
 """Nanoseconds by which sums of delays may miss the budget through rounding."""
 
@@ -47,8 +49,8 @@ class TimingModel:
             return delay("and", width) * ceil(log2(len(inputs)))
         if node.kind == "write" and node.ways > 1:
             return delay("mux", width, node.ways)
-        if node.kind in DOT_KINDS:
-            return dot_delay(self.technology, node, inputs)
+        if node.kind in _STEPS:
+            return _STEPS[node.kind](self.technology, node, inputs)
         if node.kind == "flag":
             return delay("compare_constant", _bits(node.ways)) + delay("and", 1)
         return 0.0

@@ -17,6 +17,7 @@ from accelgen.netlist.graph import Home, Netlist
 from accelgen.passes.delay_matching import Pipeline
 from accelgen.rtl.delay import delay_line
 from accelgen.rtl.primitives.dot_steps import DOT_STEPS
+from accelgen.rtl.primitives.float_steps import FLOAT_STEPS
 
 __all__ = ["Part", "Unit", "UnitShape", "output_port", "unit_shapes"]
 
@@ -44,7 +45,7 @@ class UnitShape:
     def registered(self) -> bool:
         """Whether the unit holds any register at all."""
         return (
-            any(part.kind in ("hold", "accumulate") for part in self.parts)
+            any(part.kind in _REGISTERS for part in self.parts)
             or any(registers for part in self.parts for _, registers in part.inputs)
             or any(registers for _, registers in self.taps)
         )
@@ -164,14 +165,15 @@ class Unit(wiring.Component):
         return m
 
 
-_REGISTERS = ("hold", "accumulate")
+_REGISTERS = ("hold", "accumulate", "collect", "partials")
+_STEPS = {**DOT_STEPS, **FLOAT_STEPS}
 
 
 def _emit(m: Module, part: Part, value: Signal, inputs: Sequence[Value]) -> None:
     """Drive ``value`` with the primitive ``part``; see netlist.graph for what each kind does."""
     kind = part.kind
-    if kind in DOT_STEPS:
-        DOT_STEPS[kind](m, value, inputs, part.parameters)
+    if kind in _STEPS:
+        _STEPS[kind](m, value, inputs, part.parameters)
     elif kind == "wire":
         m.d.comb += value.eq(inputs[0])
     elif kind == "select":
@@ -185,6 +187,18 @@ def _emit(m: Module, part: Part, value: Signal, inputs: Sequence[Value]) -> None
     elif kind == "hold":
         with m.If(inputs[1]):
             m.d.sync += value.eq(inputs[0])
+    elif kind == "collect":
+        bit, first, enable = inputs
+        with m.If(enable):
+            m.d.sync += value.eq(bit | (value & ~first))
+    elif kind == "pick":
+        word, index = inputs
+        m.d.comb += value.eq(word.word_select(index, len(value)))
+    elif kind == "partials":
+        data, index, enable = inputs
+        for k in range(len(value) // len(data)):
+            with m.If(enable & (index == k)):
+                m.d.sync += value[k * len(data) : (k + 1) * len(data)].eq(data)
     else:
         assert kind == "accumulate", kind
         enable = inputs[2] if len(inputs) > 2 else 1

@@ -97,6 +97,18 @@ def _special(
     )
 
 
+def _bad(m: Module, value: Signal, inputs: Sequence[Value], parameters: tuple[object, ...]) -> None:
+    pair = _pair(parameters)
+    bad = [*inputs[2:]]
+    for operand, code in zip((pair.a, pair.b), inputs[:2], strict=True):
+        if operand.scale_range is None:
+            bad.append(split_scale(code)[2])
+        else:
+            low, high = (exponent + 127 for exponent in operand.scale_range)
+            bad.append(((code < low) & code.any()) | (code > high))
+    m.d.comb += value.eq(Cat(*bad).any())
+
+
 def _significand(
     m: Module, value: Signal, inputs: Sequence[Value], parameters: tuple[object, ...]
 ) -> None:
@@ -148,6 +160,7 @@ DOT_STEPS: Mapping[str, Step] = MappingProxyType(
         "block_add": _add,
         "block_weigh": _weigh,
         "block_special": _special,
+        "block_bad": _bad,
         "scale_significand": _significand,
         "scale_exponent": _exponent,
     }

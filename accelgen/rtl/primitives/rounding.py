@@ -6,7 +6,7 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 
 from accelgen.formats.floating import FloatFormat
 
-__all__ = ["leading_zeros", "round_to_float", "shift_left", "shift_right_sticky"]
+__all__ = ["leading_zeros", "limit", "round_nearest", "shift_left", "shift_right_sticky"]
 
 
 def leading_zeros(m: Module, value: Value, name: str) -> Value:
@@ -69,17 +69,16 @@ def shift_right_sticky(m: Module, value: Value, amount: Value, name: str) -> Val
     return value
 
 
-def round_to_float(
-    m: Module, sign: Value, magnitude: Value, exponent: Value, format: FloatFormat, name: str
+def round_nearest(
+    m: Module, magnitude: Value, exponent: Value, format: FloatFormat, name: str
 ) -> Value:
-    """The code of a value, rounded to nearest even; beyond the largest value, Inf.
+    """A magnitude rounded to nearest even: exponent and mantissa, not limited to the format.
 
     ``magnitude`` (with at least ``mantissa_bits + 1`` bits) has its highest one in its top bit, or
     ``exponent`` is 1 and the value subnormal.  ``exponent`` is that of the top bit, with the
-    format's bias, at least 1.
+    format's bias, at least 1.  The result has ``mantissa_bits + 1`` bits more than it.
     """
     p = format.mantissa_bits + 1
-    top = (1 << format.exponent_bits) - 1
     extra = len(magnitude) - p
     kept = magnitude[extra:]
     field = Signal(len(exponent), name=f"{name}_field")
@@ -92,7 +91,12 @@ def round_to_float(
     # A carry out of the mantissa goes where it belongs: into the exponent.
     code = Signal(len(exponent) + p, name=f"{name}_rounded")
     m.d.comb += code.eq(Cat(kept[:-1], field) + up)
-    infinite = Signal(name=f"{name}_infinite")
-    m.d.comb += infinite.eq(code[p - 1 :] >= top)
-    infinity = Cat(C(0, p - 1), C(top, format.exponent_bits))
-    return Cat(Mux(infinite, infinity, code[: format.width - 1]), sign)
+    return code
+
+
+def limit(rounded: Value, format: FloatFormat) -> Value:
+    """The code, without its sign, of what :func:`round_nearest` gives: beyond the largest, Inf."""
+    top = (1 << format.exponent_bits) - 1
+    infinite = rounded[format.mantissa_bits :] >= top
+    infinity = C(top << format.mantissa_bits, format.width - 1)
+    return Mux(infinite, infinity, rounded[: format.width - 1])

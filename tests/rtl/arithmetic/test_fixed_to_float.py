@@ -48,7 +48,8 @@ def test_every_16_bit_number(fraction: int, format: FloatFormat) -> None:
 
 
 WIDE = [(32, 0, FP32, 2), (48, 20, FP32, 0), (58, 20, FP32, 4), (64, 0, BF16, 3),
-        (90, 12, FP32, 1), (40, 160, FP32, 1), (128, -20, FP32, 0)]  # fmt: skip
+        (90, 12, FP32, 1), (40, 160, FP32, 1), (128, -20, FP32, 0),
+        (600, 300, FP32, 0)]  # fmt: skip
 
 
 @pytest.mark.rtl
@@ -104,9 +105,9 @@ def test_the_model_gives_the_nearest_number(x: int, fraction: int, format: Float
 @pytest.mark.parametrize(
     ("width", "fraction", "format", "stages", "message"),
     [
-        (1, 0, FP32, 0, "1 bits; use 2..128 bits"),
-        (129, 0, FP32, 0, "129 bits"),
-        (32, 257, FP32, 0, "257 fraction bits; use -256..256"),
+        (1, 0, FP32, 0, "1 bits; use 2..640 bits"),
+        (641, 0, FP32, 0, "641 bits"),
+        (32, 641, FP32, 0, "641 fraction bits; use -640..640"),
         (32, 0, FloatFormat(4, 3, "nan"), 0, "e4m3 has no Inf; use fp32"),
         (32, 0, FP32, 5, "5 pipeline stages; use 0..4"),
     ],
