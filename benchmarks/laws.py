@@ -1,9 +1,10 @@
 """Laws 1 to 3 on many random legal dataflows, and which features those dataflows covered.
 
-    python -m benchmarks.laws [--count 200] [--seed 0] [--jobs 1] > RESULT.json
+    python -m benchmarks.laws [--count 200] [--seed 0] [--jobs 1] [--blocks] > RESULT.json
 
 Draws ``count`` different descriptions by Hypothesis: 1 to 3 space axes, 1 to 6 loops, any affine
 accesses, and on top of the strategy shared with the tests skews of both signs and any bus width.
+With ``--blocks`` they are matrix products and convolutions over block formats.
 Those with a single unit or a single iteration are left out.
 Each is generated and verified, and
 
@@ -42,7 +43,7 @@ from accelgen.errors import AccelgenError
 from accelgen.fabric.fabric import Fabric
 from accelgen.pipeline import generate
 from benchmarks.record import emit, header, progress, table
-from tests.affine.strategies import descriptions
+from tests.affine.strategies import block_descriptions, descriptions
 
 BATCH = 5
 """Descriptions drawn from one seed of Hypothesis: few, because later ones resemble earlier ones."""
@@ -83,10 +84,11 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=200, help="dataflows to draw")
     parser.add_argument("--seed", type=int, default=0, help="of Hypothesis and of the tensors")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--blocks", action="store_true", help="draw block formats")
     options = parser.parse_args()
-    result = header("laws")
+    result = header("block_laws" if options.blocks else "laws")
     start = time.perf_counter()
-    drawn = draw_cases(options.count, options.seed)
+    drawn = draw_cases(options.count, options.seed, blocks=options.blocks)
     verdicts = []
     with ProcessPoolExecutor(options.jobs) as pool:
         for number, verdict in enumerate(pool.map(check, drawn), 1):
@@ -127,21 +129,22 @@ def main() -> int:
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
+def cases(draw: st.DrawFn, *, blocks: bool) -> Case:
     """A legal description, sometimes with skews of both signs, and a bus that takes an element."""
-    description = draw(descriptions(max_loops=6))
+    description = draw(block_descriptions() if blocks else descriptions(max_loops=6))
     if draw(st.integers(0, 2)) == 0:
         skews = {axis: draw(st.integers(-3, 3)) for axis in description.dataflow.axes}
         description = description.with_overrides(skew=skews)
-    widest = max(tensor.format.bits for tensor in description.workload.accesses)
-    return Case(description, 8 * draw(st.integers(-(-widest // 8), 16)))
+    kernel = description.lower()
+    widest = -(-max(kernel.result_bits, *(t.format.bits for t in kernel.inputs)) // 8)
+    return Case(description, 8 * draw(st.integers(widest, max(16, widest + 4))))
 
 
-def draw_cases(count: int, start: int) -> list[Case]:
+def draw_cases(count: int, start: int, *, blocks: bool) -> list[Case]:
     """``count`` different cases; the same ``start`` gives the same ones."""
     found: dict[tuple[object, ...], Case] = {}
     for number in range(start, start + 10 * count):
-        for case in _draw_batch(number):
+        for case in _draw_batch(number, blocks=blocks):
             kernel = case.description.lower()
             if kernel.units == 1 or prod(kernel.bounds) == 1:
                 continue
@@ -206,6 +209,9 @@ def find_features(kernel: SpaceTime, fabric: Fabric) -> Iterator[str]:
     yield from _access_features(kernel)
     yield from _input_features(fabric)
     yield from _output_features(fabric)
+    if kernel.product is not None:
+        yield f"formats: {kernel.product.pair}"
+        yield f"result: {kernel.product.result}"
     if fabric.schedule.last + 1 > prod(fabric.kernel.time_extents):
         yield "schedule: stretched by a chain"
 
@@ -295,7 +301,7 @@ def _output_features(fabric: Fabric) -> Iterator[str]:
         yield "output memory: rotation"
 
 
-def _draw_batch(number: int) -> list[Case]:
+def _draw_batch(number: int, *, blocks: bool) -> list[Case]:
     """What Hypothesis draws from one seed; it begins with a minimal example, which is left out."""
     drawn: list[Case] = []
 
@@ -307,7 +313,7 @@ def _draw_batch(number: int) -> list[Case]:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(cases())
+    @given(cases(blocks=blocks))
     def collect(case: Case) -> None:
         drawn.append(case)
 

@@ -30,7 +30,7 @@ from accelgen.emit import to_manifest, to_verilog
 from accelgen.errors import InfeasibleError
 from accelgen.pipeline import design, generate, predict
 from accelgen.technology import load_technology
-from tests.affine.strategies import descriptions
+from tests.affine.strategies import block_descriptions, descriptions
 from tests.shipped import sized
 
 pytestmark = pytest.mark.rtl
@@ -54,8 +54,9 @@ def options(draw: st.DrawFn, description: Description) -> Options:
     A period that is too short is replaced by the shortest.
     """
     technology = draw(st.sampled_from(("sg13g2", "asap7")))
-    widest = max(tensor.format.bits for tensor in description.lower().tensors)
-    bus = draw(st.sampled_from([n for n in range(16, 129, 8) if n >= widest]))
+    kernel = description.lower()
+    widest = max(kernel.result_bits, *(tensor.format.bits for tensor in kernel.inputs))
+    bus = draw(st.sampled_from([n for n in range(16, 289, 8) if widest <= n < 128 + widest]))
     scale = draw(st.sampled_from((None, 0.4, 0.7, 1.0, 3.0)))
     period = None if scale is None else scale * load_technology(technology).default_period
     try:
@@ -66,8 +67,8 @@ def options(draw: st.DrawFn, description: Description) -> Options:
 
 
 @st.composite
-def designs(draw: st.DrawFn) -> tuple[Description, Options]:
-    description = draw(descriptions())
+def designs(draw: st.DrawFn, drawn: st.SearchStrategy[Description]) -> tuple[Description, Options]:
+    description = draw(drawn)
     return description, draw(options(description))
 
 
@@ -99,16 +100,31 @@ def check(drawn: tuple[Description, Options]) -> None:
 RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 
-@given(designs())
+@given(designs(descriptions()))
 @settings(max_examples=7, derandomize=True, database=None, suppress_health_check=RELAXED)
 def test_a_random_dataflow_keeps_the_laws(drawn: tuple[Description, Options]) -> None:
     check(drawn)
 
 
+@given(designs(block_descriptions()))
+@settings(max_examples=3, derandomize=True, database=None, suppress_health_check=RELAXED)
+def test_a_random_dataflow_of_blocks_keeps_the_laws(drawn: tuple[Description, Options]) -> None:
+    check(drawn)
+
+
 @pytest.mark.slow
-@given(designs())
+@given(designs(descriptions()))
 @settings(max_examples=MANY, suppress_health_check=RELAXED)
 def test_many_random_dataflows_keep_the_laws(drawn: tuple[Description, Options]) -> None:
+    check(drawn)
+
+
+@pytest.mark.slow
+@given(designs(block_descriptions()))
+@settings(max_examples=MANY // 4, suppress_health_check=RELAXED)
+def test_many_random_dataflows_of_blocks_keep_the_laws(
+    drawn: tuple[Description, Options],
+) -> None:
     check(drawn)
 
 

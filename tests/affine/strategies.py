@@ -50,11 +50,48 @@ def workloads(
     return Workload(f"Y[{','.join(indices)}] += {product}", bounds, types)
 
 
+BLOCKED = (
+    "Y[m] += A[m,k] * B[k]",
+    "Y[m,n] += A[m,k] * B[k,n]",
+    "Y[n,m] += A[k,m] * B[n,k]",
+    "Y[p,m,n] += A[p,m,k] * B[p,k,n]",
+    "Y[n,p] += A[k,p + r] * B[n,k,r]",
+    "Y[n,p] += A[2*p + r,k] * B[n,r,k]",
+    "Y[n,p,m] += A[k,p + r,m + c] * B[n,k,r,c]",
+)
+PAIRS = (
+    *((name, name) for name in ("nvfp4", "nvfp4_4over6", "nvint4", "if4", "if3", "if6_e2m3")),
+    *((name, name) for name in ("mxfp4", "mxfp6_e3m2", "mxfp8_e4m3", "mxint8")),
+    ("nvfp4", "nvint4"),
+    ("if4", "nvfp4"),
+    ("mxfp8_e4m3", "mxfp4"),
+)
+
+
+@st.composite
+def block_workloads(draw: st.DrawFn) -> Workload:
+    """A matrix product or a convolution over block formats, the last block often short."""
+    expression = draw(st.sampled_from(BLOCKED))
+    a, b = draw(st.sampled_from(PAIRS))
+    used = [loop for loop in LOOPS if loop in expression]
+    bounds = {loop: draw(st.integers(1, 4)) for loop in used}
+    bounds["k"] = draw(st.integers(1, 100))
+    types = {"A": a, "B": b, "Y": draw(st.sampled_from(("fp32", "fp32", "bf16")))}
+    return Workload(expression, bounds, types)
+
+
+@st.composite
+def block_descriptions(draw: st.DrawFn) -> Description:
+    """A description over block formats whose dataflow is legal, on a few units."""
+    workload = draw(block_workloads())
+    return Description("random", workload, draw(dataflows(workload, max_units=6)))
+
+
 @st.composite
 def dataflows(draw: st.DrawFn, workload: Workload, max_units: int = 12) -> Dataflow:
     """A legal dataflow of ``workload``: tilings, reversals, skewed and |det| != 1 maps."""
     loops = list(draw(st.permutations(workload.loops)))
-    bounds = workload.bounds
+    bounds = workload.domain
     maps: dict[str, str] = {}
     time: list[str | tuple[str, int]] = []
     axes = ["i", "j", "l"][: draw(st.integers(1, 3))]
