@@ -4,6 +4,7 @@ They compute what the hardware must, by other means: integers, tables and the ma
 floating point.
 """
 
+from accelgen.golden.bf16 import bf16_accumulate, bf16_product
 from accelgen.golden.block_pair import BlockPair
 from accelgen.golden.blocks import (
     block_dot,
@@ -30,6 +31,8 @@ __all__ = [
     "BlockPair",
     "Element",
     "accumulate",
+    "bf16_accumulate",
+    "bf16_product",
     "block_dot",
     "block_specials",
     "block_sum",
