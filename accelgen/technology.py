@@ -10,6 +10,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 from pathlib import PurePosixPath
 from typing import Protocol
@@ -232,11 +233,12 @@ class Technology:
         return table, widths
 
 
+@cache
 def load_technology(name: str = "sg13g2") -> Technology:
     """The shipped technology ``name``.
 
     Raises InputError with the nearest shipped name when there is none, or when its file is
-    not a technology description.
+    not a technology description.  The file is read once in a process.
     """
     files = [PurePosixPath(file) for file in list_content("mapping")]
     known = [file.stem for file in files if file.parent.name == "technology"]

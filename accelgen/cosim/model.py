@@ -16,8 +16,12 @@ from accelgen.errors import InputError
 
 __all__ = ["Model", "build_model"]
 
-_KEEP_MODELS = 64
-"""Models kept in the cache; some megabytes each."""
+_KEEP_MODELS = 256
+"""Models kept in the cache; about half a megabyte each for a small array."""
+
+_NO_EXPAND = "-fno-expand"
+"""Verilator 5.48 may expand the operand of ``$signed({1'h0,x})`` to ``x`` alone in an inlined copy
+of a module, and then extend its top bit as a sign; without that step it does not."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,9 @@ def build_model(
     runtime = ensure_runtime(tools, trace)
     main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
     libraries = cocotb_tools.config.libs_dir
-    key = digest([runtime.folder.name, top, *ports, str(libraries), main.read_bytes(), *texts])
+    key = digest(
+        [runtime.folder.name, _NO_EXPAND, top, *ports, str(libraries), main.read_bytes(), *texts]
+    )
 
     def build(folder: Path) -> None:
         visible = folder / "visible.vlt"
@@ -63,14 +69,15 @@ def build_model(
         command = [
             str(tools.verilator), "--cc", "--vpi", "--no-timing", "-Wno-fatal", "-Wno-lint",
             "-Wno-style", "--timescale", "1ns/1ns", "--prefix", "Vtop", "--top-module", top,
-            "--output-split", "20000", "-Mdir", str(sheets),
+            "--output-split", "20000", _NO_EXPAND,
+            "-Mdir", str(sheets),
         ]  # fmt: skip
         if trace != "none":
             command.append(f"--trace-{trace}")
         run_tool([*command, str(visible), *(str(path.resolve()) for path in sources)], tools)
         units = _translation_units(sheets, sorted(sheets.glob("*.cpp")))
-        units.append(sheets / "main.cc")
-        units[-1].write_text(f'#define main accelgen_main\n#include "{main}"\n', encoding="utf-8")
+        with units[-1].open("a", encoding="utf-8") as last:
+            last.write(f'#define main accelgen_main\n#include "{main}"\n')
         objects = [unit.with_suffix(".o") for unit in units]
         compile_all(
             [
