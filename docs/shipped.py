@@ -21,8 +21,8 @@ def heading() -> list[str]:
     """The first two lines of the table."""
     return [
         "| dataflow | problem | array | compute cycles predicted | measured "
-        "| total cycles predicted | measured |",
-        "| --- | --- | --- | --: | --: | --: | --: |",
+        "| total cycles predicted | measured | utilisation |",
+        "| --- | --- | --- | --: | --: | --: | --: | --: |",
     ]
 
 
@@ -37,7 +37,8 @@ def row(name: str, measured: tuple[int, int] | None = None) -> str:
     model = accelgen.predict(description)
     predicted = model.compute_cycles, model.total_cycles
     compute, total = zip(predicted, measured or predicted, strict=True)
-    cells = [f"[`{name}`](dataflows/{name}.yaml)", bounds, array, *compute, *total]
+    busy = f"{model.utilisation:.1%}"
+    cells = [f"[`{name}`](dataflows/{name}.yaml)", bounds, array, *compute, *total, busy]
     return f"| {' | '.join(map(str, cells))} |"
 
 

@@ -14,8 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from accelgen.affine import Description, load_description
-from accelgen.content import content_path
-from accelgen.cosim.verify import VerifyReport, verify
+from accelgen.cosim.verify import verify
 from accelgen.pipeline import Design, generate
 from accelgen.show.array import ArrayPanel
 from accelgen.show.chart import make_chart
@@ -28,22 +27,34 @@ from accelgen.show.timeline import Timeline
 SPACE: Mapping[str, int] = {"i": 4, "j": 4}
 BOUNDS: Mapping[str, int] = {"m": 8, "n": 8, "k": 8}
 WIDTH = 9.6
+PICTURE = Path(__file__).parent / "gemm.svg"
 
 
 def main() -> None:
     """Generate, verify, draw."""
-    shipped = load_description(content_path("dataflows", "gemm_os_systolic"))
-    description = shipped.with_overrides(space=SPACE, bounds=BOUNDS)
     with tempfile.TemporaryDirectory() as folder:
-        made = generate(description, Path(folder) / "gemm")
+        made = generate(example(), Path(folder) / "gemm")
         report = verify(Path(folder) / "gemm")
     assert report.passed, report.faults
+    draw_overview(made, (report.measured_compute, report.measured_total), PICTURE)
+
+
+def example() -> Description:
+    """What is drawn."""
+    shipped = load_description("gemm_os_systolic")
+    return shipped.with_overrides(space=SPACE, bounds=BOUNDS)
+
+
+def draw_overview(made: Design, measured: tuple[int, int | None], path: Path) -> None:
+    """Three columns: what one writes, what comes out, and how long it takes.
+
+    ``measured`` are the compute and total cycles of a simulation.
+    """
     with plain_settings():
-        draw_overview(made, report, Path(__file__).parent / "gemm.svg")
+        _draw(made, measured, path)
 
 
-def draw_overview(made: Design, report: VerifyReport, path: Path) -> None:
-    """Three columns: what one writes, what comes out, and how long it takes."""
+def _draw(made: Design, measured: tuple[int, int | None], path: Path) -> None:
     sheet = Sheet(WIDTH)
     columns = ((0.2, 2.9), (3.72, 2.4), (6.5, 2.9))
     titles = ("an affine description", "a spatial array, in Verilog", "its cycles, exactly")
@@ -52,7 +63,7 @@ def draw_overview(made: Design, report: VerifyReport, path: Path) -> None:
         axes.text(0, 0.15, title, fontsize=9, weight="bold", va="center")
     _listing(sheet.blank(0.2, 0.45, 3.0, 2.6), made.description)
     _array(sheet.axes(3.55, 0.42, 2.65, 2.65), made)
-    _cycles(sheet, made, report)
+    _cycles(sheet, made, measured)
     arrows = sheet.blank(0, 0, WIDTH, 3.1)
     for x in (3.26, 6.06):
         arrows.add_patch(
@@ -99,12 +110,10 @@ def _array(axes: Axes, made: Design) -> None:
     ArrayPanel(axes, plane, scene, sums).draw(indices=False)
     axes.text(-1.02, -1.0, "A", fontsize=10, weight="bold", ha="center", va="center")
     axes.text(1.5, 0.98, "B", fontsize=10, weight="bold", ha="center", va="center")
-    axes.text(
-        1.5, -3.75, "Σ  sums of Y stay, then drain", fontsize=7.5, ha="center", va="center"
-    )
+    axes.text(1.5, -3.75, "Σ  sums of Y stay, then drain", fontsize=7.5, ha="center", va="center")
 
 
-def _cycles(sheet: Sheet, made: Design, report: VerifyReport) -> None:
+def _cycles(sheet: Sheet, made: Design, measured: tuple[int, int | None]) -> None:
     """The space-time diagram, and predicted beside measured cycles."""
     timeline = Timeline(make_chart(made.fabric))
     axes = sheet.axes(6.85, 0.47, 2.55, 1.72)
@@ -114,8 +123,8 @@ def _cycles(sheet: Sheet, made: Design, report: VerifyReport) -> None:
     table = sheet.blank(6.35, 2.53, 3.05, 0.55)
     rows = (
         ("", "predicted", "measured"),
-        ("compute_cycles", report.predicted_compute, report.measured_compute),
-        ("total_cycles", report.predicted_total, report.measured_total),
+        ("compute_cycles", made.cycles.compute_cycles, measured[0]),
+        ("total_cycles", made.cycles.total_cycles, measured[1]),
     )
     for number, (name, *values) in enumerate(rows):
         y = 0.12 + 0.17 * number
