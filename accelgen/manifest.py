@@ -219,8 +219,11 @@ class Manifest:
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
+            there = Path(directory).is_dir()
             raise InputError(
-                "there is no manifest.json", where=str(directory), hint="generate a design there"
+                "there is no manifest.json" if there else "there is no such folder",
+                where=str(directory),
+                hint="generate a design there" if there else "name one that generate wrote",
             ) from None
         except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
             raise InputError(f"cannot be read: {error}", where=str(path)) from None

@@ -73,18 +73,20 @@ def shorten(value: object, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint: the known name nearest to ``name``, or the list of known names."""
+def nearest(name: str, known: Iterable[str], otherwise: str | None = None) -> str:
+    """A hint: the known name nearest to ``name``, or ``otherwise``, or the list of known names."""
     names = list(known)
     close = difflib.get_close_matches(name[:MAX_NAME], names, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]!r}?"
+    if otherwise is not None:
+        return otherwise
     return f"known: {', '.join(names[:24])}" if names else "none is known"
 
 
-def unknown(name: str, kind: str, known: Iterable[str]) -> InputError:
-    """The error for a ``name`` that is not among the ``known`` ones."""
-    return InputError(f"unknown {kind} {shorten(name)}", hint=nearest(name, known))
+def unknown(name: str, kind: str, known: Iterable[str], otherwise: str | None = None) -> InputError:
+    """The error for a ``name`` that is not among the ``known`` ones; see :func:`nearest`."""
+    return InputError(f"unknown {kind} {shorten(name)}", hint=nearest(name, known, otherwise))
 
 
 @contextmanager

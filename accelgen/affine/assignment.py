@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from accelgen.affine.expr import Affine, Parser
 from accelgen.errors import InputError
+from accelgen.names import shorten
 
 __all__ = ["Access", "Assignment", "parse_assignment"]
 
@@ -99,6 +101,7 @@ class Assignment:
 def parse_assignment(text: str) -> Assignment:
     """Read a tensor expression; raise :class:`InputError` saying what is wrong with it."""
     parser = Parser(text)
+    _check_functions(parser)
     output = _access(parser)
     if parser.token == "=":
         raise parser.error("'=' assigns once", "write '+=': loops the output lacks are summed")
@@ -113,6 +116,18 @@ def parse_assignment(text: str) -> Assignment:
         raise parser.error("a sum of products", "one product of tensors per expression")
     parser.end()
     return Assignment(output, tuple(inputs), reduced)
+
+
+def _check_functions(parser: Parser) -> None:
+    """Between tensors, a name before a parenthesis other than ``sum`` is a function."""
+    depth = 0
+    for token, following in pairwise(parser.tokens):
+        depth += (token == "[") - (token == "]")
+        if not depth and following == "(" and token[:1].isalpha() and token != "sum":
+            raise parser.error(
+                f"{shorten(token, 20)} is a function, and functions are not supported",
+                "write a product of tensors, and apply the function outside the accelerator",
+            )
 
 
 def _access(parser: Parser) -> Access:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from accelgen.affine.workload import Workload
 from accelgen.affine.yaml_text import Node, Plain, parse_yaml, read_text
 from accelgen.content import content_path
 from accelgen.errors import InputError
-from accelgen.names import check_name, unknown, within
+from accelgen.names import FrozenMap, check_name, unknown, within
 
 __all__ = ["Description", "load_description", "parse_description"]
 
@@ -28,13 +28,18 @@ _KEYS = ("name", *_REQUIRED[:2], "types", *_REQUIRED[2:], "map", "skew", "chain"
 class Description:
     """A named workload with its dataflow; ``comment`` says where the idea comes from.
 
-    ``str(d)`` is YAML, and ``parse_description(str(d)) == d``.
+    ``str(d)`` is YAML, and ``parse_description(str(d)) == d``.  ``places`` says where in a file
+    each key was written (``map`` at ``gemm.yaml:7``), for errors found later; descriptions are
+    equal wherever they come from.
     """
 
     name: str
     workload: Workload
     dataflow: Dataflow
     comment: str = ""
+    places: Mapping[str, str] = field(
+        default_factory=lambda: FrozenMap[str, str](), compare=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         with within("name"):
@@ -47,7 +52,13 @@ class Description:
 
     def lower(self) -> SpaceTime:
         """The integer form, checked to be legal; :class:`InputError` when it is not."""
-        return lower(self.workload, self.dataflow, self.name)
+        try:
+            return lower(self.workload, self.dataflow, self.name)
+        except InputError as error:
+            key = (error.where or "").removeprefix(f"{self.name}: ")
+            if (place := self.places.get(key.split(":")[0])) is not None:
+                error.where = f"{place}: {key}"
+            raise
 
     def with_overrides(
         self,
@@ -57,11 +68,13 @@ class Description:
         types: Mapping[str, str] | None = None,
         time: Mapping[str, int] | None = None,
         skew: Mapping[str, int] | str | None = None,
+        chain: Mapping[str, str | None] | None = None,
     ) -> Description:
         """The description with some values replaced, the others kept.
 
         ``bounds``, ``space`` and ``time`` give extents of loops and axes it already has,
-        ``types`` element types, ``skew`` cycles per axis, or ``"broadcast"`` or ``"systolic"``.
+        ``types`` element types, ``skew`` cycles per axis, or ``"broadcast"`` or ``"systolic"``,
+        ``chain`` the axis of a tensor's shift chain, or ``None`` for memory ports instead.
         Raises :class:`InputError`, with the nearest known name, for an unknown one.
         """
         old, flow = self.workload, self.dataflow
@@ -80,13 +93,15 @@ class Description:
                 new_skew = (
                     skew if isinstance(skew, str) else _merged(flow.skew, skew, "axis", flow.axes)
                 )
+        with within("chain"):
+            new_chain = _merged(flow.chain, chain, "tensor", old.tensors)
         new_time: list[TimeLoop] = [
             (loop, extents[loop]) if loop in extents else loop for loop in flow.time_loops
         ]
         return replace(
             self,
             workload=Workload(old.expression, new_bounds, new_types),
-            dataflow=replace(flow, space=new_space, time=new_time, skew=new_skew),
+            dataflow=replace(flow, space=new_space, time=new_time, skew=new_skew, chain=new_chain),
         )
 
     def __str__(self) -> str:
@@ -163,6 +178,7 @@ def parse_description(text: str, where: str = "description", name: str = "kernel
                 _map(values, "chain"),
             ),
             _comment(text),
+            FrozenMap({key: f"{where}:{node.line}" for key, node in nodes.items()}),
         )
     except InputError as error:
         error.where = _located(error.where, nodes, where)

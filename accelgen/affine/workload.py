@@ -18,7 +18,14 @@ from accelgen.affine.legality import count_hits
 from accelgen.affine.reference import evaluate_accesses
 from accelgen.affine.spacetime import IntMatrix, IntVector, TensorAccess
 from accelgen.errors import InputError
-from accelgen.formats import BlockFormat, IntFormat, block_format, get_format, parse_format
+from accelgen.formats import (
+    BlockFormat,
+    IntFormat,
+    block_format,
+    format_names,
+    get_format,
+    parse_format,
+)
 from accelgen.names import FrozenMap, check_name, shorten, unknown, within
 
 __all__ = ["Workload"]
@@ -309,7 +316,12 @@ def _checked_type(text: str, *, is_output: bool) -> str:
         if not is_output and number.bits not in INPUT_BITS:
             raise InputError(f"{number} is outside int2..int16, uint2..uint16", hint="use int8")
         return str(number)
-    found = get_format(text)
+    try:
+        found = get_format(text)
+    except InputError:
+        inputs = "use int8, uint8 or a block format such as nvfp4, mxfp4 or if4"
+        hint = f"use int32, or {' or '.join(RESULTS)} for sums of blocks" if is_output else inputs
+        raise unknown(text, "format", format_names(), hint) from None
     if is_output and text not in RESULTS:
         hint = f"use {', '.join(RESULTS)} for sums of blocks, int32 for others"
         raise InputError(f"{text} is no type of sums", hint=hint)

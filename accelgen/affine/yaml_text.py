@@ -2,7 +2,8 @@
 
 Nothing is constructed but plain values.  Anchors, aliases, tags and duplicate keys are refused;
 size and depth are bounded before anything is built.  Plain scalars are integers when they are
-decimal digits, ``None`` when empty, ``~``, ``null`` or ``none``, else text: ``no`` is text.
+up to 100 decimal digits, ``None`` when empty, ``~``, ``null`` or ``none``, else text: ``no`` is
+text.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ MAX_DEPTH = 16
 
 Plain = int | str | list["Plain"] | dict[str, "Plain"] | None
 
-_INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
+_INTEGER = re.compile(r"[-+]?[0-9]{1,100}")
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ def bank(
         raise InputError(
             f"an element of {pattern.tensor} has {element_bits} bits, the bus {bus_bits}",
             where=f"bus of {pattern.tensor}",
-            hint=f"use a bus of at least {element_bits} bits",
+            hint=f"use a bus of at least {-(-element_bits // 8) * 8} bits",
         )
     moduli = choose_moduli(pattern) if shape else ()
     merged = _merge(moduli, shape, pattern.slots)
