@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     )
     from accelgen.cosim.verify import verify
     from accelgen.pipeline import design, generate, predict
+    from accelgen.show import draw
 
 __all__ = [
     "AccelgenError",
@@ -46,6 +47,7 @@ __all__ = [
     "Workload",
     "__version__",
     "design",
+    "draw",
     "generate",
     "load_description",
     "parse_description",
@@ -63,6 +65,7 @@ _HOMES = {
     "load_description": "accelgen.affine",
     "parse_description": "accelgen.affine",
     "design": "accelgen.pipeline",
+    "draw": "accelgen.show",
     "generate": "accelgen.pipeline",
     "predict": "accelgen.pipeline",
     "verify": "accelgen.cosim.verify",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from accelgen.fabric.fabric import Fabric
+from accelgen.fabric.fabric import Fabric, InputPlan, OutputPlan
 from accelgen.rtl.streams.collector import Collector
 from accelgen.rtl.streams.loader import Loader
 from accelgen.rtl.streams.rounder import Rounder
@@ -43,6 +43,10 @@ class CycleModel:
     """Iterations of the problem."""
     units: int
     """Functional units of the array."""
+    chain_wait: int = 0
+    """Of ``issue``, the cycles in which no iteration is issued because a shift chain is busy."""
+    waiting: tuple[str, ...] = ()
+    """The stationary tensors whose chains are waited for."""
 
     @property
     def compute_cycles(self) -> int:
@@ -73,4 +77,20 @@ def model_cycles(fabric: Fabric, pipeline_latency: int) -> CycleModel:
         + (Rounder.LATENCY if fabric.kernel.product else 0),
         iterations=prod(fabric.kernel.bounds),
         units=fabric.kernel.units,
+        chain_wait=fabric.schedule.last + 1 - prod(fabric.schedule.extents),
+        waiting=_waited_for(fabric),
     )
+
+
+def _waited_for(fabric: Fabric) -> tuple[str, ...]:
+    """The tensors whose chains take longer than the tile they are loaded or drained behind."""
+    extents, strides = fabric.schedule.extents, fabric.schedule.strides
+    names = []
+    plans: tuple[InputPlan | OutputPlan, ...] = (*fabric.inputs, fabric.output)
+    for plan in plans:
+        if plan.chain is None or not plan.hold:
+            continue
+        tile = extents[plan.hold] * strides[plan.hold]
+        if plan.chain.cycles == strides[plan.hold - 1] > tile:
+            names.append(plan.tensor.name)
+    return tuple(names)

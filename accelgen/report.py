@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from math import prod
 from typing import TYPE_CHECKING
 
 from accelgen.affine.spacetime import IntVector
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from accelgen.pipeline import Design
 
 __all__ = ["count_memories", "count_units", "cycle_rows", "greedy_bits", "link_kind",
-           "write_report"]  # fmt: skip
+           "waiting", "write_report"]  # fmt: skip
 
 
 def count_units(pipeline: Pipeline) -> dict[str, int]:
@@ -69,6 +68,16 @@ def greedy_bits(pipeline: Pipeline, technology: Technology) -> int:
 def link_kind(depth: int) -> str:
     """``wire``, ``systolic`` or ``FIFO``."""
     return ("wire", "systolic")[depth] if depth < 2 else "FIFO"
+
+
+def waiting(cycles: CycleModel) -> str:
+    """What is waited for, and what to do about it; for models with a ``chain_wait``."""
+    chains = f"chain{'s' * (len(cycles.waiting) > 1)} of {' and '.join(cycles.waiting)}"
+    pinned = ",".join(f"{name}=none" for name in cycles.waiting)
+    return (
+        f"{cycles.chain_wait} cycles wait for the shift {chains}; --chain {pinned} gives every "
+        "unit a memory port instead, and loops inside that run longer hide the chain"
+    )
 
 
 def cycle_rows(cycles: CycleModel) -> list[tuple[str, int, str]]:
@@ -238,7 +247,7 @@ def _cycles(design: Design) -> str:
     lines = [
         f"issue = {' + '.join(['1', *terms])} = {design.cycles.issue}"
         + (f" (loops {', '.join(kernel.time)})" if terms else ""),
-        f"{design.cycles.issue - prod(schedule.extents)} of them wait for shift chains",
+        waiting(design.cycles) if design.cycles.chain_wait else "no cycle waits for a shift chain",
     ]
     rows = [("part", "cycles", "meaning"), *cycle_rows(design.cycles)]
     return _section("Cycles of one problem", lines) + "\n" + _table(rows)

@@ -24,6 +24,7 @@ NAMES = [
     "Workload",
     "__version__",
     "design",
+    "draw",
     "generate",
     "load_description",
     "parse_description",

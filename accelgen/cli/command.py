@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-__all__ = ["JSON_SCHEMA", "Command", "add_json", "print_json", "stages", "table"]
+__all__ = ["JSON_SCHEMA", "Command", "add_json", "print_json", "remark", "stages", "table"]
 
 JSON_SCHEMA = 1
 """Schema of everything that ``--json`` prints."""
@@ -37,6 +37,11 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 def print_json(values: Mapping[str, object]) -> None:
     """Print ``values`` with the schema in front."""
     print(json.dumps({"schema": JSON_SCHEMA, **values}, indent=2))
+
+
+def remark(text: str) -> None:
+    """Say something beside the results, on standard error."""
+    print(f"accelgen: {text}", file=sys.stderr)
 
 
 def table(rows: Sequence[Sequence[object]], *, indent: str = "") -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from accelgen.cli.command import Command, add_json, print_json, table
+from accelgen.cli.command import Command, add_json, print_json, remark, table
 from accelgen.cli.options import (
     BOUNDS,
     SPACE,
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CYCLES"]
 
+_RESULTS = ("compute_cycles", "total_cycles", "utilisation")
+
 
 @dataclass(frozen=True)
 class _Point:
@@ -36,6 +37,11 @@ class _Point:
     given: dict[str, int]
     description: Description
     cycles: CycleModel
+
+    @property
+    def name(self) -> str:
+        """The values it has, ``m=64, i=8``."""
+        return _name(self.given)
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,16 +61,31 @@ def _cycles(arguments: argparse.Namespace) -> int:
     ) else [{}]  # fmt: skip
     if len(bounds) * len(space) > MAX_POINTS:
         raise InputError(f"{len(bounds) * len(space)} combinations, beyond {MAX_POINTS}")
-    points = _predict(base, [(b, s) for b in bounds for s in space], arguments)
+    given = [(b, s) for b in bounds for s in space]
+    points = _predict(base, given, arguments)
     if arguments.json:
-        print_json({"name": base.name, "points": [_figures(point) for point in points]})
-    elif arguments.csv:
-        csv.writer(sys.stdout, lineterminator="\n").writerows(_rows(points))
-    elif len(bounds) * len(space) == 1:
-        print(_breakdown(next(points)))
+        found = list(points)
+        print_json({"name": base.name, "points": [_figures(point) for point in found]})
+    elif len(given) == 1 and not arguments.csv:
+        found = list(points)
+        print(_breakdown(found[0]))
     else:
-        print(table(list(_rows(points))))
+        found = _print_rows([{**b, **s} for b, s in given], points, as_csv=arguments.csv)
+    _remark_waits(found)
     return 0
+
+
+def _remark_waits(points: Sequence[_Point]) -> None:
+    from accelgen.report import waiting
+
+    waits = [point for point in points if point.cycles.chain_wait]
+    if len(points) == 1 and waits:
+        remark(waiting(waits[0].cycles))
+    elif waits:
+        remark(
+            f"in {len(waits)} of {len(points)} points cycles wait for shift chains; "
+            f"first: {waits[0].name}: {waiting(waits[0].cycles)}"
+        )
 
 
 def _predict(
@@ -83,10 +104,11 @@ def _predict(
         description=f"predicting {base.name}",
         console=Console(stderr=True),
         transient=True,
-        disable=len(given) == 1 or not sys.stderr.isatty(),
+        # Rows that are printed as they come need no other sign of progress.
+        disable=len(given) == 1 or not arguments.json or not sys.stderr.isatty(),
     ):
-        point = ", ".join(f"{k}={n}" for k, n in {**bounds, **space}.items())
-        with within(point) if point else nullcontext():
+        values = {**bounds, **space}
+        with within(_name(values)) if values else nullcontext():
             description = base.with_overrides(bounds=bounds, space=space)
             cycles = predict(
                 description,
@@ -94,20 +116,37 @@ def _predict(
                 technology=arguments.technology,
                 bus_bits=arguments.bus,
             )
-        yield _Point({**bounds, **space}, description, cycles)
+        yield _Point(values, description, cycles)
 
 
-def _rows(points: Iterable[_Point]) -> Iterator[tuple[object, ...]]:
-    for number, point in enumerate(points):
-        if not number:
-            yield (*point.given, "compute_cycles", "total_cycles", "utilisation")
+def _name(values: Mapping[str, int]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in values.items())
+
+
+def _print_rows(
+    given: Sequence[dict[str, int]], points: Iterable[_Point], *, as_csv: bool
+) -> list[_Point]:
+    """Print a row per point as soon as it is known; all have the names of the first."""
+    widths = [max(len(name), *(len(str(row[name])) for row in given)) for name in given[0]]
+    widths += [len(name) for name in _RESULTS]
+
+    def show(cells: Sequence[object]) -> None:
+        if as_csv:
+            print(*cells, sep=",", flush=True)
+            return
+        *others, last = (str(cell) for cell in cells)
+        columns = [cell.rjust(width) for cell, width in zip(others, widths, strict=False)]
+        print(*columns, last, sep="  ", flush=True)
+
+    printed: list[_Point] = []
+    for point in points:
+        if not printed:
+            show([*given[0], *_RESULTS])
+        printed.append(point)
         cycles = point.cycles
-        yield (
-            *point.given.values(),
-            cycles.compute_cycles,
-            cycles.total_cycles,
-            f"{point.cycles.utilisation:.4f}",
-        )
+        results = (cycles.compute_cycles, cycles.total_cycles, f"{cycles.utilisation:.4f}")
+        show([*point.given.values(), *results])
+    return printed
 
 
 def _breakdown(point: _Point) -> str:
@@ -132,6 +171,7 @@ def _figures(point: _Point) -> dict[str, object]:
         "bounds": dict(point.description.workload.bounds),
         "space": dict(point.description.dataflow.space),
         **{name.replace(" ", "_"): cycles for name, cycles, _ in cycle_rows(point.cycles)},
+        "chain_wait": point.cycles.chain_wait,
         "utilisation": round(point.cycles.utilisation, 6),
     }
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from accelgen.cli.command import Command, add_json, print_json, stages, table
+from accelgen.cli.command import Command, add_json, print_json, remark, stages, table
 from accelgen.cli.options import add_description, add_hardware, read_description
 from accelgen.cli.verify import simulate, summary
 
@@ -29,6 +29,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _generate(arguments: argparse.Namespace) -> int:
     from accelgen.pipeline import generate
+    from accelgen.report import waiting
 
     description = read_description(arguments)
     folder = Path(arguments.output or Path("rtl_out", description.name))
@@ -41,6 +42,8 @@ def _generate(arguments: argparse.Namespace) -> int:
             bus_bits=arguments.bus,
             progress=progress,
         )
+    if made.cycles.chain_wait:
+        remark(waiting(made.cycles))
     if arguments.json:
         print_json(_figures(made, folder))
     else:
@@ -75,7 +78,6 @@ def _summary(made: Design, folder: Path, *more: tuple[str, str]) -> str:
     name, kernel, pipeline = made.description.name, made.kernel, made.pipeline
     bounds = " ".join(f"{k}={n}" for k, n in made.description.workload.bounds.items())
     array = " x ".join(map(str, kernel.space_extents))
-    units = count_units(pipeline)
     greedy = greedy_bits(pipeline, made.technology)
     rows = [
         ("Verilog", folder / f"{name}.v"),
@@ -90,7 +92,7 @@ def _summary(made: Design, folder: Path, *more: tuple[str, str]) -> str:
             f"estimated ({made.technology.name})",
         ),
         ("registers", f"{pipeline.bits} pipeline bits, {greedy - pipeline.bits} fewer than greedy"),
-        ("units", f"{sum(units.values())} of {len(units)} distinct modules"),
+        ("units", _units(count_units(pipeline))),
         *(
             ("memory", f"{tensor}: {_banks(kinds)}, double-buffered")
             for tensor, kinds in count_memories(made.fabric).items()
@@ -99,6 +101,14 @@ def _summary(made: Design, folder: Path, *more: tuple[str, str]) -> str:
     ]
     heading = f"{name}: {made.description.workload.expression}, {bounds}, on {array} units"
     return f"{heading}\n{table(rows, indent='  ')}"
+
+
+def _units(counts: Mapping[str, int]) -> str:
+    """Functional units and, apart from them, the adder trees between them."""
+    trees = [count for name, count in counts.items() if name.startswith("sum")]
+    units = [count for name, count in counts.items() if not name.startswith("sum")]
+    text = f"{sum(units)} of {len(units)} distinct module{'s' * (len(units) > 1)}"
+    return f"{text}, and {sum(trees)} adder tree{'s' * (sum(trees) > 1)}" if trees else text
 
 
 def _banks(kinds: Sequence[Mapping[str, int]]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from accelgen.cli.values import extents, pairs
+from accelgen.cli.values import axes, extents, pairs
 
 if TYPE_CHECKING:
     from accelgen.affine import Description
@@ -29,6 +29,11 @@ def add_description(parser: argparse.ArgumentParser, *, ranges: bool = False) ->
     parser.add_argument(
         "--skew", metavar="i=1,j=1", help="cycles per axis; or broadcast, or systolic"
     )
+
+    parser.add_argument(
+        "--chain", metavar="A=j,Y=none",
+        help="axis of the shift chains of stationary tensors; none: a memory port per unit",
+    )  # fmt: skip
 
 
 def add_hardware(parser: argparse.ArgumentParser) -> None:
@@ -54,10 +59,12 @@ def read_description(arguments: argparse.Namespace, *, ranges: bool = False) -> 
 
     bounds, space = (None, None) if ranges else (arguments.bounds, arguments.space)
     skew: str | None = arguments.skew
+    chain: str | None = arguments.chain
     return load_description(arguments.description).with_overrides(
         bounds=extents(bounds, "--bounds", BOUNDS) if bounds is not None else None,
         space=extents(space, "--space", SPACE) if space is not None else None,
         time=extents(arguments.time, "--time", "k1=4") if arguments.time is not None else None,
         types=pairs(arguments.types, "--types", "A=int4") if arguments.types is not None else None,
+        chain=axes(chain, "--chain", "A=j,Y=none") if chain is not None else None,
         skew=extents(skew, "--skew", "i=1,j=1") if skew is not None and "=" in skew else skew,
     )

@@ -10,12 +10,12 @@ from math import prod
 from accelgen.errors import InputError
 from accelgen.names import shorten
 
-__all__ = ["MAX_POINTS", "combinations", "extents", "pairs", "sweep"]
+__all__ = ["MAX_POINTS", "axes", "combinations", "extents", "pairs", "sweep"]
 
 MAX_POINTS = 100_000
 """Most combinations of a sweep."""
 
-_INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
+_INTEGER = re.compile(r"[-+]?[0-9]{1,100}")
 
 
 def pairs(text: str, option: str, example: str) -> dict[str, str]:
@@ -38,6 +38,12 @@ def extents(text: str, option: str, example: str) -> dict[str, int]:
         name: _integer(value, option, example)
         for name, value in pairs(text, option, example).items()
     }
+
+
+def axes(text: str, option: str, example: str) -> dict[str, str | None]:
+    """``A=j,Y=none`` as names of axes, ``None`` for ``none``."""
+    given = pairs(text, option, example)
+    return {name: None if axis == "none" else axis for name, axis in given.items()}
 
 
 def sweep(text: str, option: str, example: str) -> dict[str, list[range]]:
@@ -68,7 +74,13 @@ def _range(text: str, option: str, example: str) -> range:
     if not rest:
         return range(first, first + 1)
     last, step, *more = (*rest, 1) if len(rest) == 1 else rest
-    if more or step < 1 or last < first:
+    if not more and step >= 1 and last < first:
+        raise InputError(
+            f"{shorten(text)} is an empty range: {last} is less than {first}",
+            where=option,
+            hint=f"write {last}:{first}:{step}",
+        )
+    if more or step < 1:
         raise InputError(
             f"{shorten(text)} is no range FIRST:LAST:STEP", where=option, hint="write 16:256:16"
         )

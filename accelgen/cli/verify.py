@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 __all__ = ["VERIFY", "simulate", "summary"]
 
 
+_LATE = "late tlast on "
+
+
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", metavar="DIR", help="what generate wrote")
     parser.add_argument(
@@ -63,7 +66,7 @@ def _phases(report: VerifyReport) -> str:
 
 
 def summary(report: VerifyReport) -> str:
-    """Predicted and measured cycles, the faults, and the verdict."""
+    """Predicted and measured cycles, the faults, what was left out and why, and the verdict."""
     measured = "hung" if report.measured_total is None else report.measured_total
     lines = [
         table(
@@ -77,6 +80,12 @@ def summary(report: VerifyReport) -> str:
     ]
     if report.waves is not None:
         lines.append(f"waves: {report.waves}")
+    names = {phase.name for phase in report.phases}
+    lines += [
+        f"{stream}: a packet is one beat, so none can end early"
+        for stream in sorted(name.removeprefix(_LATE) for name in names if name.startswith(_LATE))
+        if f"early tlast on {stream}" not in names
+    ]
     failed = sum(not phase.passed for phase in report.phases)
     verdict = f"FAIL in {failed} of" if failed else "PASS in all"
     lines.append(f"{report.name}: {verdict} {len(report.phases)} phases")

@@ -46,7 +46,7 @@ LANE = 0.15
 MOST_TILES = 8
 
 
-def draw(design: Design, path: Path, *, what: What = "both") -> Path:
+def draw(design: Design, path: Path | str, *, what: What = "both") -> Path:
     """Write a picture of a design and return its path.
 
     ``path`` ends in ``.svg`` or ``.png``; missing folders are made.  ``what`` chooses the array

@@ -34,6 +34,12 @@ def run_json(capsys: pytest.CaptureFixture[str], *words: object) -> dict[str, An
     return data
 
 
+def run_json_with_remark(capsys: pytest.CaptureFixture[str], *words: object) -> dict[str, Any]:
+    assert main([*(str(word) for word in words), "--json"]) == 0
+    data: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return data
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -138,15 +144,35 @@ def test_cycles_of_ranges_are_a_table(capsys: pytest.CaptureFixture[str]) -> Non
     base = load_description("gemm_os_systolic")
     for m, k, i, j, compute, total, _ in rows[1:]:
         model = predict(
-            base.with_overrides(
-                bounds={"m": int(m), "k": int(k)}, space={"i": int(i), "j": int(j)}
-            )
+            base.with_overrides(bounds={"m": int(m), "k": int(k)}, space={"i": int(i), "j": int(j)})
         )
         assert (int(compute), int(total)) == (model.compute_cycles, model.total_cycles)
     table = [line.split(",") for line in run(capsys, *words, "--csv").splitlines()]
     assert table == rows
     points = run_json(capsys, *words)["points"]
     assert [str(point["compute_cycles"]) for point in points] == [row[4] for row in rows[1:]]
+
+
+def test_what_waits_for_a_chain_is_said_and_what_helps_helps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["gemm_ws_systolic", "--bounds", "m=2", "--space", "i=8,j=16"]
+    assert main(["cycles", *words]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("accelgen: 6 cycles wait for the shift chain of B; --chain B=none ")
+    folder = tmp_path / "out"
+    assert main(["generate", *words, "-o", str(folder)]) == 0
+    assert capsys.readouterr().err == said
+    line = said.removeprefix("accelgen: ").strip()
+    assert f"- {line}\n" in (folder / "report.md").read_text()
+    assert main(["cycles", *words[:2], "m=2|64", *words[3:]]) == 0
+    assert "in 1 of 2 points cycles wait for shift chains; first: m=2, i=8, j=16: 6 " in (
+        capsys.readouterr().err
+    )
+    (waits,) = run_json_with_remark(capsys, "cycles", *words)["points"]
+    (other,) = run_json(capsys, "cycles", *words, "--chain", "B=none")["points"]
+    assert (waits["chain_wait"], other["chain_wait"]) == (6, 0)
+    assert waits["issue"] - other["issue"] == 6
 
 
 def test_list_names_every_shipped_description(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import gc
+import re
 import shutil
 import signal
 import subprocess
@@ -13,8 +14,12 @@ from pathlib import Path
 import pytest
 
 import accelgen.pipeline
+from accelgen.affine import load_description
 from accelgen.cli import main
 from accelgen.cosim import toolchain
+from accelgen.rtl.array import Array
+from accelgen.rtl.control import Controller
+from accelgen.rtl.streams.collector import Collector
 
 GEMM = ["generate", "gemm_os_systolic"]
 
@@ -48,6 +53,7 @@ def fail(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str]:
         ([*GEMM, "--bounds", "m=big"], "--bounds: 'big' is no integer"),
         ([*GEMM, "--bounds", "m=1e3"], "--bounds: '1e3' is no integer"),
         ([*GEMM, "--bounds", "m=-4"], "bounds: m: -4 is outside 1..1048576"),
+        ([*GEMM, "--bounds", f"m={10**30}"], f"bounds: m: {10**30} is outside 1..1048576"),
         ([*GEMM, "--bounds", "m=0"], "bounds: m: 0 is outside 1..1048576"),
         ([*GEMM, "--space", "i=-1"], "space: i: -1 is outside 1.."),
         ([*GEMM, "--space", "x=4"], "space: unknown axis 'x'"),
@@ -56,22 +62,27 @@ def fail(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str]:
         ([*GEMM, "--types", "A"], "--types: 'A' is not NAME=VALUE; write --types A=int4"),
         ([*GEMM, "--types", "Y=int8"], "int8 is too narrow for Y"),
         ([*GEMM, "--skew", "wavefront"], "unknown skew 'wavefront'; use broadcast or systolic"),
+        ([*GEMM, "--chain", "Y=k"], "chain: unknown axis 'k'; known: i, j, none"),
+        ([*GEMM, "--chain", "Z=i"], "chain: unknown tensor 'Z'; known: A, B, Y"),
+        ([*GEMM, "--time", "k=7"], "gemm_os_systolic:15: map: iteration m=0, n=0, k=7 is never"),
         ([*GEMM, "--technology", "asap8"], "did you mean 'asap7'?"),
         ([*GEMM, "--period", "0"], "period: 0.0 ns is no clock period"),
         ([*GEMM, "--period", "nan"], "period: nan ns is no clock period"),
         ([*GEMM, "--bus", "12"], "bus: 12 bits are no whole number of bytes"),
-        ([*GEMM, "--bus", "16"], "use a bus of at least 22 bits"),
+        ([*GEMM, "--bus", "16"], "use a bus of at least 24 bits"),
         (["cycles", "fir", "--bounds", "q=4"], "q"),
-        (["cycles", "gemm_os_systolic", "--bounds", "m=9:3"], "'9:3' is no range FIRST:LAST:STEP"),
+        (["cycles", "gemm_os_systolic", "--bounds", "m=9:3"], "'9:3' is an empty range: 3 is less"),
+        (["cycles", "gemm_os_systolic", "--bounds", "m=16:8:4"], "8 is less than 16; write 8:16:4"),
         (["cycles", "gemm_os_systolic", "--bounds", "m=1:9:0"], "'1:9:0' is no range"),
         (["cycles", "gemm_os_systolic", "--bounds", "m=1:9:2:3"], "'1:9:2:3' is no range"),
         (["cycles", "gemm_os_systolic", "--bounds", "m=1:999999999"], "999999999 combinations"),
         (["cycles", "gemm_os_systolic", "--bounds", "m=1:400,n=1:400"], "160000 combinations"),
         (["cycles", "gemm_os_systolic", "--bounds", "m=0:4:2"], "m=0: bounds: m: 0 is outside"),
-        (["verify", "nowhere"], "nowhere: there is no manifest.json"),
+        (["verify", "nowhere"], "nowhere: there is no such folder; name one that generate wrote"),
+        (["verify", "."], ".: there is no manifest.json; generate a design there"),
         (["verify", "nowhere", "--problems", "1"], "use at least 2"),
-        (["lint", "nowhere"], "nowhere: there is no manifest.json"),
-        (["synth", "nowhere"], "nowhere: there is no manifest.json"),
+        (["lint", "nowhere"], "nowhere: there is no such folder"),
+        (["synth", "nowhere"], "nowhere: there is no such folder"),
     ],
 )
 def test_bad_words_are_one_line(
@@ -101,9 +112,7 @@ def test_an_infeasible_period_names_what_does_not_fit_and_what_would(
     assert (tmp_path / "fir" / "fir.v").is_file()
 
 
-def test_a_foreign_folder_is_left_alone(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_foreign_folder_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "thesis.tex").write_text("text", encoding="utf-8")
     code, line = fail(capsys, "generate", "fir", "-o", tmp_path)
     assert code == 2
@@ -160,26 +169,59 @@ def test_an_interrupt_leaves_what_was_there(
     assert [path.name for path in tmp_path.iterdir()] == ["fir"]
 
 
+@pytest.mark.parametrize("inside", [Collector, Array, Controller])
+def test_an_interrupt_during_elaboration_is_silent(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    recwarn: pytest.WarningsRecorder,
+    inside: type[object],
+) -> None:
+    """Amaranth warns of components that were made and not used: not in this case."""
+
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(inside, "elaborate", interrupt)
+    assert fail(capsys, "generate", "fir", "-o", tmp_path / "fir") == (130, "interrupted")
+    gc.collect()
+    assert [str(warning.message) for warning in recwarn.list] == []
+
+
+def test_names_that_collide_are_refused_before_hardware_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    """Tensor ``x`` has a port ``x_load_in``, as has tensor ``x_load``."""
+    path = tmp_path / "names.yaml"
+    text = str(load_description("gemm_ws_systolic"))
+    text = re.sub(r"\bB\b", "x", re.sub(r"\bA\b", "x_load", text))
+    path.write_text(text, encoding="utf-8")
+    code, line = fail(capsys, "generate", path, "-o", tmp_path / "out")
+    assert code == 2
+    assert "two signals of a unit would both be called" in line
+    gc.collect()
+    assert recwarn.list == []
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_command_without_traceback(
     tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
     command = [
         sys.executable, "-m", "accelgen", "cycles", "gemm_os_systolic",
-        "--bounds", "m=1:100,n=1:100", "--csv",
+        "--bounds", "m=1:100,n=1:100",
     ]  # fmt: skip
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment,
         # A shell that runs tests in the background leaves interrupts ignored.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
-    assert process.stdout.readline().startswith("m,n,")
+    # Rows reach the reader of a pipe as they come.
+    assert process.stdout.readline().split()[:2] == ["m", "n"]
     process.send_signal(number)
     start = time.monotonic()
     _, err = process.communicate(timeout=60)
