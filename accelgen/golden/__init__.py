@@ -13,6 +13,8 @@ from accelgen.golden.blocks import (
     block_terms,
     block_unit,
     dot_products,
+    exact_dot,
+    fp32_dot,
     scale_products,
 )
 from accelgen.golden.elements import AdaptiveElement, Element, element_of
@@ -41,8 +43,10 @@ __all__ = [
     "composable_terms",
     "dot_products",
     "element_of",
+    "exact_dot",
     "fixed_to_float",
     "fp32_add",
+    "fp32_dot",
     "multi_format_dot",
     "multi_format_fraction",
     "multi_format_sum",

@@ -55,9 +55,14 @@ class BlockOperand:
         return self.element.factors if isinstance(self.element, AdaptiveElement) else (1, 1)
 
     @property
+    def plain_significand(self) -> int:
+        """The largest significand of a scale without factors; 1 for E8M0."""
+        return 1 if self.scale_range else 15
+
+    @property
     def most_significand(self) -> int:
-        """The largest significand of a scale, factors included; 1 for E8M0."""
-        return 1 if self.scale_range else 15 * max(self.factors)
+        """The largest significand of a scale, factors included."""
+        return self.plain_significand * max(self.factors)
 
     @property
     def most_exponent(self) -> int:

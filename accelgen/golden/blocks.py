@@ -11,13 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 from accelgen.formats.adaptive import INTEGER
 from accelgen.formats.block import BlockFormat
 from accelgen.formats.floating import FP32, FloatFormat
-from accelgen.formats.policy import Codes
+from accelgen.formats.policy import Codes, Policy
 from accelgen.golden.block_pair import BlockPair
 from accelgen.golden.elements import AnyElement, Element
-from accelgen.golden.floating import fixed_to_float
+from accelgen.golden.floating import fixed_to_float, fp32_add
 
 __all__ = ["block_dot", "block_specials", "block_sum", "block_terms", "block_unit", "dot_products",
-           "scale_products"]  # fmt: skip
+           "exact_dot", "fp32_dot", "scale_products"]  # fmt: skip
 
 
 def dot_products(
@@ -124,6 +124,65 @@ def block_sum(
     return block_terms(BlockPair(a_format, b_format, a.shape[1]), a, b, a_scales, b_scales)
 
 
+def fp32_dot(
+    pair: BlockPair,
+    a: NDArray[Any],
+    b: NDArray[Any],
+    a_scales: Codes,
+    b_scales: Codes,
+    partials: int,
+    format: FloatFormat = FP32,
+) -> Codes:
+    """The codes of dot products whose terms are rounded to FP32 and added one by one.
+
+    ``a`` and ``b`` are codes, n x cycles x lanes; scales n x cycles.  The term of cycle i is added
+    to partial sum i mod ``partials``, which begins as +0; then partial sums 1, 2, ... (those with a
+    term) are added to partial sum 0, in this order.  Every sum is rounded to nearest even, and the
+    last to ``format``, FP32 or BF16.  A bad scale, and an element of Inf or NaN, make it NaN.
+    """
+    n, cycles, lanes = a.shape
+    rows = a.reshape(-1, lanes), b.reshape(-1, lanes)
+    terms, bad = block_terms(pair, *rows, a_scales.reshape(-1), b_scales.reshape(-1))
+    wrong = (bad | block_specials(pair, *rows)).reshape(n, cycles).any(axis=1)
+    codes = fixed_to_float(terms, pair.fraction).reshape(n, cycles)
+    sums = [np.zeros(n, dtype=np.uint32) for _ in range(min(partials, cycles))]
+    for cycle in range(cycles):
+        slot = cycle % partials
+        sums[slot] = fp32_add(sums[slot], codes[:, cycle])
+    total = sums[0]
+    for other in sums[1:]:
+        total = fp32_add(total, other)
+    total = np.where(wrong, np.uint32(FP32.nan_code or 0), total)
+    if format == FP32:
+        return total
+    return format.encode(FP32.decode(total), Policy(overflow="special"))
+
+
+def exact_dot(
+    pair: BlockPair,
+    a: NDArray[Any],
+    b: NDArray[Any],
+    a_scales: Codes,
+    b_scales: Codes,
+    format: FloatFormat = FP32,
+) -> Codes:
+    """The codes of dot products over blocks, rounded once.
+
+    ``a`` and ``b`` are codes, n x cycles x lanes; scales n x cycles.  A bad scale (see
+    :class:`BlockPair`), and an element of Inf or NaN, make the sum the format's quiet NaN.  The
+    numeric value is the code's times ``pair.factor``.
+    """
+    n, cycles, lanes = a.shape
+    rows = a.reshape(-1, lanes), b.reshape(-1, lanes)
+    terms, bad = block_terms(pair, *rows, a_scales.reshape(-1), b_scales.reshape(-1))
+    bad |= block_specials(pair, *rows)
+    total = terms.reshape(n, cycles).sum(axis=1)
+    codes = fixed_to_float(np.asarray(total, dtype=object), pair.fraction, format)
+    return np.where(
+        bad.reshape(n, cycles).any(axis=1), codes.dtype.type(format.nan_code or 0), codes
+    )
+
+
 def block_dot(
     a: NDArray[Any],
     b: NDArray[Any],
@@ -133,18 +192,6 @@ def block_dot(
     b_format: BlockFormat,
     format: FloatFormat = FP32,
 ) -> Codes:
-    """The codes of dot products over blocks, rounded once.
-
-    ``a`` and ``b`` are codes, n x blocks x lanes; scales n x blocks.  A NaN scale makes the sum the
-    format's quiet NaN.  The numeric value is the code's times the fraction of :func:`block_unit`.
-    """
-    n, blocks, lanes = a.shape
-    sums, nan = block_sum(
-        a.reshape(-1, lanes), b.reshape(-1, lanes), a_scales.reshape(-1), b_scales.reshape(-1),
-        a_format, b_format,
-    )  # fmt: skip
-    total = sums.reshape(n, blocks).sum(axis=1)
-    _, bits = block_unit(a_format, b_format)
-    codes = fixed_to_float(np.asarray(total, dtype=object), bits, format)
-    bad = nan.reshape(n, blocks).any(axis=1)
-    return np.where(bad, codes.dtype.type(format.nan_code or 0), codes)
+    """:func:`exact_dot` of two formats, with as many lanes as there are codes in a cycle."""
+    pair = BlockPair(a_format, b_format, a.shape[2])
+    return exact_dot(pair, a, b, a_scales, b_scales, format)

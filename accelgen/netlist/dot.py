@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 from accelgen.formats import IntFormat
@@ -9,7 +10,13 @@ from accelgen.golden.block_pair import BlockPair
 from accelgen.netlist.graph import Builder, Edge, Home, Kind
 from accelgen.netlist.lanes import LaneFormat, lane_format, product_format, sum_formats
 
-__all__ = ["add_block_dot", "add_block_special"]
+__all__ = [
+    "add_block_dot",
+    "add_block_special",
+    "add_lane_sum",
+    "add_shifted_left",
+    "add_weighed",
+]
 
 _SHIFT_BITS = 3
 """Bits of an exponent by which is shifted in one step."""
@@ -33,10 +40,11 @@ def add_block_dot(
     nodes are called ``dot_...``, and each is a group of its own for all homes of a kind.
 
     Steps, each a node: decode the elements of both sides, multiply them, align the products, one
-    level of the adder tree after the other; decode the scales, multiply their significands, add
-    their exponents; multiply the sum by up to ``factor_bits`` bits of the significand at a time,
-    and add those; shift by up to three bits of the exponent at a time.  No register inside.  Fewer
-    ``factor_bits`` make shorter steps, for short clock periods, and more of them.
+    level of the adder tree after the other; decode the scales, multiply their significands and the
+    factors of adaptive formats, add the exponents; multiply the sum by up to ``factor_bits`` bits
+    of the significand at a time, and add those; shift by up to three bits of the exponent at a
+    time.  No register inside.  Fewer ``factor_bits`` make shorter steps, for short clock periods,
+    and more of them.
     """
     words = [
         builder.add("wire", f"dot_{name}", home, builder[edge.source].format, [edge])
@@ -44,12 +52,18 @@ def add_block_dot(
     ]
     total = _sum(builder, home, pair, words)
     significand, exponent = _scale(builder, home, pair, words[2:])
-    weighed = _weigh(builder, home, pair, total, significand, factor_bits)
-    return _shift(builder, home, pair, weighed, exponent)
+    weighed = add_weighed(builder, home, pair, total, significand, factor_bits)
+    return add_shifted_left(
+        builder,
+        home,
+        weighed,
+        exponent,
+        lambda shift: pair.most_block << min(pair.most_exponent, shift),
+    )
 
 
 def add_block_special(builder: Builder, home: Home, pair: BlockPair, a: Edge, b: Edge) -> int:
-    """Add a bit that is 1 where an element of the words is Inf or NaN (``pair.has_specials``)."""
+    """Add a bit: whether an element of the words is Inf or NaN (``pair.has_specials``)."""
     return builder.add(
         "block_special",
         "dot_special",
@@ -62,7 +76,7 @@ def add_block_special(builder: Builder, home: Home, pair: BlockPair, a: Edge, b:
 
 def _sum(builder: Builder, home: Home, pair: BlockPair, words: list[int]) -> int:
     """The sum of the products of elements, and the one that it still lacks or not."""
-    decoded, lanes = [], []
+    decoded = []
     for side, operand in enumerate((pair.a, pair.b)):
         lane = lane_format(operand.element)
         inputs = [Edge(words[side], 0, "code")]
@@ -78,7 +92,17 @@ def _sum(builder: Builder, home: Home, pair: BlockPair, words: list[int]) -> int
                 parameters=(pair, side),
             )
         )
-        lanes.append(lane)
+    return add_lane_sum(builder, home, pair, decoded)
+
+
+def add_lane_sum(builder: Builder, home: Home, pair: BlockPair, decoded: list[int]) -> int:
+    """Add the sum of the products of elements to ``home``; return its node.
+
+    ``decoded`` are the nodes of both operands, with lanes as
+    :func:`~accelgen.netlist.lanes.lane_format` says of the elements of ``pair``.  The sum is a word
+    of :func:`~accelgen.netlist.lanes.sum_formats`.
+    """
+    lanes = [lane_format(operand.element) for operand in (pair.a, pair.b)]
     product = builder.add(
         "block_multiply",
         "dot_products",
@@ -123,14 +147,26 @@ def _scale(builder: Builder, home: Home, pair: BlockPair, scales: list[int]) -> 
         return Edge(number, 0, f"in{side}")
 
     sides = list(enumerate((pair.a, pair.b)))
+    most = pair.a.plain_significand * pair.b.plain_significand
     significand = builder.add(
         "multiply",
         "dot_significand",
         home,
         # All products of as many bits; those beyond the largest do not occur.
-        _unsigned(pair.a.most_significand.bit_length() + pair.b.most_significand.bit_length()),
-        [decode("scale_significand", "significand", k, s.most_significand) for k, s in sides],
+        _unsigned(pair.a.plain_significand.bit_length() + pair.b.plain_significand.bit_length()),
+        [decode("scale_significand", "significand", k, s.plain_significand) for k, s in sides],
     )
+    for side, operand in sides:
+        if operand.is_adaptive:
+            most *= max(operand.factors)
+            significand = builder.add(
+                "scale_fold",
+                f"dot_{'ab'[side]}_folded",
+                home,
+                IntFormat.for_range(0, most),
+                [Edge(significand, 0, "significand"), Edge(scales[side], 0, "scale")],
+                parameters=(pair, side),
+            )
     exponent = builder.add(
         "add",
         "dot_exponent",
@@ -141,10 +177,13 @@ def _scale(builder: Builder, home: Home, pair: BlockPair, scales: list[int]) -> 
     return significand, exponent
 
 
-def _weigh(
+def add_weighed(
     builder: Builder, home: Home, pair: BlockPair, total: int, significand: int, factor_bits: int
 ) -> int:
-    """The sum times the significand: by a few bits of it at a time, and added in pairs."""
+    """Add the sum ``total`` (of :func:`add_lane_sum`) times the scales' ``significand``.
+
+    By ``factor_bits`` bits of the significand at a time, which are added in pairs.
+    """
 
     def reaching(factor: int) -> IntFormat:
         most = min(pair.most_sum * factor, pair.most_block)
@@ -182,19 +221,24 @@ def _weigh(
     return parts[0][0]
 
 
-def _shift(builder: Builder, home: Home, pair: BlockPair, weighed: int, exponent: int) -> int:
-    """The weighed sum shifted to its place; the small shifts, which widen it least, first."""
-    for k, (low, high) in enumerate(_pieces(builder[exponent].format.bits, _SHIFT_BITS)):
-        most = pair.most_block << min(pair.most_exponent, (1 << high) - 1)
-        weighed = builder.add(
+def add_shifted_left(
+    builder: Builder, home: Home, value: int, amount: int, most: Callable[[int], int]
+) -> int:
+    """Add ``value << amount``, of nodes; the small shifts, which widen it least, first.
+
+    ``most(shift)`` is the largest magnitude after amounts of up to ``shift``.
+    """
+    for k, (low, high) in enumerate(_pieces(builder[amount].format.bits, _SHIFT_BITS)):
+        largest = most((1 << high) - 1)
+        value = builder.add(
             "shift_left",
             f"dot_shifted{k}",
             home,
-            IntFormat.for_range(-most, most),
-            [Edge(weighed, 0, "in"), Edge(exponent, 0, "amount")],
+            IntFormat.for_range(-largest, largest),
+            [Edge(value, 0, "in"), Edge(amount, 0, "amount")],
             parameters=(low, high),
         )
-    return weighed
+    return value
 
 
 def _pieces(bits: int, most: int) -> list[tuple[int, int]]:

@@ -86,6 +86,11 @@ class FixedToFloatPlan:
         """Normalised magnitude, exponent, sign."""
         return (("normal", self.kept), ("exponent", self.exponent_bits), ("sign", 1))
 
+    @property
+    def rounded(self) -> Word:
+        """Exponent and mantissa, and the sign."""
+        return (("rounded", self.exponent_bits + self.format.mantissa_bits + 1), ("sign", 1))
+
 
 _FLAGS: Word = (("nan", 1), ("infinite", 1))
 _SIGNS: Word = (("exponent", 8), ("sign", 1), *_FLAGS)
@@ -109,7 +114,7 @@ def add_fixed_to_float(
     """Add the code of a fixed-point ``value`` to ``home``; return its node.
 
     Rounded once to nearest even, beyond the largest value to Inf.  Nodes are called ``name_...``:
-    magnitude, count of leading zeros, shift, increment.
+    magnitude, count of leading zeros, shift, increment, limit.
     """
 
     def add(kind: Kind, bits: int, *inputs: Edge) -> Edge:
@@ -121,7 +126,8 @@ def add_fixed_to_float(
     size = add("float_size", _bits(plan.size), value)
     zeros = add("float_zeros", plan.amount_bits, size)
     normal = add("float_normal", _bits(plan.normal), size, zeros)
-    return add("float_round", plan.format.width, normal).source
+    rounded = add("float_round", _bits(plan.rounded), normal)
+    return add("float_limit", plan.format.width, rounded).source
 
 
 def add_fp32_sum(builder: Builder, home: Home, a: Edge, b: Edge, name: str = "fp32") -> int:

@@ -33,12 +33,14 @@ Kind = Literal[
     "block_special",  # whether an element is Inf or NaN
     "block_bad",  # whether a scale is bad, or the third input is set
     "scale_significand",  # of a scale; 0 where the scale does not count
+    "scale_fold",  # a significand times the factor of a scale's kind of block
     "scale_exponent",  # of a scale
     # Floating point; see netlist.floats.
     "float_size",
     "float_zeros",
     "float_normal",
     "float_round",
+    "float_limit",
     "float_nan",  # its first input, or NaN when the flag is set
     "float_narrow",  # FP32 to BF16
     "fp_order",

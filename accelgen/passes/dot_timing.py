@@ -74,8 +74,13 @@ def _significand(technology: Technology, node: Node, inputs: Sequence[Node]) -> 
     delay, operand = technology.delay, _operand(node)
     if operand.scale_range is not None:
         return delay("compare_constant", 8) + delay("and", 1)
-    fold = delay("mux", 4) + delay("add", node.format.bits) if operand.is_adaptive else 0.0
-    return delay("equal_constant", 4) + fold + delay("and", node.format.bits)
+    return delay("equal_constant", 7) + delay("and", node.format.bits)
+
+
+def _fold(technology: Technology, node: Node, inputs: Sequence[Node]) -> float:
+    return technology.delay("mux", inputs[0].format.bits) + technology.delay(
+        "add", node.format.bits
+    )
 
 
 def _exponent(technology: Technology, node: Node, inputs: Sequence[Node]) -> float:
@@ -108,6 +113,7 @@ DOT_DELAYS: Mapping[str, Delay] = MappingProxyType(
         "block_special": _special,
         "block_bad": _bad,
         "scale_significand": _significand,
+        "scale_fold": _fold,
         "scale_exponent": _exponent,
     }
 )

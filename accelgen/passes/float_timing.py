@@ -40,12 +40,13 @@ def _normal(technology: Technology, node: Node, inputs: Sequence[Node]) -> float
 
 def _rounded(technology: Technology, node: Node, inputs: Sequence[Node]) -> float:
     plan, delay = _plan(node), technology.delay
-    return (
-        delay("and", plan.format.mantissa_bits)
-        + delay("add", plan.exponent_bits + plan.format.mantissa_bits)
-        + delay("equal_constant", plan.exponent_bits)
-        + delay("mux", plan.format.width)
-    )
+    mantissa = plan.format.mantissa_bits
+    return delay("and", mantissa) + delay("add", plan.exponent_bits + mantissa)
+
+
+def _limit(technology: Technology, node: Node, inputs: Sequence[Node]) -> float:
+    plan, delay = _plan(node), technology.delay
+    return delay("equal_constant", plan.exponent_bits) + delay("mux", plan.format.width)
 
 
 def _order(technology: Technology, node: Node, inputs: Sequence[Node]) -> float:
@@ -113,6 +114,7 @@ FLOAT_DELAYS: Mapping[str, Delay] = MappingProxyType(
         "float_zeros": _zeros,
         "float_normal": _normal,
         "float_round": _rounded,
+        "float_limit": _limit,
         "float_nan": _nan,
         "float_narrow": _narrow,
         "fp_order": _order,

@@ -1,170 +1,269 @@
-"""Dot products of blocks under unsigned E4M3 scales, exact until one final rounding."""
+"""Dot products of blocks, exact until one final rounding or rounded to FP32 term by term."""
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from collections.abc import Callable, Mapping
+from typing import Literal, get_args
+
+from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib.wiring import In, Out
 
-from accelgen.errors import InputError
-from accelgen.formats.floating import FP32, FloatFormat
-from accelgen.formats.tensor_scaled import TensorScaledFormat
-from accelgen.golden.blocks import block_unit
-from accelgen.golden.elements import AdaptiveElement, AnyElement, element_of
-from accelgen.rtl.arithmetic.element_products import ElementDot
-from accelgen.rtl.arithmetic.fixed_to_float import FixedToFloat
-from accelgen.rtl.arithmetic.multiply_accumulate import accumulate
-from accelgen.rtl.arithmetic.scale_product import ScaleProduct
-from accelgen.rtl.arithmetic.stages import Stages, choose_cuts
+from accelgen.errors import InfeasibleError, InputError
+from accelgen.formats.block import BlockFormat
+from accelgen.formats.floating import BF16, FP32, FloatFormat
+from accelgen.golden.block_pair import BlockPair, ScaleRange
+from accelgen.names import unknown
+from accelgen.netlist.block_mac import UNIT, exact_unit, fp32_unit
+from accelgen.netlist.graph import Netlist
+from accelgen.passes.delay_matching import Pipeline, match_delays
 from accelgen.rtl.arithmetic.unit import ArithmeticUnit
-from accelgen.rtl.primitives.rounding import shift_left
+from accelgen.rtl.delay import delay_line
+from accelgen.rtl.unit import Unit, output_port, unit_shapes
+from accelgen.technology import Technology, load_technology
 
-__all__ = ["BlockDot", "accumulator_width"]
+__all__ = ["Accumulate", "BlockDot", "accumulator_width"]
 
-_DELAYS = (22, 14, 6)
-"""Levels of logic of the elements' dot product, the scaling by significands, and the shift."""
-_MOST_EXPONENT = 28
+Accumulate = Literal["exact", "fp32"]
+"""How terms are added: in fixed point, or in FP32."""
+
 _LONGEST = 1 << 20
+_FACTOR_BITS = (4, 2)
+"""Bits of a scale's significand that a step multiplies; the second where the first is too slow."""
+_MOST_PARTIALS = 24
 
 
-def _factors(element: AnyElement) -> tuple[int, int]:
-    return element.factors if isinstance(element, AdaptiveElement) else (1, 1)
-
-
-def _block_maximum(a: AnyElement, b: AnyElement, lanes: int) -> int:
-    """Bound of a block's integer before it is shifted."""
-    largest = lanes
-    for element in (a, b):
-        kinds = zip(element.values(), _factors(element), strict=False)
-        largest *= 15 * max(factor * max(map(abs, values)) for values, factor in kinds)
-    return int(largest)
-
-
-def accumulator_width(a: TensorScaledFormat, b: TensorScaledFormat, longest: int) -> int:
+def accumulator_width(a: BlockFormat, b: BlockFormat, longest: int) -> int:
     """Bits, with sign, in which no sum of ``longest`` products can overflow."""
-    element_a, element_b = element_of(a), element_of(b)
-    most = _block_maximum(element_a, element_b, longest) << _MOST_EXPONENT
-    return int(most).bit_length() + 1
+    return BlockPair(a, b, 1).accumulator(longest).bits
 
 
 class BlockDot(ArithmeticUnit):
     """The dot product of two vectors in block formats, ``lanes`` elements per cycle.
 
     Ports: ``a``, ``b`` (in, ``lanes`` codes, the first lowest), ``a_scale``, ``b_scale`` (in, 8
-    bits: the scales of the blocks that the elements are of; bit 7 counts for adaptive formats
-    only), ``valid``, ``first``, ``last`` (in): the elements count, begin a sum, end it.
-    ``sum`` (out, signed, :func:`accumulator_width` bits): the exact sum, when ``sum_done`` (out)
-    is high; ``y`` (out): that sum times 2**-bits of
-    :func:`accelgen.golden.blocks.block_unit`, rounded once to nearest even in ``format``, when
-    ``done`` (out) is high.  A NaN scale makes ``y`` the quiet NaN and raises ``nan_seen`` (out),
-    until reset; ``sum`` then is of no use.
+    bits: the scales of the blocks that the elements are of; of adaptive formats bit 7 says that
+    they are integers), ``valid`` (in) and ``ready`` (out): elements are taken in a cycle with both;
+    ``first``, ``last`` (in): they begin a sum, end it.  ``y`` (out): the sum's code in ``format``,
+    when ``done`` (out) is high, in units of ``pair.factor`` (1 but for adaptive formats; see
+    :class:`~accelgen.golden.BlockPair`, also for the scales of MX formats that count:
+    ``a_range``, ``b_range``).  A bad scale, and an element of Inf or NaN, count as zero, make ``y``
+    the quiet NaN, and raise ``bad_number`` (out) until reset.
 
-    ``lanes`` divides both blocks.  A sum of up to ``longest`` products is exact; longer ones wrap.
-    Latency from the last elements: ``stages + 1`` cycles to ``sum`` (``stages`` 0..3), and
-    ``round_stages`` (0..4) more to ``y``; throughput: ``lanes`` products per cycle, sums following
-    each other without a gap.
+    ``accumulate="exact"``: terms are added in fixed point, up to ``longest`` products (more wrap),
+    and rounded once to ``format``: fp32, bf16 or fp16.  ``sum`` (out, signed,
+    ``pair.accumulator(longest)``, when ``sum_done`` (out) is high) is the exact sum in units of
+    2**-``pair.fraction``.  ``ready`` is always high.  Throughput: ``lanes`` products per cycle,
+    sums following each other without a gap.
+
+    ``accumulate="fp32"``: each term is rounded to FP32, and added in FP32 to one of ``partials``
+    partial sums, as many as an addition takes cycles: that of cycle i of a sum to partial sum
+    i mod ``partials``.  After the last, partial sums 1, 2, ... are added to partial sum 0, one
+    every ``partials`` cycles, while ``ready`` is low; ``format`` is fp32 or bf16.  With n cycles a
+    sum occupies the unit for n + (m - 1) * ``partials`` cycles, m = min(n, ``partials``).
+
+    Latency from the last elements to ``y``: :attr:`latency` cycles, in FP32 (m - 1) * ``partials``
+    more.  Registers are placed for clock ``period`` (ns; when not given, the technology's default
+    or the shortest for this unit, whichever is longer) by the linear program of
+    :func:`~accelgen.passes.match_delays`, whose result is :attr:`pipeline`.
 
     Method: exact integer sums, scaled by the product of the scales' significands, shifted by that
     of their powers of two, in a fixed-point accumulator (Kulisch).
+
+    Raises :class:`InputError` for parameters outside these ranges, :class:`InfeasibleError` for a
+    period that cannot be reached.
     """
 
     def __init__(
         self,
-        a: TensorScaledFormat,
-        b: TensorScaledFormat,
+        a: BlockFormat,
+        b: BlockFormat,
         lanes: int = 16,
         longest: int = 4096,
         format: FloatFormat = FP32,
-        stages: int = 2,
-        round_stages: int = 2,
+        *,
+        accumulate: Accumulate = "exact",
+        period: float | None = None,
+        technology: Technology | str = "sg13g2",
+        a_range: ScaleRange | None = None,
+        b_range: ScaleRange | None = None,
     ) -> None:
-        for form in (a, b):
-            if lanes < 1 or (form.block or lanes) % lanes:
-                raise InputError(
-                    f"{lanes} lanes do not divide a block of {form.block}",
-                    where=form.name,
-                    hint=f"use a divisor of {form.block}",
-                )
+        self.pair = BlockPair(a, b, lanes, a_range, b_range)
+        if accumulate not in get_args(Accumulate):
+            raise unknown(str(accumulate), "accumulation", get_args(Accumulate))
         if not lanes <= longest <= _LONGEST:
             raise InputError(
                 f"a longest sum of {longest} products", hint=f"use {lanes}..{_LONGEST}"
             )
-        choose_cuts(_DELAYS, stages)
-        self.formats, self.lanes, self.longest = (a, b), lanes, longest
-        self.target, self.stages = format, stages
-        self.width = accumulator_width(a, b, longest)
-        self._dot = ElementDot(element_of(a), element_of(b), lanes)
-        self._scale = ScaleProduct(_factors(element_of(a)), _factors(element_of(b)))
-        self._round = FixedToFloat(self.width, block_unit(a, b)[1], format, round_stages)
-        super().__init__(
-            {
-                "a": In(len(self._dot.a)),
-                "b": In(len(self._dot.b)),
-                "a_scale": In(8),
-                "b_scale": In(8),
-                "valid": In(1),
-                "first": In(1),
-                "last": In(1),
-                "sum": Out(signed(self.width)),
-                "sum_done": Out(1),
-                "y": Out(format.width),
-                "done": Out(1),
-                "nan_seen": Out(1),
-            }
-        )
+        if accumulate == "fp32" and format not in (FP32, BF16):
+            raise InputError(f"FP32 sums as {format}", hint="use fp32 or bf16")
+        self.lanes, self.longest, self.target = lanes, longest, format
+        self.accumulate: Accumulate = accumulate
+        self.technology = load_technology(technology) if isinstance(technology, str) else technology
+        self.pipeline, self.partials = self._design(period)
+        members: dict[str, In | Out] = {
+            "a": In(self.pair.a_word),
+            "b": In(self.pair.b_word),
+            "a_scale": In(8),
+            "b_scale": In(8),
+            "valid": In(1),
+            "ready": Out(1),
+            "first": In(1),
+            "last": In(1),
+            "y": Out(format.width),
+            "done": Out(1),
+            "bad_number": Out(1),
+        }
+        if accumulate == "exact":
+            members["sum"] = Out(signed(self.pair.accumulator(longest).bits))
+            members["sum_done"] = Out(1)
+        super().__init__(members)
 
     @property
     def latency(self) -> int:
-        """Cycles from the last elements to ``y``."""
-        return self.stages + 1 + self._round.latency
+        """Cycles from the last elements, or in FP32 from the last addition's issue, to ``y``."""
+        return self.pipeline.latency
+
+    def answer_delay(self, cycles: int) -> int:
+        """Cycles from the last of ``cycles`` (1 or more) groups of elements to ``y``."""
+        return self.latency + (min(cycles, self.partials) - 1) * self.partials
 
     def elaborate(self, platform: object) -> Module:
         """Build the hardware."""
         m = Module()
-        m.submodules.dot = dot = self._dot
-        m.submodules.scale = scale = self._scale
-        m.submodules.round = rounding = self._round
-        adaptive = [isinstance(element, AdaptiveElement) for element in dot.elements]
-        m.d.comb += [dot.a.eq(self.a), dot.b.eq(self.b)]
-        for name, is_adaptive in zip("ab", adaptive, strict=True):
-            code = getattr(self, f"{name}_scale")
-            m.d.comb += getattr(scale, name).eq(code)
-            if is_adaptive:
-                m.d.comb += getattr(dot, f"{name}_integer").eq(code[7])
-        stages = Stages(m, _DELAYS, self.stages)
-        control = {
-            "valid": self.valid,
-            "first": self.first,
-            "last": self.valid & self.last,
-            "nan": self.valid & scale.nan,
+        (shape,) = unit_shapes(self.pipeline, (UNIT[0],)).values()
+        m.submodules.unit = unit = Unit(shape)
+        sources: dict[str, Value] = {
+            name: getattr(self, name) for name in ("a", "b", "a_scale", "b_scale", "first")
         }
-        dot_sum, significand, exponent, *rest = stages.after(
-            0, dot_sum=dot.sum, significand=scale.significand, exponent=scale.exponent, **control
+        sources["valid"] = Signal(name="taken")
+        ended = Signal()
+        if self.accumulate == "exact":
+            m.d.comb += [self.ready.eq(1), ended.eq(sources["valid"] & self.last)]
+        else:
+            sources |= self._sequence(m, sources["valid"], ended)
+        m.d.comb += sources["valid"].eq(self.valid & self.ready)
+        self._connect(m, unit, sources)
+        outputs = self._outputs(m, unit)
+        late_end = delay_line(
+            m, ended, Shape(1), {self.latency, self._position("sum")}, "ended", reset=True
         )
-        control = dict(zip(control, rest, strict=True))
-        bits = _block_maximum(*dot.elements, self.lanes).bit_length() + 1
-        block = Signal(signed(bits))
-        m.d.comb += block.eq(dot_sum * Cat(significand, 0).as_signed())
-        block, exponent, *rest = stages.after(1, block=block, exponent=exponent, **control)
-        control = dict(zip(control, rest, strict=True))
-        shifted = shift_left(m, block, exponent, bits + _MOST_EXPONENT, "aligned").as_signed()
-        term, *rest = stages.after(2, term=shifted, **control)
-        valid, first, last, nan = rest
-        accumulate(m, self.sum, term, valid, first)
-        m.d.sync += self.sum_done.eq(last)
-        with m.If(nan):
-            m.d.sync += self.nan_seen.eq(1)
-        # Whether the present sum has met a NaN scale.
-        sum_nan = Signal(reset_less=True)
-        with m.If(valid):
-            m.d.sync += sum_nan.eq(nan | (sum_nan & ~first))
-        m.d.comb += rounding.x.eq(self.sum)
-        late = Cat(self.sum_done, sum_nan)
-        for step in range(rounding.latency):
-            delayed = Signal(2, name=f"late{step}")
-            m.d.sync += delayed.eq(late)
-            late = delayed
-        m.d.comb += [
-            self.done.eq(late[0]),
-            self.y.eq(Mux(late[1], self.target.nan_code, rounding.y)),
-        ]
+        m.d.comb += [self.y.eq(outputs["y"]), self.done.eq(late_end[self.latency])]
+        if self.accumulate == "exact":
+            m.d.comb += [
+                self.sum.eq(outputs["sum"]),
+                self.sum_done.eq(late_end[self._position("sum")]),
+            ]
+        at = self._position("bad")
+        taken = delay_line(m, sources["valid"], Shape(1), {at}, "taken", reset=True)
+        with m.If(taken[at] & outputs["bad"]):
+            m.d.sync += self.bad_number.eq(1)
         return m
+
+    def _design(self, period: float | None) -> tuple[Pipeline, int]:
+        """The pipeline, of fewest partial sums, that reaches the period; and their number."""
+        if self.accumulate == "exact":
+            return self._match(
+                period, lambda bits: exact_unit(self.pair, self.longest, self.target, bits)
+            ), 1
+
+        def fp32(partials: int, period: float | None) -> Pipeline:
+            return self._match(
+                period, lambda bits: fp32_unit(self.pair, partials, self.target, bits)
+            )
+
+        # With many, no loop is too short: what is too slow then is too slow with any number.
+        if period is None:
+            period = fp32(_MOST_PARTIALS, None).period
+        widest = fp32(_MOST_PARTIALS, period)
+        for partials in range(1, _MOST_PARTIALS):
+            try:
+                return fp32(partials, period), partials
+            except InfeasibleError:
+                continue
+        return widest, _MOST_PARTIALS
+
+    def _match(self, period: float | None, build: Callable[[int], Netlist]) -> Pipeline:
+        """Registers for the period, in the largest steps that reach it."""
+        large, small = (build(bits) for bits in _FACTOR_BITS)
+        try:
+            return match_delays(large, self.technology, period)
+        except InfeasibleError:
+            return match_delays(small, self.technology, period)
+
+    def _position(self, output: str) -> int:
+        """Cycles from the inputs to an output (0 for one that there is not)."""
+        return dict(self.pipeline.positions).get(f"out.{output}", 0)
+
+    def _sequence(self, m: Module, taken: Value, ended: Signal) -> dict[str, Value]:
+        """What the operations of an FP32 sum are, cycle by cycle."""
+        count = self.partials
+        # The partial sum whose turn it is, and whether all have had theirs.
+        turn, full = Signal(range(count)), Signal()
+        here, filled = Signal(range(count)), Signal()
+        begins, fresh = Signal(), Signal(init=1)
+        m.d.comb += [
+            begins.eq(self.first | fresh),
+            here.eq(Mux(begins, 0, turn)),
+            filled.eq(full & ~begins),
+        ]
+        at_end = here == count - 1
+        joining, joins = Signal(), Signal()
+        other, most, wait = Signal(range(count)), Signal(range(count)), Signal(range(count))
+        with m.If(taken):
+            m.d.sync += [
+                turn.eq(Mux(at_end, 0, here + 1)),
+                full.eq(filled | at_end),
+                fresh.eq(self.last),
+                most.eq(Mux(filled, count - 1, here)),
+            ]
+        m.d.comb += [self.ready.eq(~joining), joins.eq(joining & (wait == count - 1))]
+        with m.If(taken & self.last & (filled | (here != 0))):
+            m.d.sync += [joining.eq(1), wait.eq(0), other.eq(1)]
+        with m.Elif(joins):
+            m.d.sync += [wait.eq(0), other.eq(other + 1), joining.eq(other != most)]
+        with m.Else():
+            m.d.sync += wait.eq(wait + 1)
+        m.d.comb += ended.eq(
+            Mux(joining, joins & (other == most), taken & self.last & ~filled & (here == 0))
+        )
+        return {
+            "index": Mux(joining, 0, here),
+            "keep": joining | filled,
+            "operates": taken | joins,
+            "other": other,
+            "joins": joining,
+        }
+
+    def _connect(self, m: Module, unit: Unit, sources: Mapping[str, Value]) -> None:
+        """The inputs of the unit, each as late as its registers say."""
+        nodes, registers = self.pipeline.netlist.nodes, self.pipeline.registers
+        wanted: dict[str, dict[str, int]] = {name: {} for name in sources}
+        for node, counts in zip(nodes, registers, strict=True):
+            for edge, count in zip(node.inputs, counts, strict=True):
+                if node.home == UNIT and nodes[edge.source].home != UNIT:
+                    wanted[nodes[edge.source].name][edge.port] = count
+        for name, ports in wanted.items():
+            value = sources[name]
+            # What says that something happens must not, of itself, after a reset.
+            events = name in ("valid", "operates")
+            taps = set(ports.values())
+            line = delay_line(m, value, Shape(len(value)), taps, f"{name}_in", reset=events)
+            for port, count in ports.items():
+                m.d.comb += getattr(unit, port).eq(line[count])
+
+    def _outputs(self, m: Module, unit: Unit) -> dict[str, Value]:
+        """What reads the unit, in the cycles of its positions."""
+        nodes, registers = self.pipeline.netlist.nodes, self.pipeline.registers
+        found: dict[str, Value] = {}
+        for node, counts in zip(nodes, registers, strict=True):
+            for edge, count in zip(node.inputs, counts, strict=True):
+                source = nodes[edge.source]
+                if source.home != UNIT or node.home == UNIT:
+                    continue
+                if node.kind == "write":
+                    value = getattr(unit, output_port(source.name, 0))
+                    shape = Shape(source.format.bits)
+                    found[node.name] = delay_line(m, value, shape, {count}, node.name)[count]
+                else:
+                    found[node.name] = getattr(unit, output_port(source.name, count))
+        return found

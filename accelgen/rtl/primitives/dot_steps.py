@@ -115,11 +115,17 @@ def _significand(
     operand, code = _operand(parameters), inputs[0]
     if operand.scale_range is None:
         significand, _, nan = split_scale(code)
-        folded = fold(significand, code[7], operand.factors)
-        m.d.comb += value.eq(Mux(nan, 0, folded))
+        m.d.comb += value.eq(Mux(nan, 0, significand))
     else:
         low, high = (exponent + 127 for exponent in operand.scale_range)
         m.d.comb += value.eq((code >= low) & (code <= high))
+
+
+def _fold(
+    m: Module, value: Signal, inputs: Sequence[Value], parameters: tuple[object, ...]
+) -> None:
+    significand, code = inputs
+    m.d.comb += value.eq(fold(significand, code[7], _operand(parameters).factors))
 
 
 def _exponent(
@@ -162,6 +168,7 @@ DOT_STEPS: Mapping[str, Step] = MappingProxyType(
         "block_special": _special,
         "block_bad": _bad,
         "scale_significand": _significand,
+        "scale_fold": _fold,
         "scale_exponent": _exponent,
     }
 )

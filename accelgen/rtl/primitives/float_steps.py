@@ -210,11 +210,13 @@ def _emit_fixed(
         fields = _split(inputs[0], plan.size)
         normal = normalise(m, plan, fields["size"], fields["sign"], inputs[1], name)
         found = _join(normal, plan.normal)
-    else:
+    elif kind == "float_round":
         fields = _split(inputs[0], plan.normal)
-        found = round_normal(
-            m, plan.format, fields["normal"], fields["exponent"], fields["sign"], name
-        )
+        rounded = round_nearest(m, fields["normal"], fields["exponent"], plan.format, name)
+        found = _join({"rounded": rounded, "sign": fields["sign"]}, plan.rounded)
+    else:
+        fields = _split(inputs[0], plan.rounded)
+        found = Cat(limit(fields["rounded"], plan.format), fields["sign"])
     m.d.comb += value.eq(found)
 
 
@@ -238,7 +240,7 @@ FLOAT_STEPS: Mapping[str, Step] = MappingProxyType(
         **{kind: partial(_emit_fp32, kind) for kind, _ in FP32_STEPS},
         **{
             kind: partial(_emit_fixed, kind)
-            for kind in ("float_size", "float_zeros", "float_normal", "float_round")
+            for kind in ("float_size", "float_zeros", "float_normal", "float_round", "float_limit")
         },
         "float_narrow": _narrow,
         "float_nan": _nan,

@@ -1,54 +1,88 @@
-"""Dot products of nvfp4, if4 and their like: exact sums, one rounding, NaN scales."""
+"""Dot products of all block formats: exact or FP32 sums, bad numbers, gaps, the longest sums."""
 
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 import pytest
 
-from accelgen.errors import InputError
-from accelgen.formats import TensorScaledFormat, block_format
-from accelgen.formats.floating import BF16, FP32, FloatFormat
-from accelgen.golden import block_dot, block_sum, block_unit
+from accelgen.errors import InfeasibleError, InputError
+from accelgen.formats import BlockFormat, block_format, format_names, get_format
+from accelgen.formats.floating import BF16, FP16, FP32
+from accelgen.golden import (
+    BlockPair,
+    block_specials,
+    block_sum,
+    block_unit,
+    exact_dot,
+    fp32_dot,
+)
 from accelgen.rtl.arithmetic import BlockDot
 from accelgen.rtl.arithmetic.block_dot import accumulator_width
 from tests.rtl.arithmetic.test_element_products import joined
 from tests.rtl.arithmetic.vectors import Vectors, simulate
 
-NAN = 127
+BLOCKS = [name for name in format_names() if isinstance(get_format(name), BlockFormat)]
+form = block_format
 
 
-def form(name: str) -> TensorScaledFormat:
-    found = block_format(name)
-    assert isinstance(found, TensorScaledFormat)
-    return found
+@cache
+def extremes(name: str) -> tuple[int, int]:
+    """The codes of the largest magnitude and of minus zero."""
+    element = form(name).element
+    values = np.nan_to_num(element.decode(np.arange(1 << element.width)), nan=0, posinf=0, neginf=0)
+    return int(np.argmax(values)), 1 << (element.width - 1)
 
 
-def run(unit: BlockDot, n: int, cycles: int, seed: int, nan_share: float = 0.0) -> Vectors:
-    """``n`` sums of ``cycles`` cycles each, with gaps between; returns the sums as floats."""
+def draw_scales(
+    unit: BlockDot, draw: np.random.Generator, shape: tuple[int, ...], bad_share: float
+) -> Vectors:
+    """Scales that count, but for a share; the largest, in directed sums."""
+    found = []
+    for operand in (unit.pair.a, unit.pair.b):
+        whole, bad = operand.scales()
+        good = np.flatnonzero([w > 0 and not b for w, b in zip(whole, bad, strict=True)])
+        scales = draw.choice(good, shape)
+        least, largest = min(good), max(good & 127 if operand.scale_range is None else good)
+        scales[[0, 1, 3]], scales[4] = largest, least
+        wrong = draw.random(shape) < bad_share
+        wrong[:5] = False
+        found.append(np.where(wrong, draw.choice(np.flatnonzero(bad), shape), scales))
+    return np.array(found).astype(np.uint8)
+
+
+def run(unit: BlockDot, n: int, cycles: int, seed: int, bad_share: float = 0.0) -> Vectors:
+    """``n`` sums of ``cycles`` cycles each, with gaps between; returns the sums as floats.
+
+    Every output is compared in every cycle in which it counts, ``done`` and ``ready`` in all.
+    """
     draw = np.random.default_rng(seed)
-    a_form, b_form = unit.formats
+    pair = unit.pair
     shape = (n, cycles, unit.lanes)
-    a = draw.integers(0, 1 << a_form.element_bits, shape)
-    b = draw.integers(0, 1 << b_form.element_bits, shape)
-    scales = draw.integers(0, 256, (2, n, cycles)).astype(np.uint8)
-    # Directed sums: largest magnitudes of both signs, minus zero, cancellation.
-    largest = [
-        int(np.argmax(f.element.decode(np.arange(1 << f.element_bits)))) for f in unit.formats
-    ]
-    sign = [1 << (f.element_bits - 1) for f in unit.formats]
-    a[0], b[0], scales[:, 0] = largest[0], largest[1], NAN - 1
-    a[1], b[1], scales[:, 1] = largest[0] | sign[0], largest[1], NAN - 1
-    a[2], b[2] = sign
-    a[3], b[3], scales[:, 3] = largest[0], largest[1], NAN - 1
-    a[3, 1::2] |= sign[0]
-    scales[:, 4] = 1
-    clean = scales & 127 == NAN
-    scales[clean] -= 1
-    if nan_share:
-        scales[:, 5:][draw.random((2, n - 5, cycles)) < nan_share] |= NAN
-    gap = draw.integers(0, 3, (n, cycles))
+    a = draw.integers(0, 1 << pair.a.element.width, shape)
+    b = draw.integers(0, 1 << pair.b.element.width, shape)
+    if not bad_share:
+        for codes, operand in ((a, pair.a), (b, pair.b)):
+            codes[special(operand.element, codes)] = 0
+    # Directed sums: largest magnitudes of both signs, minus zero, cancellation, least scales.
+    (a_most, a_minus), (b_most, b_minus) = (
+        extremes(f.name) for f in (pair.a_format, pair.b_format)
+    )
+    a_negative = a_most ^ a_minus if pair.a_format.name != "mxint8" else 256 - a_most
+    if pair.a_format.name in ("nvint4",):
+        a_negative = 16 - a_most
+    a[0], b[0] = a_most, b_most
+    a[1], b[1] = a_negative, b_most
+    a[2], b[2] = a_minus, b_minus
+    a[3], b[3] = a_most, b_most
+    a[3, 1::2] = a_negative
+    scales = draw_scales(unit, draw, (n, cycles), bad_share)
+    gap = np.where(draw.random((n, cycles)) < 0.3, draw.integers(0, 3, (n, cycles)), 0)
+    if unit.accumulate == "fp32":
+        # The unit takes nothing while it adds its partial sums.
+        gap[1:, 0] += (min(cycles, unit.partials) - 1) * unit.partials
     at = (np.cumsum(gap.reshape(-1) + 1) - 1).reshape(n, cycles)
     total = int(at[-1, -1]) + 1
 
@@ -58,80 +92,148 @@ def run(unit: BlockDot, n: int, cycles: int, seed: int, nan_share: float = 0.0) 
         noise[at.reshape(-1)] = values.reshape(-1)
         return noise
 
-    zero = np.zeros(total, dtype=np.int64)
-    valid, first, last = zero.copy(), spread(zero[: n * cycles]) + 1, zero + 1
+    valid = np.zeros(total, dtype=np.int64)
     valid[at.reshape(-1)] = 1
-    first[at.reshape(-1)] = 0
-    last[at.reshape(-1)] = 0
-    first[at[:, 0]] = 1
-    last[at[:, -1]] = 1
+    first, last = np.ones((2, total), dtype=np.int64)
+    first[at.reshape(-1)] = last[at.reshape(-1)] = 0
+    first[at[:, 0]] = last[at[:, -1]] = 1
+    delay = unit.answer_delay(cycles)
     answer = simulate(
         unit,
-        {"a": spread(joined(a.reshape(-1, unit.lanes), a_form.element_bits)),
-         "b": spread(joined(b.reshape(-1, unit.lanes), b_form.element_bits)),
+        {"a": spread(joined(a.reshape(-1, unit.lanes), pair.a.element.width)),
+         "b": spread(joined(b.reshape(-1, unit.lanes), pair.b.element.width)),
          "a_scale": spread(scales[0]), "b_scale": spread(scales[1]),
          "valid": valid, "first": first, "last": last},
+        latency=0, settle=delay + 1,
     )  # fmt: skip
-    done = zero.copy()
-    done[at[:, -1]] = 1
+    done = np.zeros(len(answer["done"]), dtype=np.int64)
+    done[at[:, -1] + delay] = 1
     np.testing.assert_array_equal(answer["done"], done)
-    target = unit.target
-    expected = block_dot(a, b, scales[0], scales[1], a_form, b_form, target)
-    found = answer["y"][at[:, -1]]
-    np.testing.assert_array_equal(found, expected)
-    # The flag has risen by the time the first NaN could have been answered, and stays.
-    nan = (scales[0] & 127 == NAN) | (scales[1] & 127 == NAN)
-    bad = np.flatnonzero(nan.reshape(-1))
-    seen = answer["nan_seen"].astype(bool)
-    assert seen[-1] == bool(bad.size)
-    if bad.size:
-        assert seen[at.reshape(-1)[bad[0]] :].all()
-    return target.decode(expected)
+    assert answer["ready"][at.reshape(-1)].all()
+    parts = (pair, a, b, scales[0], scales[1])
+    if unit.accumulate == "exact":
+        expected = exact_dot(*parts, unit.target)
+    else:
+        expected = fp32_dot(*parts, unit.partials, unit.target)
+    np.testing.assert_array_equal(answer["y"][at[:, -1] + delay], expected)
+    bad = pair.bad_scales(*scales) | block_specials(
+        pair, a.reshape(-1, unit.lanes), b.reshape(-1, unit.lanes)
+    ).reshape(n, cycles)
+    # The flag has risen by the time the first sum with such a number is answered, and stays.
+    seen = answer["bad_number"].astype(bool)
+    assert seen[-1] == bad.any()
+    if bad.any():
+        where = int(at.reshape(-1)[np.flatnonzero(bad.reshape(-1))[0]])
+        assert not seen[: where + 1].any()
+        assert seen[where + unit.latency :].all()
+    return unit.target.decode(expected)
+
+
+def special(element: object, codes: Vectors) -> Vectors:
+    """Which codes are Inf or NaN."""
+    found = np.zeros(codes.shape, dtype=bool)
+    if getattr(element, "has_specials", False):
+        found = element.specials()[codes]  # type: ignore[attr-defined]
+    return found
 
 
 @pytest.mark.rtl
-@pytest.mark.parametrize("name", ["nvfp4", "if4"])
-def test_long_sums(name: str) -> None:
-    values = run(BlockDot(form(name), form(name), 16, 4096), 40, 256, 1)
-    assert values[0] == -values[1] > 1e10
+@pytest.mark.parametrize(("name", "lanes"), [("nvfp4", 16), ("if4", 16), ("mxfp4", 32)])
+def test_long_sums(name: str, lanes: int) -> None:
+    values = run(BlockDot(form(name), form(name), lanes), 40, 4096 // lanes, 1)
+    assert values[0] == -values[1] > 1e5
     assert values[2] == 0.0 == values[3]
 
 
 @pytest.mark.rtl
-@pytest.mark.parametrize("name", ["nvfp4", "if4"])
-def test_short_sums_with_nan_scales(name: str) -> None:
-    values = run(BlockDot(form(name), form(name), 16, 4096), 4_000, 2, 2, nan_share=0.05)
-    assert 100 < np.isnan(values).sum() < 3_000
+@pytest.mark.parametrize("accumulate", ["exact", "fp32"])
+@pytest.mark.parametrize("name", ["nvfp4", "mxfp8_e5m2"])
+def test_short_sums_with_bad_numbers(name: str, accumulate: str) -> None:
+    unit = BlockDot(form(name), form(name), 16, accumulate=accumulate)  # type: ignore[arg-type]
+    values = run(unit, 2_000, 2, 2, bad_share=0.05)
+    assert 100 < np.isnan(values).sum() < 2_000
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize("cycles", [1, 3, 4, 9])
+def test_fp32_sums(cycles: int) -> None:
+    """Fewer cycles than partial sums, as many, and more."""
+    unit = BlockDot(form("if4"), form("if4"), accumulate="fp32")
+    assert unit.partials == 4
+    run(unit, 500, cycles, 3)
 
 
 MIXED = [
-    ("if4", "nvfp4", 8, 256, BF16, 0, 0),
-    ("nvint4", "if4", 16, 1024, FP32, 3, 4),
-    ("if3", "if3", 16, 4096, FP32, 1, 1),
-    ("if6_e2m3", "if6_e2m3", 16, 4096, FP32, 2, 2),
-    ("if6_e3m2", "if6_e3m2", 4, 4096, FP32, 2, 3),
-    ("nvfp4_4over6", "nvint4", 1, 64, BF16, 2, 2),
+    ("if4", "nvfp4", 8, BF16, "exact", 3.0, "sg13g2"),
+    ("nvint4", "if4", 16, FP32, "fp32", 2.0, "sg13g2"),
+    ("if3", "if3", 16, FP16, "exact", 20.0, "sg13g2"),
+    ("if6_e2m3", "if6_e2m3", 16, FP32, "exact", 0.4, "asap7"),
+    ("if6_e3m2", "mxfp4", 4, BF16, "fp32", 0.5, "asap7"),
+    ("nvfp4_4over6", "nvint4", 1, BF16, "exact", 2.5, "sg13g2"),
+    ("mxfp8_e5m2", "mxfp8_e4m3", 32, FP32, "exact", 0.5, "asap7"),
+    ("mxint8", "mxfp6_e3m2", 2, FP32, "fp32", 40.0, "sg13g2"),
 ]
 
 
 @pytest.mark.rtl
 @pytest.mark.slow
-@pytest.mark.parametrize(("a", "b", "lanes", "longest", "format", "stages", "rounding"), MIXED)
+@pytest.mark.parametrize(("a", "b", "lanes", "format", "accumulate", "period", "technology"), MIXED)
 def test_mixed_formats(
-    a: str, b: str, lanes: int, longest: int, format: FloatFormat, stages: int, rounding: int
+    a: str, b: str, lanes: int, format: object, accumulate: str, period: float, technology: str
 ) -> None:
-    unit = BlockDot(form(a), form(b), lanes, longest, format, stages, rounding)
-    run(unit, 3_000, min(8, longest // lanes), 3, nan_share=0.01)
-    run(unit, 20, longest // lanes, 4)
+    unit = BlockDot(
+        form(a), form(b), lanes, 1024, format,  # type: ignore[arg-type]
+        accumulate=accumulate, period=period, technology=technology,  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert unit.pipeline.critical <= period
+    run(unit, 3_000, 8, 3, bad_share=0.01)
+    run(unit, 20, 1024 // lanes, 4)
 
 
 @pytest.mark.rtl
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["nvfp4", "if4", "nvint4"])
-def test_a_million_blocks(name: str) -> None:
-    unit = BlockDot(form(name), form(name), 16, 4096)
+@pytest.mark.parametrize("accumulate", ["exact", "fp32"])
+@pytest.mark.parametrize("name", BLOCKS)
+def test_a_million_blocks(name: str, accumulate: str) -> None:
+    one = form(name)
+    unit = BlockDot(one, one, one.block or 1, accumulate=accumulate)  # type: ignore[arg-type]
     for seed in range(4):
-        run(unit, 125_000, 2, 10 + seed, nan_share=0.001)
+        run(unit, 25_000, 10, 10 + seed, bad_share=0.001)
+
+
+@pytest.mark.rtl
+@pytest.mark.slow
+def test_the_whole_range_of_scales() -> None:
+    """522 bits a term: nothing is bad but NaN."""
+    mxfp4, whole = form("mxfp4"), (-127, 127)
+    unit = BlockDot(mxfp4, mxfp4, 32, a_range=whole, b_range=whole)
+    run(unit, 10_000, 4, 6, bad_share=0.01)
+
+
+@pytest.mark.rtl
+def test_ready_is_low_while_partial_sums_are_added() -> None:
+    """What is offered meanwhile is not taken."""
+    unit = BlockDot(form("nvfp4"), form("nvfp4"), accumulate="fp32")
+    steps = unit.partials
+    count = 4 * steps * steps
+    ones = np.ones(count, dtype=np.int64)
+    first, last = ones.copy(), np.zeros(count, dtype=np.int64)
+    first[1:], last[2 * steps - 1] = 0, 1
+    word = sum(2 << 4 * k for k in range(16))  # sixteen times 1
+    answer = simulate(
+        unit,
+        {"a": np.full(count, word, dtype=object), "b": np.full(count, word, dtype=object),
+         "a_scale": 56 * ones, "b_scale": 56 * ones, "valid": ones, "first": first, "last": last},
+        latency=0,
+    )  # fmt: skip
+    end = 2 * steps - 1
+    busy = (steps - 1) * steps
+    assert answer["ready"][: end + 1].all()
+    assert not answer["ready"][end + 1 : end + 1 + busy].any()
+    assert answer["ready"][end + 1 + busy :].all()
+    (done,) = np.flatnonzero(answer["done"])
+    assert done == end + unit.answer_delay(2 * steps)
+    assert FP32.decode(answer["y"][done : done + 1])[0] == 16.0 * 2 * steps
 
 
 def test_units_and_widths() -> None:
@@ -143,14 +245,23 @@ def test_units_and_widths() -> None:
     assert accumulator_width(if4, if4, 4096) == 62
 
 
-@pytest.mark.parametrize("name", ["nvfp4", "if4", "if3", "if6_e2m3", "if6_e3m2"])
+def test_terms_are_as_wide_as_the_range_of_scales() -> None:
+    """Each exponent of both operands takes two bits; the whole range of E8M0 over five hundred."""
+    mxfp4 = form("mxfp4")
+    assert BlockPair(mxfp4, mxfp4, 32).term.bits == 60
+    assert BlockPair(mxfp4, mxfp4, 32, (-18, 4), (-18, 4)).term.bits == 58
+    whole = BlockPair(mxfp4, mxfp4, 32, (-127, 127), (-127, 127))
+    assert (whole.term.bits, whole.fraction) == (522, 256)
+
+
+@pytest.mark.parametrize("name", BLOCKS)
 def test_the_model_is_the_dot_product_of_what_the_format_decodes(name: str) -> None:
     one = form(name)
     draw = np.random.default_rng(5)
     values = draw.standard_normal((2, 64, 16)).astype(np.float32)
     a, b = (one.quantise(v) for v in values)
-    sums, nan = block_sum(a.codes, b.codes, a.scales[:, 0], b.scales[:, 0], one, one)
-    assert not nan.any()
+    sums, bad = block_sum(a.codes, b.codes, a.scales[:, 0], b.scales[:, 0], one, one)
+    assert not bad.any()
     fraction, bits = block_unit(one, one)
     for row in range(64):
         exact = sum(
@@ -161,18 +272,54 @@ def test_the_model_is_the_dot_product_of_what_the_format_decodes(name: str) -> N
                 strict=True,
             )
         )
-        denominator = getattr(one, "denominator", 1) ** 2
-        assert int(sums[row]) * fraction / (1 << bits) == exact / denominator
+        assert int(sums[row]) * fraction / (1 << bits) == exact / one.denominator**2
+
+
+def test_scales_that_count() -> None:
+    """The range of blocks from 2**-16 to 2**8; a block of zeros is not bad."""
+    mxfp4 = form("mxfp4")
+    pair = BlockPair(mxfp4, mxfp4, 32)
+    codes = np.array([0, 1, 127 - 19, 127 - 18, 127, 127 + 5, 127 + 6, 254, 255])
+    bad = pair.bad_scales(codes, np.full(9, 127))
+    assert bad.tolist() == [False, True, True, False, False, False, True, True, True]
+    whole, _ = pair.a.scales()
+    assert [int(v) for v in whole[codes]] == [0, 0, 0, 1, 1 << 18, 1 << 23, 0, 0, 0]
+    blocks = np.zeros((3, 32), dtype=np.float32)
+    blocks[1, 0], blocks[2, 0] = 2.0**-16, 255.0
+    scales = mxfp4.quantise(blocks).scales[:, 0]
+    assert not pair.bad_scales(scales, scales).any()
 
 
 @pytest.mark.parametrize(
-    ("lanes", "longest", "message"),
+    ("a", "b", "lanes", "longest", "message"),
     [
-        (3, 4096, "nvfp4: 3 lanes do not divide a block of 16; use a divisor of 16"),
-        (0, 4096, "0 lanes do not divide"),
-        (16, 8, r"a longest sum of 8 products; use 16\.\.1048576"),
+        ("nvfp4", "nvfp4", 3, 4096, "nvfp4: 3 lanes do not divide a block of 16; use a divisor"),
+        ("mxfp4", "nvfp4", 32, 4096, "nvfp4: 32 lanes do not divide a block of 16"),
+        ("nvfp4", "nvfp4", 0, 4096, "0 lanes do not divide"),
+        ("nvfp4", "nvfp4", 16, 8, r"a longest sum of 8 products; use 16\.\.1048576"),
     ],
 )
-def test_bad_parameters(lanes: int, longest: int, message: str) -> None:
+def test_bad_parameters(a: str, b: str, lanes: int, longest: int, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        BlockDot(form("nvfp4"), form("nvfp4"), lanes, longest)
+        BlockDot(form(a), form(b), lanes, longest)
+
+
+def test_bad_options() -> None:
+    nvfp4, mxfp4 = form("nvfp4"), form("mxfp4")
+    with pytest.raises(InputError, match="unknown accumulation 'exakt'; did you mean 'exact'"):
+        BlockDot(nvfp4, nvfp4, accumulate="exakt")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"FP32 sums as fp16; use fp32 or bf16"):
+        BlockDot(nvfp4, nvfp4, format=FP16, accumulate="fp32")
+    with pytest.raises(InputError, match="nvfp4: its scales are E4M3 and all count"):
+        BlockDot(nvfp4, nvfp4, a_range=(-4, 4))
+    with pytest.raises(InputError, match=r"mxfp4: scale exponents 4\.\.-4; use a range within"):
+        BlockDot(mxfp4, mxfp4, a_range=(4, -4))
+
+
+def test_a_period_too_short_says_what_is_too_slow_and_what_would_do() -> None:
+    if4 = form("if4")
+    with pytest.raises(InfeasibleError, match=r"takes .* ns, the clock period is 1 ns") as caught:
+        BlockDot(if4, if4, period=1.0)
+    assert caught.value.hint is not None
+    period = float(caught.value.hint.split("period of ")[1].split(" ns")[0])
+    assert BlockDot(if4, if4, period=period).pipeline.critical <= period

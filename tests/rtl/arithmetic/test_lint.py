@@ -10,6 +10,7 @@ import pytest
 
 from accelgen.content import content_path
 from accelgen.cosim.toolchain import find_toolchain
+from accelgen.formats import block_format as form
 from accelgen.formats.floating import BF16
 from accelgen.formats.integer import IntFormat
 from accelgen.golden import element_of
@@ -25,9 +26,8 @@ from accelgen.rtl.arithmetic import (
 )
 from accelgen.rtl.arithmetic.unit import ArithmeticUnit
 from accelgen.rtl.library import UnitLibrary
-from tests.rtl.arithmetic.test_block_dot import form
 
-IF4 = element_of(form("if4"))
+IF4 = element_of(form("if4"))  # type: ignore[arg-type]
 UNITS = {
     "adder": Fp32Adder(3),
     "to_float": FixedToFloat(48, 20, BF16, 2),
