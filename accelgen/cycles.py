@@ -74,7 +74,7 @@ def model_cycles(fabric: Fabric, pipeline_latency: int) -> CycleModel:
         load=max(Loader.cycles(plan.banked.layout) for plan in fabric.inputs),
         prologue=fabric.prologue,
         unload=Collector.cycles(output.banked.layout, accumulate=output.accumulate)
-        + (Rounder.LATENCY if fabric.kernel.product else 0),
+        + (Rounder.LATENCY if fabric.kernel.blocks else 0),
         iterations=prod(fabric.kernel.bounds),
         units=fabric.kernel.units,
         chain_wait=fabric.schedule.last + 1 - prod(fabric.schedule.extents),

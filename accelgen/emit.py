@@ -17,6 +17,7 @@ from amaranth.hdl import UnusedElaboratable
 from accelgen.affine import SpaceTime
 from accelgen.fabric.fabric import InputPlan, OutputPlan
 from accelgen.manifest import Manifest, Ports, Predicted, StreamSpec
+from accelgen.netlist.controls import MODE
 from accelgen.report import count_memories
 from accelgen.rtl.array import UNIT_KINDS
 from accelgen.rtl.kernel import Kernel
@@ -85,7 +86,7 @@ def to_manifest(made: Design) -> Manifest:
         expression=made.description.workload.expression,
         bounds=MappingProxyType(dict(made.description.workload.bounds)),
         streams=tuple(streams),
-        ports=Ports(bad_number="bad_number" if kernel.product else None),
+        ports=Ports(bad_number="bad_number" if kernel.blocks else None),
         predicted=Predicted(made.cycles.compute_cycles, made.cycles.total_cycles),
         extra=MappingProxyType(extra),
     )
@@ -93,16 +94,18 @@ def to_manifest(made: Design) -> Manifest:
 
 def _input_stream(plan: InputPlan, kernel: SpaceTime, bus_bits: int, number: int) -> StreamSpec:
     """Integers as they are; of a block format, words of elements or their scales."""
-    tensor, product = plan.tensor, kernel.product
+    tensor, product = plan.tensor, kernel.blocks
+    composed = kernel.composed
     spec = StreamSpec(
         tensor=tensor.name,
         direction="in",
         prefix=f"s_axis_{tensor.name.lower()}",
         shape=tensor.shape,
-        format=str(tensor.format),
+        format=tensor.type_name if composed else str(tensor.format),
         element_bits=tensor.format.bits,
         bus_bits=bus_bits,
         beats=plan.banked.layout.beats,
+        user_bits=MODE.bits if composed else 0,
     )
     if product is None:
         return spec
@@ -126,7 +129,7 @@ def _output_stream(plan: OutputPlan, kernel: SpaceTime, bus_bits: int) -> Stream
         direction="out",
         prefix=f"m_axis_{tensor.name.lower()}",
         shape=tensor.shape,
-        format=str(kernel.product.result if kernel.product else tensor.format),
+        format=str(kernel.blocks.result if kernel.blocks else tensor.format),
         element_bits=kernel.result_bits,
         bus_bits=bus_bits,
         beats=plan.banked.layout.beats,

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, cast
 
+from accelgen.affine.composed import WORD_BITS, is_composed
 from accelgen.errors import InputError
 from accelgen.formats import BlockFormat, Format, IntFormat, get_format, parse_format
 
@@ -31,7 +32,8 @@ class StreamSpec:
     Elements are packed from the least significant bit of ``tdata`` upwards, ``element_bits``
     each, ``per_beat`` to a beat, in row-major order of ``shape``.  ``lanes`` consecutive ones (the
     last dimension of a tensor in blocks) are a word, which lies in one beat.  Elements and
-    ``scales`` of a block format are codes; so are floats.
+    ``scales`` of a block format are codes; so are floats.  With ``user_bits`` the port group has
+    ``<prefix>_tuser``, which says the width of elements of ``int8/4/2`` (0, 1, 2: 2, 4, 8 bits).
     """
 
     tensor: str
@@ -44,6 +46,7 @@ class StreamSpec:
     beats: int
     kind: Literal["elements", "scales"] = "elements"
     lanes: int = 1
+    user_bits: int = 0
 
     @property
     def elements(self) -> int:
@@ -58,6 +61,8 @@ class StreamSpec:
     @property
     def number(self) -> IntFormat:
         """The integers that an element is one of: its values, or its codes."""
+        if is_composed(self.format):
+            return IntFormat(WORD_BITS, signed=False)
         found = get_format(self.format) if not self.is_integer else None
         return IntFormat(self._width(found), signed=False) if found else parse_format(self.format)
 
@@ -267,6 +272,7 @@ def _stream_json(stream: StreamSpec) -> dict[str, object]:
         "bus_bits": stream.bus_bits,
         "beats": stream.beats,
         **({"lanes": stream.lanes} if stream.lanes > 1 else {}),
+        **({"user_bits": stream.user_bits} if stream.user_bits else {}),
     }
 
 
@@ -289,6 +295,7 @@ def _stream(data: Mapping[str, object]) -> StreamSpec:
         beats=_number(data, "beats"),
         kind=kind,
         lanes=_number(data, "lanes") if "lanes" in data else 1,
+        user_bits=_number(data, "user_bits") if "user_bits" in data else 0,
     )
 
 

@@ -181,7 +181,7 @@ def _output(plan: OutputPlan, fabric: Fabric) -> str:
 def _tensor(plan: InputPlan | OutputPlan, lines: Sequence[str], role: str) -> str:
     tensor = plan.tensor
     shape = " x ".join(map(str, tensor.shape)) or "scalar"
-    return _section(f"Tensor {tensor.name}: {role}, {shape}, {tensor.format}", lines)
+    return _section(f"Tensor {tensor.name}: {role}, {shape}, {tensor.type_name}", lines)
 
 
 def _stay(hold: int | None, fabric: Fabric) -> str:

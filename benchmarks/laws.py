@@ -209,9 +209,11 @@ def find_features(kernel: SpaceTime, fabric: Fabric) -> Iterator[str]:
     yield from _access_features(kernel)
     yield from _input_features(fabric)
     yield from _output_features(fabric)
-    if kernel.product is not None:
-        yield f"formats: {kernel.product.pair}"
-        yield f"result: {kernel.product.result}"
+    if kernel.blocks is not None:
+        yield f"formats: {kernel.blocks.pair}"
+        yield f"result: {kernel.blocks.result}"
+    if kernel.composed is not None:
+        yield "formats: int8/4/2"
     if fabric.schedule.last + 1 > prod(fabric.kernel.time_extents):
         yield "schedule: stretched by a chain"
 

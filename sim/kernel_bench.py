@@ -122,8 +122,9 @@ async def run_phase(
     if phase["pause_in"] or phase["pause_out"]:
         disturbance = cocotb.start_soon(disturb(bench, phase, seen))
     for prefix, names in phase["packets"].items():
-        for name in names:
-            bench.sources[prefix].send_nowait(AxiStreamFrame(to_words(packets[name])))
+        for name, user in names:
+            frame = AxiStreamFrame(to_words(packets[name]), tuser=user)
+            bench.sources[prefix].send_nowait(frame)
     outputs: list[AxiStreamFrame] = []
     try:
         await with_timeout(

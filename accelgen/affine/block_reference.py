@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.affine.blocks import BlockProduct
+from accelgen.affine.reference import positions
 from accelgen.affine.spacetime import TensorAccess
 from accelgen.errors import InputError
 from accelgen.golden.block_pair import BlockOperand
@@ -46,14 +47,10 @@ def evaluate_blocks(
         for position, (access, width) in enumerate(zip(inputs, bits, strict=True))
     ]
     sums = np.zeros(prod(output.shape), dtype=object)
-    points = prod(bounds)
-    for start in range(0, points, _CHUNK):
-        point = np.unravel_index(np.arange(start, min(points, start + _CHUNK)), tuple(bounds))
-        a, a_scale, b, b_scale = (
-            array[_flat(access, point)] for access, array in zip(inputs, codes, strict=True)
-        )
+    for *reads, write in positions(accesses, bounds, _CHUNK):
+        a, a_scale, b, b_scale = (array[at] for array, at in zip(codes, reads, strict=True))
         terms = _scaled(pair.a, a, a_scale) * _scaled(pair.b, b, b_scale)
-        np.add.at(sums, _flat(output, point), terms.sum(axis=1))
+        np.add.at(sums, write, terms.sum(axis=1))
     rounded = fixed_to_float(sums, pair.fraction, product.result)
     return np.asarray(rounded, dtype=np.int64).reshape(output.shape)
 
@@ -85,12 +82,3 @@ def _codes(
         if array.size and not 0 <= int(array.min()) <= int(array.max()) < 1 << bits:
             raise InputError(f"codes outside 0..{(1 << bits) - 1}")
     return array.reshape(prod(access.shape), *shape[len(access.shape) :])
-
-
-def _flat(access: TensorAccess, point: Sequence[NDArray[np.intp]]) -> NDArray[np.int64]:
-    """The row-major position in a tensor that every point accesses."""
-    flat = np.zeros(len(point[0]), dtype=np.int64)
-    for row, base, extent in zip(access.matrix, access.offset, access.shape, strict=True):
-        index = base + sum((c * x for c, x in zip(row, point, strict=True) if c), start=flat * 0)
-        flat = flat * extent + index
-    return flat

@@ -6,16 +6,16 @@ and the elements of a block are the lanes of the functional unit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from accelgen.affine.assignment import Assignment
 from accelgen.errors import InputError
-from accelgen.formats import BlockFormat, FloatFormat, block_format, get_format
+from accelgen.formats import BlockFormat, FloatFormat, IntFormat, block_format, format_names, get_format
 from accelgen.golden.block_pair import BlockPair
 from accelgen.names import within
 
-__all__ = ["BlockProduct", "block_product", "scale_name"]
+__all__ = ["RESULTS", "BlockProduct", "block_product", "common_loop", "scale_name"]
 
 RESULTS = ("fp32", "bf16", "fp16")
 DEFAULT_RESULT = "fp32"
@@ -32,6 +32,11 @@ class BlockProduct:
     pair: BlockPair
     loop: str
     result: FloatFormat
+
+    @property
+    def term(self) -> IntFormat:
+        """The format of the sum of an iteration."""
+        return self.pair.term
 
 
 def scale_name(tensor: str) -> str:
@@ -87,25 +92,30 @@ def block_product(assignment: Assignment, types: Mapping[str, str]) -> BlockProd
         pair = BlockPair(a, b, a.block or 1)
         with within(output):
             result = _result(types.get(output, DEFAULT_RESULT))
-    return BlockProduct(pair, _block_loop(assignment, names), result)
+    return BlockProduct(pair, common_loop(assignment, "blocks"), result)
 
 
 def _block(name: str | None) -> BlockFormat | None:
-    found = None if name is None else get_format(name)
-    return block_format(found.name) if isinstance(found, BlockFormat) else None
+    """The block format of that name, if it is one; other types are checked where they are read."""
+    names = [n for n in format_names() if isinstance(get_format(n), BlockFormat)]
+    return block_format(name) if name in names and name else None
 
 
 def _result(name: str) -> FloatFormat:
-    found = get_format(name)
-    if name not in RESULTS or not isinstance(found, FloatFormat):
+    found = get_format(name) if name in RESULTS else None
+    if not isinstance(found, FloatFormat):
         raise InputError(
             f"sums of blocks cannot be of type {name}", hint=f"use one of {', '.join(RESULTS)}"
         )
     return found
 
 
-def _block_loop(assignment: Assignment, names: Sequence[str]) -> str:
-    """The innermost summed loop that is, alone, one index of each input."""
+def common_loop(assignment: Assignment, what: str) -> str:
+    """The innermost summed loop that is, alone, one index of each input: ``what`` lie along it.
+
+    Raises :class:`InputError` when there is none.
+    """
+    names = [access.tensor for access in assignment.inputs]
     kept = assignment.output.loops
     plain: list[set[str]] = []
     for access in assignment.inputs:
@@ -116,7 +126,7 @@ def _block_loop(assignment: Assignment, names: Sequence[str]) -> str:
         if str(index) in plain[0] & plain[1]:
             return str(index)
     raise InputError(
-        f"{assignment} has no loop for blocks to lie along",
+        f"{assignment} has no loop for {what} to lie along",
         where="types",
         hint=f"sum over a loop that is by itself an index of {names[0]} and of {names[1]}, "
         "or use integer types",

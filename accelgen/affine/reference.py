@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from string import ascii_letters
 from typing import Any
@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from accelgen.affine.composed import ComposedProduct
 from accelgen.affine.spacetime import TensorAccess
 from accelgen.errors import InputError
 from accelgen.names import unknown, within
 
-__all__ = ["check_tensor", "evaluate_accesses"]
+__all__ = ["check_tensor", "evaluate_accesses", "evaluate_words", "positions"]
 
 _EXACT_FLOAT = 2**53
 _CHUNK = 2**22
@@ -50,6 +51,47 @@ def evaluate_accesses(
     result = np.zeros(output.shape, dtype=np.int64)
     _accumulate(inputs, arrays, output, result, tuple((0, n) for n in bounds))
     return result
+
+
+def positions(
+    accesses: Sequence[TensorAccess], bounds: Sequence[int], chunk: int
+) -> Iterator[list[NDArray[np.int64]]]:
+    """For ``chunk`` iterations after the other, the row-major position in every tensor."""
+    points = prod(bounds)
+    for start in range(0, points, chunk):
+        point = np.unravel_index(np.arange(start, min(points, start + chunk)), tuple(bounds))
+        yield [_position(access, point) for access in accesses]
+
+
+def _position(access: TensorAccess, point: Sequence[NDArray[np.intp]]) -> NDArray[np.int64]:
+    flat = np.zeros(len(point[0]), dtype=np.int64)
+    for row, base, extent in zip(access.matrix, access.offset, access.shape, strict=True):
+        index = base + sum((c * x for c, x in zip(row, point, strict=True) if c), start=flat * 0)
+        flat = flat * extent + index
+    return flat
+
+
+def evaluate_words(
+    accesses: Sequence[TensorAccess],
+    bounds: Sequence[int],
+    product: ComposedProduct,
+    widths: Sequence[int],
+    tensors: Mapping[str, NDArray[np.integer]],
+) -> NDArray[np.int64]:
+    """Sum what a unit makes of two words at ``widths``; ``accesses`` ends with the output."""
+    *inputs, output = accesses
+    for name in tensors:
+        if name not in [access.name for access in inputs]:
+            raise unknown(name, "input tensor", [access.name for access in inputs])
+    words = []
+    for access in inputs:
+        if access.name not in tensors:
+            raise InputError(f"input tensor {access.name} is missing", hint="give every input")
+        words.append(check_tensor(access, tensors[access.name]).reshape(-1).astype(np.int64))
+    result = np.zeros(prod(output.shape), dtype=np.int64)
+    for a, b, write in positions(accesses, bounds, _CHUNK):
+        np.add.at(result, write, product.terms(words[0][a], words[1][b], widths))
+    return result.reshape(output.shape)
 
 
 def check_tensor(access: TensorAccess, tensor: NDArray[np.integer]) -> NDArray[np.integer]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.affine.blocks import BlockProduct
+from accelgen.affine.composed import ComposedProduct
 from accelgen.formats import IntFormat
 
 __all__ = ["IntMatrix", "IntVector", "SpaceTime", "TensorAccess"]
@@ -18,7 +19,10 @@ IntMatrix = tuple[IntVector, ...]
 
 @dataclass(frozen=True)
 class TensorAccess:
-    """Tensor ``name`` is accessed at ``d = matrix @ i + offset`` (row-major ``shape``)."""
+    """Tensor ``name`` is accessed at ``d = matrix @ i + offset`` (row-major ``shape``).
+
+    ``of`` says in words what an element is, where its ``format`` does not.
+    """
 
     name: str
     matrix: IntMatrix
@@ -26,11 +30,17 @@ class TensorAccess:
     shape: IntVector
     format: IntFormat
     is_output: bool = False
+    of: str = ""
 
     @property
     def rank(self) -> int:
         """Number of dimensions of the tensor."""
         return len(self.shape)
+
+    @property
+    def type_name(self) -> str:
+        """What an element is, for people."""
+        return self.of or str(self.format)
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,7 @@ class SpaceTime:
     skew: IntVector
     tensors: tuple[TensorAccess, ...]
     chains: tuple[tuple[str, str | None], ...] = ()
-    product: BlockProduct | None = None
+    product: BlockProduct | ComposedProduct | None = None
 
     @property
     def inputs(self) -> tuple[TensorAccess, ...]:
@@ -72,9 +82,19 @@ class SpaceTime:
         return next(t for t in self.tensors if t.is_output)
 
     @property
+    def blocks(self) -> BlockProduct | None:
+        """The product when it is one of block formats."""
+        return self.product if isinstance(self.product, BlockProduct) else None
+
+    @property
+    def composed(self) -> ComposedProduct | None:
+        """The product when it is one of integers whose width the problem chooses."""
+        return self.product if isinstance(self.product, ComposedProduct) else None
+
+    @property
     def result_bits(self) -> int:
         """Bits of an element of the output as it leaves, once rounded if it is."""
-        return self.product.result.width if self.product else self.output.format.bits
+        return self.blocks.result.width if self.blocks else self.output.format.bits
 
     @property
     def units(self) -> int:

@@ -14,8 +14,14 @@ from numpy.typing import NDArray
 from accelgen.affine.assignment import Access, Assignment, parse_assignment
 from accelgen.affine.block_reference import evaluate_blocks
 from accelgen.affine.blocks import RESULTS, BlockProduct, block_product, scale_name
+from accelgen.affine.composed import (
+    WORD_BITS,
+    ComposedProduct,
+    composed_product,
+    is_composed,
+)
 from accelgen.affine.legality import count_hits
-from accelgen.affine.reference import evaluate_accesses
+from accelgen.affine.reference import evaluate_accesses, evaluate_words
 from accelgen.affine.spacetime import IntMatrix, IntVector, TensorAccess
 from accelgen.errors import InputError
 from accelgen.formats import (
@@ -48,7 +54,8 @@ class Workload:
     inputs (``int8`` when not given).  The output type is the narrowest that no input can
     overflow when not given; a given one that is too narrow is an error.  Both of two inputs may
     have block formats (``nvfp4``, ``mxfp8_e4m3``, ...); the output then is ``fp32`` (when not
-    given), ``bf16`` or ``fp16``, and :attr:`product` says what is computed.
+    given), ``bf16`` or ``fp16``.  Both may be ``int8/4/2`` (or ``uint8/4/2``): integers of a width
+    that each problem chooses.  :attr:`product` says what is computed of these.
 
     Raises :class:`InputError` for anything that is not such a workload.
     """
@@ -69,7 +76,8 @@ class Workload:
         with within("types"):
             types = _checked_types(self.types, [a.tensor for a in self._all_accesses])
         _set(self, "types", types)
-        _set(self, "_product", block_product(assignment, types))
+        product = block_product(assignment, types) or composed_product(assignment, types)
+        _set(self, "_product", product)
         with within("expression"):
             shapes = [self._shape(access) for access in self._all_accesses]
         _set(self, "_shapes", dict(zip(self._all_accesses, shapes, strict=True)))
@@ -88,9 +96,9 @@ class Workload:
         return value
 
     @property
-    def product(self) -> BlockProduct | None:
-        """What a unit computes of block formats; ``None`` for integers, which it multiplies."""
-        value: BlockProduct | None = self.__dict__["_product"]
+    def product(self) -> BlockProduct | ComposedProduct | None:
+        """What a unit computes; ``None`` for plain integers, which it multiplies."""
+        value: BlockProduct | ComposedProduct | None = self.__dict__["_product"]
         return value
 
     @cached_property
@@ -99,7 +107,7 @@ class Workload:
 
         Its last block may have fewer elements than the others: the rest are zeros.
         """
-        if self.product is None:
+        if not isinstance(self.product, BlockProduct):
             return FrozenMap(self.bounds)
         lanes = {self.product.loop: self.product.pair.lanes}
         return FrozenMap({loop: -(-n // lanes.get(loop, 1)) for loop, n in self.bounds.items()})
@@ -118,21 +126,28 @@ class Workload:
         Blocks are words, the first element lowest, followed by a tensor of their scales.
         """
         output = self._access(self.assignment.output, self.output_format, is_output=True)
+        if isinstance(self.product, BlockProduct):
+            of = f"{self.product.result}, rounded from sums of {self.output_format.bits} bits"
+            output = replace(output, of=of)
         inputs = []
         for access in self.assignment.inputs:
             words = self._access(access, self._format(access.tensor))
             inputs.append(words)
-            if self.product is not None:
-                bits = block_format(self.types[access.tensor]).scale_bits
-                scales = IntFormat(bits, signed=False)
-                inputs.append(replace(words, name=scale_name(access.tensor), format=scales))
+            if isinstance(self.product, BlockProduct):
+                form = block_format(self.types[access.tensor])
+                inputs[-1] = replace(words, of=f"{form.name}, blocks of {form.block}")
+                scales = IntFormat(form.scale_bits, signed=False)
+                name, of = scale_name(access.tensor), f"scales of {form.name}"
+                inputs.append(replace(words, name=name, format=scales, of=of))
+            elif self.product is not None:
+                inputs[-1] = replace(words, of=self.types[access.tensor])
         return (*inputs, output)
 
     @cached_property
     def output_range(self) -> tuple[int, int]:
         """Smallest and largest value any partial sum of an output element can take."""
         if self.product is not None:
-            term = self.product.pair.term
+            term = self.product.term
             return term.min * self.terms, term.max * self.terms
         low, high = 1, 1
         for access in self.assignment.inputs:
@@ -163,7 +178,7 @@ class Workload:
     def output_format(self) -> IntFormat:
         """The format of sums: as given for the output, else the narrowest that holds every one."""
         name = self.assignment.output.tensor
-        if self.product is None and name in self.types:
+        if not isinstance(self.product, BlockProduct) and name in self.types:
             return parse_format(self.types[name])
         return self._needed_format()
 
@@ -177,7 +192,9 @@ class Workload:
         shapes: dict[Access, IntVector] = self.__dict__["_shapes"]
         return shapes[access]
 
-    def evaluate(self, tensors: Mapping[str, NDArray[np.integer]]) -> NDArray[np.int64]:
+    def evaluate(
+        self, tensors: Mapping[str, NDArray[np.integer]], widths: tuple[int, int] = (8, 8)
+    ) -> NDArray[np.int64]:
         """The exact output for the given inputs.
 
         ``tensors`` maps every input name to an integer array of its shape, every element within
@@ -185,11 +202,14 @@ class Workload:
 
         Block formats: inputs are codes with one more dimension, the elements of a block, and
         codes of scales; the output is codes of its format.  A block whose scale or element is NaN,
-        or whose scale is outside the range of the pair, counts as zero.
+        or whose scale is outside the range of the pair, counts as zero.  ``int8/4/2``: inputs are
+        words of 32 bits, and ``widths`` those of the elements of each.
         """
         extents = tuple(self.domain.values())
-        if self.product is not None:
+        if isinstance(self.product, BlockProduct):
             return evaluate_blocks(self.accesses, extents, self.product, tensors)
+        if self.product is not None:
+            return evaluate_words(self.accesses, extents, self.product, widths, tensors)
         return evaluate_accesses(self.accesses, extents, self.output_range, tensors)
 
     @property
@@ -234,7 +254,9 @@ class Workload:
         return tuple(shape)
 
     def _format(self, tensor: str) -> IntFormat:
-        """The format of an input as an integer: that of its words when it is in blocks."""
+        """The format of an input as an integer: that of its words when it has any."""
+        if isinstance(self.product, ComposedProduct):
+            return IntFormat(WORD_BITS, signed=False)
         if self.product is not None:
             bits = self.product.pair.lanes * block_format(self.types[tensor]).element_bits
             return IntFormat(bits, signed=False)
@@ -246,7 +268,7 @@ class Workload:
 
     def _needed_format(self) -> IntFormat:
         low, high = self.output_range
-        if self.product is None and (low < -(2**63) or high >= 2**63):
+        if not isinstance(self.product, BlockProduct) and (low < -(2**63) or high >= 2**63):
             raise InputError(
                 f"sums of {self.terms} products need more than 63 bits",
                 hint="use narrower input types or lower bounds",
@@ -254,7 +276,7 @@ class Workload:
         return IntFormat.for_range(low, high)
 
     def _check_output_type(self) -> None:
-        if self.product is not None:
+        if isinstance(self.product, BlockProduct):
             return
         needed = self._needed_format()
         given = self.output_format
@@ -311,6 +333,8 @@ def _checked_types(types: Mapping[str, str], tensors: list[str]) -> FrozenMap[st
 
 
 def _checked_type(text: str, *, is_output: bool) -> str:
+    if not is_output and is_composed(text):
+        return text
     if re.fullmatch(r"u?int[0-9]+", text):
         number = parse_format(text)
         if not is_output and number.bits not in INPUT_BITS:

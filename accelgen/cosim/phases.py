@@ -4,39 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
+from accelgen.affine.composed import WIDTHS
 from accelgen.cosim.packing import pack
 from accelgen.cosim.stimuli import Stimuli
 from accelgen.manifest import Manifest, StreamSpec
 
-__all__ = ["Phase", "Problem", "make_phases"]
+__all__ = ["Packet", "Phase", "Problem", "make_phases"]
 
-Reference = Callable[[Mapping[str, NDArray[np.int64]]], NDArray[np.int64]]
+Reference = Callable[[Mapping[str, NDArray[np.int64]], tuple[int, int]], NDArray[np.int64]]
+"""The output for inputs and the widths of their elements (which only some designs choose)."""
+
+WIDEST = (8, 8)
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Input tensors by name, and the output that NumPy says they give."""
+    """Input tensors by name, and the output that NumPy says they give.
+
+    ``widths`` are those of the elements of both inputs where each problem chooses them.
+    """
 
     inputs: Mapping[str, NDArray[np.int64]]
     output: NDArray[np.int64]
+    widths: tuple[int, int] = WIDEST
+
+
+@dataclass(frozen=True, eq=False)
+class Packet:
+    """Beats (beats x bytes), and what ``tuser`` says beside them."""
+
+    beats: NDArray[np.uint8]
+    user: int = 0
+
+    def __len__(self) -> int:
+        """The number of beats."""
+        return len(self.beats)
 
 
 @dataclass(frozen=True, eq=False)
 class Phase:
     """One run of the design: packets offered all at once, and what must come of them.
 
-    ``packets`` maps a stream's prefix to its packets (beats x bytes) in order.  ``pause_in`` and
+    ``packets`` maps a stream's prefix to its packets in order.  ``pause_in`` and
     ``pause_out`` are the shares of cycles in which the ports pause.  Without ``reset`` the design
     continues from the idle state in which the phase before left it.
     """
 
     name: str
     problems: tuple[Problem, ...]
-    packets: Mapping[str, tuple[NDArray[np.uint8], ...]]
+    packets: Mapping[str, tuple[Packet, ...]]
     reset: bool = True
     pause_in: float = 0.0
     pause_out: float = 0.0
@@ -68,9 +89,16 @@ def make_phases(
     """
     rng = np.random.default_rng(seed)
 
-    def draw(fill: Callable[[StreamSpec], NDArray[np.int64]]) -> Problem:
+    chosen = any(s.user_bits for s in manifest.inputs)
+
+    def draw(
+        fill: Callable[[StreamSpec], NDArray[np.int64]], widths: tuple[int, int] | None = None
+    ) -> Problem:
         inputs = {s.tensor: fill(s).reshape(s.shape) for s in manifest.inputs}
-        return Problem(inputs, reference(inputs))
+        if widths is None:
+            a, b = rng.choice(WIDTHS, 2).tolist() if chosen else WIDEST
+            widths = (a, b)
+        return Problem(inputs, reference(inputs, widths), widths)
 
     def uniform(s: StreamSpec) -> NDArray[np.int64]:
         return stimuli[s.tensor].draw(rng, s.elements)
@@ -99,11 +127,15 @@ def make_phases(
 
     def phase(name: str, *drawn: Problem, reset: bool = True, pause_in: float = 0.0,
               pause_out: float = 0.0, expect_bad_number: bool = False) -> Phase:  # fmt: skip
-        packets = {s.prefix: _packets(s, drawn) for s in manifest.inputs}
+        packets = {s.prefix: _packets(s, k, drawn) for k, s in enumerate(manifest.inputs)}
         return Phase(name, drawn, packets, reset, pause_in, pause_out,
                      expect_bad_number=expect_bad_number)  # fmt: skip
 
     yield phase("random", draw(uniform))
+    if chosen:
+        for widths in product(WIDTHS, repeat=2):
+            name = f"{widths[0]} x {widths[1]} bits"
+            yield phase(name, draw(uniform, widths), draw(extreme, widths), reset=False)
     yield phase("minima", draw(least), reset=False)
     yield phase("maxima", draw(greatest), reset=False)
     yield phase("extremes", draw(extreme), reset=False)
@@ -116,7 +148,7 @@ def make_phases(
     for stream in manifest.inputs:
         for kind, lengths in _wrong_lengths(stream.beats).items():
             drawn = (draw(uniform), draw(uniform))
-            good = {s.prefix: _packets(s, drawn) for s in manifest.inputs}
+            good = {s.prefix: _packets(s, k, drawn) for k, s in enumerate(manifest.inputs)}
             bad = [_noise(rng, stream, stimuli[stream.tensor], length) for length in lengths]
             mixed = (bad[0], good[stream.prefix][0], bad[1], good[stream.prefix][1])
             name = f"{kind} tlast on {stream.prefix}"
@@ -132,15 +164,19 @@ def _wrong_lengths(beats: int) -> dict[str, tuple[int, int]]:
     return ({"early": (1, beats - 1)} if beats > 1 else {}) | late
 
 
-def _packets(stream: StreamSpec, problems: tuple[Problem, ...]) -> tuple[NDArray[np.uint8], ...]:
+def _packets(
+    stream: StreamSpec, position: int, problems: tuple[Problem, ...]
+) -> tuple[Packet, ...]:
     return tuple(
-        pack(p.inputs[stream.tensor], stream.element_bits, stream.bus_bits, stream.lanes)
+        Packet(
+            pack(p.inputs[stream.tensor], stream.element_bits, stream.bus_bits, stream.lanes),
+            WIDTHS.index(p.widths[position]) if stream.user_bits else 0,
+        )
         for p in problems
     )
 
 
-def _noise(
-    rng: np.random.Generator, stream: StreamSpec, values: Stimuli, beats: int
-) -> NDArray[np.uint8]:
+def _noise(rng: np.random.Generator, stream: StreamSpec, values: Stimuli, beats: int) -> Packet:
     drawn = values.draw(rng, beats * stream.per_beat)
-    return pack(drawn, stream.element_bits, stream.bus_bits, stream.lanes)
+    user = int(rng.integers(len(WIDTHS))) if stream.user_bits else 0
+    return Packet(pack(drawn, stream.element_bits, stream.bus_bits, stream.lanes), user)

@@ -105,10 +105,12 @@ def _write_plan(
     arrays: dict[str, NDArray[np.uint8]] = {}
     listed = []
     for number, (phase, limit) in enumerate(zip(phases, limits, strict=True)):
-        names: dict[str, list[str]] = {}
+        names: dict[str, list[tuple[str, int]]] = {}
         for prefix, packets in phase.packets.items():
-            names[prefix] = [f"{number}.{prefix}.{i}" for i in range(len(packets))]
-            arrays.update(zip(names[prefix], packets, strict=True))
+            names[prefix] = []
+            for i, packet in enumerate(packets):
+                names[prefix].append((f"{number}.{prefix}.{i}", packet.user))
+                arrays[f"{number}.{prefix}.{i}"] = packet.beats
         listed.append(
             {
                 "name": phase.name,

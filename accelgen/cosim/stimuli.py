@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.affine.blocks import BlockProduct
+from accelgen.affine.composed import ComposedProduct
 from accelgen.golden.block_pair import BlockOperand
 from accelgen.golden.elements import Element
 from accelgen.manifest import Manifest, StreamSpec
@@ -49,11 +50,13 @@ class Stimuli:
         return rng.choice(self.valid, count)
 
 
-def stimuli_of(manifest: Manifest, product: BlockProduct | None) -> dict[str, Stimuli]:
+def stimuli_of(
+    manifest: Manifest, product: BlockProduct | ComposedProduct | None
+) -> dict[str, Stimuli]:
     """The stimuli of every input stream, by tensor."""
     found = {}
     for number, stream in enumerate(manifest.inputs):
-        if product is None:
+        if not isinstance(product, BlockProduct):
             found[stream.tensor] = _integers(stream)
         else:
             operand = (product.pair.a, product.pair.b)[number // 2]
@@ -65,7 +68,11 @@ def stimuli_of(manifest: Manifest, product: BlockProduct | None) -> dict[str, St
 
 def _integers(stream: StreamSpec) -> Stimuli:
     low, high = stream.number.min, stream.number.max
-    return Stimuli((low, high), _values([low, high]), _values([]), _values([]))
+    extreme = [low, high]
+    if stream.user_bits:
+        # Of all widths, the least and the greatest: sign bits alone, and all but the sign bits.
+        extreme = [0x80808080, 0x88888888, 0xAAAAAAAA, 0, high, 0x55555555, 0x77777777, 0x7F7F7F7F]
+    return Stimuli((low, high), _values(extreme), _values([]), _values([]))
 
 
 def _elements(operand: BlockOperand) -> Stimuli:

@@ -158,6 +158,7 @@ def _port_names(manifest: Manifest) -> list[str]:
     ports = manifest.ports
     signals = ("tdata", "tvalid", "tready", "tlast")
     streams = [f"{s.prefix}_{signal}" for s in manifest.streams for signal in signals]
+    streams += [f"{s.prefix}_tuser" for s in manifest.streams if s.user_bits]
     flags = [ports.bad_number] if ports.bad_number else []
     return [ports.clock, ports.reset, ports.busy, ports.error, *flags, *streams]
 

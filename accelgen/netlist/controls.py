@@ -7,8 +7,10 @@ from accelgen.fabric.fabric import Fabric
 from accelgen.formats import IntFormat
 from accelgen.netlist.graph import Builder, Home
 
-__all__ = ["BIT", "CONTROL", "Flags", "add_address"]
+__all__ = ["BIT", "CONTROL", "MODE", "Flags", "add_address"]
 
+MODE = IntFormat(2, signed=False)
+"""The width of a tensor's elements, as a position in :data:`accelgen.affine.composed.WIDTHS`."""
 
 BIT = IntFormat(1, signed=False)
 CONTROL: Home = ("control", 0)
@@ -24,12 +26,19 @@ class Flags:
 
     def __call__(self, name: str, *condition: object) -> int:
         """The flag node ``name`` for a condition of the controller (see rtl.control)."""
+        return self._add(name, condition, BIT)
+
+    def mode(self, tensor: str) -> int:
+        """The node of a tensor's mode, which stays for a whole problem."""
+        return self._add(f"{tensor.lower()}_mode", ("mode", tensor), MODE)
+
+    def _add(self, name: str, condition: tuple[object, ...], format: IntFormat) -> int:
         if condition not in self._known:
             self._known[condition] = self._builder.add(
                 "flag",
                 name,
                 CONTROL,
-                BIT,
+                format,
                 group="control",
                 latency=1,
                 parameters=condition,

@@ -35,6 +35,10 @@ Kind = Literal[
     "scale_significand",  # of a scale; 0 where the scale does not count
     "scale_fold",  # a significand times the factor of a scale's kind of block
     "scale_exponent",  # of a scale
+    # Products of integers of a width that the problem chooses; see netlist.compose.
+    "compose_select",
+    "compose_multiply",
+    "compose_add",
     # Floating point; see netlist.floats.
     "float_size",
     "float_zeros",
@@ -51,6 +55,14 @@ Kind = Literal[
     "fp_normalise",
     "fp_round",
     "fp_select",
+    # One of several four-bit formats; see netlist.multi_format.
+    "multi_kind",
+    "multi_decode",
+    "multi_significand",
+    "multi_exponent",
+    "multi_fold",
+    "multi_bad",
+    "multi_place",
     # Sums that take turns; parameter: how many.
     "partials",  # registers, one of which takes the first input: that of the index, when enabled
     "pick",  # one of them, by index

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from accelgen.affine.blocks import BlockProduct
 from accelgen.fabric.fabric import Fabric, Guard
 from accelgen.fabric.reduction import Reduction
+from accelgen.netlist.compose import add_composed
 from accelgen.netlist.controls import Flags
 from accelgen.netlist.dot import add_block_dot
 from accelgen.netlist.graph import Builder, Edge, Home
@@ -35,11 +37,8 @@ def add_products(
             format = builder[value].format
             value = builder.add("gate", "gated", home, format, [Edge(value, 0, "in"), *guards])
         if fabric.kernel.product is not None:
-            others = [Edge(operand[unit], 0, "") for operand in operands[1:]]
-            term = add_block_dot(
-                builder, home, fabric.kernel.product.pair, *_words(Edge(value, 0, ""), *others)
-            )
-            products.append(term)
+            words = [value, *(operand[unit] for operand in operands[1:])]
+            products.append(_add_product(builder, flags, fabric, unit, words))
             continue
         for position, operand in enumerate(operands[1:]):
             left, right = builder[value].format, builder[operand[unit]].format
@@ -54,9 +53,20 @@ def add_products(
     return products
 
 
-def _words(a: Edge, a_scale: Edge, b: Edge, b_scale: Edge) -> tuple[Edge, Edge, Edge, Edge]:
-    """Operands, each followed by its scales, as a block product takes them."""
-    return a, b, a_scale, b_scale
+def _add_product(
+    builder: Builder, flags: Flags, fabric: Fabric, unit: int, words: Sequence[int]
+) -> int:
+    """What a unit makes of its operands when that is not the product of integers."""
+    home: Home = ("pe", unit)
+    product = fabric.kernel.product
+    if isinstance(product, BlockProduct):
+        # Each operand is followed by its scales.
+        a, a_scale, b, b_scale = (Edge(word, 0, "") for word in words)
+        return add_block_dot(builder, home, product.pair, a, b, a_scale, b_scale)
+    assert product is not None
+    a, b = (Edge(word, 0, "") for word in words)
+    modes = [Edge(flags.mode(plan.tensor.name), fabric.offsets[unit], "") for plan in fabric.inputs]
+    return add_composed(builder, home, product, a, b, *modes)
 
 
 def sum_in_space(builder: Builder, fabric: Fabric, products: Sequence[int]) -> list[Edge]:

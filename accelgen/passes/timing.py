@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from math import ceil, log2
 
 from accelgen.netlist.graph import Netlist, Node
+from accelgen.passes.compose_timing import COMPOSE_DELAYS
 from accelgen.passes.dot_timing import DOT_DELAYS
 from accelgen.passes.float_timing import FLOAT_DELAYS
+from accelgen.passes.multi_format_timing import MULTI_FORMAT_DELAYS
 from accelgen.technology import Technology
 
 __all__ = ["TimingModel", "arrivals"]
 
-_STEPS = {**DOT_DELAYS, **FLOAT_DELAYS}
+_STEPS = {**DOT_DELAYS, **COMPOSE_DELAYS, **FLOAT_DELAYS, **MULTI_FORMAT_DELAYS}
 TOLERANCE = 1e-9
 """Nanoseconds by which sums of delays may miss the budget through rounding."""
 

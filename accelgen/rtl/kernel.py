@@ -16,6 +16,7 @@ from accelgen.cycles import START_CYCLES
 from accelgen.fabric.fabric import Fabric, InputPlan
 from accelgen.golden.block_pair import BlockOperand
 from accelgen.golden.elements import Element
+from accelgen.netlist.controls import MODE
 from accelgen.passes.delay_matching import Pipeline
 from accelgen.rtl.array import Array
 from accelgen.rtl.control import AddressGenerator, Controller, WriteAddressGenerator
@@ -38,8 +39,9 @@ class Kernel(wiring.Component):
     ``busy`` (from the issue of the first iteration to the last write), ``error`` (sticky: a
     packet of the wrong length was dropped).  Block formats: ``s_axis_<tensor>_scale`` beside every
     input, and ``bad_number`` (sticky: a scale or an element came in that is no number or outside
-    the range; the block it is of counts as zero, the element alone if it is one).  Latency and
-    throughput: see accelgen.cycles.
+    the range; the block it is of counts as zero, the element alone if it is one).  Elements of a
+    width that the problem chooses: ``s_axis_<tensor>_tuser`` (0, 1, 2: 2, 4, 8 bits; that of the
+    last beat of a packet counts).  Latency and throughput: see accelgen.cycles.
     """
 
     def __init__(self, fabric: Fabric, pipeline: Pipeline, library: UnitLibrary) -> None:
@@ -56,7 +58,7 @@ class Kernel(wiring.Component):
                 **_stream_ports(fabric.output.tensor.name, Out, fabric),
                 "busy": Out(1),
                 "error": Out(1),
-                **({"bad_number": Out(1)} if fabric.kernel.product else {}),
+                **({"bad_number": Out(1)} if fabric.kernel.blocks else {}),
             }
         )
 
@@ -65,7 +67,8 @@ class Kernel(wiring.Component):
         m = Module()
         fabric, pipeline, library = self._fabric, self._pipeline, self._library
         nodes = pipeline.netlist.nodes
-        flags = [node for node in nodes if node.kind == "flag" and node.group == "control"]
+        control_bits = [node for node in nodes if node.kind == "flag" and node.group == "control"]
+        flags = [node for node in control_bits if node.parameters[0] != "mode"]
         control = library.instance(Controller(fabric, flags), "controller")
         array = library.instance(Array(pipeline, fabric.kernel.space_extents, library), "array")
         m.submodules.controller = control
@@ -79,8 +82,13 @@ class Kernel(wiring.Component):
         loaders = [self._input(m, plan, array, elapsed, release=done) for plan in fabric.inputs]
         free, ready = self._output(m, array, elapsed, done)
         m.d.comb += [loader.enable.eq(ready) for loader in loaders]
-        if fabric.kernel.product is not None:
-            self._watch(m, fabric.kernel.product, loaders)
+        for node in control_bits:
+            if node not in flags:
+                plans = [plan.tensor.name for plan in fabric.inputs]
+                loader = loaders[plans.index(str(node.parameters[1]))]
+                m.d.comb += getattr(array, node.name).eq(loader.user)
+        if fabric.kernel.blocks is not None:
+            self._watch(m, fabric.kernel.blocks, loaders)
         running = Signal()
         m.d.comb += go.eq(reduce(and_, (loader.full for loader in loaders), free & ~running))
         with m.If(go):
@@ -162,7 +170,13 @@ class Kernel(wiring.Component):
         name, banked = plan.tensor.name.lower(), plan.banked
         library = self._library
         loader = library.instance(
-            Loader(banked.layout, self._fabric.bus_bits, library, f"walker_{name}"),
+            Loader(
+                banked.layout,
+                self._fabric.bus_bits,
+                library,
+                f"walker_{name}",
+                user_bits=_user_bits(self._fabric),
+            ),
             f"loader_{name}",
         )
         buffer = library.instance(
@@ -180,6 +194,8 @@ class Kernel(wiring.Component):
             loader.stream.tlast.eq(getattr(self, f"s_axis_{name}_tlast")),
             getattr(self, f"s_axis_{name}_tready").eq(loader.stream.tready),
         ]
+        if _user_bits(self._fabric):
+            m.d.comb += loader.user_in.eq(getattr(self, f"s_axis_{name}_tuser"))
         wiring.connect(m, loader.write, buffer.write)
         cycle = plan.pattern.start + self._pipeline.position(f"read.{plan.tensor.name}")
         self._start(m, stopwatch, self._fabric.prologue + cycle, address)
@@ -204,7 +220,7 @@ class Kernel(wiring.Component):
         """Returns whether the output memory has a free page, and whether it is cleared."""
         plan, library, pipeline = self._fabric.output, self._library, self._pipeline
         name, banked = plan.tensor.name.lower(), plan.banked
-        layout, product = banked.layout, self._fabric.kernel.product
+        layout, product = banked.layout, self._fabric.kernel.blocks
         exact_bus = layout.per_beat * layout.element_bits
         nodes = pipeline.netlist.nodes
         flags = [node for node in nodes if node.kind == "flag" and node.group == "write.control"]
@@ -303,4 +319,10 @@ def _stream_ports(tensor: str, flow: Flow, fabric: Fabric) -> dict[str, wiring.M
         f"{prefix}_tvalid": flow(1),
         f"{prefix}_tready": flow.flip()(1),
         f"{prefix}_tlast": flow(1),
+        **({f"{prefix}_tuser": In(bits)} if flow is In and (bits := _user_bits(fabric)) else {}),
     }
+
+
+def _user_bits(fabric: Fabric) -> int:
+    """Bits beside the data of an input: the mode, where each problem chooses the width."""
+    return MODE.bits if fabric.kernel.composed else 0

@@ -16,8 +16,10 @@ from accelgen.formats import IntFormat
 from accelgen.netlist.graph import Home, Netlist
 from accelgen.passes.delay_matching import Pipeline
 from accelgen.rtl.delay import delay_line
+from accelgen.rtl.primitives.compose import COMPOSE_STEPS
 from accelgen.rtl.primitives.dot_steps import DOT_STEPS
 from accelgen.rtl.primitives.float_steps import FLOAT_STEPS
+from accelgen.rtl.primitives.multi_format_steps import MULTI_FORMAT_STEPS
 
 __all__ = ["Part", "Unit", "UnitShape", "output_port", "unit_shapes"]
 
@@ -166,7 +168,7 @@ class Unit(wiring.Component):
 
 
 _REGISTERS = ("hold", "accumulate", "collect", "partials")
-_STEPS = {**DOT_STEPS, **FLOAT_STEPS}
+_STEPS = {**DOT_STEPS, **COMPOSE_STEPS, **FLOAT_STEPS, **MULTI_FORMAT_STEPS}
 
 
 def _emit(m: Module, part: Part, value: Signal, inputs: Sequence[Value]) -> None:

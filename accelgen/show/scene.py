@@ -131,7 +131,7 @@ def _input_panel(fabric: Fabric, plan: InputPlan, grid: Grid) -> Panel:
     arrows.extend(_chain_arrows("load", tensor, plan.chain, units))
     held = tuple(links.ported) if plan.hold is not None else ()
     note = _staying(fabric, plan.hold, "streams")
-    return Panel(tensor, str(plan.tensor.format), False, note, tuple(arrows), held, ())
+    return Panel(tensor, plan.tensor.type_name, False, note, tuple(arrows), held, ())
 
 
 def _output_panel(fabric: Fabric) -> Panel:
@@ -166,7 +166,7 @@ def _output_panel(fabric: Fabric) -> Panel:
     if plan.accumulate:
         note += ", added up in the output buffer"
     return Panel(
-        tensor, str(plan.tensor.format), True, note, tuple(arrows), held, tuple(sums)
+        tensor, plan.tensor.type_name, True, note, tuple(arrows), held, tuple(sums)
     )
 
 

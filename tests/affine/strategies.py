@@ -65,19 +65,25 @@ PAIRS = (
     ("nvfp4", "nvint4"),
     ("if4", "nvfp4"),
     ("mxfp8_e4m3", "mxfp4"),
+    ("int8/4/2", "int8/4/2"),
+    ("uint8/4/2", "int8/4/2"),
 )
 
 
 @st.composite
 def block_workloads(draw: st.DrawFn) -> Workload:
-    """A matrix product or a convolution over block formats, the last block often short."""
+    """A matrix product or a convolution over block formats, the last block often short, or over
+    integers of a width that each problem chooses.
+    """
     expression = draw(st.sampled_from(BLOCKED))
     a, b = draw(st.sampled_from(PAIRS))
     used = [loop for loop in LOOPS if loop in expression]
     bounds = {loop: draw(st.integers(1, 4)) for loop in used}
+    types = {"A": a, "B": b}
+    if "int8" in a:
+        return Workload(expression, bounds, types)
     bounds["k"] = draw(st.integers(1, 100))
-    types = {"A": a, "B": b, "Y": draw(st.sampled_from(("fp32", "fp32", "bf16")))}
-    return Workload(expression, bounds, types)
+    return Workload(expression, bounds, {**types, "Y": draw(st.sampled_from(("fp32", "bf16")))})
 
 
 @st.composite

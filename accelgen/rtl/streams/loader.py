@@ -23,7 +23,9 @@ class Loader(wiring.Component):
     further bits ignored), ``write`` (to an InputBuffer), ``enable`` (while low nothing is
     accepted), ``full`` (``page`` holds a complete tensor), ``release`` (pulse: compute is done
     with ``page``; only while ``full``), ``page`` (the page compute reads, valid with ``full``),
-    ``error`` (sticky: a packet had the wrong length).
+    ``error`` (sticky: a packet had the wrong length).  With ``user_bits``: ``user_in`` (beside
+    ``stream``, AXI4-Stream's ``tuser``) and ``user`` (that of the last beat of the packet in
+    ``page``, valid with ``full``).
 
     A packet with ``tlast`` before its last beat is dropped; one without ``tlast`` on its last
     beat is dropped with everything up to the next ``tlast``.  The next packet takes its place.
@@ -33,13 +35,20 @@ class Loader(wiring.Component):
     """
 
     def __init__(
-        self, layout: Layout, bus_bits: int, library: UnitLibrary, walker: str = "walker"
+        self,
+        layout: Layout,
+        bus_bits: int,
+        library: UnitLibrary,
+        walker: str = "walker",
+        user_bits: int = 0,
     ) -> None:
         assert layout.per_beat * layout.element_bits <= bus_bits
         self.layout = layout
         self.bus_bits = bus_bits
         self.library = library
         self.walker = walker
+        self.user_bits = user_bits
+        user = {"user_in": In(user_bits), "user": Out(user_bits)} if user_bits else {}
         super().__init__(
             {
                 "stream": In(axi_stream(bus_bits)),
@@ -49,6 +58,7 @@ class Loader(wiring.Component):
                 "page": Out(1),
                 "release": In(1),
                 "error": Out(1),
+                **user,
             }
         )
 
@@ -98,8 +108,24 @@ class Loader(wiring.Component):
             m.d.sync += discarding.eq(0)
         with m.If(early | late):
             m.d.sync += self.error.eq(1)
+        if self.user_bits:
+            self._keep_user(m, segment)
         self._write(m, walker, beat, segment)
         return m
+
+    def _keep_user(self, m: Module, segment: Value) -> None:
+        """Keep what came beside the beats, per page."""
+        beside = Signal(self.user_bits, reset_less=True)
+        with m.If(self.stream.tready):
+            m.d.sync += beside.eq(self.user_in)
+        # As for the memories, a cycle later.
+        written, kept_page = Signal(), Signal(self.user_bits, reset_less=True)
+        m.d.sync += [written.eq(segment), kept_page.eq(beside)]
+        pages = [Signal(self.user_bits, name=f"user_{page}", reset_less=True) for page in range(2)]
+        for number, page in enumerate(pages):
+            with m.If(written & (self.write.page == number)):
+                m.d.sync += page.eq(kept_page)
+        m.d.comb += self.user.eq(Mux(self.page, pages[1], pages[0]))
 
     def _pages(self, m: Module, good: Value, ending: Value) -> Value:
         """Count pages that hold a packet; return whether the next beat has a page to go to."""
