@@ -43,35 +43,33 @@ def multi_format_sum(
     a_scales: Codes,
     b_scales: Codes,
     scale_range: tuple[int, int],
-) -> tuple[NDArray[Any], Bools, Bools]:
-    """The exact integer of every row's dot product; whether a scale is NaN, and out of range.
+) -> tuple[NDArray[Any], Bools]:
+    """The exact integer of every row's dot product, and whether one of its scales is bad.
 
     ``a`` and ``b`` are codes (n x lanes), the scales one per row (int4 has none: they are
-    ignored).  A NaN scale makes the integer 0, and so does an E8M0 scale whose exponent is outside
-    ``scale_range`` (lowest and highest).  2**-127, the scale of blocks of zeros, is not reported.
-    Python's integers.
+    ignored).  A bad scale is NaN, or an E8M0 scale whose exponent is outside ``scale_range`` (least
+    and greatest); it counts as zero, and so does 2**-127, the scale of blocks of zeros, which is
+    not bad.  Python's integers.
     """
     form = get_format(format)
     if not isinstance(form, BlockFormat):
         x, y = (_whole(form.decode(codes), 0) for codes in (a, b))
-        nowhere = np.zeros(len(a), dtype=bool)
-        return _dot(x, y), nowhere, nowhere
+        return _dot(x, y), np.zeros(len(a), dtype=bool)
     fraction = multi_format_fraction(format, scale_range) // 2
-    sides, nan, outside = [], np.zeros(len(a), dtype=bool), np.zeros(len(a), dtype=bool)
+    sides, bad = [], np.zeros(len(a), dtype=bool)
     for codes, scales in ((a, a_scales), (b, b_scales)):
         code = np.asarray(scales, np.int64) & (255 if format in ("if4", "mxfp4") else 127)
         value = np.asarray(form.scale.decode(code & (255 if format == "mxfp4" else 127)))
         counts = np.isfinite(value)
-        nan |= ~counts
         if isinstance(form, MicroscalingFormat):
-            inside = (value >= 2.0 ** scale_range[0]) & (value <= 2.0 ** scale_range[1])
-            outside |= counts & ~inside & (code > 0)
-            counts &= inside
+            counts &= (value >= 2.0 ** scale_range[0]) & (value <= 2.0 ** scale_range[1])
+        zero = (code == 0) & (format == "mxfp4")
+        bad |= ~counts & ~zero
         # What does not count is zero, whatever its scale: one that is always there is 1.
         one = int(form.scale.encode([1.0])[0])
         decoded = form.decode(codes, np.where(counts, code, one)[:, None])
         sides.append(_whole(np.where(counts[:, None], decoded, 0.0), fraction))
-    return _dot(*sides), nan, outside
+    return _dot(*sides), bad
 
 
 def multi_format_dot(
@@ -84,19 +82,18 @@ def multi_format_dot(
 ) -> Codes:
     """FP32 codes of dot products over several rows, rounded once to nearest even.
 
-    ``a`` and ``b`` are codes, n x rows x lanes; scales n x rows.  A NaN scale makes the sum the
-    quiet NaN; rows out of range count as zero.  Of if4 the number is 49 times the dot product,
-    tensor scales apart.
+    ``a`` and ``b`` are codes, n x rows x lanes; scales n x rows.  A bad scale makes the sum the
+    quiet NaN.  Of if4 the number is 49 times the dot product, tensor scales apart.
     """
     n, rows, lanes = a.shape
     flat = (a.reshape(-1, lanes), b.reshape(-1, lanes), a_scales.reshape(-1), b_scales.reshape(-1))
-    sums, nan, _ = multi_format_sum(format, *flat, scale_range)
+    sums, bad = multi_format_sum(format, *flat, scale_range)
     total = np.asarray(sums.reshape(n, rows).sum(axis=1), dtype=object)
     if all(abs(value) < 1 << 62 for value in total):
         total = total.astype(np.int64)
     codes = fixed_to_float(total, multi_format_fraction(format, scale_range))
-    bad = nan.reshape(n, rows).any(axis=1)
-    return np.where(bad, codes.dtype.type(FP32.nan_code or 0), codes)
+    any_bad = bad.reshape(n, rows).any(axis=1)
+    return np.where(any_bad, codes.dtype.type(FP32.nan_code or 0), codes)
 
 
 def _whole(values: NDArray[np.float64], fraction: int) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from accelgen.rtl.arithmetic.fp32_adder import Fp32Adder
 from accelgen.rtl.arithmetic.integer_dot import IntegerDot
 from accelgen.rtl.arithmetic.multi_format import (
     MultiFormatDot,
-    MultiFormatProducts,
+    MultiFormatProduct,
     MultiFormatScale,
 )
 from accelgen.rtl.arithmetic.multiply_accumulate import MultiplyAccumulate
@@ -30,7 +30,7 @@ __all__ = [
     "Fp32Adder",
     "IntegerDot",
     "MultiFormatDot",
-    "MultiFormatProducts",
+    "MultiFormatProduct",
     "MultiFormatScale",
     "MultiplyAccumulate",
     "ScaleProduct",

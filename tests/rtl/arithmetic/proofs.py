@@ -22,9 +22,10 @@ _RUN = "import sys; from pyosys import libyosys as y; y.run_pass(sys.argv[1], y.
 class Claim:
     """``value``, a Verilog expression over the ports of ``unit``, is what a table says.
 
-    ``inputs`` are input ports and their widths; of other inputs the unit has none.  ``expected``
-    takes their values (unsigned) and returns the number, modulo 2**``bits``.  For each value of
-    the first ``split`` inputs there is a table, and a proof, of its own.
+    ``inputs`` are variables and their widths, each an input port of that name; with ``ports``,
+    input ports are expressions of them instead.  ``expected`` takes the values of ``inputs``
+    (unsigned) and returns the number, modulo 2**``bits``.  For each value of the first ``split``
+    inputs there is a table, and a proof, of its own.
     """
 
     unit: ArithmeticUnit
@@ -34,6 +35,7 @@ class Claim:
     bits: int
     expected: Callable[..., int]
     split: int = 0
+    ports: Mapping[str, str] | None = None
 
 
 def prove(claim: Claim, folder: Path) -> tuple[int, list[str]]:
@@ -89,15 +91,15 @@ def _module(
         for (port, width), value in zip(fixed, values, strict=True)
     ]
     wires = [f"  wire [{width - 1}:0] {port};" for port, width in claim.outputs.items()]
-    connected = ", ".join(
-        f".{port}({port})" for port in [*(p for p, _ in claim.inputs), *claim.outputs]
-    )
+    given = claim.ports or {port: port for port, _ in claim.inputs}
+    connections = [f".{port}({value})" for port, value in given.items()]
+    connections += [f".{port}({port})" for port in claim.outputs]
     return "\n".join(
         [
             f"module {name}({ports}, output bad);",
             *constants,
             *wires,
-            f"  unit u({connected});",
+            f"  unit u({', '.join(connections)});",
             f"  wire [{claim.bits - 1}:0] found = {claim.value};",
             f"  reg [{claim.bits - 1}:0] expected;",
             f"  always @* case ({{{', '.join(port for port, _ in free)}}})",

@@ -21,7 +21,7 @@ from accelgen.formats.tensor_scaled import UE4M3
 from accelgen.golden import MULTI_FORMATS, AdaptiveElement, element_of
 from accelgen.rtl.arithmetic import (
     ElementDot,
-    MultiFormatProducts,
+    MultiFormatProduct,
     MultiFormatScale,
     ScaleProduct,
 )
@@ -149,51 +149,52 @@ def test_scale_products(factors: tuple[int, int], tmp_path: Path) -> None:
 
 
 def test_products_of_the_multi_format_unit(tmp_path: Path) -> None:
+    """In all four formats; of the scales, only the bit that says what the elements are matters."""
     floats, (_, halves) = integers("nvfp4")[0], integers("if4")
-    plain = IntFormat(4).decode(np.arange(16)).astype(int).tolist()
+    plain: list[int | None] = IntFormat(4).decode(np.arange(16)).astype(int).tolist()
 
-    def expected(a: int, b: int, is_plain: int, a_integer: int, b_integer: int) -> int:
-        tables = (halves if kind else floats for kind in (a_integer, b_integer))
-        first, second = (plain, plain) if is_plain else tables
-        x, y = first[a], second[b]
+    def table(form: int, integer: int) -> list[int | None]:
+        name = MULTI_FORMATS[form]
+        return plain if name == "int4" else halves if name == "if4" and integer else floats
+
+    def expected(a: int, b: int, form: int, a_integer: int, b_integer: int) -> int:
+        x, y = table(form, a_integer)[a], table(form, b_integer)[b]
         assert x is not None
         assert y is not None
         return x * y
 
-    unit = MultiFormatProducts(1)
-    inputs = [("a", 4), ("b", 4), ("plain", 1), ("a_integer", 1), ("b_integer", 1)]
-    bits = len(unit.sum)
-    proved(Claim(unit, inputs, {"sum": bits}, "sum", bits, expected), tmp_path)
+    unit = MultiFormatProduct()
+    bits = len(unit.y)
+    inputs = [("a", 4), ("b", 4), ("form", 2), ("a_integer", 1), ("b_integer", 1)]
+    scales = {f"{side}_scale": f"{{{side}_integer, 7'd0}}" for side in "ab"}
+    ports = {"a": "a", "b": "b", "format": "form", **scales}
+    claim = Claim(unit, inputs, {"y": bits}, "y", bits, expected, ports=ports)
+    assert proved(claim, tmp_path) == 1
 
 
-@pytest.mark.parametrize("scale_range", [(-18, 5), (-2, 1), (-60, 50)])
-def test_scales_of_the_multi_format_unit(scale_range: tuple[int, int], tmp_path: Path) -> None:
-    low, high = scale_range
+@pytest.mark.parametrize("scale_range", [None, (-2, 1), (-60, 50)])
+def test_scales_of_the_multi_format_unit(
+    scale_range: tuple[int, int] | None, tmp_path: Path
+) -> None:
     unit = MultiFormatScale(scale_range)
+    low, high = scale_range or (-18, 5)
     e4m3, e8m0 = UE4M3.decode(np.arange(128)).tolist(), E8M0.decode(np.arange(256)).tolist()
     bits = 7 + max(14, high - low)
 
     def expected(form: int, code: int) -> int:
         name = MULTI_FORMATS[form]
-        integer = name == "int4" or (name == "if4" and code >> 7 == 1)
-        factor = {"nvfp4": 1, "if4": 6 if integer else 7}
-        nan = outside = False
-        if name in factor:
-            nan = bool(np.isnan(e4m3[code & 127]))
-            number = 0 if nan else int(e4m3[code & 127] * 2**9) * factor[name]
-        elif name == "mxfp4":
-            nan = bool(np.isnan(e8m0[code]))
-            outside = not nan and not 2.0**low <= e8m0[code] <= 2.0**high
-            outside &= code > 0
-            number = (
-                0 if nan or code == 0 or outside else int(Fraction(e8m0[code]) / Fraction(2) ** low)
-            )
-        else:
-            number = 1
-        return (((integer << 1 | nan) << 1 | outside) << bits) | number
+        if name == "int4":
+            return 1
+        if name == "mxfp4":
+            inside = 2.0**low <= e8m0[code] <= 2.0**high
+            number = int(Fraction(e8m0[code]) / Fraction(2) ** low) if inside else 0
+            return (not inside and code != 0) << bits | number
+        if np.isnan(e4m3[code & 127]):
+            return 1 << bits
+        factor = 1 if name == "nvfp4" else 6 if code >> 7 else 7
+        return int(e4m3[code & 127] * 2**9) * factor
 
-    outputs = {"significand": 7, "exponent": len(unit.exponent), "is_integer": 1, "nan": 1}
-    value = f"{{is_integer, nan, outside, ({bits}'d0 | significand) << exponent}}"
-    inputs = [("format", 2), ("code", 8)]
-    claim = Claim(unit, inputs, {**outputs, "outside": 1}, value, bits + 3, expected)
-    proved(claim, tmp_path)
+    outputs = {"significand": 7, "exponent": len(unit.exponent), "bad": 1}
+    value = f"{{bad, significand ? ({bits}'d0 | significand) << exponent : {bits}'d0}}"
+    claim = Claim(unit, [("format", 2), ("code", 8)], outputs, value, bits + 1, expected)
+    assert proved(claim, tmp_path) == 1

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import product
-from typing import Any
 
 import numpy as np
 import pytest
 
-from accelgen.errors import InputError
-from accelgen.formats import AdaptiveFormat, BlockFormat, get_format
+from accelgen.errors import InfeasibleError, InputError
+from accelgen.formats import AdaptiveFormat, BlockFormat, block_format, get_format
 from accelgen.formats.floating import FP32
 from accelgen.golden import (
     MULTI_FORMATS,
+    BlockPair,
     multi_format_dot,
     multi_format_fraction,
     multi_format_sum,
 )
-from accelgen.rtl.arithmetic import MultiFormatDot, MultiFormatProducts
+from accelgen.netlist.multi_format import MultiFormatPlan
+from accelgen.rtl.arithmetic import MultiFormatDot
 from tests.rtl.arithmetic.test_element_products import joined
 from tests.rtl.arithmetic.vectors import Vectors, simulate
 
@@ -82,10 +83,10 @@ def run(
     seed: int,
     bad_share: float = 0.0,
     gaps: bool = True,
-) -> tuple[list[Vectors], dict[str, bool]]:
-    """``n`` sums in each of ``forms``, in turn; returns the sums as floats, and the flags."""
+) -> tuple[list[Vectors], bool]:
+    """``n`` sums in each of ``forms``, in turn; returns the sums as floats, and if one was bad."""
     draw = np.random.default_rng(seed)
-    parts = [sums_of(form, n, cycles, unit.lanes, draw, bad_share) for form in forms]
+    parts = [sums_of(form, n, cycles, unit.plan.lanes, draw, bad_share) for form in forms]
     turns = len(forms)
 
     def woven(k: int) -> Vectors:
@@ -114,8 +115,8 @@ def run(
     width = 4
     answer = simulate(
         unit,
-        {"a": spread(joined(a.reshape(-1, unit.lanes), width)),
-         "b": spread(joined(b.reshape(-1, unit.lanes), width)),
+        {"a": spread(joined(a.reshape(-1, unit.plan.lanes), width)),
+         "b": spread(joined(b.reshape(-1, unit.plan.lanes), width)),
          "a_scale": spread(a_scale), "b_scale": spread(b_scale),
          "format": spread(np.repeat(number, cycles)),
          "valid": valid, "first": first, "last": last},
@@ -123,27 +124,23 @@ def run(
     done = np.zeros(total, dtype=np.int64)
     done[at[:, -1]] = 1
     np.testing.assert_array_equal(answer["done"], done)
-    values, flags = [], {"nan": False, "range": False}
+    values, bad = [], False
     for turn, (form, part) in enumerate(zip(forms, parts, strict=True)):
-        expected = multi_format_dot(form, *part, unit.scale_range)
+        expected = multi_format_dot(form, *part, unit.plan.range)
         found = answer["y"][at[turn::turns, -1]]
         np.testing.assert_array_equal(found, expected, err_msg=form)
         values.append(FP32.decode(expected))
-        flat = (part[0].reshape(-1, unit.lanes), part[1].reshape(-1, unit.lanes))
-        _, nan, outside = multi_format_sum(
-            form, *flat, part[2].reshape(-1), part[3].reshape(-1), unit.scale_range
-        )
-        flags["nan"] |= bool(nan.any())
-        flags["range"] |= bool(outside.any())
-    assert bool(answer["nan_seen"][-1]) == flags["nan"]
-    assert bool(answer["range_seen"][-1]) == flags["range"]
-    return values, flags
+        flat = (part[0].reshape(-1, unit.plan.lanes), part[1].reshape(-1, unit.plan.lanes))
+        scales = part[2].reshape(-1), part[3].reshape(-1)
+        bad |= bool(multi_format_sum(form, *flat, *scales, unit.plan.range)[1].any())
+    assert bool(answer["bad_number"][-1]) == bad
+    return values, bad
 
 
 @pytest.mark.rtl
 def test_long_sums_of_all_formats_in_turn() -> None:
-    values, flags = run(MultiFormatDot(), list(MULTI_FORMATS), 10, 256, 1)
-    assert not any(flags.values())
+    values, bad = run(MultiFormatDot(), list(MULTI_FORMATS), 10, 256, 1)
+    assert not bad
     for value in values:
         assert value[0] > 0 > value[1]
         assert (value[2:5][~np.isnan(value[2:5])] == 0).sum() >= 2
@@ -151,8 +148,8 @@ def test_long_sums_of_all_formats_in_turn() -> None:
 
 @pytest.mark.rtl
 def test_short_sums_with_bad_scales() -> None:
-    values, flags = run(MultiFormatDot(), list(MULTI_FORMATS), 1_000, 2, 2, bad_share=0.05)
-    assert flags == {"nan": True, "range": True}
+    values, bad = run(MultiFormatDot(), list(MULTI_FORMATS), 1_000, 2, 2, bad_share=0.05)
+    assert bad
     *scaled, plain = values
     assert all(20 < np.isnan(value).sum() < 900 for value in scaled)
     assert not np.isnan(plain).any()
@@ -177,17 +174,16 @@ def one_cycle_each(form: str, a: Vectors, b: Vectors, a_scale: Vectors, b_scale:
     )  # fmt: skip
     assert answer["done"].all()
     codes = a.reshape(-1, 1), b.reshape(-1, 1)
-    sums, nan, outside = multi_format_sum(form, *codes, a_scale, b_scale, RANGE)
+    sums, bad = multi_format_sum(form, *codes, a_scale, b_scale, RANGE)
     expected = multi_format_dot(
         form, codes[0][:, None], codes[1][:, None], a_scale[:, None], b_scale[:, None], RANGE
     )
     np.testing.assert_array_equal(answer["y"], expected)
     # The exact sum is there before the rounded one.
-    early = unit.latency - 1 - unit.stages
-    later = answer["sum"][:-early]
-    np.testing.assert_array_equal(later, sums[early:].astype(np.int64))
-    assert answer["nan_seen"][-1] == nan.any()
-    assert answer["range_seen"][-1] == outside.any()
+    early = unit.latency - unit.sum_latency
+    assert early > 0
+    np.testing.assert_array_equal(answer["sum"][:-early], sums[early:])
+    assert answer["bad_number"][-1] == bad.any()
 
 
 @pytest.mark.rtl
@@ -222,10 +218,11 @@ def test_a_million_blocks(form: str) -> None:
 @pytest.mark.rtl
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("lanes", "longest", "stages", "round_stages"), [(8, 256, 0, 0), (4, 64, 3, 4), (1, 16, 1, 2)]
+    ("lanes", "longest", "period", "technology"),
+    [(8, 256, 50.0, "sg13g2"), (4, 64, 2.5, "sg13g2"), (1, 16, 0.3, "asap7")],
 )
-def test_other_sizes(lanes: int, longest: int, stages: int, round_stages: int) -> None:
-    unit = MultiFormatDot(lanes, longest, RANGE, stages, round_stages)
+def test_other_sizes(lanes: int, longest: int, period: float, technology: str) -> None:
+    unit = MultiFormatDot(lanes, longest, scale_range=RANGE, period=period, technology=technology)
     run(unit, list(MULTI_FORMATS), 300, longest // lanes, 5)
     run(unit, list(MULTI_FORMATS), 2_000, 2, 6, bad_share=0.05)
 
@@ -234,9 +231,8 @@ def test_other_sizes(lanes: int, longest: int, stages: int, round_stages: int) -
 def test_the_model_is_the_dot_product_of_what_the_format_decodes(form: str) -> None:
     draw = np.random.default_rng(7)
     a, b, a_scale, b_scale = (part[DIRECTED:, 0] for part in sums_of(form, 40, 1, 16, draw, 0.0))
-    sums, nan, outside = multi_format_sum(form, a, b, a_scale, b_scale, RANGE)
-    assert not nan.any()
-    assert not outside.any()
+    sums, bad = multi_format_sum(form, a, b, a_scale, b_scale, RANGE)
+    assert not bad.any()
     unit = Fraction(1, 1 << multi_format_fraction(form, RANGE))
     for row in range(len(a)):
         found = get_format(form)
@@ -254,22 +250,36 @@ def test_the_model_is_the_dot_product_of_what_the_format_decodes(form: str) -> N
 
 
 def test_widths() -> None:
-    assert [MultiFormatDot(longest=k).width for k in (16, 256, 4096, 16384)] == [59, 63, 67, 69]
-    assert MultiFormatDot(scale_range=(-15, 5)).width == 62
-    assert MultiFormatDot(scale_range=(-15, 6)).width == 63
-    assert len(MultiFormatProducts(16).sum) == 13
+    def bits(longest: int, scale_range: tuple[int, int] | None = None) -> int:
+        return MultiFormatPlan(16, longest, scale_range).accumulator.bits
+
+    assert [bits(longest) for longest in (16, 256, 4096, 16384)] == [59, 63, 67, 69]
+    if4 = block_format("if4")
+    assert bits(4096, (-15, 5)) == BlockPair(if4, if4, 16).accumulator(4096).bits == 62
+    assert bits(4096, (-15, 6)) == 63
+    assert MultiFormatPlan(16, 4096).range == RANGE
+
+
+def test_shorter_periods_take_more_cycles() -> None:
+    units = [MultiFormatDot(period=period) for period in (2.5, 4.5, 50.0)]
+    assert units[0].latency > units[1].latency > units[2].latency == 1
+    for unit in units:
+        assert unit.pipeline.critical <= unit.pipeline.period
+    with pytest.raises(InfeasibleError, match="the clock period is 1 ns"):
+        MultiFormatDot(period=1.0)
 
 
 @pytest.mark.parametrize(
-    ("parameters", "message"),
+    ("lanes", "longest", "scale_range", "message"),
     [
-        ((3,), "3 lanes; use 1, 2, 4, 8 or 16"),
-        ((16, 8), r"a longest sum of 8 products; use 16\.\.1048576"),
-        ((16, 4096, (6, -14)), r"scales of 2\*\*6 to 2\*\*-14; use exponents within -60\.\.50"),
-        ((16, 4096, (-40, 30)), "an accumulator of 161 bits; use a smaller range"),
-        ((16, 4096, (-18, 5), 4), r"4 pipeline stages; use 0\.\.3"),
+        (3, 4096, None, "3 lanes; use 1, 2, 4, 8 or 16"),
+        (16, 8, None, r"a longest sum of 8 products; use 16\.\.1048576"),
+        (16, 4096, (6, -14), r"mxfp4: scale exponents 6\.\.-14; use a range within -60\.\.50"),
+        (16, 4096, (-61, 6), r"mxfp4: scale exponents -61\.\.6"),
     ],
 )
-def test_bad_parameters(parameters: tuple[Any, ...], message: str) -> None:
+def test_bad_parameters(
+    lanes: int, longest: int, scale_range: tuple[int, int] | None, message: str
+) -> None:
     with pytest.raises(InputError, match=message):
-        MultiFormatDot(*parameters)
+        MultiFormatDot(lanes, longest, scale_range=scale_range)

@@ -1,0 +1,235 @@
+"""A dot-product unit that switches among four-bit formats, as a netlist."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from accelgen.errors import InputError
+from accelgen.formats import FloatFormat, IntFormat, block_format
+from accelgen.formats.floating import FP32
+from accelgen.golden.block_pair import BlockPair, ScaleRange
+from accelgen.golden.multi_format import MULTI_FORMATS, multi_format_fraction
+from accelgen.netlist.dot import add_lane_sum, add_shifted_left, add_weighed
+from accelgen.netlist.floats import FixedToFloatPlan, add_fixed_to_float
+from accelgen.netlist.graph import Builder, Edge, Home, Kind, Netlist
+from accelgen.netlist.lanes import lane_format
+
+__all__ = ["IF4", "INT4", "MXFP4", "NVFP4", "PORTS", "UNIT", "MultiFormatPlan", "multi_format_unit"]
+
+NVFP4, IF4, MXFP4, INT4 = range(len(MULTI_FORMATS))
+"""What ``format`` says: numbers of :data:`~accelgen.golden.MULTI_FORMATS`."""
+
+UNIT: Home = ("unit", 0)
+"""Where the unit's parts are; its inputs and what reads its outputs are elsewhere."""
+PORTS: Home = ("port", 0)
+
+_LANES = (1, 2, 4, 8, 16)
+_LONGEST = 1 << 20
+_LEAST, _GREATEST = -60, 50
+_BIT = IntFormat(1, signed=False)
+
+
+@dataclass(frozen=True)
+class MultiFormatPlan:
+    """The widths of such a unit: ``lanes`` (1, 2, 4, 8 or 16) products per cycle.
+
+    The elements are lanes of if4: magnitudes of up to 14 and a sign.  ``scale_range`` are the
+    exponents of E8M0 scales that count (by default those of :class:`BlockPair`, within -60..50, so
+    that every sum is a normal FP32 number).  Raises :class:`InputError`.
+    """
+
+    lanes: int
+    longest: int
+    scale_range: ScaleRange | None = None
+
+    def __post_init__(self) -> None:
+        if self.lanes not in _LANES:
+            raise InputError(f"{self.lanes} lanes", hint="use 1, 2, 4, 8 or 16")
+        if not self.lanes <= self.longest <= _LONGEST:
+            raise InputError(
+                f"a longest sum of {self.longest} products", hint=f"use {self.lanes}..{_LONGEST}"
+            )
+        low, high = self.range
+        if not _LEAST <= low <= high <= _GREATEST:
+            raise InputError(
+                f"scale exponents {low}..{high}", where="mxfp4", hint="use a range within -60..50"
+            )
+
+    @cached_property
+    def pair(self) -> BlockPair:
+        """The format whose lanes and sums the others fit into."""
+        return BlockPair(block_format("if4"), block_format("if4"), self.lanes)
+
+    @cached_property
+    def range(self) -> ScaleRange:
+        """The exponents of E8M0 scales that count."""
+        if self.scale_range is not None:
+            return self.scale_range
+        mxfp4 = block_format("mxfp4")
+        found = BlockPair(mxfp4, mxfp4, 1).a.scale_range
+        assert found is not None
+        return found
+
+    @property
+    def most_exponent(self) -> int:
+        """The largest exponent of a scale; the least is 0."""
+        return max(self.pair.a.most_exponent, self.range[1] - self.range[0])
+
+    def most_term(self, shift: int, lanes: int) -> int:
+        """The largest sum of ``lanes`` weighed products in any format, with exponents to ``shift``.
+
+        An element is at most 12 halves (E2M1), or 8 (int4).
+        """
+        power = 2 * (self.range[1] - self.range[0])
+        scaled = self.pair.most_block // self.lanes << min(shift, self.pair.most_exponent)
+        return lanes * max(scaled, 12 * 12 << min(shift, power), 8 * 8)
+
+    @property
+    def accumulator(self) -> IntFormat:
+        """The format of sums of up to ``longest`` products."""
+        most = self.most_term(2 * self.most_exponent, self.longest)
+        return IntFormat.for_range(-most, most)
+
+    @property
+    def rounding(self) -> FixedToFloatPlan:
+        """A sum becomes FP32 as one of nvfp4."""
+        return FixedToFloatPlan(self.accumulator.bits, self._fraction(NVFP4), FP32)
+
+    def power(self, number: int) -> int:
+        """By which power of two a sum in a format is larger than one of nvfp4."""
+        return self._fraction(NVFP4) - self._fraction(number)
+
+    def _fraction(self, number: int) -> int:
+        return multi_format_fraction(MULTI_FORMATS[number], self.range)
+
+
+def multi_format_unit(plan: MultiFormatPlan, factor_bits: int = 4) -> Netlist:
+    """Dot products of one of the formats, exact until they are rounded to FP32.
+
+    Inputs (group ``control``): ``format``, ``a``, ``b``, ``a_scale``, ``b_scale``, and of each
+    group of elements ``valid`` (it counts) and ``first`` (it begins a sum).  Outputs: ``sum``; the
+    write ``y`` of the sum's code; ``bad``, whether a scale is bad.  ``factor_bits``: see
+    :func:`~accelgen.netlist.dot.add_block_dot`.
+    """
+    builder = Builder()
+    word = 4 * plan.lanes
+    widths = {"format": 2, "a": word, "b": word, "a_scale": 8, "b_scale": 8, "valid": 1, "first": 1}
+    inputs = {
+        name: builder.add("wire", name, PORTS, _unsigned(bits), group="control")
+        for name, bits in widths.items()
+    }
+
+    def inside(name: str) -> int:
+        """An input, named inside the unit."""
+        edge = Edge(inputs[name], 0, f"{name}_in")
+        return builder.add("wire", f"{name}_here", UNIT, builder[edge.source].format, [edge])
+
+    form = inside("format")
+    scales = {side: inside(f"{side}_scale") for side in "ab"}
+    term = _term(builder, plan, {side: inside(side) for side in "ab"}, scales, form, factor_bits)
+    first, valid = inside("first"), inside("valid")
+    total = builder.add(
+        "accumulate",
+        "sum",
+        UNIT,
+        plan.accumulator,
+        [Edge(term, 0, "term"), Edge(first, 0, "first"), Edge(valid, 0, "valid")],
+        latency=1,
+    )
+    held = builder.add(
+        "hold",
+        "sum_format",
+        UNIT,
+        builder[form].format,
+        [Edge(form, 0, "in"), Edge(valid, 0, "valid")],
+        latency=1,
+    )
+    bad = _step(builder, plan, "multi_bad", "bad", 1, *scales.values(), form)
+    sum_bad = builder.add(
+        "collect",
+        "sum_bad",
+        UNIT,
+        _BIT,
+        [Edge(bad, 0, "bad"), Edge(first, 0, "first"), Edge(valid, 0, "valid")],
+        latency=1,
+    )
+    code = add_fixed_to_float(builder, UNIT, Edge(total, 0, "sum"), plan.rounding)
+    placed = _step(builder, plan, "multi_place", "placed", FP32.width, code, held)
+    answer = _nan(builder, placed, sum_bad, FP32)
+    for name, source in (("sum", total), ("bad", bad)):
+        edge = Edge(source, 0, name)
+        builder.add("wire", name, PORTS, builder[source].format, [edge], group=f"out.{name}")
+    builder.add(
+        "write",
+        "y",
+        ("memory", 0),
+        builder[answer].format,
+        [Edge(answer, 0, "data")],
+        group="write",
+        parameters=(0, 0),
+    )
+    return builder.netlist()
+
+
+def _term(
+    builder: Builder,
+    plan: MultiFormatPlan,
+    words: dict[str, int],
+    scales: dict[str, int],
+    form: int,
+    factor_bits: int,
+) -> int:
+    """The sum of a group of products with their scales."""
+    decoded, significands, exponents = [], [], []
+    lane = lane_format(plan.pair.a.element)
+    for side in "ab":
+        kind = _step(builder, plan, "multi_kind", f"{side}_kind", 2, scales[side], form)
+        width = plan.lanes * lane.bits
+        decoded.append(
+            _step(builder, plan, "multi_decode", f"{side}_decoded", width, words[side], kind)
+        )
+        significands.append(
+            _step(builder, plan, "multi_significand", f"{side}_significand", 4, scales[side], form)
+        )
+        bits = plan.most_exponent.bit_length()
+        exponents.append(
+            _step(builder, plan, "multi_exponent", f"{side}_exponent", bits, scales[side], form)
+        )
+    total = add_lane_sum(builder, UNIT, plan.pair, decoded)
+    significand = builder.add("multiply", "significand", UNIT, _unsigned(8), _edges(*significands))
+    for number, side in enumerate("ab", 1):
+        bits = (15 * 15 * 7**number).bit_length()
+        significand = _step(
+            builder, plan, "multi_fold", f"{side}_folded", bits, significand, scales[side], form
+        )
+    exponent = builder.add(
+        "add",
+        "exponent",
+        UNIT,
+        IntFormat.for_range(0, 2 * plan.most_exponent),
+        _edges(*exponents),
+    )
+    weighed = add_weighed(builder, UNIT, plan.pair, total, significand, factor_bits)
+    return add_shifted_left(
+        builder, UNIT, weighed, exponent, lambda shift: plan.most_term(shift, plan.lanes)
+    )
+
+
+def _step(
+    builder: Builder, plan: MultiFormatPlan, kind: Kind, name: str, bits: int, *sources: int
+) -> int:
+    return builder.add(kind, name, UNIT, _unsigned(bits), _edges(*sources), parameters=(plan,))
+
+
+def _nan(builder: Builder, code: int, bad: int, format: FloatFormat) -> int:
+    form = builder[code].format
+    return builder.add("float_nan", "answer", UNIT, form, _edges(code, bad), parameters=(format,))
+
+
+def _edges(*sources: int) -> list[Edge]:
+    return [Edge(source, 0, f"in{k}") for k, source in enumerate(sources)]
+
+
+def _unsigned(bits: int) -> IntFormat:
+    return IntFormat(bits, signed=False)
