@@ -111,7 +111,8 @@ def _input_stream(plan: InputPlan, kernel: SpaceTime, bus_bits: int, number: int
         return spec
     operand = (product.pair.a_format, product.pair.b_format)[number // 2]
     if number % 2:
-        return replace(spec, format=operand.name, kind="scales")
+        scaled = kernel.inputs[number - 1].name
+        return replace(spec, tensor=scaled, format=operand.name, kind="scales")
     lanes = product.pair.lanes
     return replace(
         spec,

@@ -6,18 +6,22 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, cast
+from typing import Literal, TypeVar, cast
 
+from accelgen.affine.blocks import scale_name
 from accelgen.affine.composed import WORD_BITS, is_composed
 from accelgen.errors import InputError
 from accelgen.formats import BlockFormat, Format, IntFormat, get_format, parse_format
 
-__all__ = ["MANIFEST_SCHEMA", "Manifest", "Ports", "Predicted", "StreamSpec"]
+__all__ = ["MANIFEST_SCHEMA", "Listing", "Manifest", "Ports", "Predicted", "StreamSpec",
+           "read_manifest", "write_manifest"]  # fmt: skip
+
+Parsed = TypeVar("Parsed")
 
 MANIFEST_SCHEMA = 1
 """The schema this version reads and writes."""
@@ -47,6 +51,11 @@ class StreamSpec:
     kind: Literal["elements", "scales"] = "elements"
     lanes: int = 1
     user_bits: int = 0
+
+    @property
+    def operand(self) -> str:
+        """The name of what it carries: of the tensor, or of the tensor of its scales."""
+        return scale_name(self.tensor) if self.kind == "scales" else self.tensor
 
     @property
     def elements(self) -> int:
@@ -156,13 +165,7 @@ class Manifest:
             raise InputError("a design needs one input stream at least and one output stream")
         if len({s.prefix for s in self.streams}) != len(self.streams):
             raise InputError("two streams have the same prefix")
-        if not self.verilog:
-            raise InputError("no Verilog file is listed")
-        for file in self.verilog:
-            if Path(file).name != file:
-                raise InputError(f"Verilog file {file!r} is not a plain file name")
-        if not _IDENTIFIER.fullmatch(self.top):
-            raise InputError(f"top {self.top!r} is not a Verilog identifier")
+        _check_files(self.verilog, self.top)
 
     def to_json(self) -> dict[str, object]:
         """The manifest as JSON values, the stable keys first."""
@@ -196,6 +199,8 @@ class Manifest:
             raise InputError(
                 f"schema {schema!r} is not {MANIFEST_SCHEMA}", hint="generate the design again"
             )
+        if "design" in top:
+            raise InputError("is that of an arithmetic unit", hint="use accelgen verify DIR")
         bounds = _mapping(_get(top, "bounds"), "bounds")
         predicted = _mapping(_get(top, "predicted"), "predicted")
         ports = _mapping(top.get("ports", {}), "ports")
@@ -220,38 +225,92 @@ class Manifest:
     @classmethod
     def read(cls, directory: Path) -> Manifest:
         """Read ``directory/manifest.json``; raise :class:`InputError` saying what is wrong."""
-        path = Path(directory) / "manifest.json"
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            there = Path(directory).is_dir()
-            raise InputError(
-                "there is no manifest.json" if there else "there is no such folder",
-                where=str(directory),
-                hint="generate a design there" if there else "name one that generate wrote",
-            ) from None
-        except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
-            raise InputError(f"cannot be read: {error}", where=str(path)) from None
-        try:
-            return cls.from_json(data)
-        except InputError as error:
-            where = f"{path}: {error.where}" if error.where else str(path)
-            raise InputError(error.message, where=where, hint=error.hint) from None
+        return read_manifest(directory, cls.from_json)
 
     def write(self, directory: Path) -> Path:
         """Write ``directory/manifest.json`` whole or not at all; returns its path."""
-        path = Path(directory) / "manifest.json"
-        handle, name = tempfile.mkstemp(dir=directory, prefix=".manifest")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(self.to_json(), file, indent=2)
-                file.write("\n")
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-        return path
+        return write_manifest(directory, self.to_json())
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What the manifests of all designs have: Verilog files and the module at their top.
+
+    ``design`` is ``kernel``, or the kind of an arithmetic unit.
+    """
+
+    name: str
+    top: str
+    verilog: tuple[str, ...]
+    design: str
+
+    @classmethod
+    def from_json(cls, data: object) -> Listing:
+        """Read JSON values; raise :class:`InputError` naming the first key that is wrong."""
+        top = _mapping(data, "manifest")
+        if (schema := top.get("schema")) != MANIFEST_SCHEMA:
+            raise InputError(
+                f"schema {schema!r} is not {MANIFEST_SCHEMA}", hint="generate the design again"
+            )
+        design = _text(top, "design") if "design" in top else "kernel"
+        listing = cls(_text(top, "name"), _text(top, "top"), tuple(_texts(top, "verilog")), design)
+        _check_files(listing.verilog, listing.top)
+        return listing
+
+    @classmethod
+    def read(cls, directory: Path) -> Listing:
+        """Read ``directory/manifest.json``; raise :class:`InputError` saying what is wrong."""
+        return read_manifest(directory, cls.from_json)
+
+
+def read_manifest(directory: Path, parse: Callable[[object], Parsed]) -> Parsed:
+    """What ``parse`` makes of ``directory/manifest.json``.
+
+    Raises :class:`InputError` when there is no such file, or ``parse`` raises one.
+    """
+    path = Path(directory) / "manifest.json"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        there = Path(directory).is_dir()
+        raise InputError(
+            "there is no manifest.json" if there else "there is no such folder",
+            where=str(directory),
+            hint="generate a design there" if there else "name one that generate wrote",
+        ) from None
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise InputError(f"cannot be read: {error}", where=str(path)) from None
+    try:
+        return parse(data)
+    except InputError as error:
+        where = f"{path}: {error.where}" if error.where else str(path)
+        raise InputError(error.message, where=where, hint=error.hint) from None
+
+
+def write_manifest(directory: Path, values: Mapping[str, object]) -> Path:
+    """Write ``directory/manifest.json`` whole or not at all; returns its path."""
+    path = Path(directory) / "manifest.json"
+    handle, name = tempfile.mkstemp(dir=directory, prefix=".manifest")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(values, file, indent=2)
+            file.write("\n")
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _check_files(verilog: Sequence[str], top: str) -> None:
+    if not verilog:
+        raise InputError("no Verilog file is listed")
+    for file in verilog:
+        if Path(file).name != file:
+            raise InputError(f"Verilog file {file!r} is not a plain file name")
+    if not _IDENTIFIER.fullmatch(top):
+        raise InputError(f"top {top!r} is not a Verilog identifier")
 
 
 _PORTS = ("clock", "reset", "busy", "error", "bad_number")

@@ -17,7 +17,7 @@ from typing import Literal
 from accelgen.content import content_path
 from accelgen.cosim.toolchain import find_toolchain
 from accelgen.errors import AccelgenError, InputError
-from accelgen.manifest import Manifest
+from accelgen.manifest import Listing
 
 __all__ = ["CheckReport", "SynthesisReport", "Target", "lint", "synthesise", "yosys_check"]
 
@@ -67,7 +67,7 @@ def lint(directory: Path) -> CheckReport:
         InputError: there is no usable manifest.
         MissingToolError: Verilator is missing.
     """
-    manifest = Manifest.read(directory)
+    manifest = Listing.read(directory)
     tools = find_toolchain()
     command = [
         str(tools.verilator), "--lint-only", "-Wall", "--no-timing", "--top-module", manifest.top,
@@ -89,7 +89,7 @@ def yosys_check(directory: Path) -> CheckReport:
     Raises:
         InputError: there is no usable manifest.
     """
-    manifest = Manifest.read(directory)
+    manifest = Listing.read(directory)
     done = _yosys(directory, [*_read(manifest), "proc", "check -assert"])
     lines = [line.strip() for line in (done.stdout + done.stderr).splitlines()]
     problems = [line for line in lines if re.match(r"(?i)(warning|error): ", line)]
@@ -107,7 +107,7 @@ def synthesise(directory: Path, target: Target = "ecp5") -> SynthesisReport:
     """
     if target not in _SYNTHESIS:
         raise InputError(f"unknown target {target!r}", hint=f"use one of {', '.join(_SYNTHESIS)}")
-    manifest = Manifest.read(directory)
+    manifest = Listing.read(directory)
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="accelgen-") as folder:
         result = Path(folder) / "stat.json"
@@ -125,7 +125,7 @@ def synthesise(directory: Path, target: Target = "ecp5") -> SynthesisReport:
     return SynthesisReport(target, MappingProxyType(cells), time.monotonic() - start)
 
 
-def _read(manifest: Manifest) -> list[str]:
+def _read(manifest: Listing) -> list[str]:
     reads = [f'read_verilog "{name}"' for name in manifest.verilog]
     return [*reads, f"hierarchy -check -top {manifest.top}"]
 

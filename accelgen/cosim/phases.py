@@ -85,7 +85,7 @@ def make_phases(
     """All phases in order; the same ``seed`` gives the same tensors.
 
     ``problems`` (at least 2) are queued back to back in the phases that queue.  ``stimuli`` has an
-    entry per input tensor.
+    entry per input stream, by operand.
     """
     rng = np.random.default_rng(seed)
 
@@ -94,32 +94,32 @@ def make_phases(
     def draw(
         fill: Callable[[StreamSpec], NDArray[np.int64]], widths: tuple[int, int] | None = None
     ) -> Problem:
-        inputs = {s.tensor: fill(s).reshape(s.shape) for s in manifest.inputs}
+        inputs = {s.operand: fill(s).reshape(s.shape) for s in manifest.inputs}
         if widths is None:
             a, b = rng.choice(WIDTHS, 2).tolist() if chosen else WIDEST
             widths = (a, b)
         return Problem(inputs, reference(inputs, widths), widths)
 
     def uniform(s: StreamSpec) -> NDArray[np.int64]:
-        return stimuli[s.tensor].draw(rng, s.elements)
+        return stimuli[s.operand].draw(rng, s.elements)
 
     def extreme(s: StreamSpec) -> NDArray[np.int64]:
-        return rng.choice(stimuli[s.tensor].extreme, s.elements)
+        return rng.choice(stimuli[s.operand].extreme, s.elements)
 
     def least(s: StreamSpec) -> NDArray[np.int64]:
         # The scales of blocks stay large: the most negative sums, or the largest of both minima.
-        values = stimuli[s.tensor]
+        values = stimuli[s.operand]
         return np.full(s.elements, values.greatest if s.kind == "scales" else values.least)
 
     def greatest(s: StreamSpec) -> NDArray[np.int64]:
-        return np.full(s.elements, stimuli[s.tensor].greatest)
+        return np.full(s.elements, stimuli[s.operand].greatest)
 
     def zero(s: StreamSpec) -> NDArray[np.int64]:
-        zeros = stimuli[s.tensor].zeros
+        zeros = stimuli[s.operand].zeros
         return rng.choice(zeros, s.elements) if len(zeros) else uniform(s)
 
     def spoilt(s: StreamSpec) -> NDArray[np.int64]:
-        values, bad = uniform(s), stimuli[s.tensor].bad
+        values, bad = uniform(s), stimuli[s.operand].bad
         if len(bad):
             at = rng.integers(0, s.elements, 1 + s.elements // 8)
             values[at] = rng.choice(bad, len(at))
@@ -149,7 +149,7 @@ def make_phases(
         for kind, lengths in _wrong_lengths(stream.beats).items():
             drawn = (draw(uniform), draw(uniform))
             good = {s.prefix: _packets(s, k, drawn) for k, s in enumerate(manifest.inputs)}
-            bad = [_noise(rng, stream, stimuli[stream.tensor], length) for length in lengths]
+            bad = [_noise(rng, stream, stimuli[stream.operand], length) for length in lengths]
             mixed = (bad[0], good[stream.prefix][0], bad[1], good[stream.prefix][1])
             name = f"{kind} tlast on {stream.prefix}"
             yield Phase(name, drawn, good | {stream.prefix: mixed}, expect_error=True)
@@ -169,7 +169,7 @@ def _packets(
 ) -> tuple[Packet, ...]:
     return tuple(
         Packet(
-            pack(p.inputs[stream.tensor], stream.element_bits, stream.bus_bits, stream.lanes),
+            pack(p.inputs[stream.operand], stream.element_bits, stream.bus_bits, stream.lanes),
             WIDTHS.index(p.widths[position]) if stream.user_bits else 0,
         )
         for p in problems

@@ -22,7 +22,7 @@ from accelgen.cosim.toolchain import Toolchain
 from accelgen.errors import AccelgenError
 from accelgen.manifest import Manifest
 
-__all__ = ["Observation", "run_bench"]
+__all__ = ["Observation", "run_bench", "run_simulator"]
 
 _PRELOADED = "model.so"
 
@@ -67,6 +67,26 @@ def run_bench(
     with one.
     """
     _write_plan(manifest, phases, limits, folder, seed)
+    results = run_simulator(
+        tools, model, "kernel_bench.py", folder, manifest.name, seed=seed, waves=waves
+    )
+    return _read_results(results, folder / "outputs.npz")
+
+
+def run_simulator(
+    tools: Toolchain,
+    model: Model,
+    bench: str,
+    folder: Path,
+    name: str,
+    *,
+    seed: int = 0,
+    waves: Path | None = None,
+) -> Path:
+    """Run a ``bench`` of ``sim/`` on the plan in ``folder``; return the file of its results.
+
+    Raises :class:`AccelgenError` when the simulator ends without results; ``name`` is the design's.
+    """
     # Beside the plan, because a path in LD_PRELOAD must have neither spaces nor colons.
     (folder / _PRELOADED).symlink_to(model.library)
     command = [str(tools.python)]
@@ -76,7 +96,7 @@ def run_bench(
     done = subprocess.run(
         command,
         cwd=folder,
-        env=_environment(tools, model, folder, seed),
+        env=_environment(tools, model, bench, folder, seed),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -93,9 +113,9 @@ def run_bench(
         raise AccelgenError(
             f"the simulator ended with code {done.returncode} and no results: "
             f"{' | '.join(lines[-3:])}",
-            where=manifest.name,
+            where=name,
         )
-    return _read_results(results, folder / "outputs.npz")
+    return results
 
 
 def _write_plan(
@@ -142,10 +162,12 @@ def _write_plan(
     (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
 
 
-def _environment(tools: Toolchain, model: Model, folder: Path, seed: int) -> dict[str, str]:
+def _environment(
+    tools: Toolchain, model: Model, name: str, folder: Path, seed: int
+) -> dict[str, str]:
     """What cocotb's own runner would set, with the bench of ``sim/`` on the module path."""
     env = tools.environment()
-    bench = content_path("sim", "kernel_bench.py")
+    bench = content_path("sim", name)
     preloaded = os.pathsep.join(filter(None, [f"./{_PRELOADED}", env.get("LD_PRELOAD")]))
     env.update(
         ACCELGEN_PLAN=str(folder / "plan.json"),

@@ -53,14 +53,14 @@ class Stimuli:
 def stimuli_of(
     manifest: Manifest, product: BlockProduct | ComposedProduct | None
 ) -> dict[str, Stimuli]:
-    """The stimuli of every input stream, by tensor."""
+    """The stimuli of every input stream, by operand."""
     found = {}
     for number, stream in enumerate(manifest.inputs):
         if not isinstance(product, BlockProduct):
-            found[stream.tensor] = _integers(stream)
+            found[stream.operand] = _integers(stream)
         else:
             operand = (product.pair.a, product.pair.b)[number // 2]
-            found[stream.tensor] = (
+            found[stream.operand] = (
                 _scales(operand) if stream.kind == "scales" else _elements(operand)
             )
     return found
