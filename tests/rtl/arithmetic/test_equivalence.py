@@ -99,7 +99,6 @@ SIX = [("mxfp6_e2m3", "mxfp6_e2m3"), ("mxfp6_e3m2", "mxfp6_e3m2"), ("mxfp6_e2m3"
 MORE = [
     ("if6_e2m3", "if6_e2m3"), ("if6_e3m2", "if6_e3m2"), ("mxint8", "mxint8"),
     ("mxfp8_e4m3", "mxfp8_e4m3"), ("mxfp8_e5m2", "mxfp8_e5m2"), ("mxfp8_e4m3", "mxfp8_e5m2"),
-    ("mxint8", "mxfp8_e4m3"), ("mxint8", "mxfp8_e5m2"),
 ]  # fmt: skip
 
 
@@ -143,7 +142,7 @@ def scale_claim(factors: tuple[int, int]) -> Claim:
 
 
 @slow
-@pytest.mark.parametrize("factors", [(1, 1), (7, 6), (3, 2), (31, 30), (31, 28)])
+@pytest.mark.parametrize("factors", [(1, 1), (7, 6), (31, 28)])
 def test_scale_products(factors: tuple[int, int], tmp_path: Path) -> None:
     assert proved(scale_claim(factors), tmp_path) == 256
 

@@ -219,7 +219,7 @@ def test_a_million_blocks(form: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("lanes", "longest", "period", "technology"),
-    [(8, 256, 50.0, "sg13g2"), (4, 64, 2.5, "sg13g2"), (1, 16, 0.3, "asap7")],
+    [(8, 256, 50.0, "sg13g2"), (4, 64, 2.5, "sg13g2"), (1, 16, 0.45, "asap7")],
 )
 def test_other_sizes(lanes: int, longest: int, period: float, technology: str) -> None:
     unit = MultiFormatDot(lanes, longest, scale_range=RANGE, period=period, technology=technology)
