@@ -6,6 +6,7 @@ naming the files, when one would change.
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 from pathlib import Path
@@ -31,26 +32,43 @@ def references() -> dict[str, Description]:
     }
 
 
-def outdated(folder: Path) -> list[str]:
-    """The files below ``folder`` that generating the reference designs now would change."""
-    changed = []
+Files = dict[str, dict[str, bytes]]
+"""Per design the bytes of its files."""
+
+
+def generated() -> Files:
+    """What accelgen generates now."""
     with tempfile.TemporaryDirectory() as scratch:
         for name, description in references().items():
             generate(description, Path(scratch) / name)
-            fresh = {path.name: path.read_bytes() for path in (Path(scratch) / name).iterdir()}
-            kept = {path.name: path.read_bytes() for path in (folder / name).glob("*")}
-            changed += [
-                f"{name}/{file}"
-                for file in sorted(fresh.keys() | kept.keys())
-                if fresh.get(file) != kept.get(file)
-            ]
-    return changed
+        return read(Path(scratch))
 
 
-def main(arguments: list[str]) -> int:
+def outdated(folder: Path, fresh: Files) -> list[str]:
+    """The files below ``folder`` that are not what was generated."""
+    kept = read(folder)
+    return [
+        f"{name}/{file}"
+        for name, files in fresh.items()
+        for file in sorted(files.keys() | kept[name].keys())
+        if files.get(file) != kept[name].get(file)
+    ]
+
+
+def read(folder: Path) -> Files:
+    """The reference designs below ``folder``."""
+    return {
+        name: {path.name: path.read_bytes() for path in (folder / name).glob("*")}
+        for name in references()
+    }
+
+
+def main() -> int:
     """Write or check; the exit code."""
-    if arguments == ["--check"]:
-        changed = outdated(HERE)
+    parser = argparse.ArgumentParser(description="Write the reference designs again.")
+    parser.add_argument("--check", action="store_true", help="write nothing, name what differs")
+    if parser.parse_args().check:
+        changed = outdated(HERE, generated())
         for file in changed:
             print(f"rtl_out/{file} is not what accelgen generates now", file=sys.stderr)
         return 1 if changed else 0
@@ -61,4 +79,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

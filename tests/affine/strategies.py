@@ -7,6 +7,7 @@ from math import prod
 from hypothesis import strategies as st
 
 from accelgen.affine import Dataflow, Description, Workload
+from accelgen.affine.assignment import MAX_RANK
 
 LOOPS = ("m", "n", "k", "p", "r", "c")
 TYPES = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (2, 3, 4, 7, 8, 11, 16))
@@ -43,8 +44,13 @@ def workloads(
         rank = draw(st.integers(1, 3))
         inputs.append([name, *(_index(draw, loops, bounds) for _ in range(rank))])
     text = " ".join(" ".join(access) for access in inputs) + " " + " ".join(indices)
-    # Every loop must be used: the ones that are not become indices of the last input.
-    inputs[-1] += [loop for loop in loops if loop not in text.replace("*", " ").split()]
+    # Every loop must be used: the ones that are not become indices of the last input, the last of
+    # these with all that are left.
+    unused = [loop for loop in loops if loop not in text.replace("*", " ").split()]
+    room = MAX_RANK - len(inputs[-1][1:])
+    inputs[-1] += unused[: room - 1]
+    if unused[room - 1 :]:
+        inputs[-1].append(" + ".join(unused[room - 1 :]))
     product = " * ".join(f"{name}[{','.join(rest)}]" for name, *rest in inputs)
     types = {name: draw(st.sampled_from(TYPES)) for name, *_ in inputs}
     return Workload(f"Y[{','.join(indices)}] += {product}", bounds, types)

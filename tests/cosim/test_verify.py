@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from accelgen.cosim.verify import verify
+from accelgen.cosim.verify import VerifyReport, verify
 from accelgen.errors import AccelgenError, InputError
 from accelgen.manifest import Predicted
 from tests.cosim.gemm_design import make_manifest, write_design
@@ -31,6 +31,16 @@ def test_a_correct_design_passes(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == before
 
 
+_FAULTY: dict[str, VerifyReport] = {}
+
+
+def faulty(fault: str, folders: pytest.TempPathFactory) -> VerifyReport:
+    """The report on the design with a fault, simulated once."""
+    if fault not in _FAULTY:
+        _FAULTY[fault] = verify(write_design(folders.mktemp(fault), fault=fault))
+    return _FAULTY[fault]
+
+
 @pytest.mark.parametrize(
     ("fault", "phase", "says"),
     [
@@ -47,8 +57,10 @@ def test_a_correct_design_passes(tmp_path: Path) -> None:
         ("sticky", "after the errors", "error is high before the first packet"),
     ],
 )
-def test_a_fault_is_found(tmp_path: Path, fault: str, phase: str, says: str) -> None:
-    report = verify(write_design(tmp_path, fault=fault))
+def test_a_fault_is_found(
+    tmp_path_factory: pytest.TempPathFactory, fault: str, phase: str, says: str
+) -> None:
+    report = faulty(fault, tmp_path_factory)
     assert not report.passed
     found = next(p for p in report.phases if p.name == phase)
     assert any(says in text for text in found.faults), found.faults

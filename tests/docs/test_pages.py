@@ -37,6 +37,12 @@ def all_blocks() -> list[Block]:
 
 @pytest.mark.parametrize("page", runnable())
 def test_blocks_run_and_print_what_is_shown(page: Path, tmp_path: Path) -> None:
+    assert run_page(page, tmp_path, quick=True) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", runnable())
+def test_blocks_run_in_a_shell_and_print_what_is_shown(page: Path, tmp_path: Path) -> None:
     assert run_page(page, tmp_path) > 0
 
 

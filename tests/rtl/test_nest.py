@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from accelgen.formats import IntFormat
 from accelgen.rtl.delay import delay_line
 from accelgen.rtl.nest import affine_counter, loop_nest, modular_counter, step_distances
+from tests.tiers import examples
 
 Loops = tuple[int, ...]
 
@@ -57,7 +58,7 @@ def issues(extents: Loops, gaps: Loops, start: int) -> dict[int, Loops]:
 
 
 @given(nests(), st.lists(st.integers(0, 4), min_size=1, max_size=3))
-@settings(max_examples=40)
+@settings(max_examples=examples(20, 40))
 def test_loop_nest(nest_: tuple[Loops, Loops], rests: list[int]) -> None:
     extents, gaps = nest_
     m, start = Module(), Signal()
@@ -101,7 +102,7 @@ def value(coefficients: Loops, t: Loops, origin: int) -> int:
 
 
 @given(counters(), st.one_of(st.none(), st.integers(1, 6)))
-@settings(max_examples=40)
+@settings(max_examples=examples(20, 40))
 def test_affine_counter(drawn: tuple[Loops, Loops, Loops, int], width: int | None) -> None:
     extents, gaps, coefficients, origin = drawn
     values = [value(coefficients, t, origin) for t in product(*map(range, extents))]
@@ -119,7 +120,7 @@ def test_affine_counter(drawn: tuple[Loops, Loops, Loops, int], width: int | Non
 
 
 @given(counters(), st.integers(2, 11))
-@settings(max_examples=40)
+@settings(max_examples=examples(20, 40))
 def test_modular_counter(drawn: tuple[Loops, Loops, Loops, int], modulus: int) -> None:
     extents, gaps, coefficients, origin = drawn
     m, start = Module(), Signal()
@@ -148,7 +149,7 @@ def test_modular_counter(drawn: tuple[Loops, Loops, Loops, int], modulus: int) -
     st.booleans(),
     st.lists(st.integers(0, 511), min_size=12, max_size=24),
 )
-@settings(max_examples=40)
+@settings(max_examples=examples(20, 40))
 def test_delay_line(taps: set[int], width: int, signed: bool, values: list[int]) -> None:
     shape = Shape(width, signed)
     low = -(1 << (width - 1)) if signed else 0

@@ -29,6 +29,7 @@ from tests.rtl.streams_bench import (
     simulate,
     slots,
 )
+from tests.tiers import examples
 
 
 class Bench:
@@ -79,7 +80,7 @@ def packet(beats: list[int]) -> list[tuple[int, bool]]:
     return [(beat, number == len(beats) - 1) for number, beat in enumerate(beats)]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(12, 25), deadline=None)
 @given(st.data())
 def test_slots_read_what_was_sent(data: st.DataObject) -> None:
     layout = data.draw(layouts())
@@ -117,7 +118,7 @@ def test_slots_read_what_was_sent(data: st.DataObject) -> None:
     simulate(bench.m, run)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(12, 25), deadline=None)
 @given(layouts())
 def test_cycles_are_predicted(layout: Layout) -> None:
     bench = Bench(layout, Slots(((0,) * len(layout.shape),), (True,) * len(layout.shape)))
@@ -141,7 +142,7 @@ def test_cycles_are_predicted(layout: Layout) -> None:
     simulate(bench.m, run)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(12, 25), deadline=None)
 @given(st.data())
 def test_packets_of_wrong_length_are_dropped(data: st.DataObject) -> None:
     layout = data.draw(layouts())

@@ -27,6 +27,7 @@ from tests.rtl.streams_bench import (
     simulate,
     slots,
 )
+from tests.tiers import examples
 
 BITS = 8
 
@@ -109,7 +110,7 @@ def anywhere(layout: Layout) -> Slots:
     return Slots(((0,) * rank,), (True,) * rank)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(10, 25), deadline=None)
 @given(st.data())
 def test_what_slots_wrote_is_streamed_out(data: st.DataObject) -> None:
     layout = data.draw(layouts())
@@ -156,7 +157,7 @@ def test_what_slots_wrote_is_streamed_out(data: st.DataObject) -> None:
     simulate(bench.m, run)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(10, 25), deadline=None)
 @given(st.data())
 def test_sums_are_streamed_out(data: st.DataObject) -> None:
     layout = data.draw(layouts())
@@ -193,7 +194,7 @@ def test_sums_are_streamed_out(data: st.DataObject) -> None:
     simulate(bench.m, run)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(10, 25), deadline=None)
 @given(layouts(), st.booleans())
 def test_cycles_are_predicted(layout: Layout, accumulate: bool) -> None:
     bench = Bench(layout, anywhere(layout), accumulate=accumulate)
@@ -217,7 +218,7 @@ def test_cycles_are_predicted(layout: Layout, accumulate: bool) -> None:
     simulate(bench.m, run)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(10, 20), deadline=None)
 @given(st.data())
 def test_latency_is_the_cycle_of_the_write(data: st.DataObject) -> None:
     """Committing in the cycle of the write is enough, even if that is the present one."""
@@ -251,7 +252,7 @@ def test_latency_is_the_cycle_of_the_write(data: st.DataObject) -> None:
     simulate(bench.m, run)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(15, 30), deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=1, max_size=30))
 def test_accumulator_forwards_at_every_distance(adds: list[tuple[int, bool]]) -> None:
     bank = AccumulatorBank(16, 3, UnitLibrary(simulate=True))

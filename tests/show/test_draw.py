@@ -31,8 +31,18 @@ def gemm() -> Design:
     )
 
 
-@pytest.mark.parametrize("what", ["array", "spacetime", "both"])
-@pytest.mark.parametrize("suffix", [".svg", ".png"])
+@pytest.mark.parametrize(
+    ("what", "suffix"),
+    [
+        ("both", ".svg"),
+        ("both", ".png"),
+        *(
+            pytest.param(what, suffix, marks=pytest.mark.slow)
+            for what in ("array", "spacetime")
+            for suffix in (".svg", ".png")
+        ),
+    ],
+)
 def test_the_same_design_gives_the_same_bytes(
     gemm: Design, tmp_path: Path, what: What, suffix: str
 ) -> None:
@@ -63,9 +73,7 @@ def test_the_parts_differ_and_both_is_the_largest(gemm: Design, tmp_path: Path) 
         ("picture", r"not without suffix; name it picture\.svg or picture\.png"),
     ],
 )
-def test_other_suffixes_are_refused(
-    gemm: Design, tmp_path: Path, name: str, message: str
-) -> None:
+def test_other_suffixes_are_refused(gemm: Design, tmp_path: Path, name: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         draw(gemm, tmp_path / name)
     assert list(tmp_path.iterdir()) == []
@@ -125,12 +133,12 @@ def test_large_arrays_are_drawn_in_excerpts() -> None:
     [
         ("gemm_3d", {"i": 2, "j": 3, "l": 7}),
         ("gemm_k_tree", {"j": 3, "l": 5}),
-        ("gemm_ws_broadcast", {"i": 9, "j": 2}),
-        ("conv2d_dilated", {"i": 2, "j": 4}),
+        pytest.param("gemm_ws_broadcast", {"i": 9, "j": 2}, marks=pytest.mark.slow),
+        pytest.param("conv2d_dilated", {"i": 2, "j": 4}, marks=pytest.mark.slow),
         ("conv2d_rs_eyeriss", {"i": 3, "j": 4}),
         ("fir", {"i": 20}),
-        ("fir", {"i": 1}),
-        ("mttkrp", {"u": 2, "v": 2}),
+        pytest.param("fir", {"i": 1}, marks=pytest.mark.slow),
+        pytest.param("mttkrp", {"u": 2, "v": 2}, marks=pytest.mark.slow),
     ],
 )
 def test_every_shape_is_drawn(tmp_path: Path, name: str, space: dict[str, int]) -> None:
