@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,7 +132,7 @@ def make_phases(
 
     yield phase("random", draw(uniform))
     if chosen:
-        for widths in product(WIDTHS, repeat=2):
+        for widths in [(a, b) for a in WIDTHS for b in WIDTHS]:
             name = f"{widths[0]} x {widths[1]} bits"
             yield phase(name, draw(uniform, widths), draw(extreme, widths), reset=False)
     yield phase("minima", draw(least), reset=False)
