@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from accelgen.errors import InputError
-from accelgen.manifest import Manifest
+from accelgen.manifest import Listing
 
 __all__ = ["check_replaceable", "replace_folder", "writing"]
 
@@ -52,7 +52,7 @@ def check_replaceable(folder: Path) -> None:
     if not present:
         return
     try:
-        ours = {*Manifest.read(folder).verilog, "manifest.json", "report.md"}
+        ours = {*Listing.read(folder).verilog, "manifest.json", "report.md"}
     except InputError:
         ours = set()
     ours |= {"waves.vcd", "waves.fst"}

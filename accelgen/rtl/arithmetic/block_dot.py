@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal, get_args
 
-from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed
+from amaranth.hdl import C, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib.wiring import In, Out
 
 from accelgen.errors import InfeasibleError, InputError
@@ -207,6 +207,7 @@ class BlockDot(ArithmeticUnit):
             filled.eq(full & ~begins),
         ]
         at_end = here == count - 1
+        several = filled | (here != 0) if count > 1 else C(0, 1)
         joining, joins = Signal(), Signal()
         other, most, wait = Signal(range(count)), Signal(range(count)), Signal(range(count))
         with m.If(taken):
@@ -217,15 +218,13 @@ class BlockDot(ArithmeticUnit):
                 most.eq(Mux(filled, count - 1, here)),
             ]
         m.d.comb += [self.ready.eq(~joining), joins.eq(joining & (wait == count - 1))]
-        with m.If(taken & self.last & (filled | (here != 0))):
+        with m.If(taken & self.last & several):
             m.d.sync += [joining.eq(1), wait.eq(0), other.eq(1)]
         with m.Elif(joins):
             m.d.sync += [wait.eq(0), other.eq(other + 1), joining.eq(other != most)]
         with m.Else():
             m.d.sync += wait.eq(wait + 1)
-        m.d.comb += ended.eq(
-            Mux(joining, joins & (other == most), taken & self.last & ~filled & (here == 0))
-        )
+        m.d.comb += ended.eq(Mux(joining, joins & (other == most), taken & self.last & ~several))
         return {
             "index": Mux(joining, 0, here),
             "keep": joining | filled,
