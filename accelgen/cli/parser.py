@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from accelgen import __version__
-from accelgen.cli import check, cycles, describe, doctor, generate, quantize, show, verify
+from accelgen.cli import check, cycles, describe, doctor, generate, mac, quantize, show, verify
 from accelgen.cli.command import Command
 from accelgen.errors import InputError
 from accelgen.names import nearest, shorten
@@ -20,6 +20,7 @@ COMMANDS: tuple[Command, ...] = (
     cycles.CYCLES,
     show.SHOW,
     quantize.QUANTIZE,
+    mac.MAC,
     describe.LIST,
     generate.DEMO,
     check.LINT,

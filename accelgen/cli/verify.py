@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accelgen.cli.command import Command, add_json, print_json, stages, table
+from accelgen.cli.mac import show_unit_report
 
 if TYPE_CHECKING:
     from accelgen.cosim.verify import VerifyReport
@@ -18,7 +19,7 @@ _LATE = "late tlast on "
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directory", metavar="DIR", help="what generate wrote")
+    parser.add_argument("directory", metavar="DIR", help="what generate or mac wrote")
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the random tensors and pauses"
     )
@@ -31,6 +32,10 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
+    from accelgen.manifest import Listing
+
+    if Listing.read(Path(arguments.directory)).design != "kernel":
+        return _verify_unit(arguments)
     report = simulate(
         Path(arguments.directory),
         seed=arguments.seed,
@@ -43,6 +48,19 @@ def _verify(arguments: argparse.Namespace) -> int:
         print(_phases(report))
         print()
         print(summary(report))
+    return 0 if report.passed else 1
+
+
+def _verify_unit(arguments: argparse.Namespace) -> int:
+    from accelgen.cosim.verify_unit import verify_unit
+
+    directory = Path(arguments.directory)
+    with stages(f"building and simulating {directory}"):
+        report = verify_unit(directory, seed=arguments.seed, waves=arguments.waves)
+    if arguments.json:
+        print_json(report.to_json())
+    else:
+        print(show_unit_report(report))
     return 0 if report.passed else 1
 
 

@@ -124,7 +124,7 @@ def verify(
     stimuli = stimuli_of(manifest, workload.product)
     phases = tuple(make_phases(manifest, stimuli, workload.evaluate, seed, problems))
     tools = find_toolchain()
-    trace: Trace = _trace_format() if waves else "none"
+    trace: Trace = trace_format() if waves else "none"
     sources = [directory / name for name in manifest.verilog]
     model = build_model(tools, sources, manifest.top, _port_names(manifest), trace)
     target = directory / f"waves.{trace}" if waves else None
@@ -149,7 +149,8 @@ def verify(
     )
 
 
-def _trace_format() -> Trace:
+def trace_format() -> Trace:
+    """The trace that can be written here: smaller ones need the headers of lz4."""
     fst = any(finding.name == "lz4 headers" and finding.found for finding in doctor())
     return "fst" if fst else "vcd"
 

@@ -86,7 +86,11 @@ def block_unit(a: BlockFormat, b: BlockFormat) -> tuple[Fraction, int]:
 
 
 def block_terms(
-    pair: BlockPair, a: NDArray[Any], b: NDArray[Any], a_scales: Codes, b_scales: Codes
+    pair: BlockPair,
+    a: NDArray[Any],
+    b: NDArray[Any],
+    a_scales: NDArray[Any],
+    b_scales: NDArray[Any],
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """The term of each block (see :class:`BlockPair`), and whether a scale of it is bad.
 
@@ -115,8 +119,8 @@ def block_specials(pair: BlockPair, a: NDArray[Any], b: NDArray[Any]) -> NDArray
 def block_sum(
     a: NDArray[Any],
     b: NDArray[Any],
-    a_scales: Codes,
-    b_scales: Codes,
+    a_scales: NDArray[Any],
+    b_scales: NDArray[Any],
     a_format: BlockFormat,
     b_format: BlockFormat,
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -128,8 +132,8 @@ def fp32_dot(
     pair: BlockPair,
     a: NDArray[Any],
     b: NDArray[Any],
-    a_scales: Codes,
-    b_scales: Codes,
+    a_scales: NDArray[Any],
+    b_scales: NDArray[Any],
     partials: int,
     format: FloatFormat = FP32,
 ) -> Codes:
@@ -162,8 +166,8 @@ def exact_dot(
     pair: BlockPair,
     a: NDArray[Any],
     b: NDArray[Any],
-    a_scales: Codes,
-    b_scales: Codes,
+    a_scales: NDArray[Any],
+    b_scales: NDArray[Any],
     format: FloatFormat = FP32,
 ) -> Codes:
     """The codes of dot products over blocks, rounded once.
@@ -186,8 +190,8 @@ def exact_dot(
 def block_dot(
     a: NDArray[Any],
     b: NDArray[Any],
-    a_scales: Codes,
-    b_scales: Codes,
+    a_scales: NDArray[Any],
+    b_scales: NDArray[Any],
     a_format: BlockFormat,
     b_format: BlockFormat,
     format: FloatFormat = FP32,

@@ -195,7 +195,11 @@ def _emit(m: Module, part: Part, value: Signal, inputs: Sequence[Value]) -> None
             m.d.sync += value.eq(bit | (value & ~first))
     elif kind == "pick":
         word, index = inputs
-        m.d.comb += value.eq(word.word_select(index, len(value)))
+        values = [word.word_select(k, len(value)) for k in range(len(word) // len(value))]
+        for bit in index:
+            pairs = zip(values[::2], values[1::2], strict=False)
+            values = [*(Mux(bit, high, low) for low, high in pairs), *values[len(values) & ~1 :]]
+        m.d.comb += value.eq(values[0])
     elif kind == "partials":
         data, index, enable = inputs
         for k in range(len(value) // len(data)):

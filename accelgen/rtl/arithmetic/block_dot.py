@@ -123,6 +123,11 @@ class BlockDot(ArithmeticUnit):
         """Cycles from the last elements, or in FP32 from the last addition's issue, to ``y``."""
         return self.pipeline.latency
 
+    @property
+    def sum_latency(self) -> int:
+        """Cycles from the last elements to ``sum``; 0 where there is none."""
+        return self._position("sum")
+
     def answer_delay(self, cycles: int) -> int:
         """Cycles from the last of ``cycles`` (1 or more) groups of elements to ``y``."""
         return self.latency + (min(cycles, self.partials) - 1) * self.partials
@@ -145,13 +150,13 @@ class BlockDot(ArithmeticUnit):
         self._connect(m, unit, sources)
         outputs = self._outputs(m, unit)
         late_end = delay_line(
-            m, ended, Shape(1), {self.latency, self._position("sum")}, "ended", reset=True
+            m, ended, Shape(1), {self.latency, self.sum_latency}, "ended", reset=True
         )
         m.d.comb += [self.y.eq(outputs["y"]), self.done.eq(late_end[self.latency])]
         if self.accumulate == "exact":
             m.d.comb += [
                 self.sum.eq(outputs["sum"]),
-                self.sum_done.eq(late_end[self._position("sum")]),
+                self.sum_done.eq(late_end[self.sum_latency]),
             ]
         at = self._position("bad")
         taken = delay_line(m, sources["valid"], Shape(1), {at}, "taken", reset=True)
