@@ -1,0 +1,134 @@
+"""What is mapped: a box of iterations and the tensors they access, as the counts need them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import gcd, prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelgen.affine import Workload
+from accelgen.errors import InputError
+
+__all__ = ["Operand", "Problem", "problem_of"]
+
+Sizes = NDArray[np.int64]
+"""Tile sizes, candidates x loops."""
+
+Axis = tuple[tuple[int, int], ...]
+"""One index of a tensor: (loop, coefficient) pairs."""
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A tensor: its indices as sums of one or two loops, and the bits of its elements.
+
+    ``partial_bits`` are those of unfinished sums (``bits`` for inputs).  No loop is in two
+    indices.
+    """
+
+    name: str
+    axes: tuple[Axis, ...]
+    bits: int
+    is_output: bool = False
+    partial_bits: int = 0
+
+    @property
+    def loops(self) -> frozenset[int]:
+        """The loops that move the tensor (*relevant* ones)."""
+        return frozenset(loop for axis in self.axes for loop, _ in axis)
+
+    def footprint(self, tile: Sizes) -> Sizes:
+        """Distinct elements a box of ``tile`` iterations (candidates x loops) accesses."""
+        sizes = np.ones(tile.shape[0], dtype=np.int64)
+        for axis in self.axes:
+            sizes *= _distinct(axis, [tile[:, loop] for loop, _ in axis])
+        return sizes
+
+    def tiled(self, bounds: Sequence[int], tile: Sizes) -> Sizes:
+        """The footprints of all tiles of the box ``bounds``, each taken once, added up.
+
+        Tiles begin at 0; the last one along a loop is what is left.
+        """
+        sizes = np.ones(tile.shape[0], dtype=np.int64)
+        for axis in self.axes:
+            parts = []
+            for loop, _ in axis:
+                whole = (bounds[loop] - 1) // tile[:, loop]
+                parts.append(((whole, tile[:, loop]), (1, bounds[loop] - whole * tile[:, loop])))
+            if len(parts) == 1:
+                sizes *= bounds[axis[0][0]]
+                continue
+            sizes *= sum(m * n * _distinct(axis, [a, b]) for m, a in parts[0] for n, b in parts[1])
+        return sizes
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A box of ``bounds`` iterations over named ``loops``; the last operand is the output."""
+
+    loops: tuple[str, ...]
+    bounds: tuple[int, ...]
+    operands: tuple[Operand, ...]
+
+    @property
+    def iterations(self) -> int:
+        """Number of iterations: multiply-accumulates."""
+        return prod(self.bounds)
+
+    @property
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        """The loops by the operands they move: loops that move the same ones are alike."""
+        found: dict[tuple[bool, ...], list[int]] = {}
+        for loop in range(len(self.loops)):
+            key = tuple(loop in operand.loops for operand in self.operands)
+            found.setdefault(key, []).append(loop)
+        return tuple(tuple(loops) for loops in found.values())
+
+
+def problem_of(workload: Workload, *, partial_bits: int | None = None) -> Problem:
+    """The problem of a workload; partial sums have ``partial_bits``, or those of the output.
+
+    Raises :class:`InputError` for accesses that the counts do not cover: an index of more than
+    two loops, or a loop in two indices of one tensor.
+    """
+    operands = []
+    for access in workload.accesses:
+        axes = []
+        seen: set[int] = set()
+        for row in access.matrix:
+            axis = tuple((loop, c) for loop, c in enumerate(row) if c)
+            if len(axis) > 2:
+                raise InputError(
+                    f"an index of {access.name} sums {len(axis)} loops",
+                    hint="the mapper takes indices of one or two loops",
+                )
+            if seen & {loop for loop, _ in axis}:
+                raise InputError(
+                    f"a loop is in two indices of {access.name}",
+                    hint="the mapper takes every loop in one index of a tensor",
+                )
+            seen |= {loop for loop, _ in axis}
+            if axis:
+                axes.append(axis)
+        bits = access.format.bits
+        partial = (partial_bits or bits) if access.is_output else bits
+        operands.append(Operand(access.name, tuple(axes), bits, access.is_output, partial))
+    return Problem(workload.loops, tuple(workload.domain.values()), tuple(operands))
+
+
+def _distinct(axis: Axis, sizes: Sequence[Sizes]) -> Sizes:
+    """How many values ``a i + b j`` takes for i, j in boxes of the given sizes.
+
+    Two pairs give the same value when they differ by a multiple of (b, -a) / gcd, so that all but
+    the pairs a step of that stays in the box with are distinct.
+    """
+    if len(axis) == 1:
+        return sizes[0]
+    (_, a), (_, b) = axis
+    common = gcd(a, b)
+    left = np.maximum(sizes[0] - abs(b) // common, 0)
+    right = np.maximum(sizes[1] - abs(a) // common, 0)
+    return np.asarray(sizes[0] * sizes[1] - left * right)
