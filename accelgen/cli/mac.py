@@ -8,16 +8,18 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from accelgen.cli.command import Command, add_json, print_json, stages, table
-from accelgen.errors import InputError
+from accelgen.cli.command import Command, add_json, print_json, remark, stages, table
+from accelgen.errors import InfeasibleError, InputError
 from accelgen.names import shorten
 
 if TYPE_CHECKING:
     from accelgen.cosim.verify_unit import UnitReport
+    from accelgen.mac import MacOptions
     from accelgen.rtl.arithmetic import BlockDot
 
 __all__ = ["MAC", "show_unit_report"]
 
+_TECHNOLOGIES = ("sg13g2", "asap7")
 _RANGE = re.compile(r"(-?[0-9]{1,3}):(-?[0-9]{1,3})")
 
 
@@ -53,8 +55,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         "period of this unit, whichever is longer",
     )  # fmt: skip
     parser.add_argument(
-        "--technology", default="sg13g2", metavar="NAME",
-        help="delays of the primitives: sg13g2 (default) or asap7",
+        "--technology", metavar="NAME",
+        help="delays of the primitives: sg13g2 or asap7; default: sg13g2, or asap7 where only that "
+        "reaches the period",
     )  # fmt: skip
     parser.add_argument("-o", "--output", metavar="DIR", help="default: rtl_out/<format>_mac")
     add_json(parser)
@@ -62,7 +65,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _mac(arguments: argparse.Namespace) -> int:
     from accelgen.formats import MicroscalingFormat, block_format
-    from accelgen.mac import MacOptions, generate_mac
+    from accelgen.mac import MacOptions
 
     names = [arguments.format, arguments.b_format or arguments.format]
     first = _range(arguments.scale_range, "--scale-range")
@@ -85,14 +88,32 @@ def _mac(arguments: argparse.Namespace) -> int:
         raise InputError("0 lanes", where="--lanes", hint="use a divisor of the block")
     folder = Path(arguments.output or Path("rtl_out", f"{arguments.format}_mac"))
     with stages(f"generating {folder.name}"):
-        unit = generate_mac(
-            options, folder, period=arguments.period, technology=arguments.technology
-        )
+        unit = _generate(options, folder, arguments.period, arguments.technology)
     if arguments.json:
         print_json(_figures(unit, folder))
     else:
         print(_summary(unit, folder))
     return 0
+
+
+def _generate(
+    options: MacOptions, folder: Path, period: float | None, technology: str | None
+) -> BlockDot:
+    """In the technology that is named, else in the first default one that is fast enough."""
+    from accelgen.mac import generate_mac
+
+    if technology is not None:
+        return generate_mac(options, folder, period=period, technology=technology)
+    slow, fast = _TECHNOLOGIES
+    try:
+        return generate_mac(options, folder, period=period, technology=slow)
+    except InfeasibleError as error:
+        try:
+            unit = generate_mac(options, folder, period=period, technology=fast)
+        except InfeasibleError:
+            raise error from None
+        remark(f"registers are placed for {fast}, as {slow} is too slow: {error.hint}")
+        return unit
 
 
 def _range(text: str | None, option: str) -> tuple[int, int] | None:

@@ -34,7 +34,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def _verify(arguments: argparse.Namespace) -> int:
     from accelgen.manifest import Listing
 
-    if Listing.read(Path(arguments.directory)).design != "kernel":
+    # Bad usage is an error of its own, whatever the folder holds.
+    usable = arguments.problems >= 2
+    if usable and Listing.read(Path(arguments.directory)).design != "kernel":
         return _verify_unit(arguments)
     report = simulate(
         Path(arguments.directory),

@@ -155,6 +155,20 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert json.loads(capsys.readouterr().out)["passed"] is True
 
 
+def test_a_technology_that_reaches_the_period(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The slower one of the default ones where it is fast enough; said when it is not."""
+    folder = tmp_path / "unit"
+    words = ["mac", "--format", "if4", "--lanes", "16", "--accumulate", "exact",
+             "--max-k", "4096", "-o", str(folder)]  # fmt: skip
+    for period, technology in (("3", "sg13g2"), ("1.0", "asap7")):
+        assert main([*words, "--period", period]) == 0
+        shown = capsys.readouterr()
+        assert f"estimated ({technology})" in shown.out
+        assert ("sg13g2 is too slow: use a period of" in shown.err) == (technology == "asap7")
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
@@ -169,7 +183,16 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         (["--format", "if4", "--accumulate", "int"], 2, "unknown accumulation 'int'"),
         (["--format", "if4", "--output-format", "int8"], 2, "int8 is no floating-point format"),
         (["--format", "if4", "--period", "0"], 2, "0.0 ns is no clock period"),
-        (["--format", "if4", "--period", "1"], 1, "the clock period is 1 ns; use a period of"),
+        (
+            ["--format", "if4", "--period", "1", "--technology", "sg13g2"],
+            1,
+            "is 1 ns; use a period",
+        ),
+        (
+            ["--format", "if4", "--period", "0.01"],
+            1,
+            "the clock period is 0.01 ns; use a period of",
+        ),
         (["--format", "if4", "--technology", "asap"], 2, "did you mean 'asap7'?"),
         ([], 2, "the following arguments are required: --format"),
     ],
