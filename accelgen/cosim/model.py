@@ -19,6 +19,9 @@ __all__ = ["Model", "build_model"]
 _KEEP_MODELS = 256
 """Models kept in the cache; about half a megabyte each for a small array."""
 
+_UNIT = 600_000
+"""Characters of C++ that are compiled at once; a model no larger is compiled unoptimised."""
+
 _NO_EXPAND = "-fno-expand"
 """Verilator 5.48 may expand the operand of ``$signed({1'h0,x})`` to ``x`` alone in an inlined copy
 of a module, and then extend its top bit as a sign; without that step it does not."""
@@ -58,7 +61,16 @@ def build_model(
     main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
     libraries = cocotb_tools.config.libs_dir
     key = digest(
-        [runtime.folder.name, _NO_EXPAND, top, *ports, str(libraries), main.read_bytes(), *texts]
+        [
+            runtime.folder.name,
+            _NO_EXPAND,
+            str(_UNIT),
+            top,
+            *ports,
+            str(libraries),
+            main.read_bytes(),
+            *texts,
+        ]
     )
 
     def build(folder: Path) -> None:
@@ -105,19 +117,22 @@ def build_model(
     return Model(folder / "model.so", top, cached, time.monotonic() - start)
 
 
-def _translation_units(folder: Path, sources: Sequence[Path], limit: int = 400_000) -> list[Path]:
-    """Gather sources into files of about ``limit`` characters: few enough that the headers cost
+def _translation_units(folder: Path, sources: Sequence[Path]) -> list[Path]:
+    """Gather sources into files of about ``_UNIT`` characters: few enough that the headers cost
     little, many enough that all processors have work.
     """
     units: list[list[Path]] = [[]]
     size = 0
     for source in sources:
-        if units[-1] and size + source.stat().st_size > limit:
+        if units[-1] and size + source.stat().st_size > _UNIT:
             units.append([])
             size = 0
         units[-1].append(source)
         size += source.stat().st_size
     files = [folder / f"unit{number}.cc" for number in range(len(units))]
+    # Of a small model the bench takes nearly all the time, optimised or not.
+    first = '#pragma GCC optimize ("O0")\n' if len(units) == 1 else ""
     for file, unit in zip(files, units, strict=True):
-        file.write_text("".join(f'#include "{source}"\n' for source in unit), encoding="utf-8")
+        lines = "".join(f'#include "{source}"\n' for source in unit)
+        file.write_text(first + lines, encoding="utf-8")
     return files
