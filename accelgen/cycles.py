@@ -73,7 +73,7 @@ def model_cycles(fabric: Fabric, pipeline_latency: int) -> CycleModel:
         pipeline=pipeline_latency + output.banked.write_latency(output.accumulate) - 1,
         load=max(Loader.cycles(plan.banked.layout) for plan in fabric.inputs),
         prologue=fabric.prologue,
-        unload=Collector.cycles(output.banked.layout, accumulate=output.accumulate)
+        unload=Collector.cycles(output.banked.layout)
         + (Rounder.LATENCY if fabric.kernel.blocks else 0),
         iterations=prod(fabric.kernel.bounds),
         units=fabric.kernel.units,

@@ -74,9 +74,7 @@ def build_fabric(kernel: SpaceTime, bus_bits: int | None = None) -> Fabric:
         schedule,
         offsets,
         inputs,
-        _plan_output(
-            kernel, grid, schedule, reduction, held[output.name], chains[output.name], bus_bits
-        ),
+        _plan_output(kernel, schedule, reduction, held[output.name], chains[output.name], bus_bits),
         _unit_guards(kernel, grid),
         bus_bits,
     )
@@ -180,7 +178,6 @@ def _plan_input(
 
 def _plan_output(
     kernel: SpaceTime,
-    grid: Grid,
     schedule: Schedule,
     reduction: Reduction,
     level: int | None,

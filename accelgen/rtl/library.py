@@ -8,7 +8,7 @@ import sys
 from typing import Any, TypeVar, cast
 
 from amaranth.back import rtlil
-from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Instance, Module, ResetSignal
+from amaranth.hdl import ClockSignal, Instance, ResetSignal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
@@ -74,13 +74,12 @@ class UnitLibrary:
     def _full(self, name: str) -> str:
         return "_".join(part for part in (self.prefix, name) if part)
 
-    def add(self, component: wiring.Component, name: str, *, resettable: bool = True) -> None:
+    def add(self, component: wiring.Component, name: str) -> None:
         """Convert ``component`` as the unit ``prefix_name`` unless that exists already.
 
         Components added under one name must be the same hardware; only their signatures are
         compared.  The unit has the ports of the component (parts joined by two underscores), and
-        ``clk`` and ``rst`` where it uses them.  With ``resettable=False`` none of its registers
-        is reset.
+        ``clk`` and ``rst`` where it uses them.
         """
         full = self._full(name)
         known = self._signatures.get(full)
@@ -99,17 +98,14 @@ class UnitLibrary:
                     where=full,
                     hint="use a smaller array, or a chain in place of a port per unit",
                 )
-        unit = component if resettable else _WithoutReset(component)
-        text = rtlil.convert(unit, name=full, emit_src=False)
+        text = rtlil.convert(component, name=full, emit_src=False)
         self._clocking[full] = tuple(port for port in ("clk", "rst") if _uses(text, port))
         for port in {"clk", "rst"}.difference(self._clocking[full]):
             text = _declaration(port).sub("", text, count=1)
         # Yosys takes port 0 for no port and puts it last.
         self._rtlil[full] = _PORT.sub(lambda port: f"{port[1]}{int(port[2]) + 1}", text)
 
-    def instance(
-        self, component: AnyComponent, name: str, *, resettable: bool = True
-    ) -> AnyComponent:
+    def instance(self, component: AnyComponent, name: str) -> AnyComponent:
         """A submodule with the ports of ``component``: one more use of the unit ``name``.
 
         Assign the result to ``m.submodules`` and connect its ports.  It has the signature of
@@ -117,7 +113,7 @@ class UnitLibrary:
         """
         if self.simulate:
             return component
-        self.add(component, name, resettable=resettable)
+        self.add(component, name)
         full = self._full(name)
         unit = _Instance(component.signature, full, self._clocking[full])
         return cast(AnyComponent, unit)  # the caller only sees the ports, which are the same
@@ -162,27 +158,6 @@ class _Instance(wiring.Component):
         for name, (value, is_input) in _ports(self).items():
             connections[f"{'i' if is_input else 'o'}_{name}"] = value
         return Instance(self._unit, **connections)
-
-
-class _WithoutReset(Elaboratable):
-    """A component with a clock domain of its own, which has no reset."""
-
-    def __init__(self, component: wiring.Component) -> None:
-        self._component = component
-        self._domain = ClockDomain("sync", reset_less=True)
-        self.signature = wiring.Signature({**component.signature.members, "clk": In(1)})
-        self.clk = self._domain.clk
-
-    def __getattr__(self, name: str) -> object:
-        """The ports of the component."""
-        return getattr(self._component, name)
-
-    def elaborate(self, platform: object) -> Module:
-        """The component's own module, in that domain."""
-        m: Module = self._component.elaborate(platform)
-        m.domains += self._domain
-        self._component._MustUse__used = True
-        return m
 
 
 _PORT = re.compile(r"^( *wire .*(?:input|output) )(\d+)", re.MULTILINE)

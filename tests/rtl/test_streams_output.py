@@ -209,7 +209,7 @@ def test_cycles_are_predicted(layout: Layout, accumulate: bool) -> None:
             await bench.step(ctx)
             assert bench.cycle < 1000
         accepted = bench.sink.accepted
-        cycles = Collector.cycles(layout, accumulate=accumulate)
+        cycles = Collector.cycles(layout)
         assert accepted[layout.beats - 1] + 1 == committed[0] + cycles
         if committed[1] + 3 <= accepted[layout.beats - 1]:
             # The second page was waiting: it follows without a gap.

@@ -83,16 +83,6 @@ def test_a_unit_with_too_many_ports_is_refused() -> None:
         UnitLibrary().add(Delay(70000), "wide")
 
 
-def test_without_reset() -> None:
-    library = UnitLibrary()
-    library.add(Delay(4), "with_reset")
-    library.add(Delay(4), "without", resettable=False)
-    units = modules(library.verilog())
-    assert "rst" in units["with_reset"]
-    assert "rst" not in units["without"]
-    assert "clk" in units["without"]
-
-
 def test_in_simulation_the_unit_is_the_component() -> None:
     chain = Chain(UnitLibrary(simulate=True))
 

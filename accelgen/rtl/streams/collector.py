@@ -47,7 +47,7 @@ class Collector(wiring.Component):
         )
 
     @staticmethod
-    def cycles(layout: Layout, *, accumulate: bool) -> int:
+    def cycles(layout: Layout) -> int:
         """From ``commit`` to the last accepted beat, both counted, without pauses.
 
         See the page, then a cycle per segment, its memory and its beat; accumulating memories
