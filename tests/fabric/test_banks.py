@@ -163,5 +163,5 @@ def test_the_banks_of_random_dataflows(description: Description) -> None:
 
 def test_an_element_wider_than_the_bus_is_refused() -> None:
     pattern = AccessPattern("A", (4,), (1,), 0, ((1,),), (0,), ((0,),))
-    with pytest.raises(InputError, match="use a bus of at least 20 bits"):
+    with pytest.raises(InputError, match="use a bus of at least 24 bits"):
         bank(pattern, (4,), 20, 16)
