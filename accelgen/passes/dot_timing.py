@@ -57,7 +57,10 @@ def _add(technology: Technology, node: Node, inputs: Sequence[Node]) -> float:
 def _weigh(technology: Technology, node: Node, inputs: Sequence[Node]) -> float:
     low, high = _bits(node.parameters[1:])
     width = sum_formats(_pair(node))[-1].bits
-    # One row more, of the one that the sum lacks.
+    if high - low == 1:
+        # The one that the sum lacks, and a gate.
+        return technology.delay("add", width) + technology.delay("and", width)
+    # One row more, of that one.
     return technology.delay("mul", width, high - low + 1)
 
 
