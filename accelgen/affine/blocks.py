@@ -11,7 +11,14 @@ from dataclasses import dataclass
 
 from accelgen.affine.assignment import Assignment
 from accelgen.errors import InputError
-from accelgen.formats import BlockFormat, FloatFormat, IntFormat, block_format, format_names, get_format
+from accelgen.formats import (
+    BlockFormat,
+    FloatFormat,
+    IntFormat,
+    block_format,
+    format_names,
+    get_format,
+)
 from accelgen.golden.block_pair import BlockPair
 from accelgen.names import within
 
