@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Literal, get_args
 
 from amaranth.hdl import C, Module, Mux, Shape, Signal, Value, signed
@@ -16,9 +16,9 @@ from accelgen.names import unknown
 from accelgen.netlist.block_mac import UNIT, exact_unit, fp32_unit
 from accelgen.netlist.graph import Netlist
 from accelgen.passes.delay_matching import Pipeline, match_delays
+from accelgen.rtl.arithmetic.placed import place_unit
 from accelgen.rtl.arithmetic.unit import ArithmeticUnit
 from accelgen.rtl.delay import delay_line
-from accelgen.rtl.unit import Unit, output_port, unit_shapes
 from accelgen.technology import Technology, load_technology
 
 __all__ = ["Accumulate", "BlockDot", "accumulator_width"]
@@ -135,8 +135,6 @@ class BlockDot(ArithmeticUnit):
     def elaborate(self, platform: object) -> Module:
         """Build the hardware."""
         m = Module()
-        (shape,) = unit_shapes(self.pipeline, (UNIT[0],)).values()
-        m.submodules.unit = unit = Unit(shape)
         sources: dict[str, Value] = {
             name: getattr(self, name) for name in ("a", "b", "a_scale", "b_scale", "first")
         }
@@ -147,8 +145,9 @@ class BlockDot(ArithmeticUnit):
         else:
             sources |= self._sequence(m, sources["valid"], ended)
         m.d.comb += sources["valid"].eq(self.valid & self.ready)
-        self._connect(m, unit, sources)
-        outputs = self._outputs(m, unit)
+        # What says that something happens must not, of itself, after a reset.
+        events = frozenset({"valid", "operates"})
+        outputs = place_unit(m, self.pipeline, UNIT, sources, events)
         late_end = delay_line(
             m, ended, Shape(1), {self.latency, self.sum_latency}, "ended", reset=True
         )
@@ -237,37 +236,3 @@ class BlockDot(ArithmeticUnit):
             "other": other,
             "joins": joining,
         }
-
-    def _connect(self, m: Module, unit: Unit, sources: Mapping[str, Value]) -> None:
-        """The inputs of the unit, each as late as its registers say."""
-        nodes, registers = self.pipeline.netlist.nodes, self.pipeline.registers
-        wanted: dict[str, dict[str, int]] = {name: {} for name in sources}
-        for node, counts in zip(nodes, registers, strict=True):
-            for edge, count in zip(node.inputs, counts, strict=True):
-                if node.home == UNIT and nodes[edge.source].home != UNIT:
-                    wanted[nodes[edge.source].name][edge.port] = count
-        for name, ports in wanted.items():
-            value = sources[name]
-            # What says that something happens must not, of itself, after a reset.
-            events = name in ("valid", "operates")
-            taps = set(ports.values())
-            line = delay_line(m, value, Shape(len(value)), taps, f"{name}_in", reset=events)
-            for port, count in ports.items():
-                m.d.comb += getattr(unit, port).eq(line[count])
-
-    def _outputs(self, m: Module, unit: Unit) -> dict[str, Value]:
-        """What reads the unit, in the cycles of its positions."""
-        nodes, registers = self.pipeline.netlist.nodes, self.pipeline.registers
-        found: dict[str, Value] = {}
-        for node, counts in zip(nodes, registers, strict=True):
-            for edge, count in zip(node.inputs, counts, strict=True):
-                source = nodes[edge.source]
-                if source.home != UNIT or node.home == UNIT:
-                    continue
-                if node.kind == "write":
-                    value = getattr(unit, output_port(source.name, 0))
-                    shape = Shape(source.format.bits)
-                    found[node.name] = delay_line(m, value, shape, {count}, node.name)[count]
-                else:
-                    found[node.name] = getattr(unit, output_port(source.name, count))
-        return found
