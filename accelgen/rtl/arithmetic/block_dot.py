@@ -21,7 +21,7 @@ from accelgen.rtl.arithmetic.unit import ArithmeticUnit
 from accelgen.rtl.delay import delay_line
 from accelgen.technology import Technology, load_technology
 
-__all__ = ["Accumulate", "BlockDot", "accumulator_width"]
+__all__ = ["Accumulate", "BlockDot"]
 
 Accumulate = Literal["exact", "fp32"]
 """How terms are added: in fixed point, or in FP32."""
@@ -30,11 +30,6 @@ _LONGEST = 1 << 20
 _FACTOR_BITS = (4, 2)
 """Bits of a scale's significand that a step multiplies; the second where the first is too slow."""
 _MOST_PARTIALS = 24
-
-
-def accumulator_width(a: BlockFormat, b: BlockFormat, longest: int) -> int:
-    """Bits, with sign, in which no sum of ``longest`` products can overflow."""
-    return BlockPair(a, b, 1).accumulator(longest).bits
 
 
 class BlockDot(ArithmeticUnit):
@@ -204,12 +199,7 @@ class BlockDot(ArithmeticUnit):
         # The partial sum whose turn it is, and whether all have had theirs.
         turn, full = Signal(range(count)), Signal()
         here, filled = Signal(range(count)), Signal()
-        begins, fresh = Signal(), Signal(init=1)
-        m.d.comb += [
-            begins.eq(self.first | fresh),
-            here.eq(Mux(begins, 0, turn)),
-            filled.eq(full & ~begins),
-        ]
+        m.d.comb += [here.eq(Mux(self.first, 0, turn)), filled.eq(full & ~self.first)]
         at_end = here == count - 1
         several = filled | (here != 0) if count > 1 else C(0, 1)
         joining, joins = Signal(), Signal()
@@ -218,7 +208,6 @@ class BlockDot(ArithmeticUnit):
             m.d.sync += [
                 turn.eq(Mux(at_end, 0, here + 1)),
                 full.eq(filled | at_end),
-                fresh.eq(self.last),
                 most.eq(Mux(filled, count - 1, here)),
             ]
         m.d.comb += [self.ready.eq(~joining), joins.eq(joining & (wait == count - 1))]
