@@ -73,10 +73,8 @@ def bad(plan: MultiFormatPlan, scale: Value, form: Value) -> Value:
 def _place(m: Module, plan: MultiFormatPlan, code: Value, form: Value, name: str) -> Value:
     """A sum that was rounded as one of nvfp4, in the units of its format: normal, or zero."""
     power = Signal(signed(9), name=f"{name}_power")
-    with m.Switch(form):
-        for number in (MXFP4, INT4):
-            with m.Case(number):
-                m.d.comb += power.eq(plan.power(number))
+    mxfp4, int4 = (C(plan.power(number), signed(9)) for number in (MXFP4, INT4))
+    m.d.comb += power.eq(Mux(form == MXFP4, mxfp4, Mux(form == INT4, int4, 0)))
     biased = Mux(code[23:31].any(), code[23:31] + power, 0)
     return Cat(code[:23], biased[:8], code[31])
 

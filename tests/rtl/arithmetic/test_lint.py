@@ -15,12 +15,17 @@ from accelgen.formats.floating import BF16
 from accelgen.formats.integer import IntFormat
 from accelgen.golden import element_of
 from accelgen.rtl.arithmetic import (
+    Bf16MultiplyAccumulate,
     BitSerialDot,
     BlockDot,
     ComposableMac,
     ElementDot,
     FixedToFloat,
     Fp32Adder,
+    IntegerDot,
+    MultiFormatDot,
+    MultiFormatProduct,
+    MultiFormatScale,
     MultiplyAccumulate,
     ScaleProduct,
 )
@@ -37,6 +42,11 @@ UNITS = {
     "products": ElementDot(IF4, IF4, 16),
     "scales": ScaleProduct((7, 6), (1, 1)),
     "block": BlockDot(form("if4"), form("nvfp4")),
+    "multi_format": MultiFormatDot(),
+    "multi_format_product": MultiFormatProduct(),
+    "multi_format_scale": MultiFormatScale(),
+    "integer_dot": IntegerDot(IntFormat(8), IntFormat(8)),
+    "bf16": Bf16MultiplyAccumulate(),
 }
 
 _CHECK = """
@@ -78,4 +88,9 @@ def test_latencies() -> None:
         "products": 0,
         "scales": 0,
         "block": 5,
+        "multi_format": 5,
+        "multi_format_product": 0,
+        "multi_format_scale": 0,
+        "integer_dot": 1,
+        "bf16": 1,
     }
