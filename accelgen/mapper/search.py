@@ -10,35 +10,34 @@ The space, for an array under one buffer and an outermost memory:
   operands are alike, and an order that mixes them with others is never better than one in which
   they stand together, so that orders of such groups stand for all.
 
-Bounds are computed for all candidates of an unrolling at once: the traffic of every order by
-:func:`accelgen.mapper.counts.least_moved`, cycles as the longer of all traffic and of all compute
-with the first load and the last store.  Candidates are then evaluated exactly, best bound first,
-until no bound is below the best value found.
+Bounds (:mod:`accelgen.mapper.bounds`) come in three steps, each for many candidates at once: of an
+unrolling; of its tiles and the order outside; with the order within.  What is left is evaluated
+exactly, best bound first, until no bound is below the best value found.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import permutations, product
+from itertools import chain, permutations, product
 from math import prod
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.errors import InfeasibleError, InputError
 from accelgen.hardware import Hardware
+from accelgen.mapper.bounds import Bounds, Objective
 from accelgen.mapper.cost import Cost, cost, most_steps
-from accelgen.mapper.counts import least_moved
 from accelgen.mapper.mapping import Mapping
 from accelgen.mapper.problem import Problem, Sizes
 
 __all__ = ["Certificate", "Objective", "Optimum", "best_mapping", "value_of"]
 
-Objective = Literal["latency", "energy", "edp"]
+Axes = tuple[tuple[str, int], ...]
+"""The loop that an axis of the array unrolls, for those that unroll one."""
 
-_BATCH = 1 << 18
+_BATCH = 1 << 14
 """Candidates bounded at a time."""
 
 
@@ -70,18 +69,6 @@ class Optimum:
     certificate: Certificate
 
 
-@dataclass(frozen=True, eq=False)
-class _Family:
-    """All candidates of one unrolling that fit: their tiles, and a bound per tile and orders."""
-
-    step: tuple[int, ...]
-    axes: tuple[tuple[str, int], ...]
-    tiles: Sizes
-    bounds: NDArray[np.float64]
-    inner: tuple[tuple[int, ...], ...]
-    outer: tuple[tuple[int, ...], ...]
-
-
 def value_of(found: Cost, objective: Objective) -> float:
     """What is minimised."""
     if objective == "latency":
@@ -100,49 +87,119 @@ def best_mapping(problem: Problem, hardware: Hardware, objective: Objective = "e
         raise InputError(
             f"{len(hardware.levels)} levels", where=hardware.name, hint="use a buffer and a memory"
         )
-    covered = too_large = evaluated = 0
-    best: tuple[float, Mapping, Cost] | None = None
-    least_short: tuple[int, tuple[int, ...]] | None = None
-    families = []
-    for axes in _unrollings(problem, hardware):
-        family, space, unfit, shortest = _bounded(problem, hardware, axes, objective)
-        covered += space
-        too_large += unfit
-        if shortest is not None and (least_short is None or shortest < least_short):
-            least_short = shortest
-        if family is not None:
-            families.append(family)
-    families.sort(key=lambda family: float(family.bounds.min()))
-    for family in families:
-        order = np.argsort(family.bounds, axis=None, kind="stable")
-        for flat in order.tolist():
-            bound = family.bounds.reshape(-1)[flat]
-            if best is not None and bound >= best[0]:
-                break
-            tile, inner, outer = np.unravel_index(flat, family.bounds.shape)
-            mapping = Mapping(
-                (family.step, tuple(family.tiles[tile].tolist()), problem.bounds),
-                (family.inner[inner], family.outer[outer]),
-                family.axes,
-            )
-            evaluated += 1
-            if prod(-(-n // t) for n, t in zip(problem.bounds, mapping.tiles[1], strict=True)) > (
-                most_steps
-            ):
-                raise InputError("too many tiles", where=hardware.name, hint="use a larger buffer")
-            exact = cost(problem, hardware, mapping)
-            value = value_of(exact, objective)
-            assert value >= bound * (1 - 1e-9), "a bound above the value"
-            if best is None or value < best[0]:
-                best = value, mapping, exact
-    if best is None:
-        raise _does_not_fit(problem, hardware, least_short)
-    certificate = Certificate(covered, too_large, covered - too_large - evaluated, evaluated)
+    search = _Search(problem, hardware, objective)
+    unrollings = list(_unrollings(problem, hardware))
+    floors = [search.bounds.floor(_step(problem, hardware, axes)) for axes in unrollings]
+    for number in np.argsort(floors, kind="stable").tolist():
+        search.visit(unrollings[number], floors[number])
+    if search.best is None:
+        raise _does_not_fit(problem, hardware, search.smallest)
+    _, mapping, found = search.best
+    bounded = search.covered - search.too_large - search.evaluated
+    certificate = Certificate(search.covered, search.too_large, bounded, search.evaluated)
     certificate.check()
-    return Optimum(best[1], best[2], certificate)
+    return Optimum(mapping, found, certificate)
 
 
-def _unrollings(problem: Problem, hardware: Hardware) -> Iterator[tuple[tuple[str, int], ...]]:
+class _Search:
+    """The best mapping so far, and what has been covered."""
+
+    def __init__(self, problem: Problem, hardware: Hardware, objective: Objective) -> None:
+        self.problem, self.hardware, self.objective = problem, hardware, objective
+        self.bounds = Bounds(problem, hardware, objective)
+        groups = [group for group in problem.groups if any(problem.bounds[d] > 1 for d in group)]
+        still = tuple(d for d, n in enumerate(problem.bounds) if n == 1)
+        self.orders = tuple(
+            (*(d for d in still if not any(d in group for group in groups)), *chain(*order))
+            for order in permutations(groups)
+        )
+        self.covered = self.too_large = self.evaluated = 0
+        self.best: tuple[float, Mapping, Cost] | None = None
+        self.smallest: tuple[int, tuple[int, ...]] | None = None
+
+    def visit(self, axes: Axes, floor: float) -> None:
+        """Cover all mappings of an unrolling, none of which has a value below ``floor``."""
+        step = _step(self.problem, self.hardware, axes)
+        choices = [_tile_sizes(n, s) for n, s in zip(self.problem.bounds, step, strict=True)]
+        pairs = len(self.orders) ** 2
+        self.covered += prod(map(len, choices)) * pairs
+        if self._is_settled(floor):
+            return
+        tiles = self._fitting(choices, pairs)
+        if not len(tiles):
+            return
+        rough = np.stack([self.bounds.outside(step, tiles, outer) for outer in self.orders])
+        if self.best is None:
+            o, at = np.unravel_index(int(rough.argmin()), rough.shape)
+            self._evaluate(axes, step, tiles[[at]], self.orders[o], rough[o, [at]])
+        # The most promising orders first: what they leave makes short work of the others.
+        for o in np.argsort(rough.min(axis=1), kind="stable").tolist():
+            open_ones = ~self._are_settled(rough[o])
+            self._evaluate(axes, step, tiles[open_ones], self.orders[o], rough[o, open_ones])
+
+    def _evaluate(
+        self,
+        axes: Axes,
+        step: tuple[int, ...],
+        tiles: Sizes,
+        outer: tuple[int, ...],
+        floors: NDArray[np.float64],
+    ) -> None:
+        """Evaluate tiles under an outer order, with every inner order, best bound first."""
+        by_floor = np.argsort(floors, kind="stable")
+        for at in range(0, len(by_floor), _BATCH):
+            chosen = by_floor[at : at + _BATCH]
+            if self._is_settled(float(floors[chosen[0]])):
+                return
+            part = tiles[chosen]
+            found = np.stack(
+                [self.bounds.whole_order(step, part, inner, outer) for inner in self.orders]
+            )
+            for flat in np.argsort(found, axis=None, kind="stable").tolist():
+                bound = float(found.reshape(-1)[flat])
+                if self._is_settled(bound):
+                    break
+                i, tile = np.unravel_index(flat, found.shape)
+                orders = (self.orders[i], outer)
+                whole = (step, tuple(part[tile].tolist()), self.problem.bounds)
+                self._exactly(Mapping(whole, orders, axes), bound)
+
+    def _exactly(self, mapping: Mapping, bound: float) -> None:
+        trips = [-(-n // t) for n, t in zip(self.problem.bounds, mapping.tiles[1], strict=True)]
+        if prod(trips) > most_steps:
+            raise InputError(
+                f"{prod(trips)} tiles", where=self.hardware.name, hint="use a larger buffer"
+            )
+        self.evaluated += 1
+        found = cost(self.problem, self.hardware, mapping)
+        value = value_of(found, self.objective)
+        assert value >= bound * (1 - 1e-9), "a bound above the value"
+        if self.best is None or value < self.best[0]:
+            self.best = value, mapping, found
+
+    def _is_settled(self, bound: float) -> bool:
+        return self.best is not None and bound >= self.best[0]
+
+    def _are_settled(self, bounds: NDArray[np.float64]) -> NDArray[np.bool_]:
+        best = np.inf if self.best is None else self.best[0]
+        return np.asarray(bounds >= best)
+
+    def _fitting(self, choices: Sequence[Sizes], pairs: int) -> Sizes:
+        """The tiles that fit the buffer, of all combinations of sizes."""
+        buffer = self.hardware.levels[0]
+        tiles = np.stack([a.reshape(-1) for a in np.meshgrid(*choices, indexing="ij")], axis=1)
+        if buffer.size is None:
+            return tiles
+        bits = _room(self.problem, tiles, buffer.buffers)
+        fits = bits <= 8 * buffer.size
+        self.too_large += int((~fits).sum()) * pairs
+        least = int(bits.argmin())
+        short = (int(bits[least]), tuple(tiles[least].tolist()))
+        self.smallest = short if self.smallest is None else min(self.smallest, short)
+        return tiles[fits]
+
+
+def _unrollings(problem: Problem, hardware: Hardware) -> Iterator[Axes]:
     """A loop, or none, for every axis; no loop on two axes."""
     choices: list[list[int | None]] = []
     for axis in hardware.array:
@@ -158,35 +215,12 @@ def _unrollings(problem: Problem, hardware: Hardware) -> Iterator[tuple[tuple[st
             yield axes
 
 
-def _bounded(
-    problem: Problem, hardware: Hardware, axes: tuple[tuple[str, int], ...], objective: Objective
-) -> tuple[_Family | None, int, int, tuple[int, tuple[int, ...]] | None]:
-    """Bound every candidate of an unrolling; how many there are, and how many do not fit."""
+def _step(problem: Problem, hardware: Hardware, axes: Axes) -> tuple[int, ...]:
+    """The iterations that run at once."""
     step = [1] * len(problem.bounds)
     for axis, d in axes:
         step[d] = min(hardware.array[axis], problem.bounds[d])
-    choices = [_tile_sizes(n, s) for n, s in zip(problem.bounds, step, strict=True)]
-    tiles = np.stack([a.reshape(-1) for a in np.meshgrid(*choices, indexing="ij")], axis=1)
-    orders = tuple(
-        tuple(d for group in groups for d in group) for groups in permutations(problem.groups)
-    )
-    pairs = len(orders) ** 2
-    buffer = hardware.levels[0]
-    bits = _room(problem, tiles, buffer.buffers)
-    fits = bits <= 8 * buffer.size if buffer.size is not None else bits >= 0
-    space, unfit = len(tiles) * pairs, int((~fits).sum()) * pairs
-    if not fits.any():
-        smallest = int(bits.argmin())
-        short = (int(bits[smallest]), tuple(tiles[smallest].tolist()))
-        return None, space, unfit, short
-    tiles = tiles[fits]
-    bounds = np.concatenate(
-        [
-            _bounds(problem, hardware, tuple(step), tiles[at : at + _BATCH], orders, objective)
-            for at in range(0, len(tiles), _BATCH)
-        ]
-    )
-    return _Family(tuple(step), axes, tiles, bounds, orders, orders), space, unfit, None
+    return tuple(step)
 
 
 def _tile_sizes(bound: int, step: int) -> Sizes:
@@ -205,68 +239,6 @@ def _room(problem: Problem, tiles: Sizes, buffers: int) -> NDArray[np.int64]:
         changes = (tiles[:, loops] < bounds[loops]).any(axis=1)
         bits += operand.footprint(tiles) * operand.partial_bits * np.where(changes, buffers, 1)
     return bits
-
-
-def _bounds(
-    problem: Problem,
-    hardware: Hardware,
-    step: tuple[int, ...],
-    tiles: Sizes,
-    orders: Sequence[tuple[int, ...]],
-    objective: Objective,
-) -> NDArray[np.float64]:
-    """Per tile, inner order and outer order a value that no exact one is below."""
-    buffer, memory = hardware.levels
-    steps = np.broadcast_to(np.array(step, dtype=np.int64), tiles.shape)
-    whole = {
-        operand.name: int(operand.footprint(np.array([problem.bounds], dtype=np.int64))[0])
-        for operand in problem.operands
-    }
-
-    def bits(
-        levels: Sequence[Sizes], nests: Sequence[Sequence[int]]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Bits into a level and out of it."""
-        down, up = np.zeros(len(tiles)), np.zeros(len(tiles))
-        for operand in problem.operands:
-            elements = least_moved(problem, levels, nests, operand)
-            if operand.is_output:
-                again = (elements - whole[operand.name]) * operand.partial_bits
-                down += again
-                up += again + whole[operand.name] * operand.bits
-            else:
-                down += elements * operand.bits
-        return down, up
-
-    compute = prod(-(-n // s) for n, s in zip(problem.bounds, step, strict=True))
-    rate = 8 * memory.bandwidth if memory.bandwidth else np.inf
-    ends = (np.array(problem.bounds) - 1) % tiles + 1
-    first, last = np.zeros(len(tiles)), np.zeros(len(tiles))
-    for operand in problem.operands:
-        if operand.is_output:
-            last += operand.footprint(ends) * operand.bits / rate
-        else:
-            first += operand.footprint(tiles) * operand.bits / rate
-    mac = problem.iterations * hardware.mac_pj
-    found = np.empty((len(tiles), len(orders), len(orders)))
-    for o, outer in enumerate(orders):
-        down, up = bits([tiles], [outer])
-        traffic = (down + up) / rate
-        if buffer.buffers == 2:
-            cycles = np.maximum(traffic, first + compute + last)
-        else:
-            cycles = traffic + compute
-        memory_pj = down * (memory.read_pj + buffer.write_pj) + up * (
-            memory.write_pj + buffer.read_pj
-        )
-        for i, inner in enumerate(orders):
-            down, up = bits([steps, tiles], [inner, outer])
-            time = cycles
-            if buffer.bandwidth is not None:
-                time = np.maximum(cycles, (down + up) / (8 * buffer.bandwidth))
-            energy = mac + memory_pj + down * buffer.read_pj + up * buffer.write_pj
-            found[:, i, o] = {"latency": time, "energy": energy, "edp": energy * time}[objective]
-    return found
 
 
 def _does_not_fit(
