@@ -7,7 +7,18 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from accelgen import __version__
-from accelgen.cli import check, cycles, describe, doctor, generate, mac, quantize, show, verify
+from accelgen.cli import (
+    check,
+    cycles,
+    describe,
+    doctor,
+    generate,
+    mac,
+    networks,
+    quantize,
+    show,
+    verify,
+)
 from accelgen.cli.command import Command
 from accelgen.errors import InputError
 from accelgen.names import nearest, shorten
@@ -21,6 +32,7 @@ COMMANDS: tuple[Command, ...] = (
     show.SHOW,
     quantize.QUANTIZE,
     mac.MAC,
+    networks.NETWORKS,
     describe.LIST,
     generate.DEMO,
     check.LINT,
