@@ -133,24 +133,22 @@ class _Steps:
 
     def compute(self, hardware: Hardware) -> NDArray[np.float64]:
         """Cycles of each tile: a step of the array per cycle, or more where a level is slower."""
-
-        @cache
-        def of(shape: int) -> float:
-            box = self._per_shape(shape)
+        output = next(operand for operand in self.problem.operands if operand.is_output)
+        first, final = self._first_and_final(output)
+        kinds, where = np.unique(4 * self.shape + 2 * first + final, return_inverse=True)
+        cycles = []
+        for kind in kinds.tolist():
+            box = self._per_shape(kind >> 2)
             steps = prod(-(-n // t) for n, t in zip(box, self.mapping.tiles[0], strict=True))
-            return float(max(steps, self._slowest(hardware, box)))
+            slowest = self._slowest(hardware, box, bool(kind & 2), bool(kind & 1))
+            cycles.append(max(float(steps), slowest))
+        return np.array(cycles)[where]
 
-        return self._by_shape(of)
+    def _slowest(self, hardware: Hardware, box: tuple[int, ...], first: bool, final: bool) -> float:
+        """Cycles that the inner level with the most traffic for its bandwidth needs.
 
-    def _slowest(self, hardware: Hardware, box: tuple[int, ...]) -> float:
-        """Cycles that the inner level with the most traffic for its bandwidth needs."""
-        limited = [
-            (k, level.bandwidth)
-            for k, level in enumerate(hardware.levels[:-1])
-            if level.bandwidth is not None
-        ]
-        if not limited:
-            return 0.0
+        ``first``: the sums of the tile begin in it; ``final``: they end in it.
+        """
         part = Problem(self.problem.loops, box, self.problem.operands)
         tiles = tuple(
             tuple(min(n, t) for n, t in zip(box, tile, strict=True))
@@ -158,12 +156,20 @@ class _Steps:
         )
         mapping = Mapping((*tiles[:-1], box), self.mapping.orders[:-1])
         longest = 0.0
-        for below, bandwidth in limited:
+        for below, level in enumerate(hardware.levels[:-1]):
+            if level.bandwidth is None:
+                continue
             bits = 0
             for operand in part.operands:
                 entered, left = moved(part, mapping, below, operand)
-                bits += entered * operand.bits + left * operand.partial_bits
-            longest = max(longest, bits / (8 * bandwidth))
+                if not operand.is_output:
+                    bits += entered * operand.bits
+                    continue
+                whole = left - entered
+                again = entered if first else left
+                done = whole if final else 0
+                bits += (again + left - done) * operand.partial_bits + done * operand.bits
+            longest = max(longest, bits / (8 * level.bandwidth))
         return longest
 
     def bits(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
