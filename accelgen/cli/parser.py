@@ -17,6 +17,7 @@ from accelgen.cli import (
     networks,
     quantize,
     show,
+    simulate,
     verify,
 )
 from accelgen.cli.command import Command
@@ -33,6 +34,7 @@ COMMANDS: tuple[Command, ...] = (
     quantize.QUANTIZE,
     mac.MAC,
     networks.NETWORKS,
+    simulate.SIMULATE,
     describe.LIST,
     generate.DEMO,
     check.LINT,

@@ -88,8 +88,11 @@ class Problem:
         return tuple(tuple(loops) for loops in found.values())
 
 
-def problem_of(workload: Workload, *, partial_bits: int | None = None) -> Problem:
-    """The problem of a workload; partial sums have ``partial_bits``, or those of the output.
+def problem_of(
+    workload: Workload, *, output_bits: int | None = None, partial_bits: int | None = None
+) -> Problem:
+    """The problem of a workload: of finished outputs ``output_bits``, of sums ``partial_bits``,
+    each those of the workload's output where not given.
 
     Raises :class:`InputError` for accesses that the counts do not cover: an index of more than
     two loops, or a loop in two indices of one tensor.
@@ -113,8 +116,9 @@ def problem_of(workload: Workload, *, partial_bits: int | None = None) -> Proble
             seen |= {loop for loop, _ in axis}
             if axis:
                 axes.append(axis)
-        bits = access.format.bits
-        partial = (partial_bits or bits) if access.is_output else bits
+        bits = partial = access.format.bits
+        if access.is_output:
+            bits, partial = output_bits or bits, partial_bits or bits
         operands.append(Operand(access.name, tuple(axes), bits, access.is_output, partial))
     return Problem(workload.loops, tuple(workload.domain.values()), tuple(operands))
 
