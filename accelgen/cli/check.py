@@ -61,7 +61,5 @@ def _synth(arguments: argparse.Namespace) -> int:
     return 0
 
 
-LINT = Command(
-    "lint", "check a design with Verilator's lint and Yosys", _add_lint_arguments, _lint
-)
+LINT = Command("lint", "check a design with Verilator's lint and Yosys", _add_lint_arguments, _lint)
 SYNTH = Command("synth", "synthesise a design with Yosys", _add_synth_arguments, _synth)

@@ -83,8 +83,7 @@ def _summary(made: Design, folder: Path, *more: tuple[str, str]) -> str:
         ("Verilog", folder / f"{name}.v"),
         (
             "predicted",
-            f"compute_cycles {made.cycles.compute_cycles}, "
-            f"total_cycles {made.cycles.total_cycles}",
+            f"compute_cycles {made.cycles.compute_cycles}, total_cycles {made.cycles.total_cycles}",
         ),
         (
             "clock",

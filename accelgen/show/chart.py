@@ -155,14 +155,10 @@ def _sample(kernel: SpaceTime) -> list[int]:
     return [int(x) for x in numbers.ravel()]
 
 
-def _unit_lane(
-    fabric: Fabric, unit: int, level: int, windows: Sequence[tuple[int, int]]
-) -> Lane:
+def _unit_lane(fabric: Fabric, unit: int, level: int, windows: Sequence[tuple[int, int]]) -> Lane:
     kernel, schedule = fabric.kernel, fabric.schedule
     place = tuple(int(x) for x in np.unravel_index(unit, kernel.space_extents))
-    times, points = _nest(
-        schedule.extents, schedule.strides, fabric.offsets[unit], windows
-    )
+    times, points = _nest(schedule.extents, schedule.strides, fabric.offsets[unit], windows)
     where = np.array(kernel.space_matrix, dtype=np.int64).reshape(len(kernel.loops), -1) @ np.array(
         place, dtype=np.int64
     ) + np.array(kernel.offset, dtype=np.int64)
@@ -194,11 +190,13 @@ def _access_lane(
     name = plan.tensor.name
     bars = _bars(times, tiles, always, np.zeros(len(times), dtype=np.int64))
     if isinstance(plan, InputPlan):
-        return Lane(f"read {name}", "read", bars) if plan.hold is None else Lane(
-            f"load {name}", "load", bars
+        return (
+            Lane(f"read {name}", "read", bars)
+            if plan.hold is None
+            else Lane(f"load {name}", "load", bars)
         )
-    return Lane(f"drain {name}", "drain", bars) if plan.chain else Lane(
-        f"write {name}", "write", bars
+    return (
+        Lane(f"drain {name}", "drain", bars) if plan.chain else Lane(f"write {name}", "write", bars)
     )
 
 

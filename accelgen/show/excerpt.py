@@ -7,6 +7,7 @@ from functools import cached_property
 
 __all__ = ["Excerpt"]
 
+
 @dataclass(frozen=True)
 class Excerpt:
     """The indices ``0 .. first-1`` and ``size-last .. size-1`` of an axis.

@@ -165,9 +165,7 @@ def _output_panel(fabric: Fabric) -> Panel:
     note = _staying(fabric, plan.hold, "leaves in every cycle")
     if plan.accumulate:
         note += ", added up in the output buffer"
-    return Panel(
-        tensor, plan.tensor.type_name, True, note, tuple(arrows), held, tuple(sums)
-    )
+    return Panel(tensor, plan.tensor.type_name, True, note, tuple(arrows), held, tuple(sums))
 
 
 def _staying(fabric: Fabric, hold: int | None, otherwise: str) -> str:
