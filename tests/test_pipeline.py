@@ -62,7 +62,9 @@ def written_elsewhere(description: Description, folder: Path, seed: str) -> dict
     return contents(folder / "out")
 
 
-@pytest.mark.parametrize("name", ["gemm_ws_systolic", "conv2d_strided"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("gemm_ws_systolic", marks=pytest.mark.slow), "conv2d_strided"]
+)
 def test_the_same_bytes_from_run_to_run_and_place_to_place(name: str, tmp_path: Path) -> None:
     description = sized(name, 1)
     first = written_elsewhere(description, tmp_path / "one", "1")
