@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from accelgen.errors import InputError
 from accelgen.names import MAX_NAME, shorten, unknown
 from accelgen.networks.network import MAX_LAYERS, Network
-from accelgen.networks.onnx_graph import Shapes, network_of
+from accelgen.networks.onnx_graph import check_operators, network_of
+from accelgen.networks.onnx_node import Shapes
 
 if TYPE_CHECKING:
     import onnx
@@ -40,6 +41,7 @@ def read_onnx(path: str | Path, dimensions: Mapping[str, int | str] | None = Non
         model = _parse(file)
         graph = model.graph
         _check_size(graph)
+        check_operators(graph)
         _set_dimensions(graph, dimensions or {})
         weights = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
         return network_of(graph, _shapes(model, weights), weights, _name(file), file.name)

@@ -10,21 +10,13 @@ from accelgen.errors import InputError
 from accelgen.names import shorten, within
 from accelgen.networks.layer import MAX_LABEL, Layer, VectorWork
 from accelgen.networks.network import Network
-from accelgen.networks.onnx_operators import (
-    MOVES,
-    OPERATORS,
-    STATIC,
-    Matrix,
-    Node,
-    Shapes,
-    Vector,
-    attributes,
-)
+from accelgen.networks.onnx_node import Node, Shapes, Vector, Work, attributes
+from accelgen.networks.onnx_operators import MOVES, OPERATORS, STATIC
 
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["Shapes", "network_of"]
+__all__ = ["check_operators", "network_of"]
 
 Roots = frozenset[str]
 
@@ -34,17 +26,16 @@ def network_of(
 ) -> Network:
     """The network of a graph with these shapes, whose constants have the names of ``weights``.
 
-    Raises :class:`InputError` for unsupported operators, all in one message, and for tensors
-    without a shape.
+    Raises :class:`InputError` for what is read before it is made, and for tensors without a shape.
     """
-    _check_operators(graph)
     reader = _Reader(shapes, weights, [value.name for value in graph.input])
     for number, node in enumerate(graph.node):
         reader.read(node, number)
     return Network(name, tuple(reader.layers), tuple(reader.edges), source)
 
 
-def _check_operators(graph: onnx.GraphProto) -> None:
+def check_operators(graph: onnx.GraphProto) -> None:
+    """Raise :class:`InputError` for unsupported operators, all in one message."""
     counts: dict[str, int] = {}
     for node in graph.node:
         standard = node.domain in ("", "ai.onnx")
@@ -107,7 +98,7 @@ class _Reader:
                     )
         self._made.update(dict.fromkeys(outputs, made))
 
-    def _add(self, label: str, part: Matrix | Vector, made: tuple[int, ...]) -> tuple[int, ...]:
+    def _add(self, label: str, part: Work, made: tuple[int, ...]) -> tuple[int, ...]:
         """Add one layer that reads the results of the layers ``made``."""
         number = len(self.layers)
         if isinstance(part, Vector):

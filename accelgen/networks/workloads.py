@@ -13,8 +13,8 @@ b h d   batch, heads and head width of attention
 
 Padding belongs to the input: its shape is what the kernel touches.  Each function returns the
 workload and how often it is executed: more than once only when a tensor would have more elements
-than :class:`~accelgen.affine.workload.Workload` allows, and a loop that all repeats have apart
-(columns, batch, heads) is divided.
+than :class:`~accelgen.affine.workload.Workload` allows; a loop of the output is divided then
+(columns of a matrix product; batch, heads and queries of attention).
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ __all__ = [
 Times = tuple[Workload, int]
 _OUT, _KERNEL = ("z", "p", "q"), ("t", "r", "s")
 MAX_DIVISOR = 4096
+# What attention does apart: every query of every head has results of its own.
+_APART = ("b", "g", "h", "m")
 
 
 def convolution(
@@ -110,7 +112,7 @@ def attention_scores(
         expression = "S[b,h,m,n] += Q[b,h,m,d] * K[b,h,n,d]"
     else:
         expression = "S[b,g,h,m,n] += Q[b,g,h,m,d] * K[b,g,n,d]"
-    return divided(expression, _heads(batch, heads, groups, queries, keys, width), ("b", "g", "h"))
+    return divided(expression, _heads(batch, heads, groups, queries, keys, width), _APART)
 
 
 def attention_product(
@@ -121,22 +123,24 @@ def attention_product(
         expression = "O[b,h,m,d] += P[b,h,m,n] * V[b,h,n,d]"
     else:
         expression = "O[b,g,h,m,d] += P[b,g,h,m,n] * V[b,g,n,d]"
-    return divided(expression, _heads(batch, heads, groups, queries, keys, width), ("b", "g", "h"))
+    return divided(expression, _heads(batch, heads, groups, queries, keys, width), _APART)
 
 
 def divided(expression: str, bounds: Mapping[str, int], loops: Sequence[str]) -> Times:
-    """The workload, with ``loops`` divided evenly, the first first, until its tensors fit.
+    """The workload, with those ``loops`` that it has divided evenly, the first first, until its
+    tensors fit.
 
     Raises :class:`InputError` when no even division makes them fit.
     """
-    return _divided(expression, tuple(bounds.items()), tuple(loops))
+    known = tuple(loop for loop in loops if loop in bounds)
+    return _divided(expression, tuple(bounds.items()), known)
 
 
 @lru_cache(maxsize=4096)
 def _divided(expression: str, given: tuple[tuple[str, int], ...], loops: tuple[str, ...]) -> Times:
     bounds, repeats = dict(given), 1
     for loop in loops:
-        extent = bounds.get(loop, 1)
+        extent = bounds[loop]
         for parts in range(1, min(extent, MAX_DIVISOR) + 1):
             if extent % parts == 0 and _fits(expression, {**bounds, loop: extent // parts}):
                 return Workload(expression, {**bounds, loop: extent // parts}), repeats * parts
