@@ -14,9 +14,9 @@ exact sum to FP32, once per sum, is a unit of its own.
 ``pipelined``: whole units, rounding included, with the registers that delay matching places for
 the default period of the technology; ``delay`` is to be compared with that period.
 
-Mapping and timing are those of ``measure_technology``: for speed, of the carry-save and the Booth
-multiplier the one with the smaller product of area and delay.  The exit code is 1 when a mark is
-missed.
+Mapping and timing are those of ``measure_technology``: for speed; multipliers with carry-save
+adders, or for elements of 6 bits and more Booth's, whichever has the smaller product of area and
+delay.  The exit code is 1 when a mark is missed.
 """
 
 from __future__ import annotations
@@ -81,6 +81,8 @@ class Subject:
     accumulator_bits: int
     latency: int | None = None
     period: float | None = None
+    wide: bool = False
+    """Whether its elements have 6 bits or more, so that Booth's multipliers may pay."""
 
 
 @dataclass(frozen=True)
@@ -112,20 +114,22 @@ def one_stage() -> dict[str, Subject]:
     found = {}
     for name, plain in (("int8", int8), ("int4", int4)):
         dot = IntegerDot(plain, plain, LANES, LONGEST)
-        found[name] = Subject(dot, ("sum",), LANES, dot.width)
+        found[name] = Subject(dot, ("sum",), LANES, dot.width, wide=plain.bits >= 6)
     for name in BLOCKS:
         form = block_format(name)
         block = BlockDot(form, form, LANES, LONGEST, period=ANY_PERIOD)
         bits = block.pair.accumulator(LONGEST).bits
-        found[name] = Subject(block, ("sum", "bad_number"), LANES, bits)
+        wide = form.element_bits >= 6
+        found[name] = Subject(block, ("sum", "bad_number"), LANES, bits, wide=wide)
     multi = MultiFormatDot(LANES, LONGEST, period=ANY_PERIOD)
     bits = multi.plan.accumulator.bits
     found["multi-format"] = Subject(multi, ("sum", "bad_number"), LANES, bits)
     narrow = MultiFormatDot(LANES, LONGEST, period=ANY_PERIOD, scale_range=(-15, 5))
     bits = narrow.plan.accumulator.bits
     found[f"multi-format, {bits} bits"] = Subject(narrow, ("sum", "bad_number"), LANES, bits)
-    found["bf16 MAC"] = Subject(Bf16MultiplyAccumulate(), ("sum",), 1, 32)
-    found["int8 MAC"] = Subject(MultiplyAccumulate(int8, int8, IntFormat(28)), ("sum",), 1, 28)
+    found["bf16 MAC"] = Subject(Bf16MultiplyAccumulate(), ("sum",), 1, 32, wide=True)
+    single = MultiplyAccumulate(int8, int8, IntFormat(28))
+    found["int8 MAC"] = Subject(single, ("sum",), 1, 28, wide=True)
     found["composable, 8 x 8"] = Subject(ComposableMac(32), ("sum",), 1, 32)
     serial = BitSerialDot(LANES, 8, 32)
     found["bit-serial, 8 x 8"] = Subject(serial, ("sum", "done"), LANES / 64, 32)
@@ -215,7 +219,7 @@ def measure(
         def one(name: str) -> Figure:
             text, operands = sources[name]
             found = []
-            for option in ("", "-booth"):
+            for option in ("", "-booth") if units[name].wide else ("",):
                 place = f"{list(units).index(name)}{option}"
                 timing = bench.measure(place, text, option)
                 progress(f"{library} {name} {option}: {timing}")
