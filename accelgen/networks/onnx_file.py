@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,7 +40,7 @@ def read_onnx(path: str | Path, dimensions: Mapping[str, int | str] | None = Non
     try:
         model = _parse(file)
         graph = model.graph
-        _check_size(graph)
+        _check_graph(graph)
         check_operators(graph)
         _set_dimensions(graph, dimensions or {})
         weights = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
@@ -72,7 +72,7 @@ def _parse(path: Path) -> onnx.ModelProto:
     return model
 
 
-def _check_size(graph: onnx.GraphProto) -> None:
+def _check_graph(graph: onnx.GraphProto) -> None:
     if len(graph.node) > MAX_LAYERS:
         raise InputError(f"{len(graph.node)} nodes, beyond {MAX_LAYERS}")
     tensors = len(graph.initializer) + len(graph.input) + len(graph.value_info)
@@ -80,6 +80,20 @@ def _check_size(graph: onnx.GraphProto) -> None:
         raise InputError(f"{tensors} tensors, beyond {MAX_TENSORS}")
     if graph.sparse_initializer:
         raise InputError("sparse initializers are not supported", hint="export them dense")
+    if not all(isinstance(text, str) for text in _texts(graph)):
+        # The reader gives bytes for what is no text.
+        raise InputError("names that are no UTF-8 text")
+
+
+def _texts(graph: onnx.GraphProto) -> Iterator[object]:
+    """All names in the graph."""
+    yield from (tensor.name for tensor in graph.initializer)
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        yield value.name
+        yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
 
 
 def _set_dimensions(graph: onnx.GraphProto, dimensions: Mapping[str, int | str]) -> None:

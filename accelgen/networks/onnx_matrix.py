@@ -125,6 +125,10 @@ def einsum(node: Node) -> list[Work]:
         raise InputError(
             f"an Einsum of {shorten(equation)}", hint="use each letter once per tensor"
         )
+    if not set(output) <= {*terms[0], *terms[1]}:
+        raise InputError(
+            f"an Einsum of {shorten(equation)}", hint="take every letter from a tensor"
+        )
     bounds: dict[str, int] = {}
     for position, term in enumerate(terms):
         shape = node.shape(node.input(position))

@@ -302,6 +302,7 @@ RELU = [node("Relu", "x", "y")]
         ([node("Einsum", "x w", "y", equation="ii,abcd->i")], [3, 3], "an Einsum of"),
         ([node("Einsum", "x w", "y", equation="...,abcd->a")], [3], "an Einsum of"),
         ([node("Einsum", "x", "y", equation="i->")], [3], "an Einsum of"),
+        ([node("Einsum", "x w", "y", equation="i,abcd->z")], [3], "take every letter from a"),
         ([node("Reshape", "x s", "a"), node("Relu", "a", "y")], [6], ""),
         ([node("MaxPool", "x", "y", kernel_shape=[-2, 2])], [1, 1, 4, 4], ""),
         ([node("Attention", "x x x", "y")], [1, 3, 8], ""),
@@ -384,6 +385,13 @@ def test_other_files_are_refused(content: bytes, tmp_path: Path) -> None:
         read_onnx(tmp_path / "x.onnx")
     with pytest.raises(InputError, match="No such file"):
         read_onnx(tmp_path / "none.onnx")
+
+
+def test_names_that_are_no_text_are_refused(bytes_of_a_model: bytes, tmp_path: Path) -> None:
+    damaged = bytes_of_a_model.replace(b"MatMul", b"Mat\xfful")
+    (tmp_path / "x.onnx").write_bytes(damaged)
+    with pytest.raises(InputError, match=r"is no ONNX file|names that are no UTF-8 text"):
+        read_onnx(tmp_path / "x.onnx")
 
 
 def test_too_large_a_file_is_not_parsed(

@@ -5,8 +5,10 @@ Parameters are exact.  MACs are compared at the precision at which they were pub
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -108,6 +110,14 @@ def test_other_diffusion_transformers(size: str, patch: int, image: int, publish
     network = build_network("dit", {"size": size, "patch": patch, "image": image})
     exact = Decimal(with_layer_norms(network)) / 10**9
     assert exact.quantize(Decimal(published)) == Decimal(published)
+
+
+def test_the_documentation_has_these_totals() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "networks.md"
+    row = re.compile(r"^\| `(\w+)`[^|]*\| (\d+) \| (\d+) \|", re.MULTILINE)
+    rows = {m[1]: (int(m[2]), int(m[3])) for m in row.finditer(page.read_text(encoding="utf-8"))}
+    networks = [load_network(name) for name in list_networks()]
+    assert rows == {network.name: (network.parameters, network.macs) for network in networks}
 
 
 def test_coatnet_is_within_two_percent_of_the_paper() -> None:
