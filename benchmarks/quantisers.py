@@ -25,6 +25,9 @@ LIMITS = {"nvfp4": 50.0, "mxfp4": 50.0, "nvfp4_4over6": 200.0, "if4": 200.0}
 """Nanoseconds per element that must not be exceeded."""
 
 
+RUN_SECONDS = 0.5
+
+
 @dataclass(frozen=True)
 class Row:
     """A format: nanoseconds per element, and the ratio of signal to noise that it achieved."""
@@ -85,13 +88,20 @@ def measure(form: BlockFormat, values: np.ndarray[tuple[int, int], np.dtype[np.f
 
 
 def best(act: Callable[[], object], runs: int) -> tuple[float, float]:
-    """The least wall time of several runs, and the least processor time, in seconds."""
+    """The least wall time of several runs, and the least processor time, in seconds per call.
+
+    A run repeats the call for about :data:`RUN_SECONDS`, since the processor's clock may be coarse.
+    """
+    start = time.perf_counter()
+    act()
+    calls = max(1, round(RUN_SECONDS / (time.perf_counter() - start)))
     walls, cpus = [], []
     for _ in range(runs):
         wall, cpu = time.perf_counter(), time.process_time()
-        act()
-        cpus.append(time.process_time() - cpu)
-        walls.append(time.perf_counter() - wall)
+        for _ in range(calls):
+            act()
+        cpus.append((time.process_time() - cpu) / calls)
+        walls.append((time.perf_counter() - wall) / calls)
     return min(walls), min(cpus)
 
 
