@@ -16,10 +16,19 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from accelgen.errors import InputError
-from accelgen.networks import Layer, Network, VectorWork, load_network, onnx_file, read_onnx
+from accelgen.networks import (
+    Layer,
+    Network,
+    VectorWork,
+    build_network,
+    load_network,
+    onnx_file,
+    read_onnx,
+)
 from tests.tiers import examples
 
 Shape = Sequence[int | str]
+LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 RNG = np.random.default_rng(1)
 
 
@@ -97,6 +106,39 @@ def test_a_small_convolutional_network(tmp_path: Path) -> None:
         (0, 1), (1, 2), (2, 3), (2, 5), (3, 4), (4, 5), (5, 6), (6, 7), (7, 8),
     )  # fmt: skip
     assert load_network(file, {"batch": 2}) == made
+
+
+@pytest.mark.parametrize(
+    ("file", "builder", "parameters"),
+    [
+        ("resnet50", "resnet", {"depth": 50}),
+        ("squeezenet", "squeezenet", {"version": "1.1"}),
+        ("vgg19", "vgg", {"depth": 19}),
+    ],
+)
+def test_exported_networks_are_those_of_the_builders(
+    file: str, builder: str, parameters: dict[str, int | str]
+) -> None:
+    """The models of ONNX's own test suite: the same problems, as often, and the same parameters."""
+    exported = read_onnx(LIGHT / f"light_{file}.onnx")
+    built = build_network(builder, parameters)
+    assert dict(exported.distinct) == dict(built.distinct)
+    assert exported.parameters == built.parameters
+
+
+@pytest.mark.parametrize(
+    ("file", "mega_macs", "parameters"),
+    [
+        ("bvlc_alexnet", None, 60_965_224),
+        ("densenet121", 2834, None),
+        ("inception_v1", None, 6_998_552),
+    ],
+)
+def test_other_exported_networks(file: str, mega_macs: int | None, parameters: int | None) -> None:
+    """BVLC's parameters, and torchvision's MACs (its DenseNet has no scales of Caffe)."""
+    network = read_onnx(LIGHT / f"light_{file}.onnx")
+    assert mega_macs is None or round(network.macs / 1e6) == mega_macs
+    assert parameters is None or network.parameters == parameters
 
 
 def integers(shape: Sequence[int]) -> NDArray[np.int64]:
