@@ -13,7 +13,10 @@ _SOURCE = "Simonyan, Zisserman: Very Deep Convolutional Networks, arXiv 1409.155
 
 
 def vgg(depth: int = 16, image: int = 224, classes: int = 1000, batch: int = 1) -> Network:
-    """VGG with ``depth`` 11, 13, 16 or 19 layers of weights, without batch normalisation."""
+    """VGG with ``depth`` 11, 13, 16 or 19 layers of weights, without batch normalisation.
+
+    The first linear layer reads all that is left of the image (7 x 7 positions of 224 x 224).
+    """
     chosen(depth, _STAGES, "depth")
     b = Builder(batch)
     x = Value((3, image, image))
