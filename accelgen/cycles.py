@@ -64,8 +64,12 @@ class CycleModel:
         return self.iterations / (self.units * self.compute_cycles)
 
 
-def model_cycles(fabric: Fabric, pipeline_latency: int) -> CycleModel:
-    """The cycles of a fabric whose pipeline (see passes) has the given latency."""
+def model_cycles(
+    fabric: Fabric, pipeline_latency: int, rounding_latency: int | None = None
+) -> CycleModel:
+    """The cycles of a fabric whose pipeline (see passes) has the given latency, and that of its
+    rounding where results are rounded.
+    """
     output = fabric.output
     return CycleModel(
         issue=fabric.schedule.last + 1,
@@ -74,7 +78,7 @@ def model_cycles(fabric: Fabric, pipeline_latency: int) -> CycleModel:
         load=max(Loader.cycles(plan.banked.layout) for plan in fabric.inputs),
         prologue=fabric.prologue,
         unload=Collector.cycles(output.banked.layout)
-        + (Rounder.LATENCY if fabric.kernel.blocks else 0),
+        + (0 if rounding_latency is None else Rounder.latency_of(rounding_latency)),
         iterations=prod(fabric.kernel.bounds),
         units=fabric.kernel.units,
         chain_wait=fabric.schedule.last + 1 - prod(fabric.schedule.extents),

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from accelgen.affine import SpaceTime
+from accelgen.affine.blocks import BlockProduct, role
 from accelgen.fabric.fabric import InputPlan, OutputPlan
 from accelgen.manifest import Manifest, Ports, Predicted, StreamSpec
 from accelgen.netlist.controls import MODE
@@ -33,7 +34,9 @@ def to_verilog(made: Design) -> str:
     name = made.description.name
     unit_shapes(made.pipeline, UNIT_KINDS)  # finds such names before any hardware is made
     units = UnitLibrary(prefix=name)
-    return top_verilog(name, units, lambda: Kernel(made.fabric, made.pipeline, units))
+    return top_verilog(
+        name, units, lambda: Kernel(made.fabric, made.pipeline, units, made.rounding)
+    )
 
 
 def to_manifest(made: Design) -> Manifest:
@@ -52,6 +55,7 @@ def to_manifest(made: Design) -> Manifest:
             "skew": dict(zip(kernel.space, kernel.skew, strict=True)),
         },
         "memories": count_memories(fabric),
+        **({"numbers": _numbers(kernel.blocks)} if kernel.blocks else {}),
         "period_ns": made.pipeline.period,
         "technology": made.technology.name,
         "description": str(made.description),
@@ -86,8 +90,9 @@ def _input_stream(plan: InputPlan, kernel: SpaceTime, bus_bits: int, number: int
     )
     if product is None:
         return spec
-    operand = (product.pair.a_format, product.pair.b_format)[number // 2]
-    if number % 2:
+    side, has_scales = role(number)
+    operand = (product.pair.a_format, product.pair.b_format)[side]
+    if has_scales:
         scaled = kernel.inputs[number - 1].name
         return replace(spec, tensor=scaled, format=operand.name, kind="scales")
     lanes = product.pair.lanes
@@ -98,6 +103,20 @@ def _input_stream(plan: InputPlan, kernel: SpaceTime, bus_bits: int, number: int
         element_bits=operand.element_bits,
         lanes=lanes,
     )
+
+
+def _numbers(product: BlockProduct) -> dict[str, object]:
+    """How block formats are read and results are to be understood."""
+    pair = product.pair
+    ranges = {"a": pair.a.scale_range, "b": pair.b.scale_range}
+    return {
+        "block_loop": product.loop,
+        "block": pair.lanes,
+        "result": str(product.result),
+        "factor": str(pair.factor),
+        "least_step": f"2**-{pair.fraction}",
+        "scale_exponents": {side: list(found) for side, found in ranges.items() if found},
+    }
 
 
 def _output_stream(plan: OutputPlan, kernel: SpaceTime, bus_bits: int) -> StreamSpec:

@@ -14,8 +14,10 @@ from accelgen.errors import InputError
 from accelgen.fabric.build import build_fabric
 from accelgen.fabric.fabric import Fabric
 from accelgen.netlist.build import build_netlist
+from accelgen.netlist.graph import Netlist
+from accelgen.netlist.rounding import rounding_of
 from accelgen.output_folder import check_replaceable, replace_folder, writing
-from accelgen.passes import Pipeline, least_latency, match_delays
+from accelgen.passes import Pipeline, common_period, least_latency, match_delays
 from accelgen.report import write_report
 from accelgen.technology import Technology, load_technology
 
@@ -32,14 +34,22 @@ Source = Description | str | Path
 
 @dataclass(frozen=True, repr=False)
 class Design:
-    """Every stage of one design, from the integer form of the kernel to its pipeline."""
+    """Every stage of one design, from the integer form of the kernel to its pipeline, and that of
+    the rounding of its results where they are rounded.
+    """
 
     description: Description
     kernel: SpaceTime
     fabric: Fabric
     pipeline: Pipeline
+    rounding: Pipeline | None
     cycles: CycleModel
     technology: Technology
+
+    @property
+    def critical(self) -> float:
+        """The longest path between registers, in ns."""
+        return max(p.critical for p in (self.pipeline, self.rounding) if p is not None)
 
     def __repr__(self) -> str:
         """One line: name, array, cycles, period."""
@@ -81,9 +91,13 @@ def design(
     progress("build the netlist")
     netlist = build_netlist(fabric)
     progress("match delays")
+    rounding = _rounding(fabric)
+    if period is None:
+        period = common_period([netlist, *rounding], library)
     pipeline = match_delays(netlist, library, period)
-    cycles = model_cycles(fabric, pipeline.latency)
-    return Design(description, kernel, fabric, pipeline, cycles, library)
+    rounded = match_delays(rounding[0], library, period) if rounding else None
+    cycles = model_cycles(fabric, pipeline.latency, rounded.latency if rounded else None)
+    return Design(description, kernel, fabric, pipeline, rounded, cycles, library)
 
 
 def predict(
@@ -99,8 +113,12 @@ def predict(
     """
     _check_options(period, bus_bits)
     fabric = build_fabric(_described(description).lower(), bus_bits)
-    latency = least_latency(build_netlist(fabric), load_technology(technology), period)
-    return model_cycles(fabric, latency)
+    library = load_technology(technology)
+    netlist, rounding = build_netlist(fabric), _rounding(fabric)
+    if period is None:
+        period = common_period([netlist, *rounding], library)
+    rounded = least_latency(rounding[0], library, period) if rounding else None
+    return model_cycles(fabric, least_latency(netlist, library, period), rounded)
 
 
 def generate(
@@ -137,6 +155,12 @@ def generate(
     with writing(folder):
         replace_folder(folder.resolve(), fill)
     return made
+
+
+def _rounding(fabric: Fabric) -> list[Netlist]:
+    """The netlist of the rounding of results, if they are rounded."""
+    product = fabric.kernel.blocks
+    return [rounding_of(product, fabric.output.tensor.format)] if product else []
 
 
 def _described(source: Source) -> Description:

@@ -259,13 +259,31 @@ def _pipeline(design: Design) -> str:
     return _section(
         "Pipeline",
         [
-            f"clock period {pipeline.period:g} ns, longest path {pipeline.critical:.3f} ns "
+            f"clock period {pipeline.period:g} ns, longest path {design.critical:.3f} ns "
             f"(estimated, technology {design.technology.name})",
             f"latency {pipeline.latency} cycles",
+            *_rounding(design),
             f"{pipeline.bits} register bits placed by the linear program, "
             f"{early} when everything is as early as possible",
         ],
     )
+
+
+def _rounding(design: Design) -> list[str]:
+    product = design.kernel.blocks
+    if product is None or design.rounding is None:
+        return []
+    ranges = {"first": product.pair.a.scale_range, "second": product.pair.b.scale_range}
+    return [
+        f"results are rounded to {product.result} in {design.rounding.latency} more cycles, "
+        f"{design.rounding.bits} register bits a lane",
+        f"results count units of the tensors' scales times {product.pair.factor}",
+        *(
+            f"scales of the {which} input count from 2**{found[0]} to 2**{found[1]}"
+            for which, found in ranges.items()
+            if found
+        ),
+    ]
 
 
 def _units(design: Design) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelgen.affine.blocks import BlockProduct
+from accelgen.affine.blocks import BlockProduct, role
 from accelgen.affine.reference import positions
 from accelgen.affine.spacetime import TensorAccess
 from accelgen.errors import InputError
@@ -43,7 +43,7 @@ def evaluate_blocks(
     pair = product.pair
     bits = (pair.a_format.element_bits, 8, pair.b_format.element_bits, 8)
     codes = [
-        _codes(access, tensors, width, pair.lanes if position % 2 == 0 else None)
+        _codes(access, tensors, width, None if role(position)[1] else pair.lanes)
         for position, (access, width) in enumerate(zip(inputs, bits, strict=True))
     ]
     sums = np.zeros(prod(output.shape), dtype=object)

@@ -22,7 +22,7 @@ from accelgen.formats import (
 from accelgen.golden.block_pair import BlockPair
 from accelgen.names import within
 
-__all__ = ["RESULTS", "BlockProduct", "block_product", "common_loop", "scale_name"]
+__all__ = ["RESULTS", "BlockProduct", "block_product", "common_loop", "role", "scale_name"]
 
 RESULTS = ("fp32", "bf16", "fp16")
 DEFAULT_RESULT = "fp32"
@@ -44,6 +44,13 @@ class BlockProduct:
     def term(self) -> IntFormat:
         """The format of the sum of an iteration."""
         return self.pair.term
+
+
+def role(position: int) -> tuple[int, bool]:
+    """Of the input at a position of a kernel over blocks, the side (0 or 1) and whether it has
+    the scales: words and scales of the first operand come before those of the second.
+    """
+    return position // 2, position % 2 == 1
 
 
 def scale_name(tensor: str) -> str:

@@ -82,6 +82,7 @@ class Description:
             new_bounds = _merged(old.bounds, bounds, "loop", old.loops)
         with within("types"):
             new_types = _merged(old.types, types, "tensor", old.tensors)
+        new_work = Workload(old.expression, new_bounds, new_types)
         with within("space"):
             new_space = _merged(flow.space, space, "axis", flow.axes)
         with within("time"):
@@ -94,13 +95,13 @@ class Description:
                     skew if isinstance(skew, str) else _merged(flow.skew, skew, "axis", flow.axes)
                 )
         with within("chain"):
-            new_chain = _merged(flow.chain, chain, "tensor", old.tensors)
+            new_chain = _merged(flow.chain, chain, "tensor", new_work.tensors)
         new_time: list[TimeLoop] = [
             (loop, extents[loop]) if loop in extents else loop for loop in flow.time_loops
         ]
         return replace(
             self,
-            workload=Workload(old.expression, new_bounds, new_types),
+            workload=new_work,
             dataflow=replace(flow, space=new_space, time=new_time, skew=new_skew, chain=new_chain),
         )
 

@@ -130,7 +130,7 @@ def _figures(made: Design, folder: Path) -> dict[str, object]:
         },
         "technology": made.technology.name,
         "period_ns": made.pipeline.period,
-        "critical_path_ns": round(made.pipeline.critical, 6),
+        "critical_path_ns": round(made.critical, 6),
         "register_bits": {
             "lp": made.pipeline.bits,
             "greedy": greedy_bits(made.pipeline, made.technology),

@@ -117,12 +117,17 @@ def make_phases(
         zeros = stimuli[s.operand].zeros
         return rng.choice(zeros, s.elements) if len(zeros) else uniform(s)
 
-    def spoilt(s: StreamSpec) -> NDArray[np.int64]:
-        values, bad = uniform(s), stimuli[s.operand].bad
-        if len(bad):
-            at = rng.integers(0, s.elements, 1 + s.elements // 8)
-            values[at] = rng.choice(bad, len(at))
-        return values
+    def spoilt(only: StreamSpec, codes: NDArray[np.int64]) -> Problem:
+        """A problem with some of ``codes`` among the values of one stream."""
+
+        def fill(s: StreamSpec) -> NDArray[np.int64]:
+            values = uniform(s)
+            if s == only:
+                at = rng.permutation(s.elements)[: len(codes)]
+                values[at] = codes[: len(at)]
+            return values
+
+        return draw(fill)
 
     def phase(name: str, *drawn: Problem, reset: bool = True, pause_in: float = 0.0,
               pause_out: float = 0.0, expect_bad_number: bool = False) -> Phase:  # fmt: skip
@@ -152,8 +157,14 @@ def make_phases(
             mixed = (bad[0], good[stream.prefix][0], bad[1], good[stream.prefix][1])
             name = f"{kind} tlast on {stream.prefix}"
             yield Phase(name, drawn, good | {stream.prefix: mixed}, expect_error=True)
-    if any(len(values.bad) for values in stimuli.values()):
-        yield phase("bad numbers", draw(spoilt), draw(uniform), expect_bad_number=True)
+    for stream in manifest.inputs:
+        wrong = rng.permutation(stimuli[stream.operand].bad)
+        if len(wrong):
+            # Any one code must raise the flag, which then stays; all of them must count as zero.
+            name = f"bad number on {stream.prefix}"
+            yield phase(name, spoilt(stream, wrong[:1]), draw(uniform), expect_bad_number=True)
+            yield phase(f"bad numbers on {stream.prefix}", spoilt(stream, wrong),
+                        expect_bad_number=True)  # fmt: skip
     yield phase("after the errors", draw(uniform))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from accelgen.affine.blocks import BlockProduct
+from accelgen.affine.blocks import BlockProduct, role
 from accelgen.affine.composed import ComposedProduct
 from accelgen.golden.block_pair import BlockOperand
 from accelgen.golden.elements import Element
@@ -59,10 +59,9 @@ def stimuli_of(
         if not isinstance(product, BlockProduct):
             found[stream.operand] = _integers(stream)
         else:
-            operand = (product.pair.a, product.pair.b)[number // 2]
-            found[stream.operand] = (
-                _scales(operand) if stream.kind == "scales" else _elements(operand)
-            )
+            side, has_scales = role(number)
+            operand = (product.pair.a, product.pair.b)[side]
+            found[stream.operand] = _scales(operand) if has_scales else _elements(operand)
     return found
 
 

@@ -1,5 +1,5 @@
 """Passes over the netlist, in the order in which they run."""
 
-from accelgen.passes.delay_matching import Pipeline, least_latency, match_delays
+from accelgen.passes.delay_matching import Pipeline, common_period, least_latency, match_delays
 
-__all__ = ["Pipeline", "least_latency", "match_delays"]
+__all__ = ["Pipeline", "common_period", "least_latency", "match_delays"]

@@ -8,7 +8,7 @@ among those solutions the one with the fewest register bits is taken.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, floor
 
@@ -27,7 +27,7 @@ from accelgen.passes.delay_solver import solve
 from accelgen.passes.timing import TOLERANCE, TimingModel
 from accelgen.technology import Technology
 
-__all__ = ["Pipeline", "least_latency", "match_delays"]
+__all__ = ["Pipeline", "common_period", "least_latency", "match_delays"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,16 @@ def match_delays(netlist: Netlist, technology: Technology, period: float | None 
         critical + model.overhead,
         problem.cost(positions),
     )
+
+
+def common_period(netlists: Sequence[Netlist], technology: Technology) -> float:
+    """The technology's default period, or the shortest that all netlists can have when that is
+    longer.
+    """
+    period = technology.default_period
+    for netlist in netlists:
+        period = _shortest_period(netlist, technology, period)
+    return period
 
 
 def least_latency(netlist: Netlist, technology: Technology, period: float | None = None) -> int:

@@ -16,6 +16,9 @@ from accelgen.technology import Technology
 __all__ = ["TimingModel", "arrivals"]
 
 _STEPS = {**DOT_DELAYS, **COMPOSE_DELAYS, **FLOAT_DELAYS, **MULTI_FORMAT_DELAYS}
+_FREE = frozenset(("read", "address", "write", "wire"))
+"""Kinds whose inputs go to a register or a memory at once, or that only name a value."""
+
 TOLERANCE = 1e-9
 """Nanoseconds by which sums of delays may miss the budget through rounding."""
 
@@ -55,6 +58,7 @@ class TimingModel:
             return _STEPS[node.kind](self.technology, node, inputs)
         if node.kind == "flag":
             return delay("compare_constant", _bits(node.ways)) + delay("and", 1)
+        assert node.kind in _FREE, f"{node.kind} has no delay"
         return 0.0
 
     def leaving(self, node: Node) -> float:

@@ -11,7 +11,7 @@ from amaranth.hdl import C, Module, Shape, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Flow, In, Out
 
-from accelgen.affine.blocks import BlockProduct
+from accelgen.affine.blocks import BlockProduct, role
 from accelgen.cycles import START_CYCLES
 from accelgen.fabric.fabric import Fabric, InputPlan
 from accelgen.golden.block_pair import BlockOperand
@@ -44,9 +44,17 @@ class Kernel(wiring.Component):
     last beat of a packet counts).  Latency and throughput: see accelgen.cycles.
     """
 
-    def __init__(self, fabric: Fabric, pipeline: Pipeline, library: UnitLibrary) -> None:
+    def __init__(
+        self,
+        fabric: Fabric,
+        pipeline: Pipeline,
+        library: UnitLibrary,
+        rounding: Pipeline | None = None,
+    ) -> None:
+        assert (rounding is None) == (fabric.kernel.blocks is None)
         self._fabric = fabric
         self._pipeline = pipeline
+        self._rounding = rounding
         self._library = library
         super().__init__(
             {
@@ -116,7 +124,7 @@ class Kernel(wiring.Component):
                 continue
             plan = self._fabric.inputs[number]
             tensor = plan.tensor.name.lower()
-            lanes = pair.lanes if number % 2 == 0 else 1
+            lanes = 1 if role(number)[1] else pair.lanes
             watch = self._library.instance(
                 CodeWatch(plan.banked.layout, lanes, codes), f"watch_{tensor}"
             )
@@ -220,7 +228,7 @@ class Kernel(wiring.Component):
         """Returns whether the output memory has a free page, and whether it is cleared."""
         plan, library, pipeline = self._fabric.output, self._library, self._pipeline
         name, banked = plan.tensor.name.lower(), plan.banked
-        layout, product = banked.layout, self._fabric.kernel.blocks
+        layout = banked.layout
         exact_bus = layout.per_beat * layout.element_bits
         nodes = pipeline.netlist.nodes
         flags = [node for node in nodes if node.kind == "flag" and node.group == "write.control"]
@@ -240,7 +248,7 @@ class Kernel(wiring.Component):
         collector = library.instance(
             Collector(
                 layout,
-                exact_bus if product else self._fabric.bus_bits,
+                exact_bus if self._rounding else self._fabric.bus_bits,
                 library,
                 f"walker_{name}",
                 accumulate=plan.accumulate,
@@ -251,16 +259,9 @@ class Kernel(wiring.Component):
         m.submodules[f"buffer_{name}"] = buffer
         m.submodules[f"collector_{name}"] = collector
         leaving = collector.stream
-        if product is not None:
+        if self._rounding is not None:
             rounder = library.instance(
-                Rounder(
-                    layout.element_bits,
-                    product.pair.fraction,
-                    product.result,
-                    layout.per_beat,
-                    self._fabric.bus_bits,
-                    library,
-                ),
+                Rounder(self._rounding, layout.per_beat, self._fabric.bus_bits, library),
                 f"rounder_{name}",
             )
             m.submodules[f"rounder_{name}"] = rounder

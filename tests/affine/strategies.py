@@ -66,7 +66,8 @@ BLOCKED = (
     "Y[n,p,m] += A[k,p + r,m + c] * B[n,k,r,c]",
 )
 PAIRS = (
-    *((name, name) for name in ("nvfp4", "nvfp4_4over6", "nvint4", "if4", "if3", "if6_e2m3")),
+    *((name, name) for name in ("nvfp4", "nvfp4_4over6", "nvint4", "if4", "if3")),
+    *((name, name) for name in ("if6_e2m3", "if6_e3m2", "mxfp6_e2m3", "mxfp8_e5m2")),
     *((name, name) for name in ("mxfp4", "mxfp6_e3m2", "mxfp8_e4m3", "mxint8")),
     ("nvfp4", "nvint4"),
     ("if4", "nvfp4"),
@@ -89,7 +90,9 @@ def block_workloads(draw: st.DrawFn) -> Workload:
     if "int8" in a:
         return Workload(expression, bounds, types)
     bounds["k"] = draw(st.integers(1, 100))
-    return Workload(expression, bounds, {**types, "Y": draw(st.sampled_from(("fp32", "bf16")))})
+    return Workload(
+        expression, bounds, {**types, "Y": draw(st.sampled_from(("fp32", "bf16", "fp16")))}
+    )
 
 
 @st.composite

@@ -6,43 +6,38 @@ from amaranth.hdl import Cat, EnableInserter, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from accelgen.formats import FloatFormat
-from accelgen.rtl.arithmetic.fixed_to_float import FixedToFloat
+from accelgen.netlist.rounding import ROUND
+from accelgen.passes.delay_matching import Pipeline
+from accelgen.rtl.arithmetic.placed import place_unit
 from accelgen.rtl.library import UnitLibrary
 from accelgen.rtl.streams.ports import axi_stream
 
 __all__ = ["Rounder"]
 
-STAGES = 4
-
 
 class Rounder(wiring.Component):
     """Takes beats of ``lanes`` fixed-point numbers and gives beats of as many floats.
 
-    Ports: ``exact`` (AXI4-Stream slave, ``lanes * width`` bits: two's complement, in units of
-    2**-fraction), ``stream`` (AXI4-Stream master, ``bus_bits``; unused bits zero).  Each number is
-    rounded once, to nearest even.  Latency: ``STAGES + 1`` cycles; throughput: a beat per cycle.
-    While ``stream.tready`` is low and a beat waits, everything stands still.
+    ``pipeline`` is that of :func:`accelgen.netlist.rounding.rounding_of`.  Ports: ``exact``
+    (AXI4-Stream slave, the numbers of ``lanes`` lanes side by side), ``stream`` (AXI4-Stream
+    master, ``bus_bits``; unused bits zero).  Each number is rounded once, to nearest even.
+    Latency: :meth:`latency_of` cycles; throughput: a beat per cycle.  While ``stream.tready`` is
+    low and a beat waits, everything stands still.
     """
 
-    LATENCY = STAGES + 1
-    """Cycles by which a beat leaves later than it came."""
-
-    def __init__(
-        self,
-        width: int,
-        fraction: int,
-        format: FloatFormat,
-        lanes: int,
-        bus_bits: int,
-        library: UnitLibrary,
-    ) -> None:
-        assert lanes * format.width <= bus_bits
-        self.width, self.fraction, self.format, self.lanes = width, fraction, format, lanes
-        self.library = library
+    def __init__(self, pipeline: Pipeline, lanes: int, bus_bits: int, library: UnitLibrary) -> None:
+        source, *_, write = pipeline.netlist.nodes
+        assert lanes * write.format.bits <= bus_bits
+        self.pipeline, self.lanes, self.library = pipeline, lanes, library
+        self.width, self.bits = source.format.bits, write.format.bits
         super().__init__(
-            {"exact": In(axi_stream(lanes * width)), "stream": Out(axi_stream(bus_bits))}
+            {"exact": In(axi_stream(lanes * self.width)), "stream": Out(axi_stream(bus_bits))}
         )
+
+    @staticmethod
+    def latency_of(rounding: int) -> int:
+        """Cycles by which a beat leaves later than it came, given those of the pipeline."""
+        return rounding + 1
 
     def elaborate(self, platform: object) -> Module:
         """Build the hardware."""
@@ -54,21 +49,23 @@ class Rounder(wiring.Component):
         ]
         codes = []
         for lane in range(self.lanes):
-            unit = self.library.instance(
-                _Lane(self.width, self.fraction, self.format), f"round_{self.format}"
-            )
+            unit = self.library.instance(_Lane(self.pipeline, self.width, self.bits), "round")
             m.submodules[f"lane_{lane}"] = unit
             m.d.comb += [
                 unit.x.eq(self.exact.tdata.word_select(lane, self.width)),
                 unit.enable.eq(advance),
             ]
             codes.append(unit.y)
-        valid = Signal(STAGES)
-        last = Signal(STAGES)
+        # What goes with a beat, stage by stage; the last stage is the one whose codes are ready.
+        valid, last = [self.exact.tvalid], [self.exact.tlast]
+        for stage in range(self.pipeline.latency):
+            for line, name in ((valid, "valid"), (last, "last")):
+                delayed = Signal(name=f"{name}_{stage}")
+                with m.If(advance):
+                    m.d.sync += delayed.eq(line[-1])
+                line.append(delayed)
         with m.If(advance):
             m.d.sync += [
-                valid.eq(Cat(self.exact.tvalid, valid)),
-                last.eq(Cat(self.exact.tlast, last)),
                 self.stream.tvalid.eq(valid[-1]),
                 self.stream.tlast.eq(valid[-1] & last[-1]),
                 self.stream.tdata.eq(Mux(valid[-1], Cat(codes), 0)),
@@ -77,15 +74,17 @@ class Rounder(wiring.Component):
 
 
 class _Lane(wiring.Component):
-    """A :class:`FixedToFloat` that stands still while ``enable`` is low."""
+    """One lane; its registers stand still while ``enable`` is low."""
 
-    def __init__(self, width: int, fraction: int, format: FloatFormat) -> None:
-        self._unit = FixedToFloat(width, fraction, format, stages=STAGES)
-        super().__init__({"x": In(width), "enable": In(1), "y": Out(format.width)})
+    def __init__(self, pipeline: Pipeline, width: int, bits: int) -> None:
+        self._pipeline = pipeline
+        super().__init__({"x": In(width), "enable": In(1), "y": Out(bits)})
 
     def elaborate(self, platform: object) -> Module:
         """Build the hardware."""
+        inner = Module()
+        found = place_unit(inner, self._pipeline, ROUND, {"exact": self.x})
         m = Module()
-        m.submodules.unit = EnableInserter(self.enable)(self._unit)
-        m.d.comb += [self._unit.x.eq(self.x.as_signed()), self.y.eq(self._unit.y)]
+        m.submodules.inner = EnableInserter(self.enable)(inner)
+        m.d.comb += self.y.eq(found["code"])
         return m

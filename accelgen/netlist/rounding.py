@@ -1,0 +1,27 @@
+"""The rounding of exact sums on their way out, as a netlist of its own."""
+
+from __future__ import annotations
+
+from accelgen.affine.blocks import BlockProduct
+from accelgen.formats import IntFormat
+from accelgen.netlist.floats import FixedToFloatPlan, add_fixed_to_float
+from accelgen.netlist.graph import Builder, Edge, Home, Netlist
+
+__all__ = ["ROUND", "rounding_of"]
+
+ROUND: Home = ("round", 0)
+"""Where its parts are; what it reads and what reads it is elsewhere."""
+_PORTS: Home = ("port", 0)
+
+
+def rounding_of(product: BlockProduct, sums: IntFormat) -> Netlist:
+    """From ``exact``, a sum in ``sums``, to the write ``code`` in the product's result format."""
+    builder = Builder()
+    source = builder.add("wire", "exact", _PORTS, sums, group="control")
+    plan = FixedToFloatPlan(sums.bits, product.pair.fraction, product.result)
+    code = add_fixed_to_float(builder, ROUND, Edge(source, 0, "exact_in"), plan)
+    form = IntFormat(product.result.width, signed=False)
+    builder.add(
+        "write", "code", _PORTS, form, [Edge(code, 0, "code")], group="write", parameters=(0, 0)
+    )
+    return builder.netlist()
