@@ -74,9 +74,19 @@ def shorten(value: object, limit: int = 60) -> str:
 
 
 def nearest(name: str, known: Iterable[str], otherwise: str | None = None) -> str:
-    """A hint: the known name nearest to ``name``, or ``otherwise``, or the list of known names."""
+    """A hint: the known name nearest to ``name``, or ``otherwise``, or the list of known names.
+
+    One that differs in upper and lower case alone is nearest.
+    """
     names = list(known)
-    close = difflib.get_close_matches(name[:MAX_NAME], names, n=1, cutoff=0.5)
+    text = name[:MAX_NAME]
+    lower = {one.lower(): one for one in reversed(names)}
+    close = difflib.get_close_matches(text, names, n=1, cutoff=0.5)
+    if text.lower() in lower:
+        close = [lower[text.lower()]]
+    elif not close:
+        found = difflib.get_close_matches(text.lower(), lower, n=1, cutoff=0.5)
+        close = [lower[one] for one in found]
     if close:
         return f"did you mean {close[0]!r}?"
     if otherwise is not None:
