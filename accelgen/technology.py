@@ -21,7 +21,19 @@ from accelgen.content import content_path, list_content
 from accelgen.errors import InputError
 from accelgen.names import unknown
 
-__all__ = ["FitTable", "GridTable", "Table", "Technology", "load_technology", "parse_technology"]
+__all__ = [
+    "DEFAULT_TECHNOLOGY",
+    "FitTable",
+    "GridTable",
+    "Table",
+    "Technology",
+    "list_technologies",
+    "load_technology",
+    "parse_technology",
+]
+
+DEFAULT_TECHNOLOGY = "sg13g2"
+"""Where registers are placed for when nothing is said."""
 
 _SCHEMA = 1
 _MAX_BYTES = 1 << 20
@@ -233,15 +245,20 @@ class Technology:
         return table, widths
 
 
+def list_technologies() -> tuple[str, ...]:
+    """The names of the shipped technologies, sorted."""
+    files = [PurePosixPath(file) for file in list_content("mapping")]
+    return tuple(file.stem for file in files if file.parent.name == "technology")
+
+
 @cache
-def load_technology(name: str = "sg13g2") -> Technology:
+def load_technology(name: str = DEFAULT_TECHNOLOGY) -> Technology:
     """The shipped technology ``name``.
 
     Raises InputError with the nearest shipped name when there is none, or when its file is
     not a technology description.  The file is read once in a process.
     """
-    files = [PurePosixPath(file) for file in list_content("mapping")]
-    known = [file.stem for file in files if file.parent.name == "technology"]
+    known = list_technologies()
     if name not in known:
         raise unknown(name, "technology", known)
     path = content_path("mapping", f"technology/{name}.yaml")
