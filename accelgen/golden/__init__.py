@@ -7,11 +7,8 @@ floating point.
 from accelgen.golden.bf16 import bf16_accumulate, bf16_product
 from accelgen.golden.block_pair import BlockPair
 from accelgen.golden.blocks import (
-    block_dot,
     block_specials,
-    block_sum,
     block_terms,
-    block_unit,
     dot_products,
     exact_dot,
     fp32_dot,
@@ -35,11 +32,8 @@ __all__ = [
     "accumulate",
     "bf16_accumulate",
     "bf16_product",
-    "block_dot",
     "block_specials",
-    "block_sum",
     "block_terms",
-    "block_unit",
     "composable_terms",
     "dot_products",
     "element_of",

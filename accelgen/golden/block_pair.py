@@ -209,9 +209,13 @@ class BlockPair:
         most = self.most_block << self.most_exponent
         return IntFormat.for_range(-most, most)
 
+    def most_cycles(self, longest: int) -> int:
+        """Terms in a sum of ``longest`` (1 or more) products; zeros fill the last."""
+        return -(-longest // self.lanes)
+
     def accumulator(self, longest: int) -> IntFormat:
         """The format of sums of up to ``longest`` products (at least ``lanes``)."""
-        most = (self.most_block << self.most_exponent) * -(-longest // self.lanes)
+        most = (self.most_block << self.most_exponent) * self.most_cycles(longest)
         return IntFormat.for_range(-most, most)
 
     @cached_property

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from accelgen.errors import InputError
 from accelgen.formats.adaptive import INTEGER
-from accelgen.formats.block import BlockFormat
 from accelgen.formats.floating import FP32, FloatFormat
 from accelgen.formats.policy import Codes, Policy
 from accelgen.golden.block_pair import BlockPair
 from accelgen.golden.elements import AnyElement, Element
 from accelgen.golden.floating import fixed_to_float, fp32_add
 
-__all__ = ["block_dot", "block_specials", "block_sum", "block_terms", "block_unit", "dot_products",
-           "exact_dot", "fp32_dot", "scale_products"]  # fmt: skip
+__all__ = [
+    "block_specials",
+    "block_terms",
+    "dot_products",
+    "exact_dot",
+    "fp32_dot",
+    "scale_products",
+]
 
 
 def dot_products(
@@ -76,15 +81,6 @@ def scale_products(
     return sig_a * sig_b, exp_a + exp_b, nan_a | nan_b
 
 
-def block_unit(a: BlockFormat, b: BlockFormat) -> tuple[Fraction, int]:
-    """What the integer 1 of :func:`block_sum` is worth, as ``fraction * 2**-bits``.
-
-    The fraction (1 for NVFP4, 1/49 for IF4) belongs into the tensors' scales.
-    """
-    pair = BlockPair(a, b, 1)
-    return pair.factor, pair.fraction
-
-
 def block_terms(
     pair: BlockPair,
     a: NDArray[Any],
@@ -114,18 +110,6 @@ def block_specials(pair: BlockPair, a: NDArray[Any], b: NDArray[Any]) -> NDArray
         if isinstance(operand.element, Element) and operand.element.has_specials:
             found |= operand.element.specials()[codes].any(axis=1)
     return found
-
-
-def block_sum(
-    a: NDArray[Any],
-    b: NDArray[Any],
-    a_scales: NDArray[Any],
-    b_scales: NDArray[Any],
-    a_format: BlockFormat,
-    b_format: BlockFormat,
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """:func:`block_terms` of two formats, with as many lanes as there are codes in a row."""
-    return block_terms(BlockPair(a_format, b_format, a.shape[1]), a, b, a_scales, b_scales)
 
 
 def fp32_dot(
@@ -169,14 +153,23 @@ def exact_dot(
     a_scales: NDArray[Any],
     b_scales: NDArray[Any],
     format: FloatFormat = FP32,
+    *,
+    longest: int | None = None,
 ) -> Codes:
     """The codes of dot products over blocks, rounded once.
 
     ``a`` and ``b`` are codes, n x cycles x lanes; scales n x cycles.  A bad scale (see
     :class:`BlockPair`), and an element of Inf or NaN, make the sum the format's quiet NaN.  The
-    numeric value is the code's times ``pair.factor``.
+    numeric value is the code's times ``pair.factor``.  Nothing wraps; with ``longest``, sums of
+    more products than a unit made for that many takes (:meth:`BlockPair.most_cycles`) raise
+    :class:`InputError`.
     """
     n, cycles, lanes = a.shape
+    if longest is not None and cycles > pair.most_cycles(longest):
+        raise InputError(
+            f"sums of {cycles * lanes} products where the longest has {longest}",
+            hint="split them, or make the unit for longer ones",
+        )
     rows = a.reshape(-1, lanes), b.reshape(-1, lanes)
     terms, bad = block_terms(pair, *rows, a_scales.reshape(-1), b_scales.reshape(-1))
     bad |= block_specials(pair, *rows)
@@ -185,17 +178,3 @@ def exact_dot(
     return np.where(
         bad.reshape(n, cycles).any(axis=1), codes.dtype.type(format.nan_code or 0), codes
     )
-
-
-def block_dot(
-    a: NDArray[Any],
-    b: NDArray[Any],
-    a_scales: NDArray[Any],
-    b_scales: NDArray[Any],
-    a_format: BlockFormat,
-    b_format: BlockFormat,
-    format: FloatFormat = FP32,
-) -> Codes:
-    """:func:`exact_dot` of two formats, with as many lanes as there are codes in a cycle."""
-    pair = BlockPair(a_format, b_format, a.shape[2])
-    return exact_dot(pair, a, b, a_scales, b_scales, format)

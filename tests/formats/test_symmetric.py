@@ -15,7 +15,7 @@ from accelgen.formats import (
     block_format,
     get_format,
 )
-from accelgen.golden import AdaptiveElement, block_sum, block_unit, element_of
+from accelgen.golden import AdaptiveElement, BlockPair, block_terms, element_of
 
 NAMES = ["nvfp4", "nvfp4_4over6", "nvint4", "if4", "if3", "if6_e2m3", "if6_e3m2"]
 
@@ -68,12 +68,12 @@ def test_code_8_adds_nothing(name: str, scale: int) -> None:
     codes = np.array([[8, 7]])
     scales = np.array([scale], dtype=np.uint8)
     assert form.decode(codes, scales[:, None])[0, 0] == 0.0
-    both, _ = block_sum(codes, codes, scales, scales, form, form)
-    single, _ = block_sum(codes[:, 1:], codes[:, 1:], scales, scales, form, form)
+    pair = BlockPair(form, form, 2)
+    both, _ = block_terms(pair, codes, codes, scales, scales)
+    single, _ = block_terms(pair, codes[:, 1:], codes[:, 1:], scales, scales)
     assert both[0] == single[0] != 0
-    fraction, bits = block_unit(form, form)
     value = Fraction(float(form.decode([7], [scale])[0])) / form.denominator
-    assert int(both[0]) * fraction / (1 << bits) == value**2
+    assert int(both[0]) * pair.factor / (1 << pair.fraction) == value**2
 
 
 def test_what_cannot_be_symmetric() -> None:

@@ -21,15 +21,17 @@ from accelgen.rtl.arithmetic.unit import ArithmeticUnit
 from accelgen.rtl.delay import delay_line
 from accelgen.technology import Technology, load_technology
 
-__all__ = ["Accumulate", "BlockDot"]
+__all__ = ["LONGEST", "MOST_PARTIALS", "Accumulate", "BlockDot"]
 
 Accumulate = Literal["exact", "fp32"]
 """How terms are added: in fixed point, or in FP32."""
 
-_LONGEST = 1 << 20
+LONGEST = 1 << 20
+"""Products of the longest exact sum of any unit."""
 _FACTOR_BITS = (4, 2)
 """Bits of a scale's significand that a step multiplies; the second where the first is too slow."""
-_MOST_PARTIALS = 24
+MOST_PARTIALS = 24
+"""Partial sums of an FP32 sum, at most."""
 
 
 class BlockDot(ArithmeticUnit):
@@ -44,8 +46,10 @@ class BlockDot(ArithmeticUnit):
     ``a_range``, ``b_range``).  A bad scale, and an element of Inf or NaN, count as zero, make ``y``
     the quiet NaN, and raise ``bad_number`` (out) until reset.
 
-    ``accumulate="exact"``: terms are added in fixed point, up to ``longest`` products (more wrap),
-    and rounded once to ``format``: fp32, bf16 or fp16.  ``sum`` (out, signed,
+    ``accumulate="exact"``: terms are added in fixed point, up to ``longest`` products
+    (``lanes``..1048576, rounded up to whole cycles), and rounded once to ``format``: fp32, bf16 or
+    fp16.  A sum of more cycles since ``first`` may wrap, and raises ``too_long`` (out), in the
+    cycle after the first elements that are too many, until reset.  ``sum`` (out, signed,
     ``pair.accumulator(longest)``, when ``sum_done`` (out) is high) is the exact sum in units of
     2**-``pair.fraction``.  ``ready`` is always high.  Throughput: ``lanes`` products per cycle,
     sums following each other without a gap.
@@ -85,10 +89,8 @@ class BlockDot(ArithmeticUnit):
         self.pair = BlockPair(a, b, lanes, a_range, b_range)
         if accumulate not in get_args(Accumulate):
             raise unknown(str(accumulate), "accumulation", get_args(Accumulate))
-        if not lanes <= longest <= _LONGEST:
-            raise InputError(
-                f"a longest sum of {longest} products", hint=f"use {lanes}..{_LONGEST}"
-            )
+        if accumulate == "exact" and not lanes <= longest <= LONGEST:
+            raise InputError(f"a longest sum of {longest} products", hint=f"use {lanes}..{LONGEST}")
         if accumulate == "fp32" and format not in (FP32, BF16):
             raise InputError(f"FP32 sums as {format}", hint="use fp32 or bf16")
         self.lanes, self.longest, self.target = lanes, longest, format
@@ -111,6 +113,7 @@ class BlockDot(ArithmeticUnit):
         if accumulate == "exact":
             members["sum"] = Out(signed(self.pair.accumulator(longest).bits))
             members["sum_done"] = Out(1)
+            members["too_long"] = Out(1)
         super().__init__(members)
 
     @property
@@ -120,7 +123,7 @@ class BlockDot(ArithmeticUnit):
 
     @property
     def sum_latency(self) -> int:
-        """Cycles from the last elements to ``sum``; 0 where there is none."""
+        """Cycles from the last elements to ``sum``; 0 where there is none, in FP32."""
         return self._position("sum")
 
     def answer_delay(self, cycles: int) -> int:
@@ -152,6 +155,7 @@ class BlockDot(ArithmeticUnit):
                 self.sum.eq(outputs["sum"]),
                 self.sum_done.eq(late_end[self.sum_latency]),
             ]
+            self._count(m, sources["valid"])
         at = self._position("bad")
         taken = delay_line(m, sources["valid"], Shape(1), {at}, "taken", reset=True)
         with m.If(taken[at] & outputs["bad"]):
@@ -172,14 +176,14 @@ class BlockDot(ArithmeticUnit):
 
         # With many, no loop is too short: what is too slow then is too slow with any number.
         if period is None:
-            period = fp32(_MOST_PARTIALS, None).period
-        widest = fp32(_MOST_PARTIALS, period)
-        for partials in range(1, _MOST_PARTIALS):
+            period = fp32(MOST_PARTIALS, None).period
+        widest = fp32(MOST_PARTIALS, period)
+        for partials in range(1, MOST_PARTIALS):
             try:
                 return fp32(partials, period), partials
             except InfeasibleError:
                 continue
-        return widest, _MOST_PARTIALS
+        return widest, MOST_PARTIALS
 
     def _match(self, period: float | None, build: Callable[[int], Netlist]) -> Pipeline:
         """Registers for the period, in the largest steps that reach it."""
@@ -192,6 +196,17 @@ class BlockDot(ArithmeticUnit):
     def _position(self, output: str) -> int:
         """Cycles from the inputs to an output (0 for one that there is not)."""
         return dict(self.pipeline.positions).get(f"out.{output}", 0)
+
+    def _count(self, m: Module, taken: Value) -> None:
+        """Raise ``too_long`` when a sum has more terms than its accumulator is made for."""
+        most = self.pair.most_cycles(self.longest)
+        count = Signal(range(most + 1))
+        with m.If(taken & self.first):
+            m.d.sync += count.eq(1)
+        with m.Elif(taken & (count == most)):
+            m.d.sync += self.too_long.eq(1)
+        with m.Elif(taken):
+            m.d.sync += count.eq(count + 1)
 
     def _sequence(self, m: Module, taken: Value, ended: Signal) -> dict[str, Value]:
         """What the operations of an FP32 sum are, cycle by cycle."""

@@ -11,14 +11,7 @@ import pytest
 from accelgen.errors import InfeasibleError, InputError
 from accelgen.formats import BlockFormat, block_format, format_names, get_format
 from accelgen.formats.floating import BF16, FP16, FP32
-from accelgen.golden import (
-    BlockPair,
-    block_specials,
-    block_sum,
-    block_unit,
-    exact_dot,
-    fp32_dot,
-)
+from accelgen.golden import BlockPair, block_specials, block_terms, exact_dot, fp32_dot
 from accelgen.rtl.arithmetic import BlockDot
 from tests.rtl.arithmetic.test_element_products import joined
 from tests.rtl.arithmetic.vectors import Vectors, simulate
@@ -111,7 +104,8 @@ def run(unit: BlockDot, n: int, cycles: int, seed: int, bad_share: float = 0.0) 
     assert answer["ready"][at.reshape(-1)].all()
     parts = (pair, a, b, scales[0], scales[1])
     if unit.accumulate == "exact":
-        expected = exact_dot(*parts, unit.target)
+        expected = exact_dot(*parts, unit.target, longest=unit.longest)
+        assert not answer["too_long"].any()
     else:
         expected = fp32_dot(*parts, unit.partials, unit.target)
     np.testing.assert_array_equal(answer["y"][at[:, -1] + delay], expected)
@@ -232,6 +226,42 @@ def test_a_sum_that_begins_before_another_has_ended(accumulate: str) -> None:
 
 
 @pytest.mark.rtl
+@pytest.mark.parametrize(("lanes", "longest", "most"), [(16, 16, 1), (8, 33, 5), (1, 8, 8)])
+def test_a_sum_beyond_the_longest_is_noticed(lanes: int, longest: int, most: int) -> None:
+    """Cycles are counted from ``first``, whether there are gaps; the flag stays."""
+    nvfp4 = form("nvfp4")
+    unit = BlockDot(nvfp4, nvfp4, lanes, longest)
+    assert unit.pair.most_cycles(longest) == most
+    lengths = [most, most, 1, most + 1, 1, most]
+    first = np.concatenate([[1] + [0] * (n - 1) for n in lengths])
+    last = np.concatenate([[0] * (n - 1) + [1] for n in lengths])
+    at = np.cumsum(np.random.default_rng(most).integers(1, 4, len(first)))
+    spread = {
+        name: np.isin(np.arange(at[-1] + 1), at[chosen.astype(bool)]).astype(np.int64)
+        for name, chosen in (("valid", np.ones(len(at))), ("first", first), ("last", last))
+    }
+    nothing = np.zeros(at[-1] + 1, dtype=np.int64)
+    # ``first`` counts only with elements.
+    spread["first"] |= 1 - spread["valid"]
+    answer = simulate(
+        unit, {**dict.fromkeys(("a", "b", "a_scale", "b_scale"), nothing), **spread},
+        latency=0, settle=4,
+    )  # fmt: skip
+    over = at[2 * most + 1 + most]
+    expected = np.arange(len(answer["too_long"])) > over
+    np.testing.assert_array_equal(answer["too_long"], expected)
+
+
+def test_the_model_refuses_what_is_beyond_the_longest() -> None:
+    pair = BlockPair(form("nvfp4"), form("nvfp4"), 16)
+    codes, scales = np.zeros((2, 3, 16), dtype=np.int64), np.zeros((2, 3), dtype=np.int64)
+    for longest in (33, 48, None):
+        assert exact_dot(pair, codes, codes, scales, scales, longest=longest).tolist() == [0, 0]
+    with pytest.raises(InputError, match="sums of 48 products where the longest has 32; split"):
+        exact_dot(pair, codes, codes, scales, scales, longest=32)
+
+
+@pytest.mark.rtl
 def test_ready_is_low_while_partial_sums_are_added() -> None:
     """What is offered meanwhile is not taken."""
     unit = BlockDot(form("nvfp4"), form("nvfp4"), accumulate="fp32")
@@ -259,8 +289,8 @@ def test_ready_is_low_while_partial_sums_are_added() -> None:
 
 def test_units_and_widths() -> None:
     nvfp4, if4 = form("nvfp4"), form("if4")
-    assert block_unit(nvfp4, nvfp4) == (Fraction(1), 20)
-    assert block_unit(if4, if4) == (Fraction(1, 49), 20)
+    pairs = [BlockPair(form, form, 16) for form in (nvfp4, if4)]
+    assert [(p.factor, p.fraction) for p in pairs] == [(Fraction(1), 20), (Fraction(1, 49), 20)]
     widths = [BlockPair(nvfp4, nvfp4, 16).accumulator(k).bits for k in (16, 256, 4096, 16384)]
     assert widths == [48, 52, 56, 58]
     assert BlockPair(if4, if4, 16).accumulator(4096).bits == 62
@@ -281,9 +311,9 @@ def test_the_model_is_the_dot_product_of_what_the_format_decodes(name: str) -> N
     draw = np.random.default_rng(5)
     values = draw.standard_normal((2, 64, 16)).astype(np.float32)
     a, b = (one.quantise(v) for v in values)
-    sums, bad = block_sum(a.codes, b.codes, a.scales[:, 0], b.scales[:, 0], one, one)
+    pair = BlockPair(one, one, 16)
+    sums, bad = block_terms(pair, a.codes, b.codes, a.scales[:, 0], b.scales[:, 0])
     assert not bad.any()
-    fraction, bits = block_unit(one, one)
     for row in range(64):
         exact = sum(
             Fraction(float(x)) * Fraction(float(y))
@@ -293,7 +323,7 @@ def test_the_model_is_the_dot_product_of_what_the_format_decodes(name: str) -> N
                 strict=True,
             )
         )
-        assert int(sums[row]) * fraction / (1 << bits) == exact / one.denominator**2
+        assert int(sums[row]) * pair.factor / (1 << pair.fraction) == exact / one.denominator**2
 
 
 def test_scales_that_count() -> None:
@@ -329,6 +359,8 @@ def test_bad_options() -> None:
     nvfp4, mxfp4 = form("nvfp4"), form("mxfp4")
     with pytest.raises(InputError, match="unknown accumulation 'exakt'; did you mean 'exact'"):
         BlockDot(nvfp4, nvfp4, accumulate="exakt")  # type: ignore[arg-type]
+    # FP32 sums are of any length.
+    assert BlockDot(nvfp4, nvfp4, longest=5, accumulate="fp32").partials == 4
     with pytest.raises(InputError, match=r"FP32 sums as fp16; use fp32 or bf16"):
         BlockDot(nvfp4, nvfp4, format=FP16, accumulate="fp32")
     with pytest.raises(InputError, match="nvfp4: its scales are E4M3 and all count"):
