@@ -68,6 +68,10 @@ def _numbers(unit: BlockDot) -> list[str]:
     if unit.accumulate == "exact":
         bits = pair.accumulator(unit.longest).bits
         lines.append(f"exact sums of up to {unit.longest} products: {bits} bits")
+        lines.append(
+            f"a sum of more than {pair.most_cycles(unit.longest)} cycles may wrap, "
+            "and raises too_long"
+        )
         lines.append(f"rounded once, to {unit.target}")
     else:
         lines.append("terms are rounded to fp32, and every addition is")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +21,19 @@ if TYPE_CHECKING:
 
 __all__ = ["MAC", "show_unit_report"]
 
-_TECHNOLOGIES = ("sg13g2", "asap7")
+_OPTIONS = {
+    "a_format": "--format",
+    "b_format": "--b-format",
+    "lanes": "--lanes",
+    "accumulate": "--accumulate",
+    "max_k": "--max-k",
+    "output_format": "--output-format",
+    "a_range": "--scale-range",
+    "b_range": "--b-scale-range",
+    "period": "--period",
+}
+"""What fields of :class:`MacOptions`, and other arguments, are called on the command line."""
+
 _RANGE = re.compile(r"(-?[0-9]{1,3}):(-?[0-9]{1,3})")
 
 
@@ -37,18 +51,19 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         help="exact (default): in fixed point, rounded once; fp32: rounded at every addition",
     )  # fmt: skip
     parser.add_argument(
-        "--max-k", type=int, default=4096, metavar="K",
-        help="products of the longest exact sum (default %(default)s)",
+        "--max-k", type=int, metavar="K", help="products of the longest exact sum (default 4096)"
     )  # fmt: skip
     parser.add_argument(
         "--output-format", default="fp32", metavar="NAME", help="fp32 (default), bf16 or fp16"
     )
     parser.add_argument(
         "--scale-range", metavar="LOW:HIGH",
-        help="exponents of the MX scales that count, of both operands; default: of blocks from "
-        "2**-16 to 2**8",
+        help="exponents of the MX scales that count, of both operands, written with =, as "
+        "--scale-range=-16:7; default: of blocks from 2**-16 to 2**8",
     )  # fmt: skip
-    parser.add_argument("--b-scale-range", metavar="LOW:HIGH", help="of the second, if another")
+    parser.add_argument(
+        "--b-scale-range", metavar="LOW:HIGH", help="of the second, if another, also with ="
+    )
     parser.add_argument(
         "--period", type=float, metavar="NS",
         help="target clock period; when not given, the technology's default or the shortest "
@@ -56,8 +71,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--technology", metavar="NAME",
-        help="delays of the primitives: sg13g2 or asap7; default: sg13g2, or asap7 where only that "
-        "reaches the period",
+        help="delays of the primitives: sg13g2 or asap7; default: sg13g2, or where that is too "
+        "slow for the period, another that is not",
     )  # fmt: skip
     parser.add_argument("-o", "--output", metavar="DIR", help="default: rtl_out/<format>_mac")
     add_json(parser)
@@ -79,15 +94,17 @@ def _mac(arguments: argparse.Namespace) -> int:
         b_format=names[1],
         lanes=arguments.lanes if arguments.lanes is not None else 0,
         accumulate=arguments.accumulate,
-        max_k=arguments.max_k,
+        max_k=arguments.max_k if arguments.accumulate != "fp32" else None,
         output_format=arguments.output_format,
         a_range=first if is_mx[0] else None,
         b_range=second if is_mx[1] else None,
     )
     if arguments.lanes == 0:
         raise InputError("0 lanes", where="--lanes", hint="use a divisor of the block")
+    if arguments.accumulate == "fp32" and arguments.max_k is not None:
+        remark("--max-k says nothing here: sums in FP32 have any length")
     folder = Path(arguments.output or Path("rtl_out", f"{arguments.format}_mac"))
-    with stages(f"generating {folder.name}"):
+    with stages(f"generating {folder.name}"), _named_as_options(arguments):
         unit = _generate(options, folder, arguments.period, arguments.technology)
     if arguments.json:
         print_json(_figures(unit, folder))
@@ -96,24 +113,47 @@ def _mac(arguments: argparse.Namespace) -> int:
     return 0
 
 
+@contextmanager
+def _named_as_options(arguments: argparse.Namespace) -> Iterator[None]:
+    """Let errors of a field name the option that gave it."""
+    options = dict(_OPTIONS)
+    if arguments.b_scale_range is None:
+        options["b_range"] = options["a_range"]
+    try:
+        yield
+    except InputError as error:
+        field, separator, rest = (error.where or "").partition(": ")
+        if field in options:
+            error.where = options[field] + separator + rest
+        raise
+
+
 def _generate(
     options: MacOptions, folder: Path, period: float | None, technology: str | None
 ) -> BlockDot:
-    """In the technology that is named, else in the first default one that is fast enough."""
+    """In the technology that is named; else in the default one, or where that is too slow in the
+    first of the others that is not, those most like it in speed first.
+    """
     from accelgen.mac import generate_mac
+    from accelgen.technology import DEFAULT_TECHNOLOGY, list_technologies, load_technology
 
     if technology is not None:
         return generate_mac(options, folder, period=period, technology=technology)
-    slow, fast = _TECHNOLOGIES
     try:
-        return generate_mac(options, folder, period=period, technology=slow)
+        return generate_mac(options, folder, period=period, technology=DEFAULT_TECHNOLOGY)
     except InfeasibleError as error:
-        try:
-            unit = generate_mac(options, folder, period=period, technology=fast)
-        except InfeasibleError:
-            raise error from None
-        remark(f"registers are placed for {fast}, as {slow} is too slow: {error.hint}")
-        return unit
+        others = [load_technology(n) for n in list_technologies() if n != DEFAULT_TECHNOLOGY]
+        for other in sorted(others, key=lambda one: -one.default_period):
+            try:
+                unit = generate_mac(options, folder, period=period, technology=other.name)
+            except InfeasibleError:
+                continue
+            remark(
+                f"registers are placed for {other.name}, which reaches the period; "
+                f"in {DEFAULT_TECHNOLOGY} {error.message}"
+            )
+            return unit
+        raise
 
 
 def _range(text: str | None, option: str) -> tuple[int, int] | None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from accelgen.cli.command import Command, add_json, print_json, stages, table
+from accelgen.cli.command import Command, add_json, print_json, remark, stages, table
 from accelgen.cli.mac import show_unit_report
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ __all__ = ["VERIFY", "simulate", "summary"]
 
 
 _LATE = "late tlast on "
+_PROBLEMS = 3
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,8 +25,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, default=0, metavar="N", help="of the random tensors and pauses"
     )
     parser.add_argument(
-        "--problems", type=int, default=3, metavar="N",
-        help="problems queued back to back, at least 2 (default %(default)s)",
+        "--problems", type=int, metavar="N",
+        help="problems queued back to back, at least 2 (default 3); units of mac have none",
     )  # fmt: skip
     parser.add_argument("--waves", action="store_true", help="write waves.fst or waves.vcd")
     add_json(parser)
@@ -35,13 +36,16 @@ def _verify(arguments: argparse.Namespace) -> int:
     from accelgen.manifest import Listing
 
     # Bad usage is an error of its own, whatever the folder holds.
-    usable = arguments.problems >= 2
+    problems = _PROBLEMS if arguments.problems is None else arguments.problems
+    usable = problems >= 2
     if usable and Listing.read(Path(arguments.directory)).design != "kernel":
+        if arguments.problems is not None:
+            remark("--problems says nothing here: an arithmetic unit has no problems")
         return _verify_unit(arguments)
     report = simulate(
         Path(arguments.directory),
         seed=arguments.seed,
-        problems=arguments.problems,
+        problems=problems,
         waves=arguments.waves,
     )
     if arguments.json:
@@ -67,7 +71,7 @@ def _verify_unit(arguments: argparse.Namespace) -> int:
 
 
 def simulate(
-    directory: Path, *, seed: int = 0, problems: int = 3, waves: bool = False
+    directory: Path, *, seed: int = 0, problems: int = _PROBLEMS, waves: bool = False
 ) -> VerifyReport:
     """:func:`accelgen.verify`, showing that it is at work."""
     from accelgen.cosim.verify import verify

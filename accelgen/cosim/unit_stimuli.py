@@ -38,10 +38,12 @@ class UnitPhase:
         return int(self.a.shape[1])
 
 
-def make_unit_phases(pair: BlockPair, longest: int, seed: int) -> Iterator[UnitPhase]:
+def make_unit_phases(
+    pair: BlockPair, longest: int, seed: int, *, limited: bool
+) -> Iterator[UnitPhase]:
     """All phases in order; the same ``seed`` gives the same numbers.
 
-    ``longest`` is the number of cycles of the longest sum.
+    ``longest`` is the number of cycles of the longest sum; ``limited``, whether more are too many.
     """
     rng = np.random.default_rng(seed)
     sides = (pair.a, pair.b)
@@ -84,9 +86,13 @@ def make_unit_phases(pair: BlockPair, longest: int, seed: int) -> Iterator[UnitP
     a = np.full(shape, extremes[0][0])
     a[..., (np.arange(few)[:, None] + np.arange(pair.lanes)) % 2 == 1] = extremes[0][1]
     yield phase("cancellation", [a, np.full(shape, extremes[1][0])], largest(40, few))
-    yield phase("longest", codes_of(1, longest), scales_of(1, longest))
+    yield phase("longest", codes_of(2, longest), scales_of(2, longest))
     most = [np.full((1, longest, pair.lanes), e[0]) for e in extremes]
     yield phase("longest maxima", most, largest(1, longest))
+    if limited:
+        # Zeros in the cycle that is too many, so that the sum itself has room.
+        over = [np.pad(codes, ((0, 0), (0, 1), (0, 0))) for codes in codes_of(2, longest)]
+        yield phase("too long", over, scales_of(2, longest + 1), gaps=True)
     scales = scales_of(60, few)
     for side, found in zip(sides, scales, strict=True):
         wrong = rng.random(found.shape) < 0.05

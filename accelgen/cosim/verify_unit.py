@@ -121,11 +121,12 @@ def verify_unit(directory: Path | str, *, seed: int = 0, waves: bool = False) ->
     directory = Path(directory)
     manifest = MacManifest.read(directory)
     options, listing = manifest.options, manifest.listing
-    longest = max(1, options.max_k // options.lanes)
-    plans = [_plan(manifest, phase) for phase in make_unit_phases(options.pair, longest, seed)]
+    exact = options.accumulate == "exact"
+    phases = make_unit_phases(options.pair, options.long_sum, seed, limited=exact)
+    plans = [_plan(manifest, phase) for phase in phases]
     outputs = ["ready", "y", "done", "bad_number"]
-    if options.accumulate == "exact":
-        outputs += ["sum", "sum_done"]
+    if exact:
+        outputs += ["sum", "sum_done", "too_long"]
     tools = find_toolchain()
     trace: Trace = trace_format() if waves else "none"
     sources = [directory / file for file in listing.verilog]
@@ -252,6 +253,7 @@ def _judge(manifest: MacManifest, plan: _Plan, seen: Mapping[str, Bytes]) -> Uni
     if options.accumulate == "exact":
         codes = exact_dot(*numbers, options.target)
         faults += _sum_faults(manifest, plan, seen)
+        faults += _length_faults(manifest, plan, seen["too_long"][:, 0].astype(bool))
     else:
         codes = fp32_dot(*numbers, manifest.partials, options.target)
     found = _integers(seen["y"][plan.answered])
@@ -273,8 +275,8 @@ def _sum_faults(manifest: MacManifest, plan: _Plan, seen: Mapping[str, Bytes]) -
     scales = [codes.reshape(-1) for codes in (phase.a_scales, phase.b_scales)]
     terms, _ = block_terms(pair, rows[0], rows[1], scales[0], scales[1])
     sums = terms.reshape(len(phase.a), -1).sum(axis=1)
-    bits = pair.accumulator(manifest.options.max_k).bits
-    at = plan.taken[:, -1] + manifest.sum_latency
+    bits = pair.accumulator(manifest.options.long_sum * pair.lanes).bits
+    at = plan.taken[:, -1] + (manifest.sum_latency or 0)
     found = _integers(seen["sum"][at])
     found = np.where(found >= 1 << (bits - 1), found - (1 << bits), found)
     faults = []
@@ -301,6 +303,19 @@ def _flag_faults(manifest: MacManifest, plan: _Plan, raised: NDArray[np.bool_]) 
         return ["bad_number rises before the first bad number"]
     if not raised[first + manifest.latency :].all():
         return ["bad_number is low after a bad number"]
+    return []
+
+
+def _length_faults(manifest: MacManifest, plan: _Plan, raised: NDArray[np.bool_]) -> list[str]:
+    """``too_long`` rises after the first cycle that is too many in its sum, and stays."""
+    most = manifest.options.long_sum
+    if plan.phase.cycles <= most:
+        return ["too_long rises although no sum is"] if raised.any() else []
+    first = int(plan.taken[0, most])
+    if raised[: first + 1].any():
+        return ["too_long rises before a sum is"]
+    if not raised[first + 1 :].all():
+        return ["too_long is low after a sum that is"]
     return []
 
 
