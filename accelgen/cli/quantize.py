@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from math import isfinite
+from math import isfinite, isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from accelgen.cli.command import Command, add_json, print_json, stages, table
+from accelgen.cli.command import Command, add_json, print_json, remark, stages, table
 from accelgen.errors import InputError
 
 if TYPE_CHECKING:
@@ -52,11 +52,14 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _quantize(arguments: argparse.Namespace) -> int:
     from accelgen.formats import Policy, compare
+    from accelgen.formats.metrics import takes_block
     from accelgen.formats.tensor_file import read_tensor
 
     names = [name.strip() for name in arguments.format.split(",")]
     if len(set(names)) < len(names):
         raise InputError("a format is given twice", where="--format")
+    if arguments.block is not None and (fixed := [n for n in names if not takes_block(n)]):
+        remark(f"--block says nothing for {', '.join(fixed)}")
     policy = Policy(
         rounding=arguments.rounding,
         scale_rule=arguments.mx_scale,
@@ -97,20 +100,25 @@ def _rows(rows: list[Comparison]) -> list[tuple[object, ...]]:
         (
             row.format,
             f"{row.bits_per_element:.4f}",
-            f"{row.errors.mse:.4e}",
-            f"{row.errors.sqnr_db:.2f}",
-            f"{row.errors.max_abs:.4e}",
+            _shown(row.errors.mse, ".4e"),
+            _shown(row.errors.sqnr_db, ".2f"),
+            _shown(row.errors.max_abs, ".4e"),
             row.errors.lost,
         )
         for row in rows
     ]
 
 
+def _shown(value: float, form: str) -> str:
+    """A figure, or that there is none, for no element is left."""
+    return "-" if isnan(value) else format(value, form)
+
+
 def _figures(row: Comparison) -> dict[str, object]:
-    """The row as JSON, which has no infinity: no error at all is ``null`` decibels."""
-    found = asdict(row.errors)
-    if not isfinite(row.errors.sqnr_db):
-        found["sqnr_db"] = None
+    """The row as JSON, which has no infinity and no NaN: ``null`` decibels are no error at all, or
+    where all figures are ``null``, no element left.
+    """
+    found = {key: v if isfinite(v) else None for key, v in asdict(row.errors).items()}
     return {"format": row.format, "bits_per_element": row.bits_per_element, **found}
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, log10
+from math import inf, log10, nan
 
 import numpy as np
 
 from accelgen.errors import InputError
-from accelgen.formats.block import BlockFormat
+from accelgen.formats.block import BlockFormat, ElementFormat
 from accelgen.formats.floating import FloatFormat, PowerFormat
 from accelgen.formats.policy import DEFAULT, Float32s, Policy
 from accelgen.formats.registry import get_format
@@ -17,7 +17,7 @@ from accelgen.formats.scaled import ScaledFormat
 from accelgen.formats.tensor_scaled import UE4M3
 from accelgen.names import within
 
-__all__ = ["Comparison", "Errors", "approximate", "compare", "errors"]
+__all__ = ["Comparison", "Errors", "approximate", "compare", "errors", "takes_block"]
 
 _SLICE = 1 << 20
 _WIDE = 16
@@ -29,8 +29,9 @@ class Errors:
     """Errors of ``count`` finite elements against a reference.
 
     ``mse`` is the mean squared error, ``sqnr_db`` the ratio of the reference's mean square to it in
-    decibels (infinite without any error), ``max_abs`` the largest error.  ``lost`` counts elements
-    that are NaN or infinite in either, which the others leave out.
+    decibels (infinite without any error), ``max_abs`` the largest error; all are NaN when
+    ``count`` is 0.  ``lost`` counts elements that are NaN or infinite in either, which the others
+    leave out.
     """
 
     count: int
@@ -65,9 +66,10 @@ def errors(reference: object, approximation: object) -> Errors:
         squares += float(difference @ difference)
         signal += float(a @ a)
         largest = max(largest, float(difference.max(initial=0.0)))
+    if not count:
+        return Errors(0, nan, nan, nan, exact.size)
     ratio = inf if squares == 0 else -inf if signal == 0 else 10 * log10(signal / squares)
-    mse = squares / count if count else 0.0
-    return Errors(count, mse, ratio, largest, exact.size - count)
+    return Errors(count, squares / count, ratio, largest, exact.size - count)
 
 
 def approximate(
@@ -78,15 +80,26 @@ def approximate(
     Integers and floats of fewer than 16 bits get an FP32 scale per ``block`` along ``axis``, or one
     per tensor; wider floats are used as they are.
     """
-    form = get_format(name)
-    if isinstance(form, PowerFormat) or form == UE4M3:
-        raise InputError(f"{name} is a format of scales", hint="use one of elements or blocks")
+    form = _usable(name)
     if isinstance(form, FloatFormat) and form.width >= _WIDE:
         return form.decode(form.encode(values, policy)).astype(np.float32), float(form.width)
     if not isinstance(form, BlockFormat):
         form = ScaledFormat(name, form, block)
     made = form.quantise(values, axis, policy)
     return made.dequantise(), made.bits / max(1, values.size)
+
+
+def takes_block(name: str) -> bool:
+    """Whether ``block`` of :func:`approximate` has a meaning for the format ``name``."""
+    form = _usable(name)
+    return not isinstance(form, BlockFormat) and form.width < _WIDE
+
+
+def _usable(name: str) -> ElementFormat | BlockFormat:
+    form = get_format(name)
+    if isinstance(form, PowerFormat) or form == UE4M3:
+        raise InputError(f"{name} is a format of scales", hint="use one of elements or blocks")
+    return form
 
 
 def compare(
@@ -96,7 +109,12 @@ def compare(
     block: int | None = None,
     policy: Policy = DEFAULT,
 ) -> list[Comparison]:
-    """The errors of a tensor in each of the formats, in the order given."""
+    """The errors of a tensor in each of the formats, in the order given.
+
+    Raises :class:`InputError` for a tensor without elements, which has no errors.
+    """
+    if values.size == 0:
+        raise InputError("the tensor has no elements", hint="give one with elements to compare")
     found = []
     for name in names:
         with within(name):

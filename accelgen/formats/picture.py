@@ -30,6 +30,8 @@ def draw_comparison(rows: Sequence[Comparison], title: str, path: Path) -> Path:
             text = (
                 f" {row.errors.sqnr_db:.2f} dB, {row.bits_per_element:.3g} bits, "
                 f"largest error {row.errors.max_abs:.3g}"
+                if row.errors.count
+                else " every element is lost"
             )
             axes.text(height, place, text, va="center", fontsize=7, color=GREY)
         axes.set_yticks(list(places), [row.format for row in rows])

@@ -48,7 +48,9 @@ def test_errors() -> None:
     assert errors([np.nan, 1.0, 2.0], [1.0, np.inf, 2.5]) == errors([2.0], [2.5]).__class__(
         count=1, mse=0.25, sqnr_db=10 * log10(16), max_abs=0.5, lost=2
     )
-    assert errors([], []).mse == 0
+    nothing = errors([np.nan, 1.0], [1.0, np.inf])
+    assert (nothing.count, nothing.lost) == (0, 2)
+    assert np.isnan([nothing.mse, nothing.sqnr_db, nothing.max_abs]).all()
     with pytest.raises(InputError, match="differ"):
         errors([1.0], [1.0, 2.0])
 
@@ -129,9 +131,41 @@ def test_safetensors_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "name one of them: a, b" in fail(capsys, path)
 
 
+def test_a_format_in_which_nothing_is_left(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A block with NaN is lost; there is no error to tell of, and that is not no error."""
+    path = tmp_path / "x.npy"
+    np.save(path, np.array([1, np.nan, np.inf, 2], dtype=np.float32))
+    lost, kept = run(capsys, path, "--format", "nvfp4,fp32").splitlines()[2:]
+    assert lost.split() == ["nvfp4", "14.0000", "-", "-", "-", "4"]
+    assert kept.split() == ["fp32", "32.0000", "0.0000e+00", "inf", "0.0000e+00", "2"]
+    rows = json.loads(run(capsys, path, "--format", "nvfp4", "--json"))["formats"]
+    assert [rows[0][key] for key in ("mse", "sqnr_db", "max_abs", "lost", "count")] == [
+        None, None, None, 4, 0
+    ]  # fmt: skip
+    run(capsys, path, "--format", "nvfp4", "--plot", tmp_path / "e.svg")
+    assert "every element is lost" in (tmp_path / "e.svg").read_text(encoding="utf-8")
+
+
+def test_an_empty_tensor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((0, 16), dtype=np.float32))
+    assert "the tensor has no elements" in fail(capsys, tmp_path / "x.npy")
+
+
+def test_formats_whose_blocks_are_given(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["quantize", str(weights), "--block", "32", "--format"]
+    assert main([*words, "nvfp4,int4,bf16"]) == 0
+    assert capsys.readouterr().err == "accelgen: --block says nothing for nvfp4, bf16\n"
+    assert main([*words, "int4,e4m3"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (["--format", "NVFP4"], "unknown format 'NVFP4'; did you mean 'nvfp4'?"),
+        (["--format", "MXINT"], "did you mean 'mxint8'?"),
         (["--format", "nvfp5"], "unknown format 'nvfp5'; did you mean 'nvfp4'?"),
         (["--format", "e8m0"], "e8m0 is a format of scales; use one of elements or blocks"),
         (["--format", "nvfp4,nvfp4"], "--format: a format is given twice"),
