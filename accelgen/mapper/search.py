@@ -8,7 +8,8 @@ The space, for an array under one buffer and an outermost memory:
   each operand as the level has (one of an operand that never changes);
 - any order of the loops over tiles, within the buffer and outside.  Loops that move the same
   operands are alike, and an order that mixes them with others is never better than one in which
-  they stand together, so that orders of such groups stand for all.
+  they stand together; loops that move all operands are best outermost.  Orders of such groups
+  stand for all.
 
 Bounds (:mod:`accelgen.mapper.bounds`) come in three steps, each for many candidates at once: of an
 unrolling; of its tiles and the order outside; with the order within.  What is left is evaluated
@@ -107,12 +108,7 @@ class _Search:
     def __init__(self, problem: Problem, hardware: Hardware, objective: Objective) -> None:
         self.problem, self.hardware, self.objective = problem, hardware, objective
         self.bounds = Bounds(problem, hardware, objective)
-        groups = [group for group in problem.groups if any(problem.bounds[d] > 1 for d in group)]
-        still = tuple(d for d, n in enumerate(problem.bounds) if n == 1)
-        self.orders = tuple(
-            (*(d for d in still if not any(d in group for group in groups)), *chain(*order))
-            for order in permutations(groups)
-        )
+        self.orders = _orders(problem)
         self.covered = self.too_large = self.evaluated = 0
         self.best: tuple[float, Mapping, Cost] | None = None
         self.smallest: tuple[int, tuple[int, ...]] | None = None
@@ -197,6 +193,19 @@ class _Search:
         short = (int(bits[least]), tuple(tiles[least].tolist()))
         self.smallest = short if self.smallest is None else min(self.smallest, short)
         return tiles[fits]
+
+
+def _orders(problem: Problem) -> tuple[tuple[int, ...], ...]:
+    """Orders of the loops, outermost first, one of which is as good as any.
+
+    Loops that move the same operands stand together; those that move all of them come first, and
+    before these the ones that stand still.
+    """
+    still = [d for d, n in enumerate(problem.bounds) if n == 1]
+    groups = [[d for d in group if d not in still] for group in problem.groups]
+    common = [d for d in chain(*groups) if all(d in x.loops for x in problem.operands)]
+    others = [group for group in groups if group and not set(group) <= set(common)]
+    return tuple((*still, *common, *chain(*order)) for order in permutations(others))
 
 
 def _unrollings(problem: Problem, hardware: Hardware) -> Iterator[Axes]:
