@@ -18,87 +18,41 @@ from accelgen.cosim.runtime import Trace
 from accelgen.cosim.simulate import Observation, run_bench
 from accelgen.cosim.stimuli import stimuli_of
 from accelgen.cosim.toolchain import doctor, find_toolchain
+from accelgen.cosim.verdict import PhaseVerdict, Verdict
 from accelgen.errors import InputError
 from accelgen.manifest import Manifest, StreamSpec
 
-__all__ = ["REPORT_SCHEMA", "PhaseResult", "VerifyReport", "verify"]
-
-REPORT_SCHEMA = 1
-"""Schema of :meth:`VerifyReport.to_json`."""
+__all__ = ["PhaseResult", "VerifyReport", "verify"]
 
 
-@dataclass(frozen=True)
-class PhaseResult:
+@dataclass(frozen=True, kw_only=True)
+class PhaseResult(PhaseVerdict):
     """The verdict on one phase; ``faults`` is empty when all is as it must be.
 
     ``busy_cycles`` counts all problems of the phase; ``total_cycles`` is ``None`` when the phase
     does not define it (pauses, several problems) or the design hung.
     """
 
-    name: str
     problems: int
     busy_cycles: int
     total_cycles: int | None
-    faults: tuple[str, ...]
-
-    @property
-    def passed(self) -> bool:
-        """Whether there is no fault."""
-        return not self.faults
 
 
-@dataclass(frozen=True)
-class VerifyReport:
+@dataclass(frozen=True, kw_only=True)
+class VerifyReport(Verdict):
     """The verdict on a design, with predicted and measured cycles of the first problem."""
 
-    name: str
-    seed: int
     predicted_compute: int
     predicted_total: int
     measured_compute: int
     measured_total: int | None
     phases: tuple[PhaseResult, ...]
-    build_seconds: float
-    simulate_seconds: float
-    waves: Path | None = None
-
-    @property
-    def passed(self) -> bool:
-        """Whether every phase passed."""
-        return all(phase.passed for phase in self.phases)
-
-    @property
-    def faults(self) -> tuple[str, ...]:
-        """Every fault, one line each, with the phase that showed it."""
-        return tuple(f"{phase.name}: {fault}" for phase in self.phases for fault in phase.faults)
 
     def to_json(self) -> dict[str, object]:
         """All figures as JSON values."""
-        return {
-            "schema": REPORT_SCHEMA,
-            "name": self.name,
-            "passed": self.passed,
-            "seed": self.seed,
-            "compute_cycles": {
-                "predicted": self.predicted_compute,
-                "measured": self.measured_compute,
-            },
-            "total_cycles": {"predicted": self.predicted_total, "measured": self.measured_total},
-            "phases": [
-                {
-                    "name": phase.name,
-                    "passed": phase.passed,
-                    "problems": phase.problems,
-                    "busy_cycles": phase.busy_cycles,
-                    "total_cycles": phase.total_cycles,
-                    "faults": list(phase.faults),
-                }
-                for phase in self.phases
-            ],
-            "build_seconds": round(self.build_seconds, 3),
-            "simulate_seconds": round(self.simulate_seconds, 3),
-            "waves": str(self.waves) if self.waves else None,
-        }
+        compute = {"predicted": self.predicted_compute, "measured": self.measured_compute}
+        total = {"predicted": self.predicted_total, "measured": self.measured_total}
+        return self.framed({"compute_cycles": compute, "total_cycles": total})
 
 
 def verify(

@@ -17,83 +17,38 @@ from accelgen.cosim.runtime import Trace
 from accelgen.cosim.simulate import run_simulator
 from accelgen.cosim.toolchain import find_toolchain
 from accelgen.cosim.unit_stimuli import UnitPhase, make_unit_phases
+from accelgen.cosim.verdict import PhaseVerdict, Verdict
 from accelgen.cosim.verify import trace_format
 from accelgen.golden import block_specials, block_terms, exact_dot, fp32_dot
 from accelgen.mac import MacManifest
 
 __all__ = ["UnitPhaseResult", "UnitReport", "verify_unit"]
 
-REPORT_SCHEMA = 1
-"""Schema of :meth:`UnitReport.to_json`."""
-
 Bytes = NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
-class UnitPhaseResult:
+@dataclass(frozen=True, kw_only=True)
+class UnitPhaseResult(PhaseVerdict):
     """The verdict on one phase; ``faults`` is empty when all is as it must be."""
 
-    name: str
     sums: int
     blocks: int
-    faults: tuple[str, ...]
-
-    @property
-    def passed(self) -> bool:
-        """Whether there is no fault."""
-        return not self.faults
 
 
-@dataclass(frozen=True)
-class UnitReport:
+@dataclass(frozen=True, kw_only=True)
+class UnitReport(Verdict):
     """The verdict on a unit; ``latency`` is that of a sum of one cycle, predicted and measured
     (``None`` when there was no answer).
     """
 
-    name: str
-    seed: int
     predicted_latency: int
     measured_latency: int | None
     phases: tuple[UnitPhaseResult, ...]
-    build_seconds: float
-    simulate_seconds: float
-    waves: Path | None = None
-
-    @property
-    def passed(self) -> bool:
-        """Whether every phase passed."""
-        return all(phase.passed for phase in self.phases)
-
-    @property
-    def faults(self) -> tuple[str, ...]:
-        """Every fault, one line each, with the phase that showed it."""
-        return tuple(f"{phase.name}: {fault}" for phase in self.phases for fault in phase.faults)
 
     def to_json(self) -> dict[str, object]:
         """All figures as JSON values."""
-        return {
-            "schema": REPORT_SCHEMA,
-            "name": self.name,
-            "passed": self.passed,
-            "seed": self.seed,
-            "latency_cycles": {
-                "predicted": self.predicted_latency,
-                "measured": self.measured_latency,
-            },
-            "phases": [
-                {
-                    "name": phase.name,
-                    "passed": phase.passed,
-                    "sums": phase.sums,
-                    "blocks": phase.blocks,
-                    "faults": list(phase.faults),
-                }
-                for phase in self.phases
-            ],
-            "build_seconds": round(self.build_seconds, 3),
-            "simulate_seconds": round(self.simulate_seconds, 3),
-            "waves": str(self.waves) if self.waves else None,
-        }
+        latency = {"predicted": self.predicted_latency, "measured": self.measured_latency}
+        return self.framed({"latency_cycles": latency})
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,7 +220,9 @@ def _judge(manifest: MacManifest, plan: _Plan, seen: Mapping[str, Bytes]) -> Uni
             f"{int(codes[where]):#x} ({len(wrong)} differ)"
         )
     faults += _flag_faults(manifest, plan, flags["bad_number"])
-    return UnitPhaseResult(phase.name, len(phase.a), phase.a_scales.size, tuple(faults))
+    return UnitPhaseResult(
+        name=phase.name, sums=len(phase.a), blocks=phase.a_scales.size, faults=tuple(faults)
+    )
 
 
 def _sum_faults(manifest: MacManifest, plan: _Plan, seen: Mapping[str, Bytes]) -> list[str]:
