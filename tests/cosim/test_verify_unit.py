@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import accelgen
+from accelgen import technology
 from accelgen.cli import main
 from accelgen.cosim.lint import lint, yosys_check
 from accelgen.cosim.verify_unit import UnitReport, verify_unit
@@ -208,13 +209,25 @@ def test_a_technology_that_reaches_the_period(
     folder = tmp_path / "unit"
     words = ["mac", "--format", "if4", "--lanes", "16", "--accumulate", "exact",
              "--max-k", "4096", "-o", str(folder)]  # fmt: skip
-    for period, technology in (("3", "sg13g2"), ("1.0", "asap7")):
+    for period, name in (("3", "sg13g2"), ("1.0", "asap7")):
         assert main([*words, "--period", period]) == 0
         shown = capsys.readouterr()
-        assert f"estimated ({technology})" in shown.out
+        assert f"estimated ({name})" in shown.out
         reason = "placed for asap7, which reaches the period; in sg13g2 the primitive "
-        assert (reason in shown.err) == (technology == "asap7")
+        assert (reason in shown.err) == (name == "asap7")
         assert "use a period" not in shown.err
+
+
+def test_only_shipped_technologies_are_tried(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert technology.list_technologies() == ("asap7", "sg13g2")
+    monkeypatch.setattr(technology, "list_technologies", lambda: ("sg13g2",))
+    words = ["mac", "--format", "nvfp4", "--lanes", "1", "--period", "1"]
+    assert main([*words, "-o", str(tmp_path / "unit")]) == 1
+    shown = capsys.readouterr()
+    assert "the clock period is 1 ns; use a period of" in shown.err
+    assert "registers are placed" not in shown.err
 
 
 @pytest.mark.parametrize(
