@@ -16,10 +16,10 @@ from accelgen.mapper.mapping import Mapping
 from accelgen.mapper.problem import Operand, Problem
 from accelgen.names import FrozenMap
 
-__all__ = ["Cost", "cost", "most_steps"]
+__all__ = ["Cost", "cost"]
 
-most_steps = 1 << 22
-"""Tiles of the outermost level up to which a mapping is timed step by step."""
+_KINDS = 5
+"""Steps of a loop that differ: the first two, the last two, and all between."""
 
 
 @dataclass(frozen=True)
@@ -95,29 +95,39 @@ def _cycles(problem: Problem, hardware: Hardware, mapping: Mapping) -> tuple[flo
     inner = hardware.levels[-2] if len(hardware.levels) > 1 else outer
     steps = _Steps(problem, mapping)
     compute = steps.compute(hardware)
+    often = steps.often
     if outer.bandwidth is None:
-        return float(compute.sum()), 0.0
+        return float((often * compute).sum()), 0.0
     rate = 8 * outer.bandwidth
     loads, stores = (bits / rate for bits in steps.bits())
-    traffic = float(loads.sum() + stores.sum())
+    traffic = float((often * (loads + stores)).sum())
     if inner.buffers == 1:
-        return float(compute.sum()) + traffic, traffic
+        return float((often * compute).sum()) + traffic, traffic
     moving = np.append(loads[1:], 0.0) + np.append(0.0, stores[:-1])
-    return float(loads[0] + np.maximum(compute, moving).sum() + stores[-1]), traffic
+    return float(loads[0] + (often * np.maximum(compute, moving)).sum() + stores[-1]), traffic
 
 
 class _Steps:
-    """The tiles of the outermost level in order, as arrays with an entry per tile."""
+    """The tiles of the outermost level in order, as arrays with an entry per kind of tile.
+
+    What a tile moves depends on whether it is the first or the last along each loop, and so do its
+    neighbours in time: of the steps of a loop the first two, one of those between, and the last two
+    stand for all.  ``often`` says how many tiles each entry is.
+    """
 
     def __init__(self, problem: Problem, mapping: Mapping) -> None:
         self.problem, self.mapping = problem, mapping
         self.tile, order = mapping.tiles[-2], mapping.orders[-1]
-        trips = [-(-n // t) for n, t in zip(problem.bounds, self.tile, strict=True)]
-        assert prod(trips) <= most_steps
+        whole = [-(-n // t) for n, t in zip(problem.bounds, self.tile, strict=True)]
+        trips = [min(n, _KINDS) for n in whole]
         self.order = [d for d in order if trips[d] > 1]
         self.count = prod(trips)
         index = np.indices([trips[d] for d in self.order]).reshape(len(self.order), self.count)
         self.index = dict(zip(self.order, index, strict=True))
+        self.often = np.ones(self.count, dtype=np.int64)
+        for d in self.order:
+            between = self.index[d] == _KINDS // 2
+            self.often *= np.where(between, max(1, whole[d] - _KINDS + 1), 1)
         ends = {d: self.index[d] == trips[d] - 1 for d in self.order}
         self.last = {d: (problem.bounds[d] - 1) % self.tile[d] + 1 for d in self.order}
         # Which loops are at their end, as a number: tiles of one number have one shape.

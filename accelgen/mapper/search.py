@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from accelgen.errors import InfeasibleError, InputError
 from accelgen.hardware import Hardware
 from accelgen.mapper.bounds import Bounds, Objective
-from accelgen.mapper.cost import Cost, cost, most_steps
+from accelgen.mapper.cost import Cost, cost
 from accelgen.mapper.mapping import Mapping
 from accelgen.mapper.problem import Problem, Sizes
 
@@ -161,11 +161,6 @@ class _Search:
                 self._exactly(Mapping(whole, orders, axes), bound)
 
     def _exactly(self, mapping: Mapping, bound: float) -> None:
-        trips = [-(-n // t) for n, t in zip(self.problem.bounds, mapping.tiles[1], strict=True)]
-        if prod(trips) > most_steps:
-            raise InputError(
-                f"{prod(trips)} tiles", where=self.hardware.name, hint="use a larger buffer"
-            )
         self.evaluated += 1
         found = cost(self.problem, self.hardware, mapping)
         value = value_of(found, self.objective)
