@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from accelgen.cosim.toolchain import find_toolchain
 from accelgen.cosim.unit_stimuli import UnitPhase, make_unit_phases
 from accelgen.cosim.verdict import PhaseVerdict, Verdict
 from accelgen.cosim.verify import trace_format
+from accelgen.errors import InputError
 from accelgen.golden import block_specials, block_terms, exact_dot, fp32_dot
 from accelgen.mac import MacManifest
 
@@ -87,6 +89,7 @@ def verify_unit(directory: Path | str, *, seed: int = 0, waves: bool = False) ->
     sources = [directory / file for file in listing.verilog]
     ports = ["clk", "rst", *plans[0].inputs, *outputs]
     model = build_model(tools, sources, listing.top, ports, trace)
+    _check_ports(sources, listing.top, ports)
     target = directory / f"waves.{trace}" if waves else None
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="accelgen-") as name:
@@ -109,6 +112,21 @@ def verify_unit(directory: Path | str, *, seed: int = 0, waves: bool = False) ->
         simulate_seconds=time.monotonic() - start,
         waves=target,
     )
+
+
+def _check_ports(sources: Sequence[Path], top: str, ports: Sequence[str]) -> None:
+    """A signal inside of the unit is none that its user sees, though the bench does."""
+    heading = re.compile(rf"^ *module +{top}\b[^(]*\(([^;]*);", re.MULTILINE)
+    for path in sources:
+        found = heading.search(path.read_text(encoding="utf-8", errors="replace"))
+        words = set(re.findall(r"\w+", found[1])) if found else set(ports)
+        for port in ports:
+            if port not in words:
+                raise InputError(
+                    f"module {top} has no port {port}",
+                    where=str(path),
+                    hint="write the unit again with this version",
+                )
 
 
 def _plan(manifest: MacManifest, phase: UnitPhase) -> _Plan:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -56,14 +57,21 @@ def test_other_units_pass(options: MacOptions, tmp_path: Path) -> None:
     assert lint(tmp_path / "unit").passed
 
 
-def changed(folder: Path, target: Path, old: str, new: str, file: str) -> UnitReport:
-    """The report on the unit when the only place of ``old`` in a file says ``new``."""
+def changed(
+    folder: Path,
+    target: Path,
+    old: str,
+    new: str | Callable[[re.Match[str]], str],
+    file: str,
+    places: int = 1,
+) -> UnitReport:
+    """The report on the unit when the only places of ``old`` in a file say ``new``."""
     target.mkdir()
     for path in folder.iterdir():
         text = path.read_text(encoding="utf-8")
         if path.name == file:
             text, count = re.subn(old, new, text)
-            assert count == 1, f"{count} places say {old}"
+            assert count == places, f"{count} places say {old}"
         (target / path.name).write_text(text, encoding="utf-8")
     return verify_unit(target)
 
@@ -96,6 +104,14 @@ def test_a_wrong_flag_of_long_sums_is_found(
 ) -> None:
     report = changed(unit_folder, tmp_path / "x", old, new, "short.v")
     assert fault in report.faults
+
+
+@pytest.mark.rtl
+def test_a_unit_without_the_flag_as_a_port(unit_folder: Path, tmp_path: Path) -> None:
+    """The register alone, which the bench can read, is not enough."""
+    with pytest.raises(InputError, match=r"short\.v: module short has no port too_long; write"):
+        changed(unit_folder, tmp_path / "x", r", too_long\);|  output too_long;\n",
+                lambda found: ");" if found[0].startswith(",") else "", "short.v", 2)  # fmt: skip
 
 
 @pytest.mark.rtl
