@@ -107,7 +107,7 @@ def test_a_random_dataflow_keeps_the_laws(drawn: tuple[Description, Options]) ->
 
 
 @given(designs(block_descriptions()))
-@settings(max_examples=3, derandomize=True, database=None, suppress_health_check=RELAXED)
+@settings(max_examples=2, derandomize=True, database=None, suppress_health_check=RELAXED)
 def test_a_random_dataflow_of_blocks_keeps_the_laws(drawn: tuple[Description, Options]) -> None:
     check(drawn)
 

@@ -15,6 +15,7 @@ from accelgen.hardware import Hardware, Level
 from accelgen.mapper.cost import cost
 from accelgen.mapper.mapping import Mapping
 from accelgen.mapper.problem import Operand, Problem, problem_of
+from tests.tiers import examples
 
 Box = tuple[tuple[int, int], ...]
 
@@ -54,7 +55,7 @@ def size(operand: Operand, box: Box) -> int:
 
 
 @given(cases())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60, 400), deadline=None)
 def test_cycles_are_those_of_a_walk_over_all_tiles(
     case: tuple[Problem, Hardware, Mapping],
 ) -> None:

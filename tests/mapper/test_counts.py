@@ -11,6 +11,7 @@ from accelgen.mapper.counts import least_moved, moved
 from accelgen.mapper.mapping import Mapping
 from accelgen.mapper.problem import Problem, problem_of
 from accelgen.mapper.trace import trace
+from tests.tiers import examples
 
 EXPRESSIONS = (
     "Y[m,n] += A[m,k] * B[k,n]",
@@ -45,7 +46,7 @@ def mapped(draw: st.DrawFn) -> tuple[Problem, Mapping]:
 
 
 @given(mapped())
-@settings(max_examples=300)
+@settings(max_examples=examples(100, 500))
 def test_analytic_counts_are_those_of_the_trace(drawn: tuple[Problem, Mapping]) -> None:
     problem, mapping = drawn
     for level, traced in enumerate(trace(problem, mapping)):
@@ -54,7 +55,7 @@ def test_analytic_counts_are_those_of_the_trace(drawn: tuple[Problem, Mapping]) 
 
 
 @given(mapped())
-@settings(max_examples=300)
+@settings(max_examples=examples(100, 500))
 def test_the_bound_is_one_and_mostly_tight(drawn: tuple[Problem, Mapping]) -> None:
     problem, mapping = drawn
     tiles = [np.array([tile], dtype=np.int64) for tile in mapping.tiles]

@@ -18,6 +18,7 @@ from accelgen.mapper.mapping import Mapping
 from accelgen.mapper.problem import Problem, problem_of
 from accelgen.mapper.search import Objective, best_mapping, value_of
 from accelgen.mapper.trace import trace
+from tests.tiers import examples
 
 EXPRESSIONS = {
     "Y[m,n] += A[m,k] * B[k,n]": "mnk",
@@ -95,7 +96,7 @@ def fits(problem: Problem, hardware: Hardware, tile: tuple[int, ...]) -> bool:
 
 
 @given(cases(), st.sampled_from(("latency", "energy", "edp")))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_no_mapping_of_the_space_is_better(
     case: tuple[Problem, Hardware], objective: Objective
 ) -> None:
@@ -127,7 +128,7 @@ def check(case: tuple[Problem, Hardware], objective: Objective) -> None:
 
 
 @given(cases())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(15, 100), deadline=None)
 def test_energy_is_that_of_the_traced_moves(case: tuple[Problem, Hardware]) -> None:
     problem, hardware = case
     try:
