@@ -38,13 +38,20 @@ class Bounds:
     def floor(self, step: tuple[int, ...]) -> float:
         """For all mappings that run ``step`` iterations at once: everything moves once."""
         tiles = self.extents[None]
-        value = self._value(step, tiles, self._once(tiles), self._array_once(step, tiles), False)
+        value = self._value(step, self._once(tiles), self._array_once(step, tiles), np.zeros(1))
         return float(value[0])
 
-    def outside(self, step: tuple[int, ...], tiles: Sizes, outer: Sequence[int]) -> Values:
-        """For ``tiles`` under the order ``outer``, whatever the order within."""
+    def outside(
+        self, step: tuple[int, ...], tiles: Sizes, outer: Sequence[int], least: Sizes | None = None
+    ) -> Values:
+        """For all tiles from ``least`` (``tiles`` when not given) to ``tiles`` along every loop,
+        under the order ``outer``, whatever the order within.
+
+        Larger tiles never move more; smaller ones are sooner loaded and stored.
+        """
         moved = self._bits([tiles], [outer])
-        return self._value(step, tiles, moved, self._array_once(step, tiles), True)
+        ends = self._ends(tiles, tiles if least is None else least)
+        return self._value(step, moved, self._array_once(step, tiles), ends)
 
     def whole_order(
         self, step: tuple[int, ...], tiles: Sizes, inner: Sequence[int], outer: Sequence[int]
@@ -52,7 +59,7 @@ class Bounds:
         """For ``tiles`` under both orders."""
         steps = np.broadcast_to(np.array(step, dtype=np.int64), tiles.shape)
         within = self._bits([steps, tiles], [inner, outer])
-        return self._value(step, tiles, self._bits([tiles], [outer]), within, True)
+        return self._value(step, self._bits([tiles], [outer]), within, self._ends(tiles, tiles))
 
     def _once(self, tiles: Sizes) -> tuple[Values, Values]:
         """Bits in and out when every element moves once."""
@@ -90,10 +97,9 @@ class Bounds:
     def _value(
         self,
         step: tuple[int, ...],
-        tiles: Sizes,
         outside: tuple[Values, Values],
         within: tuple[Values, Values],
-        with_ends: bool,
+        ends: Values,
     ) -> Values:
         buffer, memory = self.hardware.levels
         down, up = outside
@@ -109,19 +115,17 @@ class Bounds:
             return np.asarray(energy)
         compute = prod(-(-n // s) for n, s in zip(self.problem.bounds, step, strict=True))
         traffic = (down + up) / self.rate
-        if buffer.buffers == 1:
-            cycles = traffic + compute
-        else:
-            cycles = np.maximum(traffic, compute + (self._ends(tiles) if with_ends else 0.0))
+        together = buffer.buffers == 2
+        cycles = np.maximum(traffic, compute + ends) if together else traffic + compute
         if buffer.bandwidth is not None:
             cycles = np.maximum(cycles, (array_down + array_up) / (8 * buffer.bandwidth))
         return np.asarray(cycles if self.objective == "latency" else energy * cycles)
 
-    def _ends(self, tiles: Sizes) -> Values:
-        """Cycles of the first load and of the last store."""
-        ends = (self.extents - 1) % tiles + 1
+    def _ends(self, tiles: Sizes, least: Sizes) -> Values:
+        """Cycles of the first load and of the last store, for tiles from ``least`` to ``tiles``."""
+        last = np.where(least == tiles, (self.extents - 1) % tiles + 1, 1)
         cycles = np.zeros(len(tiles))
         for operand in self.problem.operands:
-            sizes = operand.footprint(ends if operand.is_output else tiles)
+            sizes = operand.footprint(last if operand.is_output else least)
             cycles += sizes * operand.bits / self.rate
         return cycles

@@ -41,6 +41,9 @@ Axes = tuple[tuple[str, int], ...]
 _BATCH = 1 << 14
 """Candidates bounded at a time."""
 
+_BEAM = 64
+"""Tiles kept on the way to a first mapping."""
+
 
 @dataclass(frozen=True)
 class Certificate:
@@ -121,17 +124,61 @@ class _Search:
         self.covered += prod(map(len, choices)) * pairs
         if self._is_settled(floor):
             return
-        tiles = self._fitting(choices, pairs)
-        if not len(tiles):
-            return
-        rough = np.stack([self.bounds.outside(step, tiles, outer) for outer in self.orders])
         if self.best is None:
-            o, at = np.unravel_index(int(rough.argmin()), rough.shape)
-            self._evaluate(axes, step, tiles[[at]], self.orders[o], rough[o, [at]])
+            # Any good mapping will do to begin with: it is what most others are measured by.
+            tiles = self._grown(step, choices, most=_BEAM)
+            rough = self._outside(step, tiles, tiles)
+            if len(tiles):
+                o, at = np.unravel_index(int(rough.argmin()), rough.shape)
+                self._evaluate(axes, step, tiles[[at]], self.orders[o], rough[o, [at]])
+        tiles = self._grown(step, choices, pairs=pairs)
+        rough = self._outside(step, tiles, tiles)
         # The most promising orders first: what they leave makes short work of the others.
-        for o in np.argsort(rough.min(axis=1), kind="stable").tolist():
+        for o in np.argsort(rough.min(axis=1, initial=np.inf), kind="stable").tolist():
             open_ones = ~self._are_settled(rough[o])
             self._evaluate(axes, step, tiles[open_ones], self.orders[o], rough[o, open_ones])
+
+    def _grown(
+        self,
+        step: tuple[int, ...],
+        choices: Sequence[Sizes],
+        *,
+        most: int | None = None,
+        pairs: int = 0,
+    ) -> Sizes:
+        """The tiles that fit and whose bound is open, chosen loop by loop.
+
+        Until a loop has its turn it may have any size: it fits if the smallest does, and its bound
+        is that of the largest.  With ``most``, only so many of the best are kept on the way.
+        ``pairs`` counts the orders of a tile, for the certificate.
+        """
+        whole = np.array(self.problem.bounds, dtype=np.int64)
+        tiles = whole[None]
+        least = np.minimum(np.array([step], dtype=np.int64), whole)
+        left = prod(map(len, choices))
+        for d in sorted(range(len(choices)), key=lambda d: -len(choices[d])):
+            if len(choices[d]) == 1:
+                tiles, least = tiles.copy(), least.copy()
+                tiles[:, d] = least[:, d] = choices[d][0]
+                continue
+            left //= len(choices[d])
+            tiles, least = (np.repeat(x, len(choices[d]), axis=0) for x in (tiles, least))
+            tiles[:, d] = least[:, d] = np.tile(choices[d], len(tiles) // len(choices[d]))
+            fits = self._fits(tiles, least)
+            self.too_large += int((~fits).sum()) * left * pairs
+            tiles, least = tiles[fits], least[fits]
+            bounds = self._outside(step, tiles, least).min(axis=0, initial=np.inf)
+            keep = np.flatnonzero(~self._are_settled(bounds))
+            if most is not None:
+                keep = keep[np.argsort(bounds[keep], kind="stable")[:most]]
+            tiles, least = tiles[keep], least[keep]
+        fits = self._fits(tiles, tiles)
+        self.too_large += int((~fits).sum()) * pairs
+        return tiles[fits]
+
+    def _outside(self, step: tuple[int, ...], tiles: Sizes, least: Sizes) -> NDArray[np.float64]:
+        """Bounds by outer order and tile."""
+        return np.stack([self.bounds.outside(step, tiles, outer, least) for outer in self.orders])
 
     def _evaluate(
         self,
@@ -175,19 +222,16 @@ class _Search:
         best = np.inf if self.best is None else self.best[0]
         return np.asarray(bounds >= best)
 
-    def _fitting(self, choices: Sequence[Sizes], pairs: int) -> Sizes:
-        """The tiles that fit the buffer, of all combinations of sizes."""
+    def _fits(self, tiles: Sizes, least: Sizes) -> NDArray[np.bool_]:
+        """Whether any tile from ``least`` to ``tiles`` fits the buffer."""
         buffer = self.hardware.levels[0]
-        tiles = np.stack([a.reshape(-1) for a in np.meshgrid(*choices, indexing="ij")], axis=1)
-        if buffer.size is None:
-            return tiles
-        bits = _room(self.problem, tiles, buffer.buffers)
-        fits = bits <= 8 * buffer.size
-        self.too_large += int((~fits).sum()) * pairs
-        least = int(bits.argmin())
-        short = (int(bits[least]), tuple(tiles[least].tolist()))
+        if buffer.size is None or not len(tiles):
+            return np.ones(len(tiles), dtype=np.bool_)
+        bits = _room(self.problem, tiles, least, buffer.buffers)
+        smallest = int(bits.argmin())
+        short = (int(bits[smallest]), tuple(least[smallest].tolist()))
         self.smallest = short if self.smallest is None else min(self.smallest, short)
-        return tiles[fits]
+        return np.asarray(bits <= 8 * buffer.size)
 
 
 def _orders(problem: Problem) -> tuple[tuple[int, ...], ...]:
@@ -234,14 +278,19 @@ def _tile_sizes(bound: int, step: int) -> Sizes:
     return np.minimum(counts * step, bound).astype(np.int64)
 
 
-def _room(problem: Problem, tiles: Sizes, buffers: int) -> NDArray[np.int64]:
-    """Bits that the tiles take: of operands that change as many buffers as there are."""
+def _room(problem: Problem, tiles: Sizes, least: Sizes, buffers: int) -> NDArray[np.int64]:
+    """Bits that tiles from ``least`` to ``tiles`` take at least.
+
+    Of an operand that changes the buffer holds as many tiles as it has buffers.
+    """
     bits = np.zeros(len(tiles), dtype=np.int64)
     bounds = np.array(problem.bounds, dtype=np.int64)
     for operand in problem.operands:
         loops = sorted(operand.loops)
         changes = (tiles[:, loops] < bounds[loops]).any(axis=1)
-        bits += operand.footprint(tiles) * operand.partial_bits * np.where(changes, buffers, 1)
+        several = operand.footprint(least) * buffers
+        one = np.where(changes, several, operand.footprint(tiles))
+        bits += np.minimum(several, one) * operand.partial_bits
     return bits
 
 

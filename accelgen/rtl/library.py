@@ -92,6 +92,7 @@ class UnitLibrary:
         for inputs in (True, False):
             bits = sum(len(v) for v, is_input in _ports(component).values() if is_input == inputs)
             if bits > MAX_PORT_BITS:
+                component._MustUse__used = True  # as above
                 raise InfeasibleError(
                     f"{bits} bits of {'inputs' if inputs else 'outputs'} are more than the"
                     f" {MAX_PORT_BITS} that a unit can have",

@@ -83,7 +83,7 @@ def test_overrides_keep_the_rest_and_stay_legal() -> None:
     [
         ({"bounds": {"mm": 3}}, "bounds: unknown loop 'mm'; did you mean 'm'"),
         ({"space": {"jj": 3}}, "space: unknown axis 'jj'; did you mean 'j'"),
-        ({"types": {"a": "int8"}}, "types: unknown tensor 'a'; known: A, B, Y"),
+        ({"types": {"a": "int8"}}, "types: unknown tensor 'a'; did you mean 'A'"),
         ({"types": {"A": "int99"}}, "types: A: "),
         ({"time": {"m2": 3}}, "time: unknown time loop 'm2'; did you mean 'm1'"),
         ({"skew": {"q": 1}}, "skew: unknown axis 'q'"),
