@@ -147,7 +147,10 @@ def test_short_sums_with_bad_numbers(name: str, accumulate: str) -> None:
 
 
 @pytest.mark.rtl
-@pytest.mark.parametrize("cycles", [1, 3, 4, 9])
+@pytest.mark.parametrize(
+    "cycles",
+    [1, pytest.param(3, marks=pytest.mark.slow), 4, pytest.param(9, marks=pytest.mark.slow)],
+)
 def test_fp32_sums(cycles: int) -> None:
     """Fewer cycles than partial sums, as many, and more."""
     unit = BlockDot(form("if4"), form("if4"), accumulate="fp32")
