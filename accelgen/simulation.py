@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import prod
 
-from accelgen.affine import Workload
 from accelgen.errors import AccelgenError
 from accelgen.hardware import Hardware
 from accelgen.mapper.bounds import Objective
@@ -102,8 +100,8 @@ def simulate(
     for number, workload in enumerate(distinct):
         if progress is not None:
             progress(number, len(distinct))
-        problem = _problem(workload)
         try:
+            problem = problem_of(workload, output_bits=workload.accesses[0].format.bits)
             solved[workload] = problem, best_mapping(problem, hardware, objective)
         except AccelgenError as error:
             name = next(x.name for x in network.matrix_layers if x.workload == workload)
@@ -114,14 +112,3 @@ def simulate(
         problem, found = solved[layer.workload]
         results.append(LayerResult(layer, problem, found.mapping, found.cost, found.certificate))
     return NetworkResult(network, hardware, objective, tuple(results))
-
-
-def _problem(workload: Workload) -> Problem:
-    return problem_of(workload, output_bits=_element_bits(workload))
-
-
-def _element_bits(workload: Workload) -> int:
-    """Bits of an element of the first input; of a block format, with its share of the scale."""
-    access = workload.accesses[0]
-    lanes = prod(workload.bounds.values()) // max(1, workload.iterations)
-    return -(-access.format.bits // max(1, lanes))

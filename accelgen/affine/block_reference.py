@@ -13,7 +13,7 @@ from accelgen.affine.blocks import BlockProduct, role
 from accelgen.affine.reference import positions
 from accelgen.affine.spacetime import TensorAccess
 from accelgen.errors import InputError
-from accelgen.golden.block_pair import BlockOperand
+from accelgen.golden.blocks import block_terms
 from accelgen.golden.floating import fixed_to_float
 from accelgen.names import unknown, within
 
@@ -49,18 +49,10 @@ def evaluate_blocks(
     sums = np.zeros(prod(output.shape), dtype=object)
     for *reads, write in positions(accesses, bounds, _CHUNK):
         a, a_scale, b, b_scale = (array[at] for array, at in zip(codes, reads, strict=True))
-        terms = _scaled(pair.a, a, a_scale) * _scaled(pair.b, b, b_scale)
-        np.add.at(sums, write, terms.sum(axis=1))
+        terms, _ = block_terms(pair, a, b, a_scale, b_scale)
+        np.add.at(sums, write, terms)
     rounded = fixed_to_float(sums, pair.fraction, product.result)
     return np.asarray(rounded, dtype=np.int64).reshape(output.shape)
-
-
-def _scaled(operand: BlockOperand, codes: NDArray[Any], scales: NDArray[Any]) -> NDArray[Any]:
-    """Elements times the scales of their blocks, as whole multiples of the operand's unit."""
-    integer = (scales >= 128) & operand.is_adaptive
-    whole, _ = operand.scales()
-    values = operand.element.values()[integer.astype(np.int64)[:, None], codes]
-    return np.asarray(values.astype(object) * whole[scales][:, None])
 
 
 def _codes(

@@ -29,7 +29,6 @@ def add_description(parser: argparse.ArgumentParser, *, ranges: bool = False) ->
     parser.add_argument(
         "--skew", metavar="i=1,j=1", help="cycles per axis; or broadcast, or systolic"
     )
-
     parser.add_argument(
         "--chain", metavar="A=j,Y=none",
         help="axis of the shift chains of stationary tensors; none: a memory port per unit",

@@ -95,8 +95,14 @@ def problem_of(
     each those of the workload's output where not given.
 
     Raises :class:`InputError` for accesses that the counts do not cover: an index of more than
-    two loops, or a loop in two indices of one tensor.
+    two loops, a loop in two indices of one tensor, or types whose iterations take whole words.
     """
+    if workload.product is not None:
+        raise InputError(
+            "the mapper counts one multiplication per iteration, not those of a word",
+            where="types",
+            hint="use integer types such as int8 or int4",
+        )
     operands = []
     for access in workload.accesses:
         axes = []

@@ -73,6 +73,12 @@ def test_a_layer_that_fits_no_buffer_is_named() -> None:
         simulate(net((4, 4, 4)), tiny)
 
 
+def test_types_whose_energy_is_not_known_are_refused() -> None:
+    blocks = Workload(GEMM, {"m": 4, "n": 4, "k": 64}, {"A": "nvfp4", "W": "nvfp4"})
+    with pytest.raises(InputError, match=r"net: fc: types: the mapper counts one multiplication"):
+        simulate(Network("net", (Layer("fc", blocks),)), load_hardware("array16_64k"))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -8,12 +8,10 @@ __all__ = ["ArithmeticUnit"]
 
 
 class ArithmeticUnit(wiring.Component):
-    """A component with a fixed :attr:`latency`, whose constructor checks its parameters."""
+    """A component whose constructor checks its parameters.
+
+    Its ``latency`` says how many cycles lie between inputs and the outputs they determine.
+    """
 
     # A unit whose parameters are refused is not one that was forgotten.
     _MustUse__silence = True
-
-    @property
-    def latency(self) -> int:
-        """Cycles from inputs to the outputs they determine."""
-        raise NotImplementedError

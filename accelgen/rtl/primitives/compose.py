@@ -12,6 +12,8 @@ from types import MappingProxyType
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 
+from accelgen.affine.composed import WIDTHS
+
 __all__ = [
     "BRICKS",
     "COMPOSE_STEPS",
@@ -20,9 +22,6 @@ __all__ = [
     "multiply_bricks",
     "select_slices",
 ]
-
-WIDTHS = (2, 4, 8)
-"""Operand widths; the run-time mode of an operand is the index of its width."""
 
 Brick = tuple[int, ...]
 """Position of a 2-bit multiplier: which bits of an operand it takes where operands are wide.
