@@ -101,7 +101,7 @@ RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_
 
 
 @given(designs(descriptions()))
-@settings(max_examples=4, derandomize=True, database=None, suppress_health_check=RELAXED)
+@settings(max_examples=3, derandomize=True, database=None, suppress_health_check=RELAXED)
 def test_a_random_dataflow_keeps_the_laws(drawn: tuple[Description, Options]) -> None:
     check(drawn)
 

@@ -93,9 +93,11 @@ def test_a_latency_that_the_manifest_gets_wrong_is_found(unit_folder: Path, tmp_
     [
         (r"too_long <= \w+;", "too_long <= 1'h0;", "too long: too_long is low after a sum that is"),
         (r"count == 5'h10", "count == 5'h0f", "longest: too_long rises although no sum is"),
-        (r"count == 5'h10", "count == 5'h11", "too long: too_long is low after a sum that is"),
-        (r"if \(!\w+\) too_long <= \w+;", "too_long <= valid & ~first & (count == 5'h10);",
-         "too long: too_long is low after a sum that is"),
+        pytest.param(r"count == 5'h10", "count == 5'h11",
+                     "too long: too_long is low after a sum that is", marks=pytest.mark.slow),
+        pytest.param(r"if \(!\w+\) too_long <= \w+;",
+                     "too_long <= valid & ~first & (count == 5'h10);",
+                     "too long: too_long is low after a sum that is", marks=pytest.mark.slow),
     ],
     ids=["never", "early", "late", "not for good"],
 )  # fmt: skip
