@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 from accelgen.errors import AccelgenError
 from accelgen.hardware import Hardware
-from accelgen.mapper.bounds import Objective
 from accelgen.mapper.cost import Cost
 from accelgen.mapper.mapping import Mapping
 from accelgen.mapper.problem import Problem, problem_of
-from accelgen.mapper.search import Certificate, best_mapping
+from accelgen.mapper.search import Certificate, Objective, best_mapping
 from accelgen.networks import Layer, Network
 
 __all__ = ["LayerResult", "NetworkResult", "simulate"]

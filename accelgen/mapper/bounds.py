@@ -1,131 +1,212 @@
-"""Values that no mapping is below, for many candidates at once."""
+"""Values that no mapping is below.  Compiled."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import prod
-from typing import Literal
-
 import numpy as np
-from numpy.typing import NDArray
 
-from accelgen.hardware import Hardware
-from accelgen.mapper.counts import least_moved
-from accelgen.mapper.problem import Operand, Problem, Sizes
+from accelgen.mapper.compiled import compiled
+from accelgen.mapper.counts import innermost
+from accelgen.mapper.cycles import array_cycles, least_stall, ports
+from accelgen.mapper.elements import distinct, footprint, tiled
+from accelgen.mapper.tables import Config, Floats, Integers, Tables
 
-__all__ = ["Bounds", "Objective"]
+__all__ = ["Floor", "floor_of", "inside_bound", "node_bound", "value_of", "value_of_parts"]
 
-Objective = Literal["latency", "energy", "edp"]
+Floor = Floats
+"""Of a configuration, for every mapping: pJ of the array's traffic, cycles of the array, cycles of
+its ports; see :func:`floor_of`."""
 
-Values = NDArray[np.float64]
+
+@compiled
+def value_of(energy: float, cycles: float, exponents: Floats) -> float:
+    """The objective: ``energy ** exponents[0] * cycles ** exponents[1]``."""
+    if exponents[0] == 1.0 and exponents[1] == 1.0:
+        return energy * cycles
+    return float(energy ** exponents[0] * cycles ** exponents[1])
 
 
-class Bounds:
-    """Lower bounds of the objective for mappings on a buffer and an outermost memory.
+@compiled
+def value_of_parts(t: Tables, energy: float, cycles: float, exponents: Floats) -> float:
+    """The objective of energy without leakage and of cycles."""
+    return value_of(energy + t.leak * cycles, cycles, exponents)
 
-    Traffic is at least that of :func:`accelgen.mapper.counts.least_moved`; cycles are at least
-    those of all traffic of either level, and those of all compute with the first load and the last
-    store (with a single buffer: the sum of traffic and compute).
+
+@compiled
+def floor_of(t: Tables, c: Config) -> Floor:
+    """What the array takes at least, whatever the buffer does.
+
+    Every tile of an operand enters once.  Of the steps that are whole each (but the first) differs
+    from the one before along a loop, and the operands that this loop moves enter anew.
     """
+    count, n = len(t.bits), len(t.bounds)
+    entered, left = np.zeros(count), np.zeros(count)
+    energy = 0.0
+    output = count - 1
+    for o in range(count):
+        elements = tiled(t, o, t.bounds, c.tile)
+        units = 1
+        for d in range(n):
+            if not t.relevant[o, d]:
+                units *= min(c.spread[d], (t.bounds[d] - 1) % c.tile[d] + 1)
+        if o == output:
+            left[o] = footprint(t, o, t.bounds) * t.bits[o]
+            energy += left[o] * (t.inside[o, 1] + t.units[o, 1] * units)
+            continue
+        if t.slides[o]:
+            elements = footprint(t, o, t.bounds)
+        entered[o] = elements * t.bits[o]
+        energy += entered[o] * (t.inside[o, 0] + t.units[o, 0] * units)
+    steps = 1
+    least = np.inf
+    for d in range(n):
+        steps *= t.bounds[d] // c.tile[d]
+        if t.bounds[d] > c.tile[d]:
+            least = min(least, _moving(t, c, d))
+    if least < np.inf:
+        energy = max(energy, (steps - 1) * least)
+    busy = array_cycles(t, c, t.bounds) + least_stall(t, c) + c.fill
+    return np.array([energy, busy, ports(t, entered, left)])
 
-    def __init__(self, problem: Problem, hardware: Hardware, objective: Objective) -> None:
-        self.problem, self.hardware, self.objective = problem, hardware, objective
-        self.extents = np.array(problem.bounds, dtype=np.int64)
-        self.whole = {x.name: int(x.footprint(self.extents[None])[0]) for x in problem.operands}
-        memory = hardware.levels[-1]
-        self.rate = 8 * memory.bandwidth if memory.bandwidth else np.inf
 
-    def floor(self, step: tuple[int, ...]) -> float:
-        """For all mappings that run ``step`` iterations at once: everything moves once."""
-        tiles = self.extents[None]
-        value = self._value(step, self._once(tiles), self._array_once(step, tiles), np.zeros(1))
-        return float(value[0])
+@compiled
+def _moving(t: Tables, c: Config, d: int) -> float:
+    """PJ of what enters and leaves the array at least when a whole step differs along loop d."""
+    output = len(t.bits) - 1
+    energy = 0.0
+    for o in range(len(t.bits)):
+        if not t.relevant[o, d]:
+            continue
+        units = 1
+        for e in range(len(t.bounds)):
+            if not t.relevant[o, e]:
+                units *= min(c.spread[e], c.tile[e])
+        if o == output:
+            elements = float(footprint(t, o, c.tile))
+            width = min(t.bits[o], t.partial[o])
+            energy += elements * width * (t.inside[o, 1] + t.units[o, 1] * units)
+            continue
+        elements = float(_entering(t, o, c, d))
+        energy += elements * t.bits[o] * (t.inside[o, 0] + t.units[o, 0] * units)
+    return energy
 
-    def outside(
-        self, step: tuple[int, ...], tiles: Sizes, outer: Sequence[int], least: Sizes | None = None
-    ) -> Values:
-        """For all tiles from ``least`` (``tiles`` when not given) to ``tiles`` along every loop,
-        under the order ``outer``, whatever the order within.
 
-        Larger tiles never move more; smaller ones are sooner loaded and stored.
-        """
-        moved = self._bits([tiles], [outer])
-        ends = self._ends(tiles, tiles if least is None else least)
-        return self._value(step, moved, self._array_once(step, tiles), ends)
+@compiled
+def _entering(t: Tables, o: int, c: Config, d: int) -> int:
+    """Elements of a whole tile that the tile before along loop d had not."""
+    size = 1
+    for x in range(t.indices[o]):
+        i, j = t.axes[o, x, 0], t.axes[o, x, 1]
+        if j < 0:
+            size *= c.tile[i]
+            continue
+        u, v = t.axes[o, x, 2], t.axes[o, x, 3]
+        a, b = c.tile[i], c.tile[j]
+        whole = distinct(a, b, u, v)
+        if t.slides[o] and d == i:
+            whole = distinct(2 * a, b, u, v) - whole
+        elif t.slides[o] and d == j:
+            whole = distinct(a, 2 * b, u, v) - whole
+        size *= whole
+    return size
 
-    def whole_order(
-        self, step: tuple[int, ...], tiles: Sizes, inner: Sequence[int], outer: Sequence[int]
-    ) -> Values:
-        """For ``tiles`` under both orders."""
-        steps = np.broadcast_to(np.array(step, dtype=np.int64), tiles.shape)
-        within = self._bits([steps, tiles], [inner, outer])
-        return self._value(step, self._bits([tiles], [outer]), within, self._ends(tiles, tiles))
 
-    def _once(self, tiles: Sizes) -> tuple[Values, Values]:
-        """Bits in and out when every element moves once."""
-        ones = np.ones(len(tiles))
-        down = sum(self.whole[x.name] * x.bits for x in self.problem.operands if not x.is_output)
-        up = sum(self.whole[x.name] * x.bits for x in self.problem.operands if x.is_output)
-        return down * ones, up * ones
+@compiled
+def node_bound(
+    t: Tables,
+    c: Config,
+    floor: Floor,
+    tile: Integers,
+    least: Integers,
+    outers: Integers,
+    exponents: Floats,
+    into: Floats,
+) -> float:
+    """The least value of mappings whose buffer tile is between ``least`` and ``tile``, over all
+    orders outside; ``into`` (orders x 3) gets for each of them the value, the energy without that
+    of the array's traffic, and the cycles.
 
-    def _array_once(self, step: tuple[int, ...], tiles: Sizes) -> tuple[Values, Values]:
-        """The same for the array, which takes overlapping elements for every one of its steps."""
-        down, up = np.zeros(len(tiles)), np.zeros(len(tiles))
-        steps = np.array([step], dtype=np.int64)
-        for operand in self.problem.operands:
-            elements = int(operand.tiled(self.problem.bounds, steps)[0])
-            self._add(operand, np.full(len(tiles), elements), down, up)
-        return down, up
+    Larger tiles never move more; smaller ones are sooner loaded and stored.
+    """
+    count, n = len(t.bits), len(t.bounds)
+    output = count - 1
+    bounds = t.bounds
+    sums = np.empty(count)
+    ends = 0.0
+    for o in range(count):
+        sums[o] = tiled(t, o, bounds, tile)
+    last = np.ones(n, dtype=np.int64)
+    for d in range(n):
+        if least[d] == tile[d]:
+            last[d] = (bounds[d] - 1) % tile[d] + 1
+    for o in range(count):
+        if t.copies[t.memory[o]] == 2:
+            ends += footprint(t, o, last if o == output else least) * t.bits[o]
+    whole = footprint(t, output, bounds) * 1.0
+    lowest = np.inf
+    for number in range(len(outers)):
+        energy = t.spent
+        traffic = alone = 0.0
+        for o in range(count):
+            moved = sums[o] * _repeats(t, o, tile, outers[number])
+            if o == output:
+                again = (moved - whole) * t.partial[o]
+                done = whole * t.bits[o]
+                energy += again * t.outside[o, 0] + (again + done) * t.outside[o, 1]
+                bits = 2 * again + done
+            else:
+                bits = moved * t.bits[o]
+                energy += bits * t.outside[o, 0]
+            traffic += bits
+            if t.copies[t.memory[o]] == 1:
+                alone += bits
+        cycles = max(traffic / t.rate, floor[1] + (alone + ends) / t.rate, floor[2])
+        into[number, 0] = value_of_parts(t, energy + floor[0], cycles, exponents)
+        into[number, 1], into[number, 2] = energy, cycles
+        lowest = min(lowest, into[number, 0])
+    return lowest
 
-    def _bits(
-        self, levels: Sequence[Sizes], orders: Sequence[Sequence[int]]
-    ) -> tuple[Values, Values]:
-        """Bits into a level and out of it."""
-        down, up = np.zeros(len(levels[0])), np.zeros(len(levels[0]))
-        for operand in self.problem.operands:
-            self._add(operand, least_moved(self.problem, levels, orders, operand), down, up)
-        return down, up
 
-    def _add(self, operand: Operand, elements: Sizes, down: Values, up: Values) -> None:
-        if operand.is_output:
-            again = (elements - self.whole[operand.name]) * operand.partial_bits
-            down += again
-            up += again + self.whole[operand.name] * operand.bits
-        else:
-            down += elements * operand.bits
+@compiled
+def _repeats(t: Tables, o: int, tile: Integers, order: Integers) -> float:
+    """How often the tiles of an operand come, for loops outside that do not move it."""
+    last = innermost(t, o, t.bounds, tile, order)
+    repeats = 1
+    for position in range(last):
+        d = order[position]
+        if not t.relevant[o, d]:
+            repeats *= -(-t.bounds[d] // tile[d])
+    return float(repeats)
 
-    def _value(
-        self,
-        step: tuple[int, ...],
-        outside: tuple[Values, Values],
-        within: tuple[Values, Values],
-        ends: Values,
-    ) -> Values:
-        buffer, memory = self.hardware.levels
-        down, up = outside
-        array_down, array_up = within
-        energy = (
-            self.problem.iterations * self.hardware.mac_pj
-            + down * (memory.read_pj + buffer.write_pj)
-            + up * (memory.write_pj + buffer.read_pj)
-            + array_down * buffer.read_pj
-            + array_up * buffer.write_pj
-        )
-        if self.objective == "energy":
-            return np.asarray(energy)
-        compute = prod(-(-n // s) for n, s in zip(self.problem.bounds, step, strict=True))
-        traffic = (down + up) / self.rate
-        together = buffer.buffers == 2
-        cycles = np.maximum(traffic, compute + ends) if together else traffic + compute
-        if buffer.bandwidth is not None:
-            cycles = np.maximum(cycles, (array_down + array_up) / (8 * buffer.bandwidth))
-        return np.asarray(cycles if self.objective == "latency" else energy * cycles)
 
-    def _ends(self, tiles: Sizes, least: Sizes) -> Values:
-        """Cycles of the first load and of the last store, for tiles from ``least`` to ``tiles``."""
-        last = np.where(least == tiles, (self.extents - 1) % tiles + 1, 1)
-        cycles = np.zeros(len(tiles))
-        for operand in self.problem.operands:
-            sizes = operand.footprint(last if operand.is_output else least)
-            cycles += sizes * operand.bits / self.rate
-        return cycles
+@compiled
+def inside_bound(t: Tables, c: Config, tile: Integers, order: Integers) -> float:
+    """PJ that the array's traffic takes at least for one tile of the buffer and order within.
+
+    A loop counts as one that moves an operand if it does so in the last of the buffer's tiles too.
+    """
+    n, output = len(t.bounds), len(t.bits) - 1
+    energy = 0.0
+    for o in range(len(t.bits)):
+        last = -1
+        for position in range(n):
+            d = order[position]
+            if t.relevant[o, d] and (t.bounds[d] - 1) % tile[d] + 1 > c.tile[d]:
+                last = position
+        repeats, units = 1, 1
+        for position in range(n):
+            d = order[position]
+            if not t.relevant[o, d]:
+                if position < last:
+                    repeats *= -(-t.bounds[d] // c.tile[d])
+                units *= min(c.spread[d], (t.bounds[d] - 1) % c.tile[d] + 1)
+        if o < output:
+            whole = t.slides[o]
+            elements = footprint(t, o, t.bounds) if whole else tiled(t, o, t.bounds, c.tile)
+            each = t.inside[o, 0] + t.units[o, 0] * units
+            energy += float(elements) * repeats * t.bits[o] * each
+            continue
+        elements = footprint(t, o, t.bounds)
+        again = float(elements) * (repeats - 1) * t.partial[o]
+        energy += again * (t.inside[o, 0] + t.inside[o, 1] + t.units[o, 1] * units)
+        energy += float(elements) * t.bits[o] * (t.inside[o, 1] + t.units[o, 1] * units)
+    return energy

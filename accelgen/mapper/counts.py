@@ -1,99 +1,150 @@
-"""Analytic access counts: how many elements enter and leave every level, exactly.
+"""Analytic access counts: how many elements enter and leave the buffer and the array, exactly.
 
 A level holds one tile of every operand and takes another one only when its own changes.  Loops
 inside the innermost one that moves the operand (and has more than one step) therefore cost
-nothing; those outside repeat all the tiles.
+nothing; those outside repeat all the tiles.  Compiled; equal to :func:`accelgen.mapper.trace`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
-from itertools import product
-from math import prod
-
 import numpy as np
-from numpy.typing import NDArray
 
-from accelgen.mapper.mapping import Mapping
-from accelgen.mapper.problem import Operand, Problem, Sizes
+from accelgen.mapper.compiled import compiled
+from accelgen.mapper.elements import delivered, footprint, slid, tiled
+from accelgen.mapper.tables import Config, Integers, Tables
 
-__all__ = ["least_moved", "moved"]
+__all__ = ["array_moves", "box_moves", "buffer_moves", "innermost", "sliding"]
 
 
-def moved(problem: Problem, mapping: Mapping, level: int, operand: Operand) -> tuple[int, int]:
-    """Elements of ``operand`` that (enter, leave) ``level`` of a mapping, exactly.
-
-    The same as :func:`accelgen.mapper.trace.trace`.  A tile at the end of a loop may have a single
-    step inside where the others have several, and then reuses more: ends are counted apart.
+@compiled
+def buffer_moves(t: Tables, o: int, tile: Integers, order: Integers) -> int:
+    """Elements of operand ``o`` in all ``tile`` that the buffer takes, under the ``order`` of
+    loops outside it (outermost first).
     """
-    relevant = operand.loops
-
-    @cache
-    def visits(k: int, box: tuple[int, ...]) -> int:
-        """Footprints of the operand's tiles in a walk over a tile ``box`` of level ``k``."""
-        if k == level:
-            return int(operand.footprint(np.array([box], dtype=np.int64))[0])
-        step, order = mapping.tiles[k - 1], mapping.orders[k - 1]
-        active = [d for d in order if box[d] > step[d]]
-        moving = [position for position, d in enumerate(active) if d in relevant]
-        # Loops inside the innermost that moves the operand come back to the tile they left.
-        changing = active[: moving[-1] + 1 if moving else 0]
-        returning = active[len(changing) :]
-        total = 0
-        for outer in product(*(_parts(box[d], step[d]) for d in changing)):
-            tile = [min(n, s) for n, s in zip(box, step, strict=True)]
-            for d, (size, _) in zip(changing, outer, strict=True):
-                tile[d] = size
-            often = prod(number for _, number in outer)
-            if all(tile[d] <= mapping.tiles[level][d] for d in relevant):
-                total += often * visits(k - 1, tuple(tile))
-                continue
-            for inner in product(*(_parts(box[d], step[d]) for d in returning)):
-                for d, (size, _) in zip(returning, inner, strict=True):
-                    tile[d] = size
-                again = prod(number for _, number in inner)
-                total += often * again * visits(k - 1, tuple(tile))
-        return total
-
-    total = visits(len(mapping.orders), problem.bounds)
-    if not operand.is_output:
-        return total, 0
-    whole = int(operand.footprint(np.array([problem.bounds], dtype=np.int64))[0])
-    return total - whole, total
+    bounds = t.bounds
+    repeats, again, moving = 1, 1, False
+    for position in range(len(order)):
+        d = order[position]
+        if tile[d] >= bounds[d]:
+            continue
+        if t.relevant[o, d]:
+            moving = True
+            repeats *= again
+            again = 1
+        else:
+            again *= -(-bounds[d] // tile[d])
+    return repeats * tiled(t, o, bounds, tile) if moving else footprint(t, o, bounds)
 
 
-def least_moved(
-    problem: Problem,
-    tiles: Sequence[Sizes],
-    orders: Sequence[Sequence[int]],
-    operand: Operand,
-) -> NDArray[np.int64]:
-    """At least how many elements of ``operand`` enter (the output: leave) a level.
+@compiled
+def innermost(t: Tables, o: int, box: Integers, tile: Integers, order: Integers) -> int:
+    """The position in ``order`` of the last loop that moves operand ``o`` in a box; -1: none."""
+    last = -1
+    for position in range(len(order)):
+        d = order[position]
+        if t.relevant[o, d] and box[d] > tile[d]:
+            last = position
+    return last
 
-    ``tiles`` are those of that level (candidates x loops) and of the levels above it but for the
-    outermost, ``orders`` the loops over each of them.  Equal to :func:`moved` unless a loop has a
-    single step in its last tile only.
+
+@compiled
+def sliding(t: Tables, o: int, c: Config, order: Integers, last: int) -> int:
+    """The loop along which the windows of units slide, or -1: the innermost, when it is not
+    divided among units.
     """
-    bounds = np.array(problem.bounds, dtype=np.int64)
-    outer = [*tiles[1:], np.broadcast_to(bounds, tiles[0].shape)]
-    repeats = np.ones(tiles[0].shape[0], dtype=np.int64)
-    moving = np.zeros(tiles[0].shape[0], dtype=np.bool_)
-    repeated = {d: moving for d in range(len(bounds)) if d not in operand.loops}
-    for inside, outside, order in zip(tiles, outer, orders, strict=True):
-        # Steps within the last of the outer tiles: the fewest.
-        ends = (bounds - 1) % outside + 1
-        for d in reversed(order):
-            if d in operand.loops:
-                moving = moving | (ends[:, d] > inside[:, d])
-            else:
-                counts = moving & ~repeated[d]
-                repeats *= np.where(counts, -(-bounds[d] // inside[:, d]), 1)
-                repeated[d] = repeated[d] | counts
-    return repeats * operand.tiled(problem.bounds, tiles[0])
+    if last < 0 or not t.slides[o] or c.spread[order[last]] > 1:
+        return -1
+    return int(order[last])
 
 
-def _parts(extent: int, step: int) -> list[tuple[int, int]]:
-    """Sizes of the tiles of ``extent``, each with how many there are."""
-    whole, rest = divmod(extent, step)
-    return [(step, whole)] * bool(whole) + [(rest, 1)] * bool(rest)
+@compiled
+def box_moves(t: Tables, o: int, c: Config, box: Integers, order: Integers) -> int:
+    """Elements that the array takes from a box in the buffer, whatever it had before."""
+    last = innermost(t, o, box, c.tile, order)
+    if last < 0:
+        return footprint(t, o, box)
+    loop = sliding(t, o, c, order, last)
+    total = tiled(t, o, box, c.tile) if loop < 0 else slid(t, o, box, c.tile, loop)
+    for position in range(last):
+        d = order[position]
+        if not t.relevant[o, d]:
+            total *= -(-box[d] // c.tile[d])
+    return total
+
+
+@compiled
+def array_moves(
+    t: Tables, o: int, c: Config, tile: Integers, inner: Integers, outer: Integers, units_too: bool
+) -> tuple[int, int]:
+    """Elements of operand ``o`` that the array takes from buffer tiles, and, if wanted, how many
+    all units get (else 0).
+
+    ``inner`` is the order of loops within a tile of the buffer, ``outer`` that of the tiles.
+    """
+    bounds, n = t.bounds, len(t.bounds)
+    box = bounds.copy()
+    loops, choices = np.empty(n, dtype=np.int64), 0
+    for d in range(n):
+        if t.relevant[o, d]:
+            box[d] = tile[d]
+            if bounds[d] % tile[d] > 0:
+                loops[choices] = d
+                choices += 1
+    # The last tile along a loop may be smaller than the others, and take fewer steps.
+    total = every = 0
+    for chosen in range(1 << choices):
+        often = 1
+        for d in range(n):
+            if t.relevant[o, d]:
+                box[d] = tile[d]
+                often *= bounds[d] // tile[d]
+        for bit in range(choices):
+            d = loops[bit]
+            if chosen >> bit & 1:
+                box[d] = bounds[d] % tile[d]
+                often //= bounds[d] // tile[d]
+        last = innermost(t, o, box, c.tile, inner)
+        loop = sliding(t, o, c, inner, last)
+        moved = tiled(t, o, box, c.tile) if loop < 0 else slid(t, o, box, c.tile, loop)
+        got = delivered(t, o, box, c.tile, c.spread, loop) if units_too else 0
+        times, units = 1, 1
+        if last >= 0:
+            for position in range(n):
+                d = inner[position]
+                if t.relevant[o, d]:
+                    continue
+                if position < last:
+                    times *= -(-bounds[d] // c.tile[d])
+                    units *= _active(c, d, bounds[d])
+                else:
+                    times *= -(-bounds[d] // tile[d])
+                    units *= _first_active(c, d, tile[d], bounds[d])
+        else:
+            # The array keeps its tile while the tiles of the buffer do not move it.
+            end = innermost(t, o, bounds, tile, outer)
+            for position in range(n):
+                d = outer[position]
+                if t.relevant[o, d]:
+                    continue
+                if position < end:
+                    times *= -(-bounds[d] // tile[d])
+                    units *= _first_active(c, d, tile[d], bounds[d])
+                else:
+                    units *= min(c.spread[d], c.tile[d], tile[d])
+        total += often * times * moved
+        every += often * units * got
+    return total, every
+
+
+@compiled
+def _active(c: Config, d: int, bound: int) -> int:
+    """Units along a loop that work, added up over all steps."""
+    whole = min(c.spread[d], c.tile[d])
+    return int(bound // c.tile[d] * whole + min(c.spread[d], bound % c.tile[d]))
+
+
+@compiled
+def _first_active(c: Config, d: int, tile: int, bound: int) -> int:
+    """The same over the first steps of all tiles of the buffer."""
+    whole = min(c.spread[d], c.tile[d], tile)
+    return int(bound // tile * whole + min(c.spread[d], c.tile[d], bound % tile))

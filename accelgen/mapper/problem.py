@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.affine import Workload
+from accelgen.affine.roles import Role, loop_roles, tensor_roles
+from accelgen.affine.workload import DEFAULT_TYPE
 from accelgen.errors import InputError
+from accelgen.hardware.model import ANY_FORMAT
 
 __all__ = ["Operand", "Problem", "problem_of"]
 
@@ -25,8 +28,8 @@ Axis = tuple[tuple[int, int], ...]
 class Operand:
     """A tensor: its indices as sums of one or two loops, and the bits of its elements.
 
-    ``partial_bits`` are those of unfinished sums (``bits`` for inputs).  No loop is in two
-    indices.
+    ``partial_bits`` are those of unfinished sums (``bits`` for inputs); ``role`` says what it is
+    to the layer.  No loop is in two indices.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Operand:
     bits: int
     is_output: bool = False
     partial_bits: int = 0
+    role: Role = "inputs"
 
     @property
     def loops(self) -> frozenset[int]:
@@ -67,11 +71,17 @@ class Operand:
 
 @dataclass(frozen=True)
 class Problem:
-    """A box of ``bounds`` iterations over named ``loops``; the last operand is the output."""
+    """A box of ``bounds`` iterations over named ``loops``; the last operand is the output.
+
+    ``roles`` are those of the loops (:mod:`accelgen.affine.roles`), ``number_format`` names what a
+    unit multiplies.
+    """
 
     loops: tuple[str, ...]
     bounds: tuple[int, ...]
     operands: tuple[Operand, ...]
+    roles: tuple[str, ...] = ()
+    number_format: str = ANY_FORMAT
 
     @property
     def iterations(self) -> int:
@@ -89,10 +99,15 @@ class Problem:
 
 
 def problem_of(
-    workload: Workload, *, output_bits: int | None = None, partial_bits: int | None = None
+    workload: Workload,
+    *,
+    weights: str | None = None,
+    output_bits: int | None = None,
+    partial_bits: int | None = None,
 ) -> Problem:
     """The problem of a workload: of finished outputs ``output_bits``, of sums ``partial_bits``,
-    each those of the workload's output where not given.
+    each those of the workload's output where not given.  ``weights`` names the input with
+    parameters (see :func:`accelgen.affine.roles.tensor_roles`).
 
     Raises :class:`InputError` for accesses that the counts do not cover: an index of more than
     two loops, a loop in two indices of one tensor, or types whose iterations take whole words.
@@ -103,6 +118,7 @@ def problem_of(
             where="types",
             hint="use integer types such as int8 or int4",
         )
+    roles = tensor_roles(workload, weights)
     operands = []
     for access in workload.accesses:
         axes = []
@@ -125,8 +141,17 @@ def problem_of(
         bits = partial = access.format.bits
         if access.is_output:
             bits, partial = output_bits or bits, partial_bits or bits
-        operands.append(Operand(access.name, tuple(axes), bits, access.is_output, partial))
-    return Problem(workload.loops, tuple(workload.domain.values()), tuple(operands))
+        role = roles[access.name]
+        operands.append(Operand(access.name, tuple(axes), bits, access.is_output, partial, role))
+    letters = loop_roles(workload, weights)
+    types = (workload.types.get(x.tensor, DEFAULT_TYPE) for x in workload.assignment.inputs)
+    return Problem(
+        workload.loops,
+        tuple(workload.domain.values()),
+        tuple(operands),
+        tuple(letters[loop] for loop in workload.loops),
+        "*".join(sorted(types)),
+    )
 
 
 def _distinct(axis: Axis, sizes: Sequence[Sizes]) -> Sizes:
