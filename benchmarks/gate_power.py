@@ -1,0 +1,264 @@
+"""Energy of mapped netlists: toggles by simulation with delays, pJ from Liberty tables.
+
+Simulation takes many independent streams of stimuli at once, one per bit of an integer.  Every
+cell has one delay (the mean of its arcs in an SDF file) and is inertial: pulses shorter than it are
+swallowed.  A toggle of a net costs C V^2 / 2, with C the pins on it and the wire-load model, and
+what the cell that drives it takes inside; see :mod:`benchmarks.liberty`.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.liberty import Cell, Cells, mean
+
+__all__ = ["Energy", "Netlist", "delays", "simulate"]
+
+_ONE, _ZERO = -1, -2
+"""Nets of the constants."""
+
+
+@dataclass
+class Energy:
+    """Energies in pJ per cycle, leakage in mW.
+
+    ``apart`` is what the flip-flops set apart take inside (the wires that they drive count as
+    others do), ``units`` all else; ``held`` the part of it that the clock takes in flip-flops that
+    keep their bits, ``settled`` what ``units`` were if no net toggled twice in a cycle.
+    ``changes`` are the flip-flops, not apart, that change in a cycle.  ``outputs`` are the bits of
+    the ports after the last cycle, one bit per stream.
+    """
+
+    units: float = 0.0
+    held: float = 0.0
+    apart: float = 0.0
+    settled: float = 0.0
+    leakage: float = 0.0
+    changes: float = 0.0
+    outputs: dict[str, list[int]] = field(default_factory=dict)
+
+
+@dataclass
+class Gate:
+    """A cell between nets: a combinational output or a flip-flop."""
+
+    cell: Cell
+    pin: str
+    evaluate: Callable[..., int]
+    inputs: list[int]
+    output: int
+    delay: int
+    apart: bool = False
+
+
+def delays(sdf: Path, step: float) -> dict[str, int]:
+    """Of every instance the mean delay of its arcs from ``sdf``, in steps of ``step`` ns, 1 up."""
+    text = sdf.read_text()
+    scale = {"ns": 1.0, "ps": 1e-3}[re.findall(r"TIMESCALE\s+1(ns|ps)", text)[0]]
+    found = {}
+    for part in text.split("(CELL\n")[1:]:
+        name = re.findall(r"\(INSTANCE\s*(\S*?)\)", part)[0].replace("\\", "")
+        arcs = [line for line in part.splitlines() if "IOPATH" in line and "RESET" not in line]
+        times = [float(x) for arc in arcs for x in re.findall(r"\(([\d.]+):", arc)]
+        found[name] = max(1, round(mean(times) * scale / step))
+    return found
+
+
+class Netlist:
+    """A mapped module, from JSON by Yosys, with a delay for every instance.
+
+    Flip-flops that drive a net whose name begins with one of ``apart`` are set apart.
+    """
+
+    def __init__(
+        self, file: Path, cells: Cells, times: Mapping[str, int], apart: Sequence[str]
+    ) -> None:
+        module = next(iter(json.loads(file.read_text())["modules"].values()))
+        self.cells = cells
+        self.ports = {
+            name: (port["direction"], [_net(bit) for bit in port["bits"]])
+            for name, port in module["ports"].items()
+        }
+        self.gates: list[Gate] = []
+        self.registers: list[Gate] = []
+        self.constants = {_ONE: True, _ZERO: False}
+        self.load: dict[int, float] = {}
+        """Capacitance of the pins on a net."""
+        self.fanout: dict[int, int] = {}
+        self.leakage = 0.0
+        outside = {
+            _net(bit)
+            for name, item in module["netnames"].items()
+            for bit in item["bits"]
+            if name.startswith(tuple(apart))
+        }
+        for name, item in module["cells"].items():
+            pins = {pin: _net(bits[0]) for pin, bits in item["connections"].items() if bits}
+            # Cells without a delay drive constants.
+            self._add(cells[item["type"]], pins, times.get(name, 1), outside)
+
+    def _add(self, cell: Cell, pins: Mapping[str, int], delay: int, outside: set[int]) -> None:
+        outputs = [pin for pin in pins if "function" in cell.pins[pin].attributes]
+        apart = cell.storage is not None and any(pins[pin] in outside for pin in outputs)
+        if not apart:
+            self.leakage += cell.leakage * self.cells.leakage_unit
+        for pin in outputs:
+            text = cell.pins[pin].attributes["function"].strip("() ")
+            if text in ("0", "1"):
+                self.constants[pins[pin]] = text == "1"
+                continue
+            evaluate, names = cell.function(pin)
+            inputs = [pins[name] for name in names]
+            gate = Gate(cell, pin, evaluate, inputs, pins[pin], delay, apart)
+            (self.registers if cell.storage is not None else self.gates).append(gate)
+        for pin, net in pins.items():
+            if pin not in outputs and pin != cell.clock:
+                self.load[net] = self.load.get(net, 0.0) + cell.capacitance(pin)
+                self.fanout[net] = self.fanout.get(net, 0) + 1
+
+
+class _Simulation:
+    """Values of all nets, and their toggles since they were last cleared."""
+
+    def __init__(self, netlist: Netlist, lanes: int) -> None:
+        self.netlist = netlist
+        self.mask = (1 << lanes) - 1
+        self.value = {net: self.mask if one else 0 for net, one in netlist.constants.items()}
+        self.toggles: dict[int, int] = {}
+        self._pending: dict[int, list[tuple[int, int]]] = {}
+        self._queue: list[tuple[int, int]] = []
+        self._readers: dict[int, list[Gate]] = {}
+        for gate in netlist.gates:
+            for net in set(gate.inputs):
+                self._readers.setdefault(net, []).append(gate)
+            self.schedule(gate.output, self.result(gate), 1)
+        self.settle()
+        self.toggles.clear()
+
+    def result(self, gate: Gate) -> int:
+        """What a gate's inputs say."""
+        return gate.evaluate(*[self.value.get(net, 0) for net in gate.inputs]) & self.mask
+
+    def schedule(self, net: int, new: int, time: int) -> None:
+        """Inertial: what is on its way to values other than ``new`` does not arrive."""
+        before, left = self.value.get(net, 0), []
+        for when, other in self._pending.get(net, ()):
+            same = ~(other ^ new)
+            kept = (other & same) | (before & ~same)
+            if kept != before:
+                left.append((when, kept))
+                before = kept
+        if new != before:
+            left.append((time, new))
+            heapq.heappush(self._queue, (time, net))
+        self._pending[net] = left
+
+    def settle(self) -> None:
+        """Until nothing changes any more."""
+        queue = self._queue
+        while queue:
+            time = queue[0][0]
+            touched: dict[int, Gate] = {}
+            while queue and queue[0][0] == time:
+                _, net = heapq.heappop(queue)
+                arriving = self._pending.get(net)
+                if arriving and arriving[0][0] == time:
+                    touched |= {id(gate): gate for gate in self._change(net, arriving.pop(0)[1])}
+            for gate in touched.values():
+                self.schedule(gate.output, self.result(gate), time + gate.delay)
+
+    def _change(self, net: int, new: int) -> list[Gate]:
+        changed = new ^ self.value.get(net, 0)
+        self.value[net] = new
+        self.toggles[net] = self.toggles.get(net, 0) + changed.bit_count()
+        return self._readers.get(net, [])
+
+
+def simulate(
+    netlist: Netlist, stimuli: Sequence[Mapping[str, Sequence[int]]], lanes: int, skip: int
+) -> Energy:
+    """Mean energy of the cycles after the first ``skip``, per stream of ``lanes``.
+
+    ``stimuli`` give of every cycle the bits of the inputs, lowest first, one bit per stream each.
+    """
+    run = _Simulation(netlist, lanes)
+    total = Energy(leakage=netlist.leakage)
+    useful: dict[int, int] = {}
+    for cycle, inputs in enumerate(stimuli):
+        if cycle == skip:
+            run.toggles.clear()
+        before = dict(run.value)
+        for gate in netlist.registers:
+            new = run.result(gate)
+            if cycle >= skip:
+                _clocked(total, gate, (new ^ run.value.get(gate.output, 0)).bit_count() / lanes)
+            run.schedule(gate.output, new, gate.delay)
+        for port, words in inputs.items():
+            for net, new in zip(netlist.ports[port][1], words, strict=True):
+                run.schedule(net, new, 0)
+        run.settle()
+        if cycle >= skip:
+            for net, new in run.value.items():
+                changed = (new ^ before.get(net, 0)).bit_count()
+                useful[net] = useful.get(net, 0) + changed
+    _switched(total, netlist, run.toggles, useful, lanes)
+    cycles = len(stimuli) - skip
+    for name in ("units", "held", "apart", "changes", "settled"):
+        setattr(total, name, getattr(total, name) / cycles)
+    total.outputs = {
+        name: [run.value.get(net, 0) for net in nets]
+        for name, (direction, nets) in netlist.ports.items()
+        if direction == "output"
+    }
+    return total
+
+
+def _clocked(total: Energy, gate: Gate, changed: float) -> None:
+    """Add the clock's energy of a flip-flop that changes in a share of the streams."""
+    hold, move = gate.cell.clocked
+    energy = (1 - changed) * hold + changed * move
+    if gate.apart:
+        total.apart += energy
+        return
+    total.units += energy
+    total.settled += energy
+    total.held += (1 - changed) * hold
+    total.changes += changed
+
+
+def _switched(
+    total: Energy,
+    netlist: Netlist,
+    toggles: Mapping[int, int],
+    useful: Mapping[int, int],
+    lanes: int,
+) -> None:
+    """Add what toggles take, in wires and cells, and in the inputs of flip-flops."""
+    cells = netlist.cells
+    for gate in (*netlist.gates, *netlist.registers):
+        net = gate.output
+        load = netlist.load.get(net, 0.0) + cells.wire(netlist.fanout.get(net, 0))
+        wire = load * cells.unit * cells.voltage**2 / 2
+        inside = gate.cell.toggle(gate.pin, load)
+        each = wire if gate.apart else wire + inside
+        total.units += toggles.get(net, 0) / lanes * each
+        total.settled += useful.get(net, 0) / lanes * each
+        total.apart += toggles.get(net, 0) / lanes * (inside if gate.apart else 0.0)
+    for gate in netlist.registers:
+        each = gate.cell.data("D")
+        for net in gate.inputs:
+            if gate.apart:
+                total.apart += toggles.get(net, 0) / lanes * each
+            else:
+                total.units += toggles.get(net, 0) / lanes * each
+                total.settled += useful.get(net, 0) / lanes * each
+
+
+def _net(bit: int | str) -> int:
+    """The net of a bit in Yosys' JSON; undefined ones are 0."""
+    return bit if isinstance(bit, int) else {"1": _ONE}.get(bit, _ZERO)
