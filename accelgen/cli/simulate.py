@@ -80,7 +80,7 @@ def _layer(result: LayerResult, found: NetworkResult) -> dict[str, object]:
         "macs": result.layer.macs,
         "cycles": result.cycles,
         "compute_cycles": result.layer.repeats * result.cost.compute_cycles,
-        "limit": result.limit,
+        "limit": result.cost.limit,
         "energy_pj": {k: result.layer.repeats * v for k, v in result.cost.energy_pj.items()},
         "utilisation": result.cost.utilisation,
         "mapping": result.mapping.nest(result.problem, levels).splitlines(),
@@ -109,7 +109,7 @@ def _shown(found: NetworkResult, *, mappings: bool) -> str:
                 f"{result.layer.macs / 1e6:.1f}",
                 f"{result.cycles:.0f}",
                 f"{result.cost.utilisation:.1%}",
-                result.limit,
+                result.cost.limit,
                 *(f"{value:.2f}" for value in energy),
             )
         )

@@ -8,6 +8,7 @@ from math import prod
 
 import numpy as np
 
+from accelgen.affine.roles import ROLES
 from accelgen.hardware.model import Hardware
 from accelgen.mapper.counts import array_moves, buffer_moves
 from accelgen.mapper.cycles import array_cycles, total_cycles
@@ -38,25 +39,39 @@ class Cost:
     """Cycles, and picojoule by level and action.
 
     ``cycles`` are all; ``compute_cycles`` what the array needs when nothing is waited for, of which
-    ``fill_cycles`` until it is full; ``traffic_cycles`` what the outermost level needs to move
-    everything.  ``energy_pj`` is by level (``mac`` for multiplications, ``link`` for what goes to
-    and from units, ``leakage``), ``action_pj`` by level and action.  ``active_units`` work in a
-    whole step of the array.
+    ``fill_cycles`` until it is full; ``port_cycles`` what each memory and link needs to move
+    everything, the outermost memory last.  ``shares`` say what the units do in all cycles (their
+    sum is 1): ``multiply``, ``idle`` (the loops unrolled are smaller than the array), ``padding``
+    (a last step has fewer iterations), ``sums`` (added from elsewhere), ``fill``, ``wait`` (for
+    what is :attr:`limit`).  ``energy_pj`` is by level (``mac`` for multiplications, ``link`` for
+    what goes to and from units, ``leakage``), ``action_pj`` by level and action.
+    ``active_units`` work in a whole step of the array.
     """
 
     cycles: float
     compute_cycles: int
     fill_cycles: int
-    traffic_cycles: float
+    port_cycles: MappingOf[str, float]
+    shares: MappingOf[str, float]
     energy_pj: MappingOf[str, float]
     action_pj: MappingOf[tuple[str, str], float]
-    utilisation: float
     active_units: int
 
     @property
     def total_pj(self) -> float:
         """Energy of everything."""
         return sum(self.energy_pj.values())
+
+    @property
+    def utilisation(self) -> float:
+        """The share of units and cycles that multiply."""
+        return self.shares["multiply"]
+
+    @property
+    def limit(self) -> str:
+        """What takes longest on its own: ``compute``, a memory, or a link."""
+        slowest = max(self.port_cycles, key=lambda name: self.port_cycles[name])
+        return slowest if self.port_cycles[slowest] > self.compute_cycles else "compute"
 
     @property
     def edp(self) -> float:
@@ -90,22 +105,69 @@ def cost(problem: Problem, hardware: Hardware, mapping: Mapping) -> Cost:
     mapping.check(problem)
     t, c, tile, inner, outer = _arrays(problem, hardware, mapping)
     cycles, traffic = total_cycles(t, c, tile, inner, outer)
-    actions = _energy(problem, hardware, moves(problem, hardware, mapping))
-    actions["leakage", "leakage"] = t.leak * cycles
-    kept = {key: value for key, value in actions.items() if value > 0 or key[0] != "leakage"}
-    energy = dict.fromkeys((level for level, _ in kept), 0.0)
-    for (level, _), value in kept.items():
+    moved = moves(problem, hardware, mapping)
+    actions = _energy(problem, hardware, moved)
+    if t.leak > 0:
+        actions["leakage", "leakage"] = t.leak * cycles
+    energy = dict.fromkeys((level for level, _ in actions), 0.0)
+    for (level, _), value in actions.items():
         energy[level] += value
+    compute = int(array_cycles(t, c, t.bounds))
+    active = prod(min(s, n) for s, n in zip(c.spread.tolist(), problem.bounds, strict=True))
     return Cost(
         cycles,
-        int(array_cycles(t, c, t.bounds)) + c.fill,
+        compute + c.fill,
         c.fill,
-        traffic,
+        FrozenMap({**_port_cycles(problem, hardware, moved[0]), hardware.levels[-1].name: traffic}),
+        FrozenMap(_shares(problem, hardware, t, c, compute, active, cycles)),
         FrozenMap(energy),
-        FrozenMap(kept),
-        problem.iterations / (hardware.units * cycles),
-        prod(min(s, n) for s, n in zip(c.spread.tolist(), problem.bounds, strict=True)),
+        FrozenMap(actions),
+        active,
     )
+
+
+def _port_cycles(
+    problem: Problem, hardware: Hardware, array: MappingOf[str, Moves]
+) -> dict[str, float]:
+    """Cycles that each memory of the buffer and each of its links needs, where limited."""
+    buffer, _ = levels_of(hardware)
+    down, up = dict.fromkeys(ROLES, 0.0), dict.fromkeys(ROLES, 0.0)
+    for operand in problem.operands:
+        moved, width = array[operand.name], operand.partial_bits
+        down[operand.role] += moved.entered * (width if operand.is_output else operand.bits)
+        if operand.is_output:
+            whole = moved.left - moved.entered
+            up[operand.role] += moved.entered * width + whole * operand.bits
+    found = {
+        memory.name: sum(down[role] + up[role] for role in memory.holds) / (8 * memory.bandwidth)
+        for memory in buffer.memories
+        if memory.bandwidth is not None
+    }
+    for role, rate in buffer.links.items():
+        found[f"link_{role}"] = max(down[role], up[role]) / (8 * rate)
+    return found
+
+
+def _shares(
+    problem: Problem,
+    hardware: Hardware,
+    t: Tables,
+    c: Config,
+    compute: int,
+    active: int,
+    cycles: float,
+) -> dict[str, float]:
+    """What units do, as parts of all units in all cycles."""
+    steps = int(array_cycles(t._replace(join=0), c, t.bounds))
+    spent = {
+        "multiply": float(problem.iterations),
+        "idle": float((hardware.units - active) * steps),
+        "padding": float(active * steps - problem.iterations),
+        "sums": float(hardware.units * (compute - steps)),
+        "fill": float(hardware.units * c.fill),
+        "wait": hardware.units * (cycles - compute - c.fill),
+    }
+    return {what: value / (hardware.units * cycles) for what, value in spent.items()}
 
 
 def _energy(
