@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,8 @@ from accelgen.energy import (
 from accelgen.errors import InputError
 from accelgen.hardware import parse_hardware
 from accelgen.technology import list_technologies
+from benchmarks.gate_power import Energy, Netlist, simulate
+from benchmarks.liberty import Cells
 
 MINIMAL = """
 name: mine
@@ -222,3 +226,74 @@ def test_hardware_of_a_file_of_ones_own(tmp_path: Path) -> None:
     assert hardware.unit_leakage_mw == pytest.approx(0.001)
     with pytest.raises(InputError, match="unknown technology 'nothing'"):
         parse_hardware(HARDWARE.format(technology="nothing", dram="hbm2", macs=""))
+
+
+LIBERTY = """
+library (tiny) {
+  nom_voltage : 1.0; capacitive_load_unit (1,pf); leakage_power_unit : "1nW";
+  wire_load ("w") { capacitance : 0.5; slope : 2; fanout_length (1, 2); fanout_length (2, 6); }
+  cell (XOR) {
+    cell_leakage_power : 7;
+    pin (A) { direction : input; capacitance : 1; }
+    pin (B) { direction : input; capacitance : 2; }
+    pin (Y) { direction : output; function : "(A^B)";
+      internal_power () { related_pin : "A";
+        rise_power (t) { index_1 ("0, 1"); index_2 ("0, 8"); values ("0, 8", "2, 10"); }
+        fall_power (t) { index_1 ("0, 1"); index_2 ("0, 8"); values ("0, 4", "2, 6"); }
+      }
+    }
+  }
+  cell (FLOP) {
+    cell_leakage_power : 11;
+    ff (IQ,IQN) { clocked_on : "C"; next_state : "D"; }
+    pin (C) { direction : input; capacitance : 1;
+      internal_power () { when : "D&Q"; rise_power (s) { values ("1"); } fall_power (s) { values ("2"); } }
+      internal_power () { when : "!D&!Q"; rise_power (s) { values ("3"); } fall_power (s) { values ("4"); } }
+      internal_power () { when : "D^Q"; rise_power (s) { values ("0"); } fall_power (s) { values ("10"); } }
+    }
+    pin (D) { direction : input; capacitance : 3; }
+    pin (Q) { direction : output; function : "IQ"; }
+  }
+}
+"""  # noqa: E501
+
+
+def test_the_benchmark_counts_toggles_glitches_and_clocks(tmp_path: Path) -> None:
+    """Of y <= a ^ delayed a: two toggles in every cycle in which a changes, none that is kept."""
+    liberty = tmp_path / "tiny.lib"
+    liberty.write_text(LIBERTY, encoding="utf-8")
+    cells = Cells([liberty], slew=0.5, wire_load="w")
+    assert list(cells["FLOP"].clocked) == [5, 10]
+    assert [cells.wire(n) for n in (1, 2, 4)] == [1, 3, 5]
+    module = {
+        "ports": {
+            "c": {"direction": "input", "bits": [2]},
+            "a": {"direction": "input", "bits": [3]},
+            "y": {"direction": "output", "bits": [6]},
+        },
+        "netnames": {"y": {"bits": [6]}},
+        "cells": {
+            "late": {"type": "XOR", "connections": {"A": [3], "B": ["0"], "Y": [4]}},
+            "edge": {"type": "XOR", "connections": {"A": [3], "B": [4], "Y": [5]}},
+            "flop": {"type": "FLOP", "connections": {"C": [2], "D": [5], "Q": [6]}},
+        },
+    }
+    file = tmp_path / "out.json"
+    file.write_text(json.dumps({"modules": {"top": module}}), encoding="utf-8")
+    stimuli = [{"a": [bit]} for bit in (0b00, 0b01, 0b00, 0b01)]
+
+    def energy(late: int, apart: Sequence[str] = ()) -> Energy:
+        netlist = Netlist(file, cells, {"late": late, "edge": 2, "flop": 1}, apart)
+        return simulate(netlist, stimuli, lanes=2, skip=1)
+
+    # Nets 4 and 5 carry 2 + 1 and 3 + 1 pF; a toggle takes half of that and, at slew 0.5 and that
+    # load, the mean of 1 + load and 1 + load / 2 inside.
+    pulse = energy(late=3)
+    assert pulse.settled == pytest.approx((1.5 + 3.25) / 2 + 5)
+    assert pulse.units == pytest.approx((1.5 + 3.25 + 2 * (2 + 4)) / 2 + 5)
+    assert pulse.held == pytest.approx(5)
+    assert pulse.leakage == pytest.approx(25e-6)
+    swallowed = energy(late=1)
+    assert swallowed.units == pytest.approx(swallowed.settled) == pytest.approx(pulse.settled)
+    assert energy(1, apart=["y"]).apart == pytest.approx(5)
+    assert energy(1, apart=["y"]).leakage == pytest.approx(14e-6)
