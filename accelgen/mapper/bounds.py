@@ -7,7 +7,7 @@ import numpy as np
 from accelgen.mapper.compiled import compiled
 from accelgen.mapper.counts import innermost
 from accelgen.mapper.cycles import array_cycles, least_stall, ports
-from accelgen.mapper.elements import distinct, footprint, tiled
+from accelgen.mapper.elements import distinct, footprint, tiled, working
 from accelgen.mapper.tables import Config, Floats, Integers, Tables
 
 __all__ = ["Floor", "floor_of", "inside_bound", "node_bound", "value_of", "value_of_parts"]
@@ -47,7 +47,7 @@ def floor_of(t: Tables, c: Config) -> Floor:
         units = 1
         for d in range(n):
             if not t.relevant[o, d]:
-                units *= min(c.spread[d], (t.bounds[d] - 1) % c.tile[d] + 1)
+                units *= working((t.bounds[d] - 1) % c.tile[d] + 1, c.spread[d])
         if o == output:
             left[o] = footprint(t, o, t.bounds) * t.bits[o]
             energy += left[o] * (t.inside[o, 1] + t.units[o, 1] * units)
@@ -79,7 +79,7 @@ def _moving(t: Tables, c: Config, d: int) -> float:
         units = 1
         for e in range(len(t.bounds)):
             if not t.relevant[o, e]:
-                units *= min(c.spread[e], c.tile[e])
+                units *= working(c.tile[e], c.spread[e])
         if o == output:
             elements = float(footprint(t, o, c.tile))
             width = min(t.bits[o], t.partial[o])
@@ -198,7 +198,7 @@ def inside_bound(t: Tables, c: Config, tile: Integers, order: Integers) -> float
             if not t.relevant[o, d]:
                 if position < last:
                     repeats *= -(-t.bounds[d] // c.tile[d])
-                units *= min(c.spread[d], (t.bounds[d] - 1) % c.tile[d] + 1)
+                units *= working((t.bounds[d] - 1) % c.tile[d] + 1, c.spread[d])
         if o < output:
             whole = t.slides[o]
             elements = footprint(t, o, t.bounds) if whole else tiled(t, o, t.bounds, c.tile)

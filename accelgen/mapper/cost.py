@@ -12,6 +12,7 @@ from accelgen.affine.roles import ROLES
 from accelgen.hardware.model import Hardware
 from accelgen.mapper.counts import array_moves, buffer_moves
 from accelgen.mapper.cycles import array_cycles, total_cycles
+from accelgen.mapper.elements import working
 from accelgen.mapper.mapping import Mapping, spread_of
 from accelgen.mapper.problem import Problem
 from accelgen.mapper.space import fill_of
@@ -113,7 +114,7 @@ def cost(problem: Problem, hardware: Hardware, mapping: Mapping) -> Cost:
     for (level, _), value in actions.items():
         energy[level] += value
     compute = int(array_cycles(t, c, t.bounds))
-    active = prod(min(s, n) for s, n in zip(c.spread.tolist(), problem.bounds, strict=True))
+    active = prod(working(n, s) for n, s in zip(c.tile.tolist(), c.spread.tolist(), strict=True))
     return Cost(
         cycles,
         compute + c.fill,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from accelgen.mapper.compiled import compiled
-from accelgen.mapper.elements import delivered, footprint, slid, tiled
+from accelgen.mapper.elements import delivered, footprint, slid, tiled, working
 from accelgen.mapper.tables import Config, Integers, Tables
 
 __all__ = ["array_moves", "box_moves", "buffer_moves", "innermost", "sliding"]
@@ -130,7 +130,7 @@ def array_moves(
                     times *= -(-bounds[d] // tile[d])
                     units *= _first_active(c, d, tile[d], bounds[d])
                 else:
-                    units *= min(c.spread[d], c.tile[d], tile[d])
+                    units *= working(min(c.tile[d], tile[d]), c.spread[d])
         total += often * times * moved
         every += often * units * got
     return total, every
@@ -139,12 +139,12 @@ def array_moves(
 @compiled
 def _active(c: Config, d: int, bound: int) -> int:
     """Units along a loop that work, added up over all steps."""
-    whole = min(c.spread[d], c.tile[d])
-    return int(bound // c.tile[d] * whole + min(c.spread[d], bound % c.tile[d]))
+    whole = working(c.tile[d], c.spread[d])
+    return int(bound // c.tile[d] * whole + working(bound % c.tile[d], c.spread[d]))
 
 
 @compiled
 def _first_active(c: Config, d: int, tile: int, bound: int) -> int:
     """The same over the first steps of all tiles of the buffer."""
-    whole = min(c.spread[d], c.tile[d], tile)
-    return int(bound // tile * whole + min(c.spread[d], c.tile[d], bound % tile))
+    whole = working(min(c.tile[d], tile), c.spread[d])
+    return int(bound // tile * whole + working(min(c.tile[d], bound % tile), c.spread[d]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from accelgen.mapper.compiled import compiled
 from accelgen.mapper.tables import Integers, Tables
 
-__all__ = ["delivered", "distinct", "footprint", "slid", "tiled"]
+__all__ = ["delivered", "distinct", "footprint", "slid", "tiled", "working"]
 
 
 @compiled
@@ -132,6 +132,12 @@ def delivered(t: Tables, o: int, box: Integers, tile: Integers, spread: Integers
                     total += often * units * _parts(c, spread[i], width, u, v)
         size *= total
     return size
+
+
+@compiled
+def working(length: int, units: int) -> int:
+    """Units that have iterations when each takes as many of so many, the last ones less or none."""
+    return -(-length // -(-length // units)) if length > 0 else 0
 
 
 @compiled
