@@ -27,17 +27,18 @@ __all__ = ["hardware_from", "hardware_of_kernel", "hardware_values", "list_hardw
 
 Values = dict[str, Plain]
 
-_KEYS = (
+HARDWARE_KEYS = (
     "name", "array", "dataflows", "unrolls", "levels", "registers", "formats", "mac_pj", "link_pj",
     "join_cycles", "skewed", "fill", "clock_mhz", "technology", "unit_leakage_mw",
     "unit_area_mm2", "sources",
 )  # fmt: skip
-_MEMORY_KEYS = (
+MEMORY_KEYS = (
     "name", "holds", "bytes", "bytes_per_cycle", "gbytes_per_second", "pj_per_bit",
-    "write_pj_per_bit", "buffers", "slides", "type", "width", "banks", "leakage_mw", "area_mm2",
+    "write_pj_per_bit", "buffers", "slides", "streams", "type", "width", "banks", "leakage_mw",
+    "area_mm2",
 )  # fmt: skip
-_LEVEL_KEYS = (*_MEMORY_KEYS, "memories", "links")
-_DATAFLOW_KEYS = ("name", "unrolls", "several", "stationary")
+LEVEL_KEYS = (*MEMORY_KEYS, "memories", "links")
+DATAFLOW_KEYS = ("name", "unrolls", "several", "stationary")
 
 
 def list_hardware() -> tuple[str, ...]:
@@ -66,7 +67,9 @@ def parse_hardware(text: str, where: str = "hardware") -> Hardware:
     """Read hardware from YAML text."""
     root = parse_yaml(text, where)
     if not isinstance(root.value, dict):
-        raise InputError("a mapping expected", where=where, hint=f"give {', '.join(_KEYS[:5])}")
+        raise InputError(
+            "a mapping expected", where=where, hint=f"give {', '.join(HARDWARE_KEYS[:5])}"
+        )
     try:
         return hardware_from({key: node.plain() for key, node in root.value.items()})
     except InputError as error:
@@ -89,7 +92,7 @@ def hardware_values(source: str | Path) -> Values:
 
 def hardware_from(values: Mapping[str, Plain]) -> Hardware:
     """Hardware from plain values, as in a file.  Raises :class:`InputError`."""
-    _check_keys(values, _KEYS, "key")
+    _check_keys(values, HARDWARE_KEYS, "key")
     clock = _number(values.get("clock_mhz", 1000), "clock_mhz")
     if clock <= 0:
         raise InputError(f"{clock:g} MHz", where="clock_mhz", hint="give a positive number")
@@ -214,7 +217,7 @@ def _dataflows(values: Mapping[str, Plain]) -> tuple[Dataflow, ...]:
 def _dataflow(item: dict[str, Plain]) -> Dataflow:
     name = str(item.get("name", ""))
     with within(_short(name)):
-        _check_keys(item, _DATAFLOW_KEYS, "key of a dataflow")
+        _check_keys(item, DATAFLOW_KEYS, "key of a dataflow")
         if "unrolls" not in item:
             raise InputError("unrolls no loop", hint="give unrolls: {i: [k], j: [c]}")
         unrolls, several = _unrolls(item), _flag(item.get("several"), "several")
@@ -231,16 +234,16 @@ def _level(item: Plain, clock: float, energies: Energies | None, default: str) -
         raise InputError("a mapping expected", hint="- {name: sram, bytes: 65536, ...}")
     name = str(item.get("name", default))
     with within(_short(name)):
-        _check_keys(item, _LEVEL_KEYS, "key of a level")
+        _check_keys(item, LEVEL_KEYS, "key of a level")
         given = _mapping(item, "links")
         with within("links"):
             links = {_role(role): _number(rate, role) for role, rate in given.items()}
         parts = _list(item, "memories")
-        if parts and set(item) & set(_MEMORY_KEYS) - {"name"}:
+        if parts and set(item) & set(MEMORY_KEYS) - {"name"}:
             raise InputError("keys of a memory beside memories", hint="put them in one of these")
         memories = tuple(_memory(part, name, clock, energies, default) for part in parts)
     if not parts:
-        alone = {key: value for key, value in item.items() if key in _MEMORY_KEYS}
+        alone = {key: value for key, value in item.items() if key in MEMORY_KEYS}
         memories = (_memory(alone, name, clock, energies, default),)
     return Level(name, memories, FrozenMap(links))
 
@@ -250,21 +253,23 @@ def _memory(item: Plain, level: str, clock: float, energies: Energies | None, ki
         raise InputError("a mapping expected", hint="- {name: ..., holds: [weights]}")
     name = str(item.get("name", level))
     with within(_short(name)):
-        _check_keys(item, _MEMORY_KEYS, "key of a memory")
+        _check_keys(item, MEMORY_KEYS, "key of a memory")
         size = None if item.get("bytes") is None else _integer(item["bytes"], "bytes")
         holds = _names(item["holds"], "holds") if "holds" in item else ROLES
         roles = tuple(_role(x) for x in holds)
         bandwidth = _bandwidth(item, clock)
         buffers = _integer(item.get("buffers", 2), "buffers")
         slides = _flag(item.get("slides"), "slides")
+        streams = _flag(item.get("streams"), "streams")
         cost = _cost(item, size, energies, kind)
         leakage = _number(item.get("leakage_mw", cost.leakage_mw), "leakage_mw")
         area = cost.area_mm2
         if item.get("area_mm2") is not None:
             area = _number(item["area_mm2"], "area_mm2")
     return Memory(
-        name, size, bandwidth, cost.read_pj, cost.write_pj, roles, buffers, slides, leakage, area
-    )
+        name, size, bandwidth, cost.read_pj, cost.write_pj, roles, buffers, slides, leakage, area,
+        streams,
+    )  # fmt: skip
 
 
 def _bandwidth(item: Mapping[str, Plain], clock: float) -> float | None:

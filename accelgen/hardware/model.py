@@ -27,8 +27,10 @@ class Memory:
     writes together, towards the level below (``None``: never the bottleneck); energy in
     picojoule per bit read and written; ``buffers`` 2 when a tile is replaced while another is in
     use, 1 when that has to wait.  With ``slides`` it keeps, while one loop advances, the elements
-    that two tiles share (the window of a convolution).  Leakage in milliwatt, area in square
-    millimetre (``None``: not known), of one copy.
+    that two tiles share (the window of a convolution).  With ``streams`` a memory of the buffer
+    keeps nothing: it fetches every tile that the array takes from the level above, while the array
+    is busy with the one before.  Leakage in milliwatt, area in square millimetre (``None``: not
+    known), of one copy.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Memory:
     slides: bool = False
     leakage_mw: float = 0.0
     area_mm2: float | None = None
+    streams: bool = False
 
     def __post_init__(self) -> None:
         check_name(self.name, "memory")
@@ -59,6 +62,8 @@ class Memory:
             for role in self.holds:
                 if role not in ROLES:
                     raise unknown(role, "role", ROLES)
+            if self.streams and "outputs" in self.holds:
+                raise InputError("streams outputs", hint="let another memory hold them")
 
 
 @dataclass(frozen=True)

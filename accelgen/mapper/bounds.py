@@ -133,12 +133,17 @@ def node_bound(
     sums = np.empty(count)
     ends = 0.0
     for o in range(count):
-        sums[o] = tiled(t, o, bounds, tile)
+        if t.streams[o]:
+            sums[o] = footprint(t, o, bounds) if t.slides[o] else tiled(t, o, bounds, c.tile)
+        else:
+            sums[o] = tiled(t, o, bounds, tile)
     last = np.ones(n, dtype=np.int64)
     for d in range(n):
         if least[d] == tile[d]:
             last[d] = (bounds[d] - 1) % tile[d] + 1
     for o in range(count):
+        if t.streams[o]:
+            continue
         if t.copies[t.memory[o]] == 2:
             ends += footprint(t, o, last if o == output else least) * t.bits[o]
     whole = footprint(t, output, bounds) * 1.0
@@ -147,7 +152,9 @@ def node_bound(
         energy = t.spent
         traffic = alone = 0.0
         for o in range(count):
-            moved = sums[o] * _repeats(t, o, tile, outers[number])
+            moved = sums[o]
+            if not t.streams[o]:
+                moved *= repeats(t, o, tile, outers[number])
             if o == output:
                 again = (moved - whole) * t.partial[o]
                 done = whole * t.bits[o]
@@ -157,7 +164,7 @@ def node_bound(
                 bits = moved * t.bits[o]
                 energy += bits * t.outside[o, 0]
             traffic += bits
-            if t.copies[t.memory[o]] == 1:
+            if t.copies[t.memory[o]] == 1 and not t.streams[o]:
                 alone += bits
         cycles = max(traffic / t.rate, floor[1] + (alone + ends) / t.rate, floor[2])
         into[number, 0] = value_of_parts(t, energy + floor[0], cycles, exponents)
@@ -167,15 +174,15 @@ def node_bound(
 
 
 @compiled
-def _repeats(t: Tables, o: int, tile: Integers, order: Integers) -> float:
+def repeats(t: Tables, o: int, tile: Integers, order: Integers) -> float:
     """How often the tiles of an operand come, for loops outside that do not move it."""
     last = innermost(t, o, t.bounds, tile, order)
-    repeats = 1
+    times = 1
     for position in range(last):
         d = order[position]
         if not t.relevant[o, d]:
-            repeats *= -(-t.bounds[d] // tile[d])
-    return float(repeats)
+            times *= -(-t.bounds[d] // tile[d])
+    return float(times)
 
 
 @compiled

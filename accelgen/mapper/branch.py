@@ -67,14 +67,18 @@ def _smaller(steps: int, size: int) -> int:
 
 
 @compiled
-def room(t: Tables, m: int, tile: Integers, least: Integers) -> float:
+def room(t: Tables, c: Config, m: int, tile: Integers, least: Integers) -> float:
     """Bits that tiles from ``least`` to ``tile`` take at least in a memory of the buffer.
 
-    Of an operand that changes it holds as many tiles as it has buffers.
+    Of an operand that changes it holds as many tiles as it has buffers, of one that it streams a
+    tile of the array.
     """
     bits = 0.0
     for o in range(len(t.bits)):
         if t.memory[o] != m:
+            continue
+        if t.streams[o]:
+            bits += footprint(t, o, c.tile) * t.bits[o]
             continue
         changes = False
         for d in range(len(tile)):
@@ -102,8 +106,8 @@ def energy_of(
     output = len(t.bits) - 1
     energy, traffic = t.spent, 0.0
     for o in range(len(t.bits)):
-        moved = buffer_moves(t, o, tile, outer)
         taken, got = array_moves(t, o, c, tile, inner, outer, t.delivers)
+        moved = taken if t.streams[o] else buffer_moves(t, o, tile, outer)
         if o < output:
             entered[o], left[o] = taken * t.bits[o], 0.0
             energy += moved * t.bits[o] * t.outside[o, 0]
@@ -174,7 +178,7 @@ def branch(
                 bounds[depth, k] = np.inf
                 fits = True
                 for m in range(len(t.room)):
-                    bits = room(t, m, tile, least)
+                    bits = room(t, c, m, tile, least)
                     if bits > t.room[m]:
                         fits = False
                         counts[3] = min(counts[3], int(bits))

@@ -89,7 +89,7 @@ def moves(problem: Problem, hardware: Hardware, mapping: Mapping) -> list[dict[s
     found: list[dict[str, Moves]] = [{}, {}]
     for o, operand in enumerate(problem.operands):
         array, delivered = array_moves(t, o, c, tile, inner, outer, True)
-        buffer = buffer_moves(t, o, tile, outer)
+        buffer = array if t.streams[o] else buffer_moves(t, o, tile, outer)
         whole = int(operand.footprint(np.array([problem.bounds], dtype=np.int64))[0])
         for level, moved in enumerate((array, buffer)):
             entered, left = (moved - whole, moved) if operand.is_output else (moved, 0)

@@ -160,6 +160,17 @@ def _box_cycles(
 
 
 @compiled
+def _streamed(t: Tables, c: Config, box: Integers, order: Integers) -> tuple[float, float]:
+    """Bits that the buffer passes on while a box is computed, and those of the first step."""
+    bits = first = 0.0
+    for o in range(len(t.bits)):
+        if t.streams[o]:
+            bits += box_moves(t, o, c, box, order) * t.bits[o]
+            first += footprint(t, o, np.minimum(box, c.tile)) * t.bits[o]
+    return bits, first
+
+
+@compiled
 def total_cycles(
     t: Tables, c: Config, tile: Integers, inner: Integers, outer: Integers
 ) -> tuple[float, float]:
@@ -187,12 +198,12 @@ def total_cycles(
     for k in range(active - 1, -1, -1):
         for o in range(count):
             changes[k, o] = changes[k + 1, o] or t.relevant[o, loops[k]]
-    one = t.copies[t.memory] == 1
+    one = (t.copies[t.memory] == 1) & ~t.streams
     # Tiles that end along the same loops have one shape: its cycles (by whether sums begin and
     # end), what is loaded for it (by the loop that advanced) and the size of its output.
     cycles_of = np.full(4 << active, -1.0)
     loads_of = np.full((1 << active, active + 1, 2), -1.0)
-    sums_of = np.zeros(1 << active)
+    sums_of, streams_of = np.zeros(1 << active), np.zeros(1 << active)
     # Of the loops up to each: how many steps these stand for, which end, whether sums begin, end.
     times, shapes = np.ones(active + 1, dtype=np.int64), np.zeros(active + 1, dtype=np.int64)
     firsts, finals = np.ones(active + 1, dtype=np.bool_), np.ones(active + 1, dtype=np.bool_)
@@ -200,8 +211,8 @@ def total_cycles(
     box = tile.copy()
     total = traffic = 0.0
     # Of the step before: cycles, how often, bits moved while nothing else happens, size of its
-    # sums and whether they are finished; then the bits that the one before that stores.
-    busy = often = alone = sums = stored = 0.0
+    # sums and whether they are finished, bits that stream; and bits that the one before it stores.
+    busy = often = alone = sums = stored = passing = 0.0
     ended = False
     per_bit = 1.0 / t.rate
     k, begun = 0, False
@@ -223,9 +234,10 @@ def total_cycles(
                 d = loops[j]
                 box[d] = (t.bounds[d] - 1) % tile[d] + 1 if shape >> j & 1 else tile[d]
             sums_of[shape] = footprint(t, output, box)
+            streams_of[shape] = _streamed(t, c, box, inner)[0]
             loads_of[shape, k] = 0.0
             for o in range(output):
-                if changes[k, o] or not begun:
+                if not t.streams[o] and (changes[k, o] or not begun):
                     loads_of[shape, k, int(one[o])] += footprint(t, o, box) * t.bits[o]
             if cycles_of[kind] < 0:
                 cycles_of[kind] = _box_cycles(t, c, box, inner, first, final)
@@ -244,14 +256,15 @@ def total_cycles(
             if one[output]:
                 alone += store
                 store = 0.0
-            total += often * (alone * per_bit + max(busy, (load + stored) * per_bit))
+            total += often * (alone * per_bit + max(busy, (load + stored + passing) * per_bit))
             stored = store
         else:
-            total += load * per_bit
+            total += (load + _streamed(t, c, box, inner)[1]) * per_bit
             # The first tile loads everything, others that loop 0 changes may not.
             loads_of[shape, k, 0] = -1.0
         often = float(times[active])
-        traffic += often * (load + waits)
+        passing = streams_of[shape]
+        traffic += often * (load + waits + passing)
         busy, alone, sums, ended, begun = cycles_of[kind], waits, sums_of[shape], final, True
         k = active - 1
         while k >= 0 and index[k] == trips[k] - 1:
@@ -265,5 +278,5 @@ def total_cycles(
     if one[output]:
         alone += store
         store = 0.0
-    total += often * (alone * per_bit + max(busy, stored * per_bit)) + store * per_bit
+    total += often * (alone * per_bit + max(busy, (stored + passing) * per_bit)) + store * per_bit
     return total + c.fill, traffic * per_bit

@@ -167,6 +167,9 @@ def _does_not_fit(problem: Problem, hardware: Hardware, space: Space) -> Infeasi
         held = [x for x in problem.operands if x.role in memory.holds]
         bits = np.zeros(len(steps), dtype=np.int64)
         for operand in held:
+            if memory.streams:
+                bits += operand.footprint(steps) * operand.bits
+                continue
             loops = sorted(operand.loops)
             changes = (steps[:, loops] < bounds[loops]).any(axis=1)
             copies = np.where(changes, memory.buffers, 1)

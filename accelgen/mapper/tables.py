@@ -43,6 +43,8 @@ class Tables(NamedTuple):
     """(m) of an unfinished sum."""
     slides: NDArray[np.bool_]
     """(m) whether units keep the window they share with the tile before."""
+    streams: NDArray[np.bool_]
+    """(m) whether the buffer fetches every tile that the array takes."""
     outside: Floats
     inside: Floats
     units: Floats
@@ -151,6 +153,7 @@ def tables_of(problem: Problem, hardware: Hardware) -> Tables:
         np.array([x.bits for x in problem.operands], dtype=np.float64),
         np.array([x.partial_bits for x in problem.operands], dtype=np.float64),
         slides,
+        np.array([buffer.memory(x.role).streams for x in problem.operands]),
         outside,
         inside,
         units,
