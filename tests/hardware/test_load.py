@@ -91,6 +91,7 @@ def test_every_key_is_read() -> None:
     buffer, dram = hardware.levels
     assert dict(buffer.links) == {"inputs": 2, "weights": 8}
     assert buffer.memories[0].holds == ("inputs", "weights", "outputs")
+    assert [memory.streams for memory in buffer.memories] == [False]
     assert (buffer.memories[0].leakage_mw, buffer.memories[0].area_mm2) == (2.5, 0.25)
     assert dram.memories[0].bandwidth == 4.0  # 2 GB/s at 500 MHz
 
@@ -151,6 +152,8 @@ def test_plain_values_make_the_same_hardware() -> None:
         ("holds: [weights]", "holds: [weight]", 16, "did you mean 'weights'"),
         ("holds: [weights]", "holds: [inputs]", 13, "inputs"),
         ("buffers: 1", "buffers: 3", 16, "3 buffers"),
+        ("slides: true", "streams: maybe", 15, "streams"),
+        ("holds: [outputs]", "streams: true, holds: [outputs]", 17, "streams outputs"),
         ("links: {inputs: 2", "links: {inputs: fast", 24, "is no number"),
         ("links: {inputs: 2", "links: {input: 2", 24, "did you mean 'inputs'"),
         ("array: {i: 4", "array: {i: four", 2, "is no integer"),
