@@ -15,9 +15,11 @@ from accelgen.cli import (
     generate,
     mac,
     networks,
+    pareto,
     quantize,
     show,
     simulate,
+    sweep,
     verify,
 )
 from accelgen.cli.command import Command
@@ -35,6 +37,8 @@ COMMANDS: tuple[Command, ...] = (
     mac.MAC,
     networks.NETWORKS,
     simulate.SIMULATE,
+    sweep.SWEEP,
+    pareto.PARETO,
     describe.LIST,
     generate.DEMO,
     check.LINT,

@@ -1,0 +1,208 @@
+"""``accelgen sweep``."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from accelgen.cli.command import Command, add_json, print_json, remark, table
+
+if TYPE_CHECKING:
+    from accelgen.sweep import Outcome, Results, Sweep
+    from accelgen.sweep.run import Progress
+
+__all__ = ["SWEEP", "figure"]
+
+_LINES_AFTER, _LINES_EVERY = 10.0, 30.0
+"""Seconds between lines of progress where there is no terminal."""
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sweep", metavar="SWEEP", help="a YAML file, or a shipped sweep")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="results, Parquet (default: <name>.parquet)"
+    )
+    parser.add_argument(
+        "--journal", metavar="FILE",
+        help="what is known of points, to go on from (default: the results with .journal)",
+    )  # fmt: skip
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one per core)")
+    parser.add_argument(
+        "--executor", choices=("local", "ray"), default="local",
+        help="processes on this machine (default), or Ray",
+    )  # fmt: skip
+    parser.add_argument("--address", metavar="HOST:PORT", help="of a Ray cluster")
+    add_json(parser)
+
+
+def _sweep(arguments: argparse.Namespace) -> int:
+    from accelgen.errors import InputError
+    from accelgen.sweep import load_sweep, run
+
+    sweep = load_sweep(arguments.sweep)
+    output = Path(arguments.output or f"{sweep.name}.parquet")
+    if output.is_dir() or output.suffix == ".journal":
+        raise InputError("cannot hold the results", where=str(output), hint="name another file")
+    journal = Path(arguments.journal or output.with_suffix(".journal"))
+    known = [0, 0]
+    try:
+        with _shown(sweep.name) as show:
+
+            def progress(done: int, total: int, evaluated: int) -> None:
+                known[:] = done, total
+                show(done, total, evaluated)
+
+            outcome = run(
+                sweep,
+                journal,
+                jobs=arguments.jobs,
+                executor=arguments.executor,
+                address=arguments.address,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        remark(
+            f"interrupted with {known[0]} of {known[1]} points in {journal}; "
+            "the same command goes on from there"
+        )
+        return 130
+    if outcome.dropped:
+        remark(f"{journal}: {outcome.dropped} damaged lines were left out and computed again")
+    outcome.results.write(output)
+    if arguments.json:
+        print_json(_figures(sweep, outcome, output, journal))
+    else:
+        print(_summary(outcome, output, journal))
+    if not outcome.results.feasible.any():
+        from accelgen.sweep import pareto_front
+
+        pareto_front(outcome.results)  # says which constraint binds
+    print(f"next: accelgen pareto {shlex.quote(str(output))}", file=sys.stderr)
+    return 0
+
+
+def figure(value: object) -> str:
+    """A number with four figures."""
+    if isinstance(value, float):
+        return f"{value:.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
+    return "-" if value is None else str(value)
+
+
+def _best(results: Results) -> Iterator[tuple[str, int]]:
+    """Per objective of the sweep the number of its best feasible point."""
+    from accelgen.sweep import pareto_front
+
+    for objective in results.objectives:
+        if objective in results.numeric and results.feasible.any():
+            yield objective, pareto_front(results, [objective])[0]
+
+
+def _reasons(results: Results) -> Counter[str]:
+    """Infeasible points by what keeps them out: constraints, and everything else as errors."""
+    found: Counter[str] = Counter()
+    for reason in results.columns["reason"]:
+        if reason is not None:
+            wanted = [c for c in results.constraints if f", {c} is wanted" in str(reason)]
+            found.update(wanted or ["cannot be mapped or built"])
+    return found
+
+
+def _figures(sweep: Sweep, outcome: Outcome, output: Path, journal: Path) -> dict[str, object]:
+    results = outcome.results
+    return {
+        "name": sweep.name,
+        "points": len(results),
+        "feasible": int(results.feasible.sum()),
+        "infeasible": dict(_reasons(results)),
+        "evaluated": outcome.evaluated,
+        "reused": outcome.reused,
+        "dropped": outcome.dropped,
+        "seconds": round(outcome.seconds, 3),
+        "best": {name: results.row(number) for name, number in _best(results)},
+        "results": str(output),
+        "journal": str(journal),
+    }
+
+
+def _summary(outcome: Outcome, output: Path, journal: Path) -> str:
+    results = outcome.results
+    rate = f", {outcome.evaluated / outcome.seconds:.1f} per second" if outcome.evaluated else ""
+    lines = [
+        f"{results.name}: {len(results)} points, {outcome.evaluated} evaluated{rate}, "
+        f"{outcome.reused} known before"
+    ]
+    lines += [f"  infeasible  {count} by {name}" for name, count in _reasons(results).items()]
+    rows: list[tuple[object, ...]] = [("least", "point", *results.objectives, *results.fields)]
+    for name, number in _best(results):
+        row = results.row(number)
+        shown = (*results.objectives, *results.fields)
+        rows.append((name, number, *(figure(row[column]) for column in shown)))
+    if len(rows) > 1:
+        lines.append(table(rows, indent="  "))
+    lines += [f"  results  {output}", f"  journal  {journal}"]
+    return "\n".join(lines)
+
+
+@contextmanager
+def _shown(name: str) -> Iterator[Progress]:
+    """A progress bar on a terminal, else a line now and then."""
+    if not sys.stderr.isatty():
+        yield _lines(name)
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(name, total=None, rate="")
+        start = time.monotonic()
+        first: list[int] = []
+
+        def show(done: int, total: int, evaluated: int) -> None:
+            if not first:
+                # What is known already says nothing about the time that is left.
+                first.append(done)
+                bar.reset(task, total=total, completed=done)
+                return
+            seconds = time.monotonic() - start
+            bar.update(task, completed=done, rate=f"{evaluated / seconds:.1f}/s")
+
+        yield show
+
+
+def _lines(name: str) -> Progress:
+    start = time.monotonic()
+    told = start + _LINES_AFTER - _LINES_EVERY
+
+    def show(done: int, total: int, evaluated: int) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told < _LINES_EVERY or done == total:
+            return
+        told = now
+        rate = evaluated / (now - start)
+        left = f", {(total - done) / rate:.0f} s left" if rate else ""
+        remark(f"{name}: {done} of {total} points, {rate:.1f} per second{left}")
+
+    return show
+
+
+SWEEP = Command(
+    "sweep", "latency, energy and area of the points of a design space", _add_arguments, _sweep
+)

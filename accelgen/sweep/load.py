@@ -1,0 +1,173 @@
+"""Sweeps from YAML: ``mapping/sweeps/`` and files of the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from accelgen.affine.yaml_text import Node, parse_yaml, read_text
+from accelgen.content import content_path, list_content
+from accelgen.errors import InputError
+from accelgen.names import shorten, unknown
+from accelgen.sweep.axes import Axis, spaced
+from accelgen.sweep.check import check_fields
+from accelgen.sweep.fields import Value
+from accelgen.sweep.metrics import Constraint
+from accelgen.sweep.sweep import Sweep
+
+__all__ = ["list_sweeps", "load_sweep", "parse_sweep"]
+
+_FIXED = ("network", "hardware", "minimise")
+_KEYS = (
+    "name", *_FIXED, "set", "axes", "points", "random", "seed", "objectives", "constraints",
+)  # fmt: skip
+_FOLDER = "sweeps/"
+
+
+def list_sweeps() -> tuple[str, ...]:
+    """The names of the shipped sweeps, sorted."""
+    files = (name for name in list_content("mapping") if name.startswith(_FOLDER))
+    return tuple(name.removeprefix(_FOLDER).removesuffix(".yaml") for name in files)
+
+
+def load_sweep(source: str | Path) -> Sweep:
+    """Read a sweep file, or a shipped one by its name, and check what it names.
+
+    Raises :class:`InputError` at ``file:line``.
+    """
+    path = Path(source)
+    if path.suffix not in (".yaml", ".yml") and not path.is_file():
+        if str(source) not in list_sweeps():
+            raise unknown(str(source), "sweep", list_sweeps())
+        path = content_path("mapping", f"{_FOLDER}{source}.yaml")
+    name = path.stem.replace("-", "_")
+    return parse_sweep(read_text(path), where=str(source), name=name, folder=path.parent)
+
+
+def parse_sweep(
+    text: str, where: str = "sweep", name: str = "sweep", folder: Path | None = None
+) -> Sweep:
+    """Read a sweep from YAML text; ``name`` is used when the text gives none.
+
+    Every axis is tried: :class:`InputError` when no value of it makes hardware and network.
+    """
+    root = parse_yaml(text, where)
+    nodes = _entries(root, where)
+    for key, node in nodes.items():
+        if key not in _KEYS:
+            error = unknown(key, "key", _KEYS)
+            error.where = f"{where}:{node.line}"
+            raise error
+    fixed: dict[str, Value] = {
+        key: nodes[key].plain() for key in _FIXED if key in nodes and nodes[key].value is not None
+    }
+    if "set" in nodes:
+        fixed |= {field: node.plain() for field, node in _entries(nodes["set"], where).items()}
+    lines: dict[str, int] = {}
+    axes = []
+    for fields, node in _mapping(nodes, "axes", where).items():
+        with _at(node, where, f"axes: {fields}"):
+            axes.append(_axis(fields, node))
+        lines |= dict.fromkeys(axes[-1].fields, node.line)
+    with _at(root, where):
+        sweep = Sweep(
+            str(nodes["name"].value) if "name" in nodes else name,
+            fixed,
+            tuple(axes),
+            tuple(_points(nodes, where)),
+            _integer(nodes, "random", where),
+            _integer(nodes, "seed", where) or 0,
+            *_asked(nodes, where),
+            folder or Path(),
+        )
+        check_fields(sweep, lambda field: f"{where}:{lines[field]}" if field in lines else where)
+    return sweep
+
+
+def _axis(names: str, node: Node) -> Axis:
+    fields = tuple(name.strip() for name in names.split(","))
+    values: list[Value]
+    if isinstance(node.value, dict):
+        values = spaced({key: entry.plain() for key, entry in node.value.items()})
+    elif isinstance(node.value, tuple):
+        values = [entry.plain() for entry in node.value]
+    else:
+        raise InputError("a list or a range expected", hint="write [8, 16, 32]")
+    if len(fields) == 1:
+        return Axis(fields, tuple((value,) for value in values))
+    # A value for each field, or one for all.
+    return Axis(
+        fields,
+        tuple(tuple(v) if isinstance(v, list) else (v,) * len(fields) for v in values),
+    )
+
+
+def _points(nodes: Mapping[str, Node], where: str) -> Iterator[dict[str, Value]]:
+    if (node := nodes.get("points")) is None or node.value is None:
+        return
+    if not isinstance(node.value, tuple):
+        hint = "write points: [{array.i: 8}, ...]"
+        raise InputError("a list expected", where=f"{where}:{node.line}: points", hint=hint)
+    for entry in node.value:
+        yield {field: value.plain() for field, value in _entries(entry, where).items()}
+
+
+def _asked(nodes: Mapping[str, Node], where: str) -> tuple[tuple[str, ...], tuple[Constraint, ...]]:
+    """Objectives and constraints."""
+    objectives: tuple[str, ...] = ("latency", "energy")
+    if (node := nodes.get("objectives")) is not None:
+        if not isinstance(node.value, tuple):
+            hint = "write objectives: [latency, energy]"
+            raise InputError("a list expected", where=f"{where}:{node.line}", hint=hint)
+        objectives = tuple(str(entry.value) for entry in node.value)
+    constraints = []
+    for metric, node in _mapping(nodes, "constraints", where).items():
+        with _at(node, where, "constraints"):
+            limits = node.plain()
+            limits = limits if isinstance(limits, dict) else {"max": limits}
+            for key in limits:
+                if key not in ("min", "max"):
+                    raise unknown(key, "limit", ("min", "max"))
+            numbers = {key: _number(value, metric) for key, value in limits.items()}
+            low, high = numbers.get("min", -float("inf")), numbers.get("max", float("inf"))
+            constraints.append(Constraint(metric, low, high))
+    return objectives, tuple(constraints)
+
+
+def _number(value: Value, where: str) -> float:
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise InputError(f"{shorten(value)} is no number", where=where, hint="use 0.5") from None
+
+
+def _integer(nodes: Mapping[str, Node], key: str, where: str) -> int | None:
+    if (node := nodes.get(key)) is None or node.value is None:
+        return None
+    if not isinstance(node.value, int):
+        at = f"{where}:{node.line}: {key}"
+        raise InputError(f"{shorten(node.plain())} is no integer", where=at, hint=f"{key}: 1000")
+    return node.value
+
+
+def _mapping(nodes: Mapping[str, Node], key: str, where: str) -> dict[str, Node]:
+    return _entries(nodes[key], where) if key in nodes and nodes[key].value is not None else {}
+
+
+def _entries(node: Node, where: str) -> dict[str, Node]:
+    if not isinstance(node.value, dict):
+        raise InputError("a mapping expected", where=f"{where}:{node.line}")
+    return node.value
+
+
+@contextmanager
+def _at(node: Node, where: str, field: str = "") -> Iterator[None]:
+    """Put ``where:line`` in front of the location of an error, unless it has a line already."""
+    try:
+        yield
+    except InputError as error:
+        if not (error.where or "").startswith(f"{where}:"):
+            parts = [f"{where}:{node.line}", field, error.where]
+            error.where = ": ".join(part for part in parts if part)
+        raise

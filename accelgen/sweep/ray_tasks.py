@@ -1,0 +1,91 @@
+"""Points evaluated by Ray, on this machine or a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from accelgen.errors import InputError, MissingToolError
+from accelgen.sweep.executors import BugError, Record, Task
+from accelgen.sweep.sweep import Point
+
+__all__ = ["RayTasks"]
+
+_AHEAD = 2
+
+
+class RayTasks:
+    """An :class:`accelgen.sweep.executors.Executor` of the Ray cluster at ``address``.
+
+    Without an address a cluster of ``jobs`` processes is started here, and stopped at the end.
+    accelgen must be installed where the tasks run, in the same version, and ONNX files must be at
+    the same place.  Raises :class:`MissingToolError` where Ray is not installed.
+    """
+
+    def __init__(self, task: Task, jobs: int, address: str | None = None) -> None:
+        try:
+            ray: Any = import_module("ray")
+        except ImportError:
+            raise MissingToolError(
+                "ray is not installed", hint="pip install 'accelgen[ray]'"
+            ) from None
+        self._ray = ray
+        self._owned = not ray.is_initialized()
+        if self._owned:
+            options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+            try:
+                if address is None:
+                    ray.init(num_cpus=jobs, include_dashboard=False, **options)
+                else:
+                    ray.init(address=address, **options)
+            except (ConnectionError, ValueError, RuntimeError) as error:
+                message = str(error).splitlines()[0] if str(error) else "unreachable"
+                raise InputError(message, where="--address", hint="see ray status") from error
+        self.slots = max(1, int(ray.cluster_resources().get("CPU", jobs)))
+
+        def chunk(points: list[Point]) -> tuple[list[Record], str | None]:
+            import traceback
+
+            records: list[Record] = []
+            for point in points:
+                try:
+                    records.append(task(point))
+                except Exception:
+                    return records, traceback.format_exc()
+            return records, None
+
+        self._remote = ray.remote(chunk)
+        self._pending: dict[Any, list[Point]] = {}
+        self._failed: BugError | None = None
+
+    def hungry(self) -> bool:
+        """See :class:`accelgen.sweep.executors.Executor`."""
+        return len(self._pending) < _AHEAD * self.slots
+
+    def submit(self, points: Sequence[Point]) -> None:
+        """See :class:`accelgen.sweep.executors.Executor`."""
+        self._pending[self._remote.remote(list(points))] = list(points)
+
+    def collect(self, timeout: float) -> list[tuple[Point, Record]]:
+        """See :class:`accelgen.sweep.executors.Executor`."""
+        if self._failed is not None:
+            raise self._failed
+        done, _ = self._ray.wait(list(self._pending), timeout=timeout)
+        found: list[tuple[Point, Record]] = []
+        for reference in done:
+            points = self._pending.pop(reference)
+            records, bug = self._ray.get(reference)
+            found += zip(points, records, strict=False)
+            if bug is not None:
+                # What has been evaluated goes into the journal before this is raised.
+                self._failed = BugError(f"{points[len(records)]}\n{bug}")
+        return found
+
+    def close(self) -> None:
+        """See :class:`accelgen.sweep.executors.Executor`."""
+        for reference in self._pending:
+            self._ray.cancel(reference, force=True)
+        self._pending.clear()
+        if self._owned:
+            self._ray.shutdown()

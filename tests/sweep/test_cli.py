@@ -1,0 +1,169 @@
+"""``accelgen sweep`` and ``accelgen pareto``."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from accelgen.cli import main
+from accelgen.sweep import Results, run
+from accelgen.sweep.results import results_of
+from tests.sweep import tasks
+
+NETWORK = """\
+layers:
+  - {name: fc, expression: "Y[m,n] += A[m,k] * W[k,n]", bounds: {m: 2, n: 4, k: 8}}
+"""
+SWEEP = """\
+network: net.yaml
+hardware: array16_64k
+axes:
+  array.i: [0, 2, 4]
+  levels.dram.bytes_per_cycle: [4, 8]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.yaml").write_text(NETWORK)
+    (tmp_path / "small.yaml").write_text(SWEEP)
+    return tmp_path
+
+
+def test_a_sweep_and_its_front(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sweep", "small.yaml", "--jobs", "1", "--json"]) == 0
+    said = capsys.readouterr()
+    assert "next: accelgen pareto small.parquet" in said.err
+    figures = json.loads(said.out)
+    assert figures["schema"] == 1
+    assert (figures["points"], figures["feasible"], figures["evaluated"]) == (6, 4, 6)
+    assert figures["infeasible"] == {"cannot be mapped or built": 2}
+    results = Results.read(folder / "small.parquet")
+    assert results.fields == ("array.i", "levels.dram.bytes_per_cycle")
+    assert "0 is outside" in str(results.row(0)["reason"])
+    best = figures["best"]["latency_ms"]
+    assert best["latency_ms"] == min(results.numbers("latency_ms")[results.feasible])
+
+    assert main(["sweep", "small.yaml", "--jobs", "1"]) == 0
+    assert "6 points, 0 evaluated, 6 known before" in capsys.readouterr().out
+    assert Results.read(folder / "small.parquet") == results
+
+    assert main(["pareto", "small.parquet", "--json", "--point", "2", "--svg", "f.svg"]) == 0
+    said = capsys.readouterr()
+    figures = json.loads(said.out)
+    assert figures["objectives"] == ["latency_ms", "energy_uj"]
+    assert best in figures["front"]
+    assert figures["explained"]["point"]["point"] == 2
+    assert figures["pictures"] == ["f.svg"]
+    assert (folder / "f.svg").is_file()
+
+
+def made(folder: Path) -> None:
+    sweep = tasks.sweep(60, objectives=("latency_ms", "area_mm2"))
+    points = sweep.points()
+    results_of(sweep, points, [tasks.quick(p) for p in points]).write(folder / "r.parquet")
+
+
+def test_the_front_as_text(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made(folder)
+    assert main(["pareto", "r.parquet", "--point", "19"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == (
+        "test: 29 of 58 feasible points (60 in all) are on the front of latency_ms, area_mm2"
+    )
+    assert lines[1].split() == ["point", "latency_ms", "area_mm2", "array.i", "clock_mhz"]
+    assert lines[2].split() == ["59", "0.03332", "3", "30", "1000"]
+    assert lines[31].startswith("point 19: array.i 10, clock_mhz 1000")
+    assert lines[33] == "  on the front; its neighbours there:"
+    assert sorted(lines[34:]) == [
+        "  point 17: array.i 10 -> 9: latency_ms +11.1 %, area_mm2 -10.0 %",
+        "  point 21: array.i 10 -> 11: latency_ms -9.1 %, area_mm2 +10.0 %",
+    ]
+    assert main(["pareto", "r.parquet", "--point", "24"]) == 0
+    assert "infeasible: thirteen" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        ("pareto none.parquet", 2, "none.parquet: there is no such file"),
+        ("pareto r.parquet --objectives latenc", 2, "unknown metric 'latenc'; did you mean 'laten"),
+        ("pareto r.parquet --point 60", 2, "no point 60; points are 0 to 59"),
+        ("pareto r.parquet --png f.svg", 2, "f.svg: no .png file; name it f.png"),
+        ("pareto r.parquet --svg f.svg --objectives area", 2, "needs two"),
+        ("sweep nothing", 2, "unknown sweep 'nothing'"),
+        ("sweep small.yaml --jobs 0", 2, "--jobs: 0 processes"),
+        ("sweep small.yaml --address x:1", 2, "--address: an address without ray"),
+        ("sweep small.yaml -o .", 2, "cannot hold the results"),
+        ("sweep small.yaml --journal net.yaml", 2, "net.yaml: is no store of accelgen"),
+        ("sweep tight.yaml --jobs 1", 1, "latency_ms <= 1e-09 keeps 4 out (latency_ms is "),
+    ],
+)
+def test_errors_are_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: str, code: int, message: str
+) -> None:
+    made(folder)
+    (folder / "tight.yaml").write_text(f"{SWEEP}constraints: {{latency_ms: '1e-9'}}\n")
+    assert main(words.split()) == code
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+
+
+def test_a_damaged_journal_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sweep", "small.yaml", "--jobs", "1"]) == 0
+    journal = folder / "small.journal"
+    journal.write_bytes(journal.read_bytes()[:-20])
+    capsys.readouterr()
+    assert main(["sweep", "small.yaml", "--jobs", "1"]) == 0
+    said = capsys.readouterr()
+    assert "1 damaged line" in said.err
+    assert "1 evaluated" in said.out
+
+
+SLOW = """
+import sys
+import accelgen.sweep.run
+from accelgen.cli import main
+from functools import partial
+from tests.sweep import tasks
+import accelgen.sweep
+accelgen.sweep.run = partial(accelgen.sweep.run, task=tasks.slow)
+sys.exit(main(["sweep", "s.yaml", "--jobs", "2"]))
+"""
+
+
+def test_an_interrupt_says_how_to_go_on(folder: Path) -> None:
+    (folder / "s.yaml").write_text(
+        "network: alexnet\nhardware: array16_64k\nset: {clock_mhz: 500}\n"
+        "axes: {array.i: {first: 20, last: 320, step: 1}}\n"
+    )
+    root = str(Path(__file__).resolve().parents[2])
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW], cwd=folder, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": root}, start_new_session=True,
+    )  # fmt: skip
+    journal = folder / "s.journal"
+    end = time.monotonic() + 60
+    while not journal.exists() or journal.read_bytes().count(b"\n") < 20:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "of 301 points in s.journal; the same command goes on from there" in said
+    assert said.count("\n") == 1
+    assert not (folder / "s.parquet").exists()
+    known = journal.read_bytes().count(b"\n") - 1
+    from accelgen.sweep import load_sweep
+
+    outcome = run(load_sweep("s.yaml"), journal, jobs=1, task=tasks.quick)
+    assert (outcome.reused, outcome.dropped) == (known, 0)
