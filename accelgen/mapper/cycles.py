@@ -63,29 +63,27 @@ def stalls(t: Tables, c: Config, box: Integers, order: Integers) -> float:
         d = order[position]
         if t.stops[d] and box[d] > c.tile[d]:
             last = position
-    step = np.minimum(box, c.tile)
+    # A tile changes in every step of these loops, and of others outside the last of them.
+    step, whole = np.minimum(box, c.tile), np.ones(n, dtype=np.int64)
     ends, choices = np.empty(n, dtype=np.int64), 0
-    repeats = 1
     for position in range(n):
         d = order[position]
-        if t.stops[d]:
-            if box[d] > c.tile[d] and box[d] % c.tile[d] > 0:
+        if box[d] > c.tile[d] and (t.stops[d] or position < last):
+            whole[d] = box[d] // c.tile[d]
+            if box[d] % c.tile[d] > 0:
                 ends[choices] = d
                 choices += 1
-        elif position < last:
-            repeats *= -(-box[d] // c.tile[d])
     total = 0.0
     for chosen in range(1 << choices):
-        often = repeats
+        often = 1
         for d in range(n):
-            if t.stops[d]:
-                step[d] = min(box[d], c.tile[d])
-                often *= max(1, box[d] // c.tile[d])
+            step[d] = min(box[d], c.tile[d])
+            often *= whole[d]
         for bit in range(choices):
             d = ends[bit]
             if chosen >> bit & 1:
                 step[d] = box[d] % c.tile[d]
-                often //= box[d] // c.tile[d]
+                often //= whole[d]
         total += often * _stall(t, c, step)
     return total
 
@@ -105,14 +103,16 @@ def least_stall(t: Tables, c: Config) -> float:
 @compiled
 def _stall(t: Tables, c: Config, step: Integers) -> float:
     """Cycles by which the inputs of a step take longer to arrive than it computes."""
-    loads = np.zeros(len(t.rates))
-    longest = 0.0
+    loads, carried = np.zeros(len(t.rates)), np.zeros(len(t.links))
     for o in range(len(t.bits) - 1):
         bits = footprint(t, o, step) * t.bits[o]
         loads[t.memory[o]] += bits
-        longest = max(longest, bits / t.links[t.role[o]])
+        carried[t.role[o]] += bits
+    longest = 0.0
     for m in range(len(t.rates)):
         longest = max(longest, loads[m] / t.rates[m])
+    for r in range(len(t.links)):
+        longest = max(longest, carried[r] / t.links[r])
     return max(0.0, longest - step_cycles(t, c, step))
 
 

@@ -6,6 +6,7 @@ Not compiled, and with no count of :mod:`accelgen.mapper.counts`: what these are
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from itertools import product
 
@@ -14,7 +15,7 @@ from accelgen.mapper.cost import Moves
 from accelgen.mapper.mapping import Mapping, spread_of
 from accelgen.mapper.problem import Axis, Operand, Problem
 
-__all__ = ["Box", "box_elements", "tiles_of", "trace", "unit_boxes"]
+__all__ = ["Box", "box_elements", "kept_between", "tiles_of", "trace", "unit_boxes"]
 
 Box = tuple[tuple[int, int], ...]
 """First iteration and extent along every loop."""
@@ -30,7 +31,7 @@ def trace(problem: Problem, hardware: Hardware, mapping: Mapping) -> list[dict[s
     that is one step of its innermost moving loop after another one of the same buffer tile only
     elements that this one had not enter; that loop must not be divided among units.  *Delivered*
     are the elements of every unit's own part, added up over the units that work when the tile
-    enters.
+    enters.  A memory of the buffer that streams takes what the array takes.
     """
     whole: Box = tuple((0, n) for n in problem.bounds)
     outer = list(tiles_of(whole, mapping.tiles[1], mapping.orders[1]))
@@ -47,6 +48,8 @@ def trace(problem: Problem, hardware: Hardware, mapping: Mapping) -> list[dict[s
         )
         array[operand.name] = _array_moves(operand, mapping, spread, steps, slides)
         buffer[operand.name] = _moves(operand, outer)
+        if hardware.levels[0].memory(operand.role).streams:
+            buffer[operand.name] = replace(array[operand.name], delivered=0)
     return [array, buffer]
 
 
@@ -129,7 +132,7 @@ def _array_moves(
         elements = box_elements(operand, step)
         parts = {unit: box_elements(operand, x) for unit, x in unit_boxes(step, spread).items()}
         if slides and number == number_before and before is not None:
-            keeps = _advances(operand, mapping, spread, tile, before, step)
+            keeps = kept_between(operand, mapping, spread, tile, before, step)
         else:
             keeps = False
         entered += len(elements - held if keeps else elements)
@@ -141,7 +144,7 @@ def _array_moves(
     return Moves(entered, 0, delivered)
 
 
-def _advances(
+def kept_between(
     operand: Operand,
     mapping: Mapping,
     spread: tuple[int, ...],

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from accelgen.affine import Workload
 from accelgen.affine.roles import ROLES, Role
 from accelgen.hardware import Dataflow, Hardware, Level, Memory
-from accelgen.mapper.mapping import Mapping, spread_of
+from accelgen.mapper.mapping import Mapping, Unrolling, spread_of
 from accelgen.mapper.problem import Problem, problem_of
 from accelgen.names import FrozenMap
 
 __all__ = ["hardware", "mappings", "problems"]
 
+TRANSPOSED = "Y[k,2*p + r] += X[c,p] * W[c,k,r]"
 EXPRESSIONS = {
     "Y[m,n] += A[m,k] * B[k,n]": "mnk",
     "Y[b,m,n] += A[b,m,k] * B[b,k,n]": "bmnk",
@@ -27,21 +28,27 @@ EXPRESSIONS = {
     "Y[p,q] += X[p + r,q + s] * W[r,s]": "pqrs",
     "Y[c,p] += X[c,p + r] * W[c,r]": "cpr",
     "Y[c,p,q] += X[c,p + r,2*q + s] * W[c,r,s]": "cpqrs",
-    "Y[k,2*p + r] += X[c,p] * W[c,k,r]": "kcpr",
+    TRANSPOSED: "kcpr",
     "Y[m] += A[m,k]": "mk",
     "Y[m,n] += A[m,k] * B[k,n] * C[m]": "mnk",
 }
 
 
 @st.composite
-def problems(draw: st.DrawFn, most: int, iterations: int) -> Problem:
-    """A problem of at most so many iterations; blocks have scales."""
+def problems(draw: st.DrawFn, most: int, iterations: int, *, overlaps: bool = False) -> Problem:
+    """A problem of at most so many iterations; blocks have scales.
+
+    With ``overlaps`` tiles of the output may share elements, as in a transposed convolution whose
+    kernel is larger than its stride.
+    """
     expression = draw(st.sampled_from(sorted(EXPRESSIONS)))
     bounds: dict[str, int] = {}
     for loop in draw(st.permutations(EXPRESSIONS[expression])):
         left = iterations // prod(bounds.values())
         bounds[loop] = draw(st.integers(1, max(1, min(most, left))))
     bounds = {loop: bounds[loop] for loop in EXPRESSIONS[expression]}
+    if expression == TRANSPOSED and not overlaps:
+        bounds["r"] = min(bounds["r"], 2)
     partial = draw(st.sampled_from((None, 24)))
     output = draw(st.sampled_from((None, 8)))
     problem = problem_of(Workload(expression, bounds), output_bits=output, partial_bits=partial)
@@ -81,6 +88,7 @@ def levels(draw: st.DrawFn, name: str, least: int, most: int, *, registers: bool
             draw(st.sampled_from((1, 2))),
             registers and draw(st.booleans()),
             draw(energies),
+            streams=not registers and "outputs" not in roles and draw(st.booleans()),
         )
         for number, roles in enumerate(held)
     )
@@ -113,7 +121,7 @@ def hardware(
     *,
     sizes: tuple[int, int] = (8, 300),
     files: tuple[int, int] = (8, 60),
-    most_units: int = 3,
+    most_units: int = 5,
 ) -> Hardware:
     """Hardware for a problem, with memories of so many bytes."""
     array = {axis: draw(st.integers(1, most_units)) for axis in draw(st.sampled_from(("i", "ij")))}
@@ -140,11 +148,16 @@ def hardware(
 
 
 @st.composite
-def mappings(draw: st.DrawFn, problem: Problem, axes: tuple[str, ...]) -> Mapping:
+def mappings(draw: st.DrawFn, problem: Problem, hardware: Hardware) -> Mapping:
     """Any mapping, whether of the space or not."""
     loops = range(len(problem.bounds))
-    entries = st.tuples(st.sampled_from(axes), st.sampled_from(loops), st.integers(2, 4))
-    unrolling = tuple(sorted(draw(st.lists(entries, max_size=3))))
+    unrolling: Unrolling = ()
+    for axis, extent in hardware.array.items():
+        left = extent
+        while left > 1 and draw(st.integers(0, 3)) > 0:
+            units = draw(st.integers(2, left))
+            unrolling += ((axis, draw(st.sampled_from(loops)), units),)
+            left //= units
     spread = spread_of(unrolling, len(problem.bounds))
     inner, step, tile = [], [], []
     for d, bound in enumerate(problem.bounds):

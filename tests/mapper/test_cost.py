@@ -1,96 +1,146 @@
-"""Cycles of a mapping: as a walk over all tiles adds them up."""
+"""Law 7: cycles are those of a walk, energy is that of the traced moves."""
 
 from __future__ import annotations
 
-from itertools import product
-from math import prod
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accelgen.affine import Workload
-from accelgen.hardware import Hardware, Level
-from accelgen.mapper.cost import cost
+from accelgen.hardware import Hardware
+from accelgen.mapper.cost import cost, moves
 from accelgen.mapper.mapping import Mapping
-from accelgen.mapper.problem import Operand, Problem, problem_of
+from accelgen.mapper.problem import Problem
+from accelgen.mapper.trace import trace
+from tests.mapper.drawn import hardware, mappings, problems
+from tests.mapper.walk import fill, walked_cycles
 from tests.tiers import examples
 
-Box = tuple[tuple[int, int], ...]
+Case = tuple[Problem, Hardware, Mapping]
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[Problem, Hardware, Mapping]:
-    """A mapping with up to nine tiles along each loop."""
-    expression = draw(
-        st.sampled_from(("Y[m,n] += A[m,k] * B[k,n]", "Y[m,p] += X[k,2*p + r] * W[m,k,r]"))
-    )
-    bounds = {d: draw(st.integers(1, 9)) for d in "mnkpr" if d in expression}
-    problem = problem_of(Workload(expression, bounds), output_bits=8, partial_bits=24)
-    tile = tuple(draw(st.sampled_from([1, min(2, n), n])) for n in problem.bounds)
-    every = list(range(len(tile)))
-    step = tuple(1 for _ in tile)
-    orders = (tuple(every), tuple(draw(st.permutations(every))))
-    levels = (
-        Level("sram", None, None, 1, 1, draw(st.sampled_from((1, 2)))),
-        Level("dram", None, draw(st.sampled_from((0.5, 2.0))), 1, 1),
-    )
-    hardware = Hardware("drawn", {"i": 1}, levels, 1)
-    return problem, hardware, Mapping((step, tile, problem.bounds), orders)
-
-
-def walk(problem: Problem, mapping: Mapping) -> list[Box]:
-    tile, order = mapping.tiles[1], mapping.orders[1]
-    starts = [range(0, problem.bounds[d], tile[d]) for d in order]
-    boxes = []
-    for point in product(*starts):
-        at = dict(zip(order, point, strict=True))
-        boxes.append(tuple((at[d], min(tile[d], n - at[d])) for d, n in enumerate(problem.bounds)))
-    return boxes
-
-
-def size(operand: Operand, box: Box) -> int:
-    return int(operand.footprint(np.array([[n for _, n in box]]))[0])
+def cases(draw: st.DrawFn, most: int = 6, iterations: int = 150) -> Case:
+    problem = draw(problems(most, iterations))
+    drawn = draw(hardware(problem))
+    return problem, drawn, draw(mappings(problem, drawn))
 
 
 @given(cases())
-@settings(max_examples=examples(60, 400), deadline=None)
-def test_cycles_are_those_of_a_walk_over_all_tiles(
-    case: tuple[Problem, Hardware, Mapping],
-) -> None:
-    problem, hardware, mapping = case
-    boxes = walk(problem, mapping)
-    loads, stores = [0.0] * len(boxes), [0.0] * len(boxes)
+@settings(max_examples=examples(80, 100))
+def test_cycles_are_those_of_a_walk(case: Case) -> None:
+    check_cycles(*case)
+
+
+@pytest.mark.slow
+@given(cases(9, 1000))
+@settings(max_examples=1500)
+def test_cycles_of_many_are_those_of_a_walk(case: Case) -> None:
+    check_cycles(*case)
+
+
+def check_cycles(problem: Problem, drawn: Hardware, mapping: Mapping) -> None:
+    found = cost(problem, drawn, mapping)
+    assert found.fill_cycles == fill(drawn, mapping)
+    assert found.cycles == pytest.approx(walked_cycles(problem, drawn, mapping), rel=1e-12)
+    # Without limits what remains is the array.
+    free = unlimited(drawn)
+    assert cost(problem, free, mapping).cycles == found.compute_cycles
+    assert sum(found.shares.values()) == pytest.approx(1)
+    assert min(found.shares.values()) >= -1e-9
+
+
+def unlimited(drawn: Hardware) -> Hardware:
+    levels = tuple(
+        replace(
+            level,
+            memories=tuple(replace(memory, bandwidth=None) for memory in level.memories),
+            links={},
+        )
+        for level in drawn.levels
+    )
+    return replace(drawn, levels=levels)
+
+
+@given(cases())
+@settings(max_examples=examples(60, 500))
+def test_energy_is_that_of_the_traced_moves(case: Case) -> None:
+    problem, drawn, mapping = case
+    found = cost(problem, drawn, mapping)
+    expected = traced_energy(problem, drawn, mapping)
+    leakage = drawn.leakage_mw * 1e-3 * found.cycles / (drawn.clock_mhz * 1e6) * 1e12
+    if leakage:
+        expected["leakage"] = leakage
+    assert dict(found.energy_pj) == pytest.approx(expected)
+    assert found.total_pj == pytest.approx(sum(found.action_pj.values()))
+    assert found.edp == found.total_pj * found.cycles
+
+
+def traced_energy(problem: Problem, drawn: Hardware, mapping: Mapping) -> dict[str, float]:
+    """By level, without leakage."""
+    buffer, outer = drawn.levels
+    memory = outer.memories[0]
+    array, above = trace(problem, drawn, mapping)
+    spent = {"mac": problem.iterations * 0.5, "dram": 0.0, "buffer": 0.0}
+    if drawn.link_pj:
+        spent["link"] = 0.0
+    if drawn.registers is not None:
+        spent["registers"] = 0.0
     for operand in problem.operands:
-        where = [tuple(box[d] for d in sorted(operand.loops)) for box in boxes]
-        visits: dict[object, int] = {}
-        total = {at: _runs(where, at) for at in set(where)}
-        for i, box in enumerate(boxes):
-            bits = size(operand, box)
-            if i == 0 or where[i] != where[i - 1]:
-                visits[where[i]] = visits.get(where[i], 0) + 1
-                if not operand.is_output:
-                    loads[i] += bits * operand.bits
-                elif visits[where[i]] > 1:
-                    loads[i] += bits * operand.partial_bits
-            if operand.is_output and (i + 1 == len(boxes) or where[i] != where[i + 1]):
-                done = visits[where[i]] == total[where[i]]
-                stores[i] += bits * (operand.bits if done else operand.partial_bits)
-    bandwidth = hardware.levels[1].bandwidth
-    assert bandwidth is not None
-    rate = 8 * bandwidth
-    compute = [prod(n for _, n in box) for box in boxes]
-    if hardware.levels[0].buffers == 1:
-        expected = sum(compute) + (sum(loads) + sum(stores)) / rate
-    else:
-        expected = (loads[0] + stores[-1]) / rate
-        for i, cycles in enumerate(compute):
-            after = loads[i + 1] if i + 1 < len(boxes) else 0
-            before = stores[i - 1] if i else 0
-            expected += max(cycles, (after + before) / rate)
-    assert cost(problem, hardware, mapping).cycles == pytest.approx(expected)
+        elements = int(operand.footprint(np.array([problem.bounds]))[0])
+        held = buffer.memory(operand.role)
+        for level, moved in (("buffer", array), ("dram", above)):
+            move = moved[operand.name]
+            down = move.entered * operand.partial_bits
+            # The last time that a sum leaves it is finished.
+            up = (move.left - elements) * operand.partial_bits + elements * operand.bits
+            if not operand.is_output:
+                down, up = move.entered * operand.bits, 0
+            if level == "dram":
+                spent["dram"] += down * memory.read_pj + up * memory.write_pj
+                spent["buffer"] += down * held.write_pj + up * held.read_pj
+            else:
+                spent["buffer"] += down * held.read_pj + up * held.write_pj
+        gets = array[operand.name].delivered * operand.partial_bits
+        gives = 0
+        if operand.is_output:
+            gives = gets
+            gets = max(0, gets - elements * operand.partial_bits)
+        if drawn.link_pj:
+            spent["link"] += drawn.link_pj * (gets + gives)
+        if drawn.registers is not None:
+            file = drawn.registers.memory(operand.role)
+            uses = problem.iterations * operand.partial_bits
+            spent["registers"] += file.read_pj * (uses + gives)
+            spent["registers"] += file.write_pj * (gets + (uses if operand.is_output else 0))
+    return spent
 
 
-def _runs(where: list[tuple[tuple[int, int], ...]], at: object) -> int:
-    return sum(1 for i, x in enumerate(where) if x == at and (i == 0 or where[i - 1] != at))
+@given(cases())
+@settings(max_examples=examples(40, 500))
+def test_ports_are_as_busy_as_the_traced_moves(case: Case) -> None:
+    problem, drawn, mapping = case
+    found = cost(problem, drawn, mapping)
+    assert moves(problem, drawn, mapping) == trace(problem, drawn, mapping)
+    down, up = dict.fromkeys(("inputs", "weights", "outputs"), 0.0), 0.0
+    for operand in problem.operands:
+        moved = trace(problem, drawn, mapping)[0][operand.name]
+        down[operand.role] += moved.entered * operand.partial_bits
+        if operand.is_output:
+            up = moved.entered * operand.partial_bits
+            up += (moved.left - moved.entered) * operand.bits
+    buffer = drawn.levels[0]
+    expected = {}
+    for memory in buffer.memories:
+        if memory.bandwidth is not None:
+            bits = sum(down[role] for role in memory.holds)
+            bits += up if "outputs" in memory.holds else 0.0
+            expected[memory.name] = bits / 8 / memory.bandwidth
+    for role, rate in buffer.links.items():
+        bits = max(down[role], up if role == "outputs" else 0.0)
+        expected[f"link_{role}"] = bits / 8 / rate
+    assert {x: n for x, n in found.port_cycles.items() if x != "dram"} == pytest.approx(expected)
+    slowest = max(found.port_cycles.values())
+    assert (found.limit == "compute") == (slowest <= found.compute_cycles)

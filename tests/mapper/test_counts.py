@@ -13,9 +13,9 @@ from tests.tiers import examples
 
 
 def check(data: st.DataObject, most: int, iterations: int) -> None:
-    problem = data.draw(problems(most, iterations))
+    problem = data.draw(problems(most, iterations, overlaps=True))
     drawn = data.draw(hardware(problem))
-    mapping = data.draw(mappings(problem, tuple(drawn.array)))
+    mapping = data.draw(mappings(problem, drawn))
     assert moves(problem, drawn, mapping) == trace(problem, drawn, mapping)
 
 
