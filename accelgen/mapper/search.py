@@ -135,12 +135,14 @@ def _space(
         if kind == len(within):
             within.append(inner_orders(problem, dataflow, slides, constraints.inner))
         spread = spread_of(unrolling, len(problem.bounds))
-        tiles = register_tiles(problem, hardware, spread, constraints)
+        tiles = register_tiles(problem, hardware, dataflow, spread, constraints)
         choices += [(dataflow, unrolling)] * len(tiles)
         spreads.append(np.tile(np.array(spread, dtype=np.int64), (len(tiles), 1)))
         inners.append(tiles)
         fills += [fill_of(hardware, unrolling)] * len(tiles)
         kinds += [kind] * len(tiles)
+    if not sum(map(len, spreads)):
+        raise _unit_does_not_fit(problem, hardware, constraints)
     padded = np.zeros((len(within), max(map(len, within)), len(problem.bounds)), dtype=np.int64)
     for kind, several in enumerate(within):
         padded[kind, : len(several)] = several
@@ -154,6 +156,33 @@ def _space(
         np.array([len(several) for several in within], dtype=np.int64),
         np.array(orders(problem, constraints.outer), dtype=np.int64),
         np.array(pinned, dtype=np.int64),
+    )
+
+
+def _unit_does_not_fit(
+    problem: Problem, hardware: Hardware, constraints: Constraints
+) -> InfeasibleError:
+    """Which memory of a unit is too small for even one iteration, and what fills most of it."""
+    assert hardware.registers is not None
+    needs = []
+    for _, unrolling in unrollings(problem, hardware, constraints):
+        spread = spread_of(unrolling, len(problem.bounds))
+        named = zip(problem.loops, problem.bounds, spread, strict=True)
+        tile = np.array([[min(constraints.registers.get(x, 1), -(-n // s)) for x, n, s in named]])
+        for memory in hardware.registers.memories:
+            held = [x for x in problem.operands if x.role in memory.holds]
+            copies = 1 if memory.slides else memory.buffers
+            bits = [int(x.footprint(tile)[0]) * x.partial_bits * copies for x in held]
+            if memory.size is not None and sum(bits) > 8 * memory.size:
+                largest = held[int(np.argmax(bits))]
+                needs.append((-(-sum(bits) // 8), memory.name, memory.size, largest.name))
+    wanted, name, size, largest_name = min(needs)
+    pinned = " as pinned" if constraints.registers else ""
+    return InfeasibleError(
+        f"the smallest tile of a unit{pinned} needs {wanted} bytes, {name} has {size}; "
+        f"most of it is {largest_name}",
+        where=f"{hardware.name}: {hardware.registers.name}",
+        hint=f"give {name} {wanted} bytes" + (", or pin less" if pinned else ""),
     )
 
 
