@@ -116,7 +116,16 @@ def test_between_widths_figures_are_powers_of_the_width() -> None:
     rows = [Row(s, w, w * s**0.5, w * s, 0, s) for w in (16, 64) for s in (100, 400)]
     table = SizeTable(tuple(rows))
     assert table.read_pj(225, 32) == pytest.approx(32 * 15)
-    assert table.write_pj(225, 128) == pytest.approx(128 * 225)
+    assert table.write_pj(225, 32) == pytest.approx(32 * 225)
+    assert table.area_mm2(225, 32) == pytest.approx(225)
+
+
+def test_outside_the_widths_the_energy_per_bit_is_that_of_the_nearest() -> None:
+    rows = [Row(s, w, w**0.5 * s, s, w, s) for w in (16, 64) for s in (100, 400)]
+    table = SizeTable(tuple(rows))
+    assert table.read_pj(100, 256) == pytest.approx(4 * table.read_pj(100, 64))
+    assert table.read_pj(100, 4) == pytest.approx(table.read_pj(100, 16) / 4)
+    assert table.leakage_mw(100, 256) == table.leakage_mw(100, 64)
 
 
 def test_banks_repeat_the_largest_memory() -> None:

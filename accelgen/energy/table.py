@@ -33,9 +33,9 @@ class SizeTable:
 
     Between two sizes of one width every figure is a power of the size (a straight line in
     logarithms); outside, the nearest two sizes are continued.  With ``banks`` a memory above the
-    largest size is so many of the largest, one of which is accessed.  Between two widths, and
-    outside, the same holds for the width; when the table has one width only, the energy per bit is
-    that of this width, and leakage and area do not depend on it.
+    largest size is so many of the largest, one of which is accessed.  Between two widths the same
+    holds for the width; outside, the energy per bit is that of the nearest width, and leakage and
+    area are.  For one width, no figure becomes less as the size grows, if none does in the table.
     """
 
     rows: tuple[Row, ...]
@@ -93,16 +93,18 @@ class SizeTable:
         return self._all_banks(lambda row: row.area_mm2 or 0.0, size, width)
 
     def _energy(self, figure: Callable[[Row], float], size: int, width: int) -> float:
-        values = self._by_width(figure, size)
-        if len(values) == 1:
-            return values[0][1] * width / values[0][0]
-        return _power_law(values, width)
+        nearest = self._nearest(width)
+        return _power_law(self._by_width(figure, size), nearest) * width / nearest
 
     def _all_banks(self, figure: Callable[[Row], float], size: int, width: int) -> float:
         values = [
             (bits, value * self._count(bits, size)) for bits, value in self._by_width(figure, size)
         ]
-        return values[0][1] if len(values) == 1 else _power_law(values, width)
+        return _power_law(values, self._nearest(width))
+
+    def _nearest(self, width: int) -> int:
+        widths = [row.width for row in self.rows]
+        return min(max(width, min(widths)), max(widths))
 
     def _by_width(self, figure: Callable[[Row], float], size: int) -> list[tuple[int, float]]:
         """The figure at ``size`` for each width of the table, of one bank."""
@@ -120,8 +122,10 @@ class SizeTable:
 def _power_law(points: Sequence[tuple[int, float]], at: int) -> float:
     """Through the two ``points`` around ``at`` or, outside, through the nearest two.
 
-    Exactly the value of a point where ``at`` is one.
+    Exactly the value of a point where ``at`` is one, and of the only one.
     """
+    if len(points) == 1:
+        return points[0][1]
     place = bisect_right([x for x, _ in points], at)
     low = min(max(place - 1, 0), len(points) - 2)
     (x0, y0), (x1, y1) = points[low], points[low + 1]
