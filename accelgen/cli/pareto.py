@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from accelgen.cli.command import Command, add_json, print_json, table
+from accelgen.cli.command import Command, add_json, print_json, remark, table
 from accelgen.cli.sweep import figure
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ def _pareto(arguments: argparse.Namespace) -> int:
     if arguments.objectives is not None:
         given = [name.strip() for name in arguments.objectives.split(",")]
     names = objective_names(results, given)
+    for name in sorted({*results.objectives} - {*names}) if given is None else ():
+        remark(f"{results.name}: {name} is not known of any point, and left out")
     front = pareto_front(results, names)
     said = None if arguments.point is None else explain(results, arguments.point, names)
     drawn = [

@@ -37,16 +37,19 @@ def non_dominated(values: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def objective_names(results: Results, objectives: Sequence[str] | None = None) -> tuple[str, ...]:
-    """The columns that are weighed: given ones, else those of the sweep.
+    """The columns that are weighed: given ones, else those of the sweep that any point has.
 
-    Raises :class:`InputError` for unknown ones, and for those that no point has a number for.
+    Raises :class:`InputError` for unknown ones, and for given ones that no point has.
     """
+    known = results.numeric
     given = results.objectives if objectives is None else objectives
-    names = tuple(dict.fromkeys(metric_name(name, results.numeric) for name in given))
+    names = tuple(dict.fromkeys(metric_name(name, known) for name in given))
+    if objectives is None and any(name in known for name in names):
+        names = tuple(name for name in names if name in known)
     if not names:
         raise InputError("no objective", hint="use latency,energy")
     for name in names:
-        if name not in results.numeric:
+        if name not in known:
             hint = "give areas in the hardware" if name == "area_mm2" else "name another"
             raise InputError(f"no point has a number for {name}", where=results.name, hint=hint)
     return names
@@ -86,7 +89,9 @@ def _binding(results: Results) -> str:
         if out and name is not None:
             values = results.numbers(name)[out]
             text = f"{constraint} keeps {len(out)} out"
-            if not np.isnan(values).all():
+            if np.isnan(values).all():
+                text += f" ({name} is not known)"
+            else:
                 low, high = np.nanmin(values), np.nanmax(values)
                 text += f" ({name} is {low:.6g} to {high:.6g})"
             said.append(text)

@@ -85,9 +85,13 @@ def _panel(
         x[order], y[order], style, c=COLOURS["hop"], markersize=3.5, linewidth=0.9, label="front"
     )
     if len(front) <= _MOST_NAMED:
+        places: dict[tuple[float, float], list[str]] = {}
         for number in front:
+            places.setdefault((float(x[number]), float(y[number])), []).append(str(number))
+        for place, numbers in places.items():
+            text = ", ".join(numbers[:3]) + (", ..." if len(numbers) > 3 else "")
             axes.annotate(
-                str(number), (x[number], y[number]), textcoords="offset points", xytext=(4, 4),
+                text, place, textcoords="offset points", xytext=(4, 4),
                 fontsize=6.5, color=GREY,
             )  # fmt: skip
     if chosen is not None:

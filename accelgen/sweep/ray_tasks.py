@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
 from accelgen.errors import InputError, MissingToolError
+from accelgen.names import shorten
 from accelgen.sweep.executors import BugError, Record, Task
 from accelgen.sweep.sweep import Point
 
 __all__ = ["RayTasks"]
 
 _AHEAD = 2
+
+_PATIENCE = 5.0
+"""Seconds in which a cluster must answer."""
 
 
 class RayTasks:
@@ -33,6 +38,8 @@ class RayTasks:
         self._ray = ray
         self._owned = not ray.is_initialized()
         if self._owned:
+            if address is not None:
+                _check_reachable(address)
             options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
             try:
                 if address is None:
@@ -89,3 +96,22 @@ class RayTasks:
         self._pending.clear()
         if self._owned:
             self._ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself tries for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if address == "auto":
+        return
+    if not (colon and port.isdecimal()):
+        raise InputError(
+            f"{shorten(address)} is no HOST:PORT", where="--address", hint="write 10.0.0.1:6379"
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(
+            f"nothing answers at {shorten(address)} ({error})",
+            where="--address",
+            hint="start Ray there: ray start --head",
+        ) from error

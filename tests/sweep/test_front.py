@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from accelgen.sweep import (
     non_dominated,
     pareto_front,
 )
+from accelgen.sweep.front import objective_names
 from accelgen.sweep.picture import draw_front
 from accelgen.sweep.results import results_of
 from tests.sweep.tasks import quick, sweep
@@ -106,6 +108,27 @@ def test_constraints_that_leave_nothing() -> None:
     assert "none of 60 points is feasible" in text
     assert "area_mm2 <= 0.05 keeps 58 out (area_mm2 is 0.1 to 3)" in text
     assert "latency_ms" not in text
+
+
+def without_area() -> Results:
+    """Results of hardware of which no area is known."""
+    found = results(objectives=("latency", "area"), constraints=(Constraint("area", high=4),))
+    columns = {**found.columns, "area_mm2": (None,) * len(found)}
+    return replace(found, columns=columns)
+
+
+def test_what_is_not_known_of_any_point() -> None:
+    """An objective of the sweep is left out; one that is asked for is an error."""
+    found = without_area()
+    assert objective_names(found) == ("latency_ms",)
+    with pytest.raises(InputError, match="no point has a number for area_mm2; give areas in the"):
+        pareto_front(found, ["area"])
+    made = sweep(20, constraints=(Constraint("area", high=4),))
+    records = [{**quick(point), "area_mm2": None} for point in made.points()]
+    with pytest.raises(
+        InfeasibleError, match=r"area_mm2 <= 4 keeps 20 out \(area_mm2 is not known"
+    ):
+        pareto_front(results_of(made, made.points(), records))
 
 
 def test_objectives_nothing_is_known_of() -> None:

@@ -63,12 +63,8 @@ def test_every_point_is_evaluated_once(tmp_path: Path, log: Path, jobs: int) -> 
     assert (again.evaluated, again.reused) == (0, COUNT)
     assert again.results == outcome.results
     assert len(evaluations(log)) == COUNT
-
-
-def test_processes_make_no_difference(tmp_path: Path) -> None:
-    one = run(tasks.sweep(COUNT), tmp_path / "one", jobs=1, task=tasks.quick)
-    two = run(tasks.sweep(COUNT), tmp_path / "two", jobs=2, task=tasks.quick)
-    assert one.results == two.results
+    here = run(tasks.sweep(COUNT), tmp_path / "here", jobs=1, task=tasks.quick)
+    assert here.results == outcome.results
 
 
 def test_a_longer_sweep_reuses_a_shorter_one(tmp_path: Path) -> None:
@@ -153,7 +149,7 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, int]:
     return evaluated, reused
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_killed_and_started_again(tmp_path: Path, log: Path, jobs: int) -> None:
     """Nothing that was recorded is computed again, nothing is lost, and no worker lives on."""
     journal = tmp_path / "journal"
@@ -189,6 +185,7 @@ def test_two_processes_share_a_journal(tmp_path: Path, log: Path) -> None:
         assert (len(store), store.records) == (100, 100)
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_its_points_to_the_other(tmp_path: Path, log: Path) -> None:
     journal = tmp_path / "journal"
     pair = [start(journal, 100), start(journal, 100)]
@@ -286,6 +283,21 @@ def test_ray_gives_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         run(tasks.sweep(COUNT), tmp_path / "bug", jobs=2, executor="ray", task=tasks.buggy)
     with Store(tmp_path / "bug", JOURNAL) as store:
         assert len(store) > 0
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("127.0.0.1:1", "--address: nothing answers at '127.0.0.1:1'"),
+        ("somewhere", "--address: 'somewhere' is no HOST:PORT; write 10.0.0.1:6379"),
+        ("127.0.0.1:99999", "nothing answers"),
+    ],
+)
+def test_addresses_where_no_ray_is(tmp_path: Path, address: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        run(tasks.sweep(4), tmp_path / "journal", executor="ray", address=address)
+    assert message in str(caught.value)
 
 
 def test_a_missing_ray_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
