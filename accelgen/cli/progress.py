@@ -1,0 +1,72 @@
+"""How far work in counted steps is: a bar on a terminal, else a line now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from accelgen.cli.command import remark
+
+__all__ = ["Counting", "counting"]
+
+_LINES_AFTER, _LINES_EVERY = 10.0, 30.0
+"""Seconds between lines where there is no terminal."""
+
+
+@dataclass(frozen=True)
+class Counting:
+    """``step`` is told how many of how many steps are done, ``note`` something to say meanwhile."""
+
+    step: Callable[[int, int], None]
+    note: Callable[[str], None]
+
+
+@contextmanager
+def counting(title: str, steps: str) -> Iterator[Counting]:
+    """Show on standard error how many ``steps`` are done, their rate and the time left."""
+    if not sys.stderr.isatty():
+        yield Counting(_lines(title, steps), remark)
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}", markup=False), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(title, total=None, rate="")
+        start = time.monotonic()
+
+        def step(done: int, total: int) -> None:
+            rate = done / max(time.monotonic() - start, 1e-9)
+            bar.update(task, completed=done, total=total, rate=f"{rate:.3g} {steps}/s")
+
+        yield Counting(step, lambda text: console.print(Text(f"accelgen: {text}")))
+
+
+def _lines(title: str, steps: str) -> Callable[[int, int], None]:
+    start = time.monotonic()
+    told = start + _LINES_AFTER - _LINES_EVERY
+
+    def step(done: int, total: int) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told < _LINES_EVERY or done == total:
+            return
+        told = now
+        left = f", {(total - done) * (now - start) / done:.0f} s left" if done else ""
+        remark(f"{title}: {done} of {total} {steps}{left}")
+
+    return step
