@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 
 from accelgen.affine.roles import Role
-from accelgen.errors import InfeasibleError
+from accelgen.errors import InfeasibleError, InputError
 from accelgen.hardware.model import Dataflow, Hardware
 from accelgen.mapper.branch import Space, explore
 from accelgen.mapper.cost import Cost, cost
@@ -34,6 +34,7 @@ from accelgen.mapper.space import (
     unrollings,
 )
 from accelgen.mapper.tables import Floats, Integers, levels_of, tables_of
+from accelgen.names import unknown
 
 __all__ = ["Certificate", "Objective", "Optimum", "best_mapping", "exponents_of"]
 
@@ -72,8 +73,14 @@ class Optimum:
 
 
 def exponents_of(objective: Objective) -> tuple[float, float]:
-    """Exponents of energy and latency."""
-    return _NAMED[objective] if isinstance(objective, str) else objective
+    """Exponents of energy and latency.  Raises :class:`InputError` for what is no objective."""
+    if isinstance(objective, str):
+        if objective not in _NAMED:
+            raise unknown(objective, "objective", _NAMED)
+        return _NAMED[objective]
+    if not all(0 <= exponent < inf for exponent in objective):
+        raise InputError(f"exponents {objective}", where="objective", hint="use 0 or more")
+    return objective
 
 
 def best_mapping(
@@ -134,18 +141,27 @@ def _space(
         kind = found.setdefault(dataflow.stationary, len(within))
         if kind == len(within):
             within.append(inner_orders(problem, dataflow, slides, constraints.inner))
+        if not within[kind]:
+            continue
         spread = spread_of(unrolling, len(problem.bounds))
-        tiles = register_tiles(problem, hardware, dataflow, spread, constraints)
+        tiles = register_tiles(problem, hardware, spread, constraints)
         choices += [(dataflow, unrolling)] * len(tiles)
         spreads.append(np.tile(np.array(spread, dtype=np.int64), (len(tiles), 1)))
         inners.append(tiles)
         fills += [fill_of(hardware, unrolling)] * len(tiles)
         kinds += [kind] * len(tiles)
+    if not any(within):
+        raise InfeasibleError(
+            f"this order moves the {' and '.join(str(role) for role in found)} that stay in place",
+            where=f"{hardware.name}: inner",
+            hint="name the loops that move them first, or pin another dataflow",
+        )
     if not sum(map(len, spreads)):
         raise _unit_does_not_fit(problem, hardware, constraints)
     padded = np.zeros((len(within), max(map(len, within)), len(problem.bounds)), dtype=np.int64)
     for kind, several in enumerate(within):
-        padded[kind, : len(several)] = several
+        if several:
+            padded[kind, : len(several)] = several
     pinned = [constraints.buffer.get(loop, 0) for loop in problem.loops]
     return choices, Space(
         np.concatenate(spreads),
@@ -191,6 +207,8 @@ def _does_not_fit(problem: Problem, hardware: Hardware, space: Space) -> Infeasi
     buffer, _ = levels_of(hardware)
     bounds = np.array(problem.bounds)
     steps = np.minimum(bounds, space.spreads * space.inners)
+    wanted_steps = -(-np.minimum(bounds, np.maximum(space.pinned, 1)) // steps)
+    tiles = np.minimum(bounds, wanted_steps * steps)
     needs = {}
     for memory in buffer.memories:
         held = [x for x in problem.operands if x.role in memory.holds]
@@ -200,21 +218,21 @@ def _does_not_fit(problem: Problem, hardware: Hardware, space: Space) -> Infeasi
                 bits += operand.footprint(steps) * operand.bits
                 continue
             loops = sorted(operand.loops)
-            changes = (steps[:, loops] < bounds[loops]).any(axis=1)
+            changes = (tiles[:, loops] < bounds[loops]).any(axis=1)
             copies = np.where(changes, memory.buffers, 1)
-            bits += operand.footprint(steps) * operand.partial_bits * copies
+            bits += operand.footprint(tiles) * operand.partial_bits * copies
         needs[memory] = bits
     # The configuration that lacks least where it lacks most.
     lacking = np.stack([needs[m] / (8 * m.size) if m.size else 0 * needs[m] for m in needs])
     number = int(lacking.max(axis=0).argmin())
     memory = list(needs)[int(lacking[:, number].argmax())]
     held = [x for x in problem.operands if x.role in memory.holds]
-    largest = max(held, key=lambda x: int(x.footprint(steps[[number]])[0]) * x.partial_bits)
+    largest = max(held, key=lambda x: int(x.footprint(tiles[[number]])[0]) * x.partial_bits)
     wanted = -(-int(needs[memory][number]) // 8)
     pinned = " as pinned" if space.pinned.any() else ""
     return InfeasibleError(
         f"the smallest tiles{pinned} need {wanted} bytes, {memory.name} has {memory.size}; "
         f"most of it is {largest.name}",
         where=hardware.name,
-        hint=f"give {memory.name} {wanted} bytes, or use a smaller array",
+        hint=f"give {memory.name} {wanted} bytes, or " + ("pin less" if pinned else "a smaller array"),
     )

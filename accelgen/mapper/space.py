@@ -14,14 +14,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, permutations
 from math import prod
 
 import numpy as np
 
 from accelgen.affine.roles import LOOP_ROLES
-from accelgen.errors import InfeasibleError
+from accelgen.errors import InfeasibleError, InputError
 from accelgen.hardware.model import Dataflow, Hardware
 from accelgen.mapper.branch import tile_sizes
 from accelgen.mapper.mapping import Unrolling, spread_of
@@ -48,8 +48,8 @@ class Constraints:
 
     ``dataflow``: one of the hardware; ``unroll``: loops (by name) with units, by axis;
     ``registers`` and ``buffer``: sizes of tiles by loop; ``inner`` and ``outer``: loops in the
-    order they have within the buffer and outside, outermost first (loops that are not named are
-    where they like).
+    order they have within the buffer and outside, outermost first (in every order of the space
+    they change places with each other).
     """
 
     dataflow: str | None = None
@@ -60,7 +60,9 @@ class Constraints:
     outer: tuple[str, ...] = ()
 
     def check(self, problem: Problem, hardware: Hardware) -> None:
-        """Raise :class:`InputError` for names that problem and hardware do not have."""
+        """Raise :class:`InputError` for names that problem and hardware do not have, for sizes
+        below 1 and for a loop that is named twice.
+        """
         named = chain(self.registers, self.buffer, self.inner, self.outer)
         for loop in chain(named, *(self.unroll or FrozenMap()).values()):
             if loop not in problem.loops:
@@ -71,6 +73,16 @@ class Constraints:
         names = [dataflow.name for dataflow in dataflows(hardware)]
         if self.dataflow is not None and self.dataflow not in names:
             raise unknown(self.dataflow, "dataflow", names)
+        pinned = {"registers": self.registers, "buffer": self.buffer}
+        pinned |= {f"unroll: {axis}": loops for axis, loops in (self.unroll or {}).items()}
+        for where, sizes in pinned.items():
+            for loop, size in sizes.items():
+                if size < 1:
+                    raise InputError(f"{loop}: {size}", where=where, hint="use 1 or more")
+        for where, order in (("inner", self.inner), ("outer", self.outer)):
+            for loop in order:
+                if order.count(loop) > 1:
+                    raise InputError(f"{loop} is there twice", where=where, hint="name it once")
 
 
 def dataflows(hardware: Hardware) -> tuple[Dataflow, ...]:
@@ -95,10 +107,36 @@ def unrollings(
             alike = dataflow.stationary, spread, fill_of(hardware, chosen)
             found.setdefault(alike, (dataflow, chosen))
     if not found:
-        raise InfeasibleError(
-            "no unrolling is as pinned", where="unroll", hint=f"{hardware.name} cannot do that"
-        )
+        raise _no_unrolling(problem, hardware, constraints)
     return list(found.values())
+
+
+def _no_unrolling(
+    problem: Problem, hardware: Hardware, constraints: Constraints
+) -> InfeasibleError:
+    """Which axis cannot be as pinned, and how it can be."""
+    unroll = constraints.unroll or FrozenMap()
+    free = unrollings(problem, hardware, replace(constraints, unroll=None))
+    for axis, loops in unroll.items():
+        alone = replace(constraints, unroll=FrozenMap({axis: loops}))
+        if any(_is_pinned(problem, chosen, alone) for _, chosen in free):
+            continue
+        ways = dict.fromkeys(
+            ", ".join(f"{problem.loops[d]}: {n}" for x, d, n in chosen if x == axis)
+            for _, chosen in free
+        )
+        known = [way or "nothing" for way in ways][:4]
+        wanted = ", ".join(f"{loop}: {units}" for loop, units in loops.items()) or "nothing"
+        return InfeasibleError(
+            f"{axis} cannot unroll {wanted}",
+            where=f"{hardware.name}: unroll",
+            hint=f"use {' or '.join(known)}",
+        )
+    return InfeasibleError(
+        "no unrolling is as pinned on all axes at once",
+        where=f"{hardware.name}: unroll",
+        hint=f"pin fewer of {', '.join(unroll)}",
+    )
 
 
 def fill_of(hardware: Hardware, unrolling: Unrolling) -> int:
@@ -222,18 +260,20 @@ def orders(problem: Problem, pinned: Sequence[str] = ()) -> list[Order]:
 def inner_orders(
     problem: Problem, dataflow: Dataflow, slides: bool, pinned: Sequence[str] = ()
 ) -> list[Order]:
-    """Orders of the loops within the buffer, outermost first."""
+    """Orders of the loops within the buffer, outermost first; none where what is pinned moves
+    what the dataflow keeps.
+    """
     kept = next((x for x in problem.operands if x.role == dataflow.stationary), None)
     found = []
     for groups in _group_orders(problem):
-        if kept is not None:
-            moves = [d in kept.loops for group in groups for d in group if problem.bounds[d] > 1]
-            if moves != sorted(moves, reverse=True):
-                continue
         *most, last = groups
-        ends = [(*(d for d in last if d != end), end) for end in last] if slides else [last]
-        found += [(*chain(*most), *end) for end in ends]
-    return _pinned(list(dict.fromkeys(found)), problem, pinned)
+        ends = [(*(d for d in last if d != end), end) for end in last] if slides else []
+        found += [(*chain(*most), *end) for end in ends or [last]]
+    every = _pinned(list(dict.fromkeys(found)), problem, pinned)
+    if kept is None:
+        return every
+    moves = [[d in kept.loops for d in order if problem.bounds[d] > 1] for order in every]
+    return [x for x, m in zip(every, moves, strict=True) if m == sorted(m, reverse=True)]
 
 
 def _group_orders(problem: Problem) -> list[list[Order]]:
