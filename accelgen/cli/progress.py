@@ -1,4 +1,4 @@
-"""How far work in counted steps is: a bar on a terminal, else a line now and then."""
+"""How far work in counted steps is, on a terminal."""
 
 from __future__ import annotations
 
@@ -8,12 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from accelgen.cli.command import remark
-
 __all__ = ["Counting", "counting"]
-
-_LINES_AFTER, _LINES_EVERY = 10.0, 30.0
-"""Seconds between lines where there is no terminal."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +21,11 @@ class Counting:
 
 @contextmanager
 def counting(title: str, steps: str) -> Iterator[Counting]:
-    """Show on standard error how many ``steps`` are done, their rate and the time left."""
+    """Show on standard error, when that is a terminal, how many ``steps`` are done, their rate and
+    the time left.
+    """
     if not sys.stderr.isatty():
-        yield Counting(_lines(title, steps), remark)
+        yield Counting(lambda done, total: None, lambda text: None)
         return
     from rich.console import Console
     from rich.progress import (
@@ -54,19 +51,3 @@ def counting(title: str, steps: str) -> Iterator[Counting]:
             bar.update(task, completed=done, total=total, rate=f"{rate:.3g} {steps}/s")
 
         yield Counting(step, lambda text: console.print(Text(f"accelgen: {text}")))
-
-
-def _lines(title: str, steps: str) -> Callable[[int, int], None]:
-    start = time.monotonic()
-    told = start + _LINES_AFTER - _LINES_EVERY
-
-    def step(done: int, total: int) -> None:
-        nonlocal told
-        now = time.monotonic()
-        if now - told < _LINES_EVERY or done == total:
-            return
-        told = now
-        left = f", {(total - done) * (now - start) / done:.0f} s left" if done else ""
-        remark(f"{title}: {done} of {total} {steps}{left}")
-
-    return step

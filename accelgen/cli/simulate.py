@@ -95,13 +95,13 @@ def _simulate(arguments: argparse.Namespace) -> int:
             network, hardware, objective,
             constraints=constraints, solved=solved, progress=shown.step,
         )  # fmt: skip
-    _say_cached(solved, hits, len(network.distinct))
-    _say_widened(found)
     _write(found, arguments.csv, arguments.parquet, pictures)
     if arguments.json:
         print_json(figures(found))
     else:
         print(_shown(found, mappings=arguments.mappings))
+    _say_cached(solved, hits, len(network.distinct))
+    _say_widened(found)
     for file in files:
         remark(f"wrote {file}")
     if not arguments.json:
@@ -273,12 +273,13 @@ def _compiling(note: Callable[[str], None]) -> Iterator[None]:
 def _write(
     found: NetworkResult, csv: str | None, parquet: str | None, pictures: dict[str, Path]
 ) -> None:
-    from accelgen.results import write_csv, write_parquet
+    if csv is not None or parquet is not None:
+        from accelgen.results import write_csv, write_parquet
 
-    if csv is not None:
-        write_csv(found, csv)
-    if parquet is not None:
-        write_parquet(found, parquet)
+        if csv is not None:
+            write_csv(found, csv)
+        if parquet is not None:
+            write_parquet(found, parquet)
     if pictures:
         from accelgen.results import draw_energy, draw_latency, draw_roofline
 

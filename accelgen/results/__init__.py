@@ -9,7 +9,11 @@
 True
 """
 
-from accelgen.results.pictures import draw_energy, draw_latency, draw_roofline
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from accelgen.results.scenes import (
     EnergyScene,
     LatencyScene,
@@ -20,7 +24,10 @@ from accelgen.results.scenes import (
     roofline_scene,
 )
 from accelgen.results.summary import figures, pins_of, report
-from accelgen.results.table import layer_table, write_csv, write_parquet
+
+if TYPE_CHECKING:
+    from accelgen.results.pictures import draw_energy, draw_latency, draw_roofline
+    from accelgen.results.table import layer_table, write_csv, write_parquet
 
 __all__ = [
     "EnergyScene",
@@ -40,3 +47,21 @@ __all__ = [
     "write_csv",
     "write_parquet",
 ]
+
+# Arrow and matplotlib are slow to import: with what needs them.
+_HOMES = {
+    "draw_energy": "pictures",
+    "draw_latency": "pictures",
+    "draw_roofline": "pictures",
+    "layer_table": "table",
+    "write_csv": "table",
+    "write_parquet": "table",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -135,9 +136,11 @@ def _roofline(scene: RooflineScene) -> Figure:
         ha="right", fontsize=7, color=INK,
     )  # fmt: skip
     if scene.bandwidth is not None and left < knee[0]:
+        # Above the slope there are no points.
+        middle = math.sqrt(left * knee[0])
         axes.annotate(
-            f"{scene.memory}: {scene.bandwidth:.4g} B per cycle", (left, scene.roof(left)),
-            textcoords="offset points", xytext=(26, 4), fontsize=7, color=INK,
+            f"{scene.memory}: {scene.bandwidth:.4g} B per cycle", (middle, scene.roof(middle)),
+            textcoords="offset points", xytext=(-8, 5), ha="right", fontsize=7, color=INK,
         )  # fmt: skip
     _name_points(figure, axes, scene.points)
     axes.set_xlabel(f"MACs per byte of {scene.memory}, as mapped")
