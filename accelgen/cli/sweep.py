@@ -133,7 +133,7 @@ def _figures(sweep: Sweep, outcome: Outcome, output: Path, journal: Path) -> dic
 
 def _summary(outcome: Outcome, output: Path, journal: Path) -> str:
     results = outcome.results
-    rate = f", {outcome.evaluated / outcome.seconds:.1f} per second" if outcome.evaluated else ""
+    rate = f", {outcome.evaluated / outcome.seconds:.3g} per second" if outcome.evaluated else ""
     lines = [
         f"{results.name}: {len(results)} points, {outcome.evaluated} evaluated{rate}, "
         f"{outcome.reused} known before"
@@ -181,7 +181,7 @@ def _shown(name: str) -> Iterator[Progress]:
                 bar.reset(task, total=total, completed=done)
                 return
             seconds = time.monotonic() - start
-            bar.update(task, completed=done, rate=f"{evaluated / seconds:.1f}/s")
+            bar.update(task, completed=done, rate=f"{evaluated / seconds:.3g}/s")
 
         yield show
 
@@ -197,8 +197,8 @@ def _lines(name: str) -> Progress:
             return
         told = now
         rate = evaluated / (now - start)
-        left = f", {(total - done) / rate:.0f} s left" if rate else ""
-        remark(f"{name}: {done} of {total} points, {rate:.1f} per second{left}")
+        left = f", {rate:.3g} per second, {(total - done) / rate:.0f} s left" if rate else ""
+        remark(f"{name}: {done} of {total} points{left}")
 
     return show
 

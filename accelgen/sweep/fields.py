@@ -38,7 +38,7 @@ def kind_of(field: str) -> str:
         return field
     if not all(field.split(".")) or (first in _WHOLE and dot):
         raise InputError(f"{shorten(field)} is no field", hint="write array.i or formats.weights")
-    if first == "formats":
+    if first == "formats" and dot:
         if rest not in FORMATS:
             raise unknown(rest, "tensor of formats", FORMATS)
         return "formats"
