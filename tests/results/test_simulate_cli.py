@@ -258,7 +258,8 @@ def test_a_mapping_that_does_not_exist_is_no_bad_usage(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*words, "--layer", "conv", "--pin", "unroll.i=r:3"]) == 1
-    assert "conv: unroll: no unrolling is as pinned" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "net: conv: hw: unroll: i cannot unroll r: 3; use " in err
 
 
 def test_a_network_without_matrix_work_is_refused(
