@@ -34,7 +34,7 @@ _HEIGHT = 4.2
 _BAR = 0.17
 """Inches per bar, while there is room."""
 _NARROWEST, _WIDEST = 5.6, 12.8
-_MOST_LABELS = 64
+_MOST_LABELS = 120
 """Most bars that have a name below; of more every second, third, ... has."""
 _MOST_NAMED = 12
 """Most points of a roofline that have a name, those that take most cycles."""

@@ -225,12 +225,12 @@ def test_the_same_result_gives_the_same_bytes(
 def test_of_many_bars_some_have_no_name() -> None:
     layers = "".join(
         f'  - {{name: fc{n}, expression: "Y[m] += A[k] * W[k,m]", bounds: {{m: {n + 2}, k: 4}}}}\n'
-        for n in range(70)
+        for n in range(130)
     )
     hardware = parse_hardware(HARDWARE)
     found = simulate(parse_network(f"name: long\nlayers:\n{layers}"), hardware, "latency")
     with plain_settings():
         axes = _energy(energy_scene(found)).axes[0]
-    assert len(axes.containers[0]) == 70
+    assert len(axes.containers[0]) == 130
     names = [label.get_text() for label in axes.get_xticklabels()]
-    assert names == [f"fc{n}" for n in range(0, 70, 2)]
+    assert names == [f"fc{n}" for n in range(0, 130, 2)]
