@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
-from accelgen.affine.workload import Workload
+from accelgen.affine.workload import DEFAULT_TYPE, Workload
 from accelgen.errors import AccelgenError
 from accelgen.hardware import Hardware
+from accelgen.hardware.model import ANY_FORMAT
 from accelgen.mapper.cache import Solved
 from accelgen.mapper.cost import Cost
 from accelgen.mapper.mapping import Mapping
@@ -20,6 +22,8 @@ from accelgen.mapper.space import Constraints
 from accelgen.networks import Layer, Network
 
 __all__ = ["LayerResult", "NetworkResult", "layer_problem", "simulate"]
+
+_INTEGER = re.compile(r"int[0-9]+")
 
 Progress = Callable[[int, int], None]
 """Is told how many of how many distinct layers are solved."""
@@ -154,7 +158,7 @@ def simulate(
         if progress is not None:
             progress(number, len(distinct))
         try:
-            problem = layer_problem(workload, weights)
+            problem = layer_problem(workload, weights, hardware)
             optimum = solver.best_mapping(problem, hardware, objective, constraints)
             found[workload, weights] = problem, optimum
         except AccelgenError as error:
@@ -171,10 +175,43 @@ def simulate(
     return NetworkResult(network, hardware, objective, tuple(results))
 
 
+def layer_problem(workload: Workload, weights: str | None, hardware: Hardware) -> Problem:
+    """The problem of a layer: outputs are as wide as its first input, sums as the hardware says.
+
+    Integers that the hardware has no units for are those of the narrowest that hold them: int8 on
+    units of int16 is stored and multiplied as int16.
+    """
+    return _problem(workload, weights, tuple(hardware.mac_pj), hardware.sum_bits)
+
+
 @lru_cache(maxsize=4096)
-def layer_problem(workload: Workload, weights: str | None) -> Problem:
-    """The problem of a layer: outputs are as wide as its first input."""
-    return problem_of(workload, weights=weights, output_bits=workload.accesses[0].format.bits)
+def _problem(
+    workload: Workload, weights: str | None, formats: tuple[str, ...], sum_bits: int | None
+) -> Problem:
+    work = workload
+    problem = problem_of(work, weights=weights)
+    if not {problem.number_format, ANY_FORMAT} & set(formats):
+        wider = _wider(workload, formats)
+        if wider is not None:
+            work = replace(workload, types=wider)
+    bits = work.accesses[0].format.bits
+    return problem_of(work, weights=weights, output_bits=bits, partial_bits=sum_bits)
+
+
+def _wider(workload: Workload, formats: tuple[str, ...]) -> dict[str, str] | None:
+    """Types of the inputs that hold theirs and that one of ``formats`` multiplies."""
+    tensors = [access.tensor for access in workload.assignment.inputs]
+    types = [workload.types.get(tensor, DEFAULT_TYPE) for tensor in tensors]
+    if not all(_INTEGER.fullmatch(name) for name in types):
+        return None
+    widest = max(int(name.removeprefix("int")) for name in types)
+    names = {name.split("*")[0] for name in formats if len(set(name.split("*"))) == 1}
+    fitting = sorted(
+        int(name.removeprefix("int"))
+        for name in names
+        if _INTEGER.fullmatch(name) and int(name.removeprefix("int")) >= widest
+    )
+    return dict.fromkeys(tensors, f"int{fitting[0]}") if fitting else None
 
 
 def _floor_cycles(problem: Problem, hardware: Hardware) -> float:

@@ -28,8 +28,8 @@ __all__ = ["hardware_from", "hardware_of_kernel", "hardware_values", "list_hardw
 Values = dict[str, Plain]
 
 HARDWARE_KEYS = (
-    "name", "array", "dataflows", "unrolls", "levels", "registers", "formats", "mac_pj", "link_pj",
-    "join_cycles", "skewed", "fill", "clock_mhz", "technology", "unit_leakage_mw",
+    "name", "array", "dataflows", "unrolls", "levels", "registers", "formats", "sum_bits", "mac_pj",
+    "link_pj", "join_cycles", "skewed", "fill", "clock_mhz", "technology", "unit_leakage_mw",
     "unit_area_mm2", "sources",
 )  # fmt: skip
 MEMORY_KEYS = (
@@ -38,7 +38,7 @@ MEMORY_KEYS = (
     "area_mm2",
 )  # fmt: skip
 LEVEL_KEYS = (*MEMORY_KEYS, "memories", "links")
-DATAFLOW_KEYS = ("name", "unrolls", "several", "stationary")
+DATAFLOW_KEYS = ("name", "unrolls", "several", "stationary", "inner")
 
 
 def list_hardware() -> tuple[str, ...]:
@@ -131,6 +131,7 @@ def hardware_from(values: Mapping[str, Plain]) -> Hardware:
         unit_leakage,
         unit_area,
         sources,
+        None if values.get("sum_bits") is None else _integer(values["sum_bits"], "sum_bits"),
     )
 
 
@@ -222,7 +223,8 @@ def _dataflow(item: dict[str, Plain]) -> Dataflow:
             raise InputError("unrolls no loop", hint="give unrolls: {i: [k], j: [c]}")
         unrolls, several = _unrolls(item), _flag(item.get("several"), "several")
         stationary = None if item.get("stationary") is None else _role(item["stationary"])
-    return Dataflow(name, unrolls, several, stationary)
+    inner = _names(item["inner"], "inner") if "inner" in item else None
+    return Dataflow(name, unrolls, several, stationary, inner)
 
 
 def _unrolls(values: Mapping[str, Plain]) -> FrozenMap[str, tuple[str, ...]]:

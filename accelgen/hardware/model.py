@@ -107,18 +107,20 @@ class Dataflow:
 
     An axis unrolls one of them, or with ``several`` a product of sizes of several.  ``stationary``
     names the tensors whose tile in the units is used for all it is needed for before another
-    takes its place (``None``: any order of the loops).
+    takes its place (``None``: any order of the loops).  ``inner`` are the roles of loops that a
+    unit with registers runs on its own (``None``: any).
     """
 
     name: str
     unrolls: Mapping[str, tuple[str, ...]]
     several: bool = False
     stationary: Role | None = None
+    inner: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name, "dataflow")
         with within(self.name):
-            for loop in chain(*self.unrolls.values()):
+            for loop in chain(self.inner or (), *self.unrolls.values()):
                 if loop not in LOOP_ROLES:
                     raise unknown(loop, "role of a loop", LOOP_ROLES)
             if self.stationary is not None and self.stationary not in ROLES:
@@ -140,7 +142,8 @@ class Hardware:
     unit adds a sum that comes from elsewhere instead of multiplying, ``skewed`` the axes along
     which data go from unit to unit, a cycle each, ``fill`` the cycles from the first
     multiplication of a unit to its result in the level above.  ``unit_leakage_mw`` and
-    ``unit_area_mm2`` are of one unit with what it has.  ``sources`` says where figures are from.
+    ``unit_area_mm2`` are of one unit with what it has.  ``sources`` says where figures are from,
+    ``sum_bits`` is the width of unfinished sums (``None``: as wide as they can get).
     """
 
     name: str
@@ -157,6 +160,7 @@ class Hardware:
     unit_leakage_mw: float = 0.0
     unit_area_mm2: float | None = None
     sources: str = ""
+    sum_bits: int | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name, "hardware")
@@ -167,6 +171,8 @@ class Hardware:
                     raise InputError(f"{axis}: {extent} is outside 1..{MAX_UNITS}")
             if self.units > MAX_UNITS:
                 raise InputError(f"{self.units} units", hint=f"use at most {MAX_UNITS}")
+        if self.sum_bits is not None and not 1 <= self.sum_bits <= 512:
+            raise InputError(f"{self.sum_bits}", where="sum_bits", hint="use 32")
         for axis in chain(self.skewed, *(dataflow.unrolls for dataflow in self.dataflows)):
             if axis not in self.array:
                 raise unknown(axis, "axis", self.array)

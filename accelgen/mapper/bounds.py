@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from accelgen.mapper.compiled import compiled
-from accelgen.mapper.counts import innermost
+from accelgen.mapper.counts import active_units, innermost
 from accelgen.mapper.cycles import array_cycles, least_stall, ports
-from accelgen.mapper.elements import distinct, footprint, tiled, working
+from accelgen.mapper.elements import delivered, footprint, slid, tiled
 from accelgen.mapper.tables import Config, Floats, Integers, Tables
 
-__all__ = ["Floor", "floor_of", "inside_bound", "node_bound", "value_of", "value_of_parts"]
+__all__ = ["Floor", "floor_of", "node_bound", "value_of", "value_of_parts"]
 
+FIXED = 5
 Floor = Floats
 """Of a configuration, for every mapping: pJ of the array's traffic, cycles of the array, cycles of
-its ports; see :func:`floor_of`."""
+its ports; pJ of the outermost memory's traffic, and its bits (see :mod:`accelgen.mapper.relaxed`);
+for each operand the elements of all array tiles once; those that units get of them."""
 
 
 @compiled
@@ -32,82 +35,118 @@ def value_of_parts(t: Tables, energy: float, cycles: float, exponents: Floats) -
 
 
 @compiled
-def floor_of(t: Tables, c: Config) -> Floor:
-    """What the array takes at least, whatever the buffer does.
-
-    Every tile of an operand enters once.  Of the steps that are whole each (but the first) differs
-    from the one before along a loop, and the operands that this loop moves enter anew.
-    """
-    count, n = len(t.bits), len(t.bounds)
-    entered, left = np.zeros(count), np.zeros(count)
-    energy = 0.0
-    output = count - 1
+def floor_of(t: Tables, c: Config, orders: Integers) -> Floor:
+    """What the array takes at least, whatever the buffer does."""
+    count = len(t.bits)
+    floor = np.zeros(FIXED + 2 * count)
     for o in range(count):
-        elements = tiled(t, o, t.bounds, c.tile)
-        units = 1
-        for d in range(n):
-            if not t.relevant[o, d]:
-                units *= working((t.bounds[d] - 1) % c.tile[d] + 1, c.spread[d])
-        if o == output:
-            left[o] = footprint(t, o, t.bounds) * t.bits[o]
-            energy += left[o] * (t.inside[o, 1] + t.units[o, 1] * units)
-            continue
-        if t.slides[o]:
-            elements = footprint(t, o, t.bounds)
-        entered[o] = elements * t.bits[o]
-        energy += entered[o] * (t.inside[o, 0] + t.units[o, 0] * units)
-    steps = 1
-    least = np.inf
-    for d in range(n):
-        steps *= t.bounds[d] // c.tile[d]
-        if t.bounds[d] > c.tile[d]:
-            least = min(least, _moving(t, c, d))
-    if least < np.inf:
-        energy = max(energy, (steps - 1) * least)
-    busy = array_cycles(t, c, t.bounds) + least_stall(t, c) + c.fill
-    return np.array([energy, busy, ports(t, entered, left)])
+        floor[FIXED + o], floor[FIXED + count + o] = _least_elements(t, o, c)
+    floor[0], floor[1], floor[2] = _inside(t, c, floor, t.bounds, c.tile, orders)
+    return floor
 
 
 @compiled
-def _moving(t: Tables, c: Config, d: int) -> float:
-    """PJ of what enters and leaves the array at least when a whole step differs along loop d."""
-    output = len(t.bits) - 1
-    energy = 0.0
-    for o in range(len(t.bits)):
-        if not t.relevant[o, d]:
-            continue
-        units = 1
-        for e in range(len(t.bounds)):
-            if not t.relevant[o, e]:
-                units *= working(c.tile[e], c.spread[e])
-        if o == output:
-            elements = float(footprint(t, o, c.tile))
-            width = min(t.bits[o], t.partial[o])
-            energy += elements * width * (t.inside[o, 1] + t.units[o, 1] * units)
-            continue
-        elements = float(_entering(t, o, c, d))
-        energy += elements * t.bits[o] * (t.inside[o, 0] + t.units[o, 0] * units)
-    return energy
+def _inside(
+    t: Tables, c: Config, floor: Floor, tile: Integers, least: Integers, orders: Integers
+) -> tuple[float, float, float]:
+    """PJ of the array's traffic, its cycles and those of its ports, at least, for buffer tiles from
+    ``least`` to ``tile``.
+
+    Loops with a single array step in a tile of the buffer run outside it, the others within it:
+    together they have one order, and of an operand every tile enters again for each step of a
+    loop that does not move it and comes before the last that does.  Of all orders those in which
+    loops that move the same operands stand together (``orders``) take least: moving a loop
+    further in, next to a later one that moves the same, takes it away from before other
+    operands' last and changes nothing for its own.  The last tile of the buffer along a loop may
+    have a single step, and then repeats nothing: what it has is left out.
+    """
+    count = len(t.bits)
+    output = count - 1
+    entered, left = np.zeros(count), np.zeros(count)
+    whole = float(footprint(t, output, t.bounds))
+    stall = least_stall(t, c)
+    work = float(array_cycles(t, c, t.bounds))
+    least_energy = least_busy = least_ports = np.inf
+    for number in range(len(orders)):
+        energy = 0.0
+        for o in range(count):
+            once, each = floor[FIXED + o], floor[FIXED + count + o]
+            times, units = _times(t, c, t.relevant[o], tile, least, orders[number])
+            got = each * units
+            if o < output:
+                entered[o] = once * times * t.bits[o]
+                energy += entered[o] * t.inside[o, 0] + got * t.bits[o] * t.units[o, 0]
+                continue
+            entered[o] = whole * (times - 1.0) * t.partial[o]
+            left[o] = entered[o] + whole * t.bits[o]
+            energy += entered[o] * t.inside[o, 0] + left[o] * t.inside[o, 1]
+            energy += got * t.partial[o] * t.units[o, 1]
+            energy += max(0.0, got - whole) * t.partial[o] * t.units[o, 0]
+        busy = work
+        if stall > 0:
+            busy += stall * _times(t, c, t.stops, tile, least, orders[number])[0]
+        least_energy, least_busy = min(least_energy, energy), min(least_busy, busy)
+        least_ports = min(least_ports, ports(t, entered, left))
+    return least_energy, least_busy + c.fill, least_ports
 
 
 @compiled
-def _entering(t: Tables, o: int, c: Config, d: int) -> int:
-    """Elements of a whole tile that the tile before along loop d had not."""
-    size = 1
-    for x in range(t.indices[o]):
-        i, j = t.axes[o, x, 0], t.axes[o, x, 1]
-        if j < 0:
-            size *= c.tile[i]
+def _times(
+    t: Tables,
+    c: Config,
+    moves: NDArray[np.bool_],
+    tile: Integers,
+    least: Integers,
+    order: Integers,
+) -> tuple[float, float]:
+    """How often at least the tiles that loops move come in an order of array steps, and to how
+    many units, all times added up.
+    """
+    last, inside = -1, False
+    share = 1.0
+    for position in range(len(order)):
+        d = order[position]
+        if moves[d] and t.bounds[d] > c.tile[d]:
+            last = position
+            if t.bounds[d] > 2 * c.tile[d]:
+                share *= 1.0 - c.tile[d] / t.bounds[d]
+            inside = inside or least[d] > c.tile[d]
+    times = units = first = 1.0
+    for position in range(len(order)):
+        d = order[position]
+        if moves[d]:
             continue
-        u, v = t.axes[o, x, 2], t.axes[o, x, 3]
-        a, b = c.tile[i], c.tile[j]
-        whole = distinct(a, b, u, v)
-        if t.slides[o] and d == i:
-            whole = distinct(2 * a, b, u, v) - whole
-        elif t.slides[o] and d == j:
-            whole = distinct(a, 2 * b, u, v) - whole
-        size *= whole
-    return size
+        here = float(min(c.spread[d], c.tile[d]))
+        first *= here
+        if position < last:
+            times *= -(-t.bounds[d] // c.tile[d])
+            units *= active_units(c, d, t.bounds[d])
+        elif inside:
+            # What moves within the buffer's tiles comes again with each of them.
+            parts = -(-t.bounds[d] // tile[d])
+            times *= parts
+            units *= here * (parts - 1) + (1.0 if parts > 1 else here)
+        else:
+            units *= here
+    return max(1.0, times * share), max(first, units * share)
+
+
+@compiled
+def _least_elements(t: Tables, o: int, c: Config) -> tuple[float, float]:
+    """Elements of all array tiles of an operand, each once, with the window that shares most, and
+    those that units along the loops that move it get.
+    """
+    least, got = float(tiled(t, o, t.bounds, c.tile)), 0.0
+    if t.delivers:
+        got = float(delivered(t, o, t.bounds, c.tile, c.spread, -1))
+    if t.slides[o]:
+        for d in range(len(t.bounds)):
+            if t.relevant[o, d] and c.spread[d] == 1:
+                least = min(least, float(slid(t, o, t.bounds, c.tile, d)))
+                if t.delivers:
+                    each = delivered(t, o, t.bounds, c.tile, c.spread, d)
+                    got = min(got, float(each))
+    return least, got
 
 
 @compiled
@@ -118,6 +157,7 @@ def node_bound(
     tile: Integers,
     least: Integers,
     outers: Integers,
+    grouped: Integers,
     exponents: Floats,
     into: Floats,
 ) -> float:
@@ -147,6 +187,10 @@ def node_bound(
         if t.copies[t.memory[o]] == 2:
             ends += footprint(t, o, last if o == output else least) * t.bits[o]
     whole = footprint(t, output, bounds) * 1.0
+    waits = True
+    for o in range(count):
+        waits = waits and t.copies[t.memory[o]] == 1 and not t.streams[o]
+    inside, busy, longest = _inside(t, c, floor, tile, least, grouped)
     lowest = np.inf
     for number in range(len(outers)):
         energy = t.spent
@@ -166,8 +210,11 @@ def node_bound(
             traffic += bits
             if t.copies[t.memory[o]] == 1 and not t.streams[o]:
                 alone += bits
-        cycles = max(traffic / t.rate, floor[1] + (alone + ends) / t.rate, floor[2])
-        into[number, 0] = value_of_parts(t, energy + floor[0], cycles, exponents)
+        if waits:
+            alone = max(alone, floor[4])
+        cycles = max(max(traffic, floor[4]) / t.rate, busy + (alone + ends) / t.rate, longest)
+        energy = max(energy, t.spent + floor[3])
+        into[number, 0] = value_of_parts(t, energy + inside, cycles, exponents)
         into[number, 1], into[number, 2] = energy, cycles
         lowest = min(lowest, into[number, 0])
     return lowest
@@ -183,37 +230,3 @@ def repeats(t: Tables, o: int, tile: Integers, order: Integers) -> float:
         if not t.relevant[o, d]:
             times *= -(-t.bounds[d] // tile[d])
     return float(times)
-
-
-@compiled
-def inside_bound(t: Tables, c: Config, tile: Integers, order: Integers) -> float:
-    """PJ that the array's traffic takes at least for one tile of the buffer and order within.
-
-    A loop counts as one that moves an operand if it does so in the last of the buffer's tiles too.
-    """
-    n, output = len(t.bounds), len(t.bits) - 1
-    energy = 0.0
-    for o in range(len(t.bits)):
-        last = -1
-        for position in range(n):
-            d = order[position]
-            if t.relevant[o, d] and (t.bounds[d] - 1) % tile[d] + 1 > c.tile[d]:
-                last = position
-        repeats, units = 1, 1
-        for position in range(n):
-            d = order[position]
-            if not t.relevant[o, d]:
-                if position < last:
-                    repeats *= -(-t.bounds[d] // c.tile[d])
-                units *= working((t.bounds[d] - 1) % c.tile[d] + 1, c.spread[d])
-        if o < output:
-            whole = t.slides[o]
-            elements = footprint(t, o, t.bounds) if whole else tiled(t, o, t.bounds, c.tile)
-            each = t.inside[o, 0] + t.units[o, 0] * units
-            energy += float(elements) * repeats * t.bits[o] * each
-            continue
-        elements = footprint(t, o, t.bounds)
-        again = float(elements) * (repeats - 1) * t.partial[o]
-        energy += again * (t.inside[o, 0] + t.inside[o, 1] + t.units[o, 1] * units)
-        energy += float(elements) * t.bits[o] * (t.inside[o, 1] + t.units[o, 1] * units)
-    return energy

@@ -6,14 +6,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accelgen.mapper.bounds import Floor, floor_of, inside_bound, node_bound, value_of_parts
+from accelgen.mapper.bounds import FIXED, Floor, floor_of, node_bound, value_of_parts
 from accelgen.mapper.compiled import compiled
 from accelgen.mapper.counts import array_moves, buffer_moves
 from accelgen.mapper.cycles import ports, total_cycles
 from accelgen.mapper.elements import footprint
+from accelgen.mapper.relaxed import least_outside
+from accelgen.mapper.sizes import room, tile_sizes
 from accelgen.mapper.tables import Config, Floats, Integers, Tables
 
-__all__ = ["Best", "Space", "energy_of", "explore", "room", "tile_sizes"]
+__all__ = ["Best", "Space", "energy_of", "explore"]
 
 Best = Floats
 """[value, number of the configuration, numbers of the inner and outer order, tile...]"""
@@ -36,58 +38,42 @@ class Space(NamedTuple):
     """(kinds) how many orders are within."""
     outside: Integers
     """(orders, loops)"""
+    grouped: Integers
+    """(orders, loops) those that stand for all, for bounds; ``outside`` may be fewer."""
     pinned: Integers
     """(loops) size of the buffer's tile, 0 where it is free."""
 
 
 @compiled
-def tile_sizes(bound: int, step: int) -> Integers:
-    """For every possible number of tiles the smallest size, in whole steps; largest first."""
-    steps = -(-bound // step)
-    count = 0
-    size = steps
-    while True:
-        count += 1
-        if size == 1:
-            break
-        size = _smaller(steps, size)
-    sizes = np.empty(count, dtype=np.int64)
-    size = steps
-    for k in range(count):
-        sizes[k] = min(size * step, bound)
-        if size > 1:
-            size = _smaller(steps, size)
-    return sizes
+def array_energy(
+    t: Tables,
+    c: Config,
+    tile: Integers,
+    inner: Integers,
+    outer: Integers,
+    entered: Floats,
+    left: Floats,
+) -> float:
+    """PJ of what the array takes and gives; ``entered`` and ``left`` get the bits per operand.
 
-
-@compiled
-def _smaller(steps: int, size: int) -> int:
-    """The smallest size with as many tiles as size - 1."""
-    return -(-steps // -(-steps // (size - 1)))
-
-
-@compiled
-def room(t: Tables, c: Config, m: int, tile: Integers, least: Integers) -> float:
-    """Bits that tiles from ``least`` to ``tile`` take at least in a memory of the buffer.
-
-    Of an operand that changes it holds as many tiles as it has buffers, of one that it streams a
-    tile of the array.
+    Without an order ``outer`` (empty) all are at least as much.
     """
-    bits = 0.0
+    output = len(t.bits) - 1
+    energy = 0.0
     for o in range(len(t.bits)):
-        if t.memory[o] != m:
+        taken, got = array_moves(t, o, c, tile, inner, outer, t.delivers)
+        if o < output:
+            entered[o], left[o] = taken * t.bits[o], 0.0
+            energy += entered[o] * t.inside[o, 0] + got * t.bits[o] * t.units[o, 0]
             continue
-        if t.streams[o]:
-            bits += footprint(t, o, c.tile) * t.bits[o]
-            continue
-        changes = False
-        for d in range(len(tile)):
-            changes = changes or (t.relevant[o, d] and tile[d] < t.bounds[d])
-        elements = footprint(t, o, least) * t.copies[m]
-        if not changes:
-            elements = min(elements, footprint(t, o, tile))
-        bits += elements * t.partial[o]
-    return bits
+        whole = footprint(t, o, t.bounds)
+        entered[o] = (taken - whole) * t.partial[o]
+        left[o] = entered[o] + whole * t.bits[o]
+        energy += entered[o] * t.inside[o, 0] + left[o] * t.inside[o, 1]
+        # Every unit gives its sums; those of units that share an element are added on the way.
+        energy += got * t.partial[o] * t.units[o, 1]
+        energy += max(0, got - whole) * t.partial[o] * t.units[o, 0]
+    return energy
 
 
 @compiled
@@ -104,28 +90,19 @@ def energy_of(
     get the bits that the array takes and gives of each operand.
     """
     output = len(t.bits) - 1
-    energy, traffic = t.spent, 0.0
-    for o in range(len(t.bits)):
-        taken, got = array_moves(t, o, c, tile, inner, outer, t.delivers)
-        moved = taken if t.streams[o] else buffer_moves(t, o, tile, outer)
-        if o < output:
-            entered[o], left[o] = taken * t.bits[o], 0.0
-            energy += moved * t.bits[o] * t.outside[o, 0]
-            energy += entered[o] * t.inside[o, 0] + got * t.bits[o] * t.units[o, 0]
-            traffic += moved * t.bits[o]
-            continue
-        whole = footprint(t, o, t.bounds)
-        done = whole * t.bits[o]
-        again = (moved - whole) * t.partial[o]
-        energy += again * t.outside[o, 0] + (again + done) * t.outside[o, 1]
-        traffic += 2 * again + done
-        entered[o] = (taken - whole) * t.partial[o]
-        left[o] = entered[o] + done
-        energy += entered[o] * t.inside[o, 0] + left[o] * t.inside[o, 1]
-        # Every unit gives its sums; those of units that share an element are added on the way.
-        energy += got * t.partial[o] * t.units[o, 1]
-        energy += max(0, got - whole) * t.partial[o] * t.units[o, 0]
-    return energy, traffic
+    energy = t.spent + array_energy(t, c, tile, inner, outer, entered, left)
+    traffic = 0.0
+    for o in range(output):
+        bits = entered[o]
+        if not t.streams[o]:
+            bits = buffer_moves(t, o, tile, outer) * t.bits[o]
+        energy += bits * t.outside[o, 0]
+        traffic += bits
+    whole = footprint(t, output, t.bounds)
+    done = whole * t.bits[output]
+    again = (buffer_moves(t, output, tile, outer) - whole) * t.partial[output]
+    energy += again * t.outside[output, 0] + (again + done) * t.outside[output, 1]
+    return energy, traffic + 2 * again + done
 
 
 @compiled
@@ -136,6 +113,7 @@ def branch(
     number: int,
     inners: Integers,
     outers: Integers,
+    grouped: Integers,
     exponents: Floats,
     sizes: Integers,
     lengths: Integers,
@@ -163,10 +141,11 @@ def branch(
     at = np.zeros(n, dtype=np.int64)
     tile, least = t.bounds.copy(), np.minimum(t.bounds, c.tile)
     into, at_leaf = np.empty((len(outers), 3)), np.empty((len(outers), 3))
-    within = np.empty(len(inners))
+    within, busy = np.empty(len(inners)), np.empty(len(inners))
+    none = inners[0][:0]
     entered, left = np.zeros(len(t.bits)), np.zeros(len(t.bits))
     counts[2] += 1
-    if node_bound(t, c, floor, tile, least, outers, exponents, into) >= best[0]:
+    if node_bound(t, c, floor, tile, least, outers, grouped, exponents, into) >= best[0]:
         return
     depth = 0
     fresh = True
@@ -186,7 +165,9 @@ def branch(
                     counts[0] += below[depth + 1] * pairs
                     continue
                 counts[2] += 1
-                bounds[depth, k] = node_bound(t, c, floor, tile, least, outers, exponents, into)
+                bounds[depth, k] = node_bound(
+                    t, c, floor, tile, least, outers, grouped, exponents, into
+                )
             ranked[depth, : lengths[d]] = np.argsort(bounds[depth, : lengths[d]])
             at[depth] = 0
         k = at[depth]
@@ -203,9 +184,10 @@ def branch(
             continue
         fresh = False
         # All loops have their size: every order, the best bound of those outside first.
-        node_bound(t, c, floor, tile, least, outers, exponents, at_leaf)
+        node_bound(t, c, floor, tile, least, outers, grouped, exponents, at_leaf)
         for i in range(len(inners)):
-            within[i] = max(floor[0], inside_bound(t, c, tile, inners[i]))
+            within[i] = array_energy(t, c, tile, inners[i], none, entered, left)
+            busy[i] = ports(t, entered, left)
         for o in np.argsort(at_leaf[:, 0]):
             if at_leaf[o, 0] >= best[0]:
                 break
@@ -213,6 +195,9 @@ def branch(
                 energy, cycles = at_leaf[o, 1] + within[i], at_leaf[o, 2]
                 if value_of_parts(t, energy, cycles, exponents) >= best[0]:
                     break
+                cycles = max(cycles, busy[i])
+                if value_of_parts(t, energy, cycles, exponents) >= best[0]:
+                    continue
                 counts[1] += 1
                 energy, traffic = energy_of(t, c, tile, inners[i], outers[o], entered, left)
                 cycles = max(floor[1], traffic / t.rate, ports(t, entered, left))
@@ -232,14 +217,16 @@ def explore(t: Tables, space: Space, exponents: Floats, best: Best, counts: Inte
     ``best`` and ``counts`` are those of :func:`branch`.
     """
     n, many = len(t.bounds), len(space.spreads)
-    floors = np.empty((many, 3))
+    floors = np.empty((many, FIXED + 2 * len(t.bits)))
     lowest = np.empty(many)
     into = np.empty((len(space.outside), 3))
+    outside = _least_outside(t, space, exponents)
     for number in range(many):
         c = _config(t, space, number)
-        floors[number] = floor_of(t, c)
+        floors[number] = floor_of(t, c, space.grouped)
+        floors[number, 3:5] = outside
         lowest[number] = node_bound(
-            t, c, floors[number], t.bounds, c.tile, space.outside, exponents, into
+            t, c, floors[number], t.bounds, c.tile, space.outside, space.grouped, exponents, into
         )
     covered = 0.0
     lengths = np.empty(n, dtype=np.int64)
@@ -263,8 +250,8 @@ def explore(t: Tables, space: Space, exponents: Floats, best: Best, counts: Inte
         for d in range(n):
             sizes[d, : lengths[d]] = choices[d]
         branch(
-            t, c, floors[number], number, within, space.outside, exponents, sizes, lengths, best,
-            counts,
+            t, c, floors[number], number, within, space.outside, space.grouped, exponents, sizes,
+            lengths, best, counts,
         )  # fmt: skip
     return covered
 
@@ -273,3 +260,19 @@ def explore(t: Tables, space: Space, exponents: Floats, best: Best, counts: Inte
 def _config(t: Tables, space: Space, number: int) -> Config:
     spread, inner = space.spreads[number], space.inners[number]
     return Config(spread, inner, np.minimum(t.bounds, spread * inner), space.fills[number])
+
+
+@compiled
+def _least_outside(t: Tables, space: Space, exponents: Floats) -> Floats:
+    """PJ of the outermost memory's traffic, and its bits, that no mapping is below."""
+    output = len(t.bits) - 1
+    found = np.zeros(2)
+    if exponents[0] > 0:
+        inputs = t.bits * t.outside[:, 0]
+        again = t.partial[output] * (t.outside[output, 0] + t.outside[output, 1])
+        once = t.bits[output] * t.outside[output, 1]
+        found[0] = least_outside(t, space.outside, space.pinned, inputs, again, once)
+    if exponents[1] > 0 and t.rate < np.inf:
+        again, once = 2 * t.partial[output], t.bits[output]
+        found[1] = least_outside(t, space.outside, space.pinned, t.bits, again, once)
+    return np.where(found < np.inf, found, 0.0)

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import ParamSpec, TypeVar, cast
 
 import numba
 
-__all__ = ["compiled"]
+from accelgen.cosim.cache import cache_root, digest
+
+__all__ = ["compiled", "is_compiled"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def _folder() -> Path:
+    """A folder for the present sources: machine code has that of all the functions it calls, and
+    Numba would not notice when one of them in another file changes.
+    """
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return cache_root() / "numba" / digest(path.read_bytes() for path in sources)
+
+
+_FOLDER = _folder()
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
@@ -18,5 +32,15 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
     Integers are 64 bits and wrap around, divisions by zero give infinities as in NumPy.
     """
-    wrapped = numba.njit(cache=True, error_model="numpy")(function)
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(_FOLDER)
+    try:
+        wrapped = numba.njit(cache=True, error_model="numpy")(function)
+    finally:
+        numba.config.CACHE_DIR = before
     return cast(Callable[P, R], wrapped)
+
+
+def is_compiled() -> bool:
+    """Whether the mapper was compiled before; the first time takes half a minute."""
+    return any(_FOLDER.rglob("*.explore-*.nbi"))

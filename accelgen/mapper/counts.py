@@ -13,7 +13,7 @@ from accelgen.mapper.compiled import compiled
 from accelgen.mapper.elements import delivered, footprint, slid, tiled, working
 from accelgen.mapper.tables import Config, Integers, Tables
 
-__all__ = ["array_moves", "box_moves", "buffer_moves", "innermost", "sliding"]
+__all__ = ["active_units", "array_moves", "box_moves", "buffer_moves", "innermost", "sliding"]
 
 
 @compiled
@@ -79,7 +79,8 @@ def array_moves(
     """Elements of operand ``o`` that the array takes from buffer tiles, and, if wanted, how many
     all units get (else 0).
 
-    ``inner`` is the order of loops within a tile of the buffer, ``outer`` that of the tiles.
+    ``inner`` is the order of loops within a tile of the buffer, ``outer`` that of the tiles.  With
+    none (empty) the numbers are the least of all orders outside.
     """
     bounds, n = t.bounds, len(t.bounds)
     box = bounds.copy()
@@ -115,7 +116,7 @@ def array_moves(
                     continue
                 if position < last:
                     times *= -(-bounds[d] // c.tile[d])
-                    units *= _active(c, d, bounds[d])
+                    units *= active_units(c, d, bounds[d])
                 else:
                     times *= -(-bounds[d] // tile[d])
                     units *= _first_active(c, d, tile[d], bounds[d])
@@ -123,7 +124,7 @@ def array_moves(
             # The array keeps its tile while the tiles of the buffer do not move it.
             end = innermost(t, o, bounds, tile, outer)
             for position in range(n):
-                d = outer[position]
+                d = outer[position] if len(outer) > 0 else position
                 if t.relevant[o, d]:
                     continue
                 if position < end:
@@ -137,7 +138,7 @@ def array_moves(
 
 
 @compiled
-def _active(c: Config, d: int, bound: int) -> int:
+def active_units(c: Config, d: int, bound: int) -> int:
     """Units along a loop that work, added up over all steps."""
     whole = working(c.tile[d], c.spread[d])
     return int(bound // c.tile[d] * whole + working(bound % c.tile[d], c.spread[d]))

@@ -144,7 +144,7 @@ def _space(
         if not within[kind]:
             continue
         spread = spread_of(unrolling, len(problem.bounds))
-        tiles = register_tiles(problem, hardware, spread, constraints)
+        tiles = register_tiles(problem, hardware, dataflow, spread, constraints)
         choices += [(dataflow, unrolling)] * len(tiles)
         spreads.append(np.tile(np.array(spread, dtype=np.int64), (len(tiles), 1)))
         inners.append(tiles)
@@ -171,6 +171,7 @@ def _space(
         padded,
         np.array([len(several) for several in within], dtype=np.int64),
         np.array(orders(problem, constraints.outer), dtype=np.int64),
+        np.array(orders(problem), dtype=np.int64),
         np.array(pinned, dtype=np.int64),
     )
 
@@ -234,5 +235,6 @@ def _does_not_fit(problem: Problem, hardware: Hardware, space: Space) -> Infeasi
         f"the smallest tiles{pinned} need {wanted} bytes, {memory.name} has {memory.size}; "
         f"most of it is {largest.name}",
         where=hardware.name,
-        hint=f"give {memory.name} {wanted} bytes, or " + ("pin less" if pinned else "a smaller array"),
+        hint=f"give {memory.name} {wanted} bytes, or "
+        + ("pin less" if pinned else "a smaller array"),
     )

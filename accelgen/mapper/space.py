@@ -3,8 +3,8 @@
 - A dataflow of the hardware.  Each axis of the array unrolls one of the loops it may, as far as it
   goes, or none; with ``several`` loops a product of sizes: for each number of parts of a loop the
   smallest, as many as fit, so that none could be the next larger.
-- With registers, a tile for every unit that fits them: of each loop, for each number of tiles, the
-  smallest size.
+- With registers, a tile for every unit that fits them: of each loop that a unit may run on its own,
+  for each number of tiles, the smallest size.
 - Orders: loops that move the same operands are alike and stand together; loops that move all of
   them come first, and before these the ones with a single iteration.  All orders of such groups;
   where windows slide, with any loop of the innermost group last.  A dataflow that keeps a tensor
@@ -23,9 +23,9 @@ import numpy as np
 from accelgen.affine.roles import LOOP_ROLES
 from accelgen.errors import InfeasibleError, InputError
 from accelgen.hardware.model import Dataflow, Hardware
-from accelgen.mapper.branch import tile_sizes
 from accelgen.mapper.mapping import Unrolling, spread_of
 from accelgen.mapper.problem import Problem
+from accelgen.mapper.sizes import tile_sizes
 from accelgen.mapper.tables import Integers
 from accelgen.names import FrozenMap, unknown
 
@@ -219,7 +219,11 @@ def _products(
 
 
 def register_tiles(
-    problem: Problem, hardware: Hardware, spread: Sequence[int], constraints: Constraints
+    problem: Problem,
+    hardware: Hardware,
+    dataflow: Dataflow,
+    spread: Sequence[int],
+    constraints: Constraints,
 ) -> Integers:
     """Iterations of a unit (tiles x loops) that fit its registers, for so many units."""
     left = [-(-n // s) for n, s in zip(problem.bounds, spread, strict=True)]
@@ -228,6 +232,8 @@ def register_tiles(
     tiles = np.ones((1, len(left)), dtype=np.int64)
     for d, loop in enumerate(problem.loops):
         sizes = tile_sizes(left[d], 1)
+        if dataflow.inner is not None and problem.roles[d] not in dataflow.inner:
+            sizes = np.ones(1, dtype=np.int64)
         if loop in constraints.registers:
             sizes = np.array([min(constraints.registers[loop], left[d])])
         several = np.repeat(tiles, len(sizes), axis=0)

@@ -134,6 +134,10 @@ def tables_of(problem: Problem, hardware: Hardware) -> Tables:
         held = buffer.memory(operand.role)
         outside[o] = memory.read_pj + held.write_pj, memory.write_pj + held.read_pj
         inside[o] = held.read_pj, held.write_pj
+        if held.streams:
+            # What the array takes comes through the buffer from outside every time.
+            inside[o] += outside[o]
+            outside[o] = 0.0
         units[o] = hardware.link_pj
         if registers is not None:
             file = registers.memory(operand.role)

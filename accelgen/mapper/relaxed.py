@@ -1,0 +1,125 @@
+"""What the outermost memory moves at least, whatever the array does.  Compiled.
+
+Tiles of the buffer in whole steps of an array are as many along every loop as some tiles in steps
+of one iteration, and no smaller: a lower bound over the latter is one over all configurations.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from accelgen.mapper.bounds import repeats
+from accelgen.mapper.compiled import compiled
+from accelgen.mapper.elements import distinct, footprint
+from accelgen.mapper.sizes import room, tile_sizes
+from accelgen.mapper.tables import Config, Floats, Integers, Tables
+
+__all__ = ["least_outside"]
+
+
+@compiled
+def least_outside(
+    t: Tables, outers: Integers, pinned: Integers, inputs: Floats, again: float, once: float
+) -> float:
+    """The least sum, over all tiles that fit the buffer and all orders outside, of ``inputs`` (one
+    value per operand) for every element that comes in, ``again`` for every sum that leaves and
+    comes back, and ``once`` for every output.
+    """
+    n = len(t.bounds)
+    ones = np.ones(n, dtype=np.int64)
+    c = Config(ones, ones, ones, 0)
+    longest = 1
+    lengths = np.ones(n, dtype=np.int64)
+    for d in range(n):
+        lengths[d] = len(tile_sizes(t.bounds[d], 1))
+        longest = max(longest, lengths[d])
+    sizes = np.ones((n, longest), dtype=np.int64)
+    for d in range(n):
+        sizes[d, : lengths[d]] = tile_sizes(t.bounds[d], 1)
+        if pinned[d] > 0:
+            # The tile is the pinned size in whole steps: as many tiles, or fewer.
+            lengths[d] = np.searchsorted(-sizes[d, : lengths[d]], -min(pinned[d], t.bounds[d])) + 1
+            lengths[d] = min(lengths[d], len(tile_sizes(t.bounds[d], 1)))
+    order = np.argsort(-lengths)
+    bounds = np.empty((n, longest))
+    ranked = np.empty((n, longest), dtype=np.int64)
+    at = np.zeros(n, dtype=np.int64)
+    tile, least = t.bounds.copy(), ones.copy()
+    best = np.inf
+    depth, fresh = 0, True
+    while depth >= 0:
+        d = order[depth]
+        if fresh:
+            for k in range(lengths[d]):
+                tile[d] = least[d] = sizes[d, k]
+                bounds[depth, k] = np.inf
+                fits = True
+                for m in range(len(t.room)):
+                    fits = fits and room(t, c, m, tile, least) <= t.room[m]
+                if fits:
+                    bounds[depth, k] = _moved(t, tile, outers, inputs, again, once)
+            ranked[depth, : lengths[d]] = np.argsort(bounds[depth, : lengths[d]])
+            at[depth] = 0
+        k = at[depth]
+        if k == lengths[d] or bounds[depth, ranked[depth, k]] >= best:
+            tile[d], least[d] = t.bounds[d], 1
+            depth -= 1
+            fresh = False
+            continue
+        at[depth] += 1
+        tile[d] = least[d] = sizes[d, ranked[depth, k]]
+        fresh = depth < n - 1
+        if fresh:
+            depth += 1
+        else:
+            best = bounds[depth, ranked[depth, k]]
+    return best
+
+
+@compiled
+def _moved(
+    t: Tables, tile: Integers, outers: Integers, inputs: Floats, again: float, once: float
+) -> float:
+    output = len(t.bits) - 1
+    sums = np.empty(len(t.bits))
+    for o in range(len(t.bits)):
+        sums[o] = footprint(t, o, t.bounds) if t.streams[o] else _least_tiled(t, o, tile)
+    whole = float(footprint(t, output, t.bounds))
+    lowest = np.inf
+    for number in range(len(outers)):
+        total = whole * once
+        for o in range(output):
+            if t.streams[o]:
+                total += sums[o] * inputs[o]
+            else:
+                total += sums[o] * repeats(t, o, tile, outers[number]) * inputs[o]
+        total += (sums[output] * repeats(t, output, tile, outers[number]) - whole) * again
+        lowest = min(lowest, total)
+    return lowest
+
+
+@compiled
+def _least_tiled(t: Tables, o: int, tile: Integers) -> float:
+    """The footprints of as many tiles as ``tile`` makes, however long each is, added up, at least.
+
+    Tiles along one loop of a window whose elements its steps share make halos, as many as there
+    are tiles; where they share none, or both loops are divided, the tensor counts once.
+    """
+    size = 1.0
+    for x in range(t.indices[o]):
+        i, j = t.axes[o, x, 0], t.axes[o, x, 1]
+        if j < 0:
+            size *= t.bounds[i]
+            continue
+        u, v = t.axes[o, x, 2], t.axes[o, x, 3]
+        a, b = t.bounds[i], t.bounds[j]
+        whole = distinct(a, b, u, v)
+        if tile[i] < a and tile[j] >= b and u == 1:
+            # a - 1 steps of v elements each, and b elements more for every tile (if b > v).
+            parts = -(-a // tile[i])
+            whole += (parts - 1) * max(0, b - v)
+        elif tile[j] < b and tile[i] >= a and v == 1:
+            parts = -(-b // tile[j])
+            whole += (parts - 1) * max(0, a - u)
+        size *= whole
+    return size
