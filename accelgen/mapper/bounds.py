@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from accelgen.mapper.compiled import compiled
 from accelgen.mapper.counts import active_units, innermost
 from accelgen.mapper.cycles import array_cycles, least_stall, ports
-from accelgen.mapper.elements import delivered, footprint, slid, tiled
+from accelgen.mapper.elements import delivered, footprint, slid, tiled, working
 from accelgen.mapper.tables import Config, Floats, Integers, Tables
 
 __all__ = ["Floor", "floor_of", "node_bound", "value_of", "value_of_parts"]
@@ -116,7 +116,7 @@ def _times(
         d = order[position]
         if moves[d]:
             continue
-        here = float(min(c.spread[d], c.tile[d]))
+        here = float(working(c.tile[d], c.spread[d]))
         first *= here
         if position < last:
             times *= -(-t.bounds[d] // c.tile[d])

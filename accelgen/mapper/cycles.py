@@ -4,7 +4,9 @@ The tiles of the buffer come one after the other.  Where it has two buffers the 
 and the last one stored while one is computed: the longer of the two counts, the first load and the
 last store in full.  Where it has one everything adds up.  Within a tile the array computes while
 its links and the buffer's ports carry what it takes and gives; it stops where units cannot replace
-what they use, until the first step has what it needs.
+what they use, until the first step has what it needs.  Sums that tiles of the buffer share (of a
+transposed convolution whose kernel is larger than its stride) come again while nothing else
+happens.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import numpy as np
 
 from accelgen.mapper.compiled import compiled
 from accelgen.mapper.counts import box_moves
-from accelgen.mapper.elements import footprint
+from accelgen.mapper.elements import footprint, tiled
 from accelgen.mapper.tables import Config, Integers, Tables
 
 __all__ = ["array_cycles", "least_stall", "ports", "stalls", "step_cycles", "total_cycles"]
@@ -279,4 +281,12 @@ def total_cycles(
         alone += store
         store = 0.0
     total += often * (alone * per_bit + max(busy, (stored + passing) * per_bit)) + store * per_bit
+    shared = tiled(t, output, t.bounds, tile) - footprint(t, output, t.bounds)
+    if shared > 0:
+        entered, left = np.zeros(count), np.zeros(count)
+        entered[output] = shared * t.partial[output]
+        left[output] = shared * (t.partial[output] - t.bits[output])
+        between = entered[output] + left[output]
+        traffic += between
+        total += between * per_bit + ports(t, entered, left)
     return total + c.fill, traffic * per_bit

@@ -63,6 +63,8 @@ def brute_force(
     outers = outer_orders(problem, pins, every_order=every_order)
     for c in configurations(problem, hardware, pins):
         inners = inner_orders(problem, hardware, c.stationary, pins, every_order=every_order)
+        if not inners:
+            continue
         step = tuple(
             min(n, s * i) for n, s, i in zip(problem.bounds, c.spread, c.inner, strict=True)
         )
@@ -127,7 +129,7 @@ def configurations(
             if (flow.stationary, spread, fill) in seen:
                 continue
             seen.add((flow.stationary, spread, fill))
-            for inner in register_tiles(problem, hardware, spread, pins):
+            for inner in register_tiles(problem, hardware, flow, spread, pins):
                 yield Configuration(flow.name, flow.stationary, unrolling, spread, inner, fill)
 
 
@@ -180,16 +182,23 @@ def smallest(bound: int, step: int) -> list[int]:
 
 
 def register_tiles(
-    problem: Problem, hardware: Hardware, spread: Sequence[int], pins: Constraints
+    problem: Problem,
+    hardware: Hardware,
+    flow: Dataflow,
+    spread: Sequence[int],
+    pins: Constraints,
 ) -> Iterator[Order]:
     if hardware.registers is None:
         yield (1,) * len(problem.bounds)
         return
     sizes = []
-    for loop, bound, units in zip(problem.loops, problem.bounds, spread, strict=True):
+    loops = zip(problem.loops, problem.roles, problem.bounds, spread, strict=True)
+    for loop, role, bound, units in loops:
         part = -(-bound // units)
-        pinned = [min(part, pins.registers[loop])] if loop in pins.registers else None
-        sizes.append(pinned or smallest(part, 1))
+        own = flow.inner is None or role in flow.inner
+        sizes.append(smallest(part, 1) if own else [1])
+        if loop in pins.registers:
+            sizes[-1] = [min(part, pins.registers[loop])]
     for tile in product(*sizes):
         copies: Callable[[Memory, Operand], int] = lambda m, _: 1 if m.slides else m.buffers  # noqa: E731
         if fits(problem, hardware.registers.memories, tile, copies):
@@ -234,7 +243,7 @@ def slides(problem: Problem, hardware: Hardware) -> bool:
 def outer_orders(problem: Problem, pins: Constraints, *, every_order: bool) -> list[Order]:
     every = permutations(range(len(problem.bounds)))
     found = [x for x in every if every_order or grouped(problem, x, any_last=False)]
-    return pinned(problem, found, pins.outer)
+    return rearranged(problem, found, pins.outer)
 
 
 def inner_orders(
@@ -246,21 +255,26 @@ def inner_orders(
     every_order: bool,
 ) -> list[Order]:
     any_last = slides(problem, hardware)
-    found = []
+    every = permutations(range(len(problem.bounds)))
+    free = [x for x in every if every_order or grouped(problem, x, any_last=any_last)]
     kept = [x for x in problem.operands if x.role == stationary]
-    for order in permutations(range(len(problem.bounds))):
-        if not every_order and not grouped(problem, order, any_last=any_last):
-            continue
+    found = []
+    for order in rearranged(problem, free, pins.inner):
         # The loops that move what is kept are outside the others.
         outside = [d in kept[0].loops for d in order if problem.bounds[d] > 1] if kept else []
         if sorted(outside, reverse=True) == outside:
             found.append(order)
-    return pinned(problem, found, pins.inner)
+    return found
 
 
-def pinned(problem: Problem, orders: list[Order], names: tuple[str, ...]) -> list[Order]:
+def rearranged(problem: Problem, orders: list[Order], names: tuple[str, ...]) -> list[Order]:
+    """Every order with the loops that are named in the order of the names."""
     wanted = [problem.loops.index(name) for name in names]
-    return [x for x in orders if [d for d in x if d in wanted] == wanted]
+    found: dict[Order, None] = {}
+    for order in orders:
+        left = iter(wanted)
+        found[tuple(next(left) if d in wanted else d for d in order)] = None
+    return list(found)
 
 
 def grouped(problem: Problem, order: Order, *, any_last: bool) -> bool:

@@ -16,7 +16,6 @@ from accelgen.names import FrozenMap
 
 __all__ = ["hardware", "mappings", "problems"]
 
-TRANSPOSED = "Y[k,2*p + r] += X[c,p] * W[c,k,r]"
 EXPRESSIONS = {
     "Y[m,n] += A[m,k] * B[k,n]": "mnk",
     "Y[b,m,n] += A[b,m,k] * B[b,k,n]": "bmnk",
@@ -28,27 +27,21 @@ EXPRESSIONS = {
     "Y[p,q] += X[p + r,q + s] * W[r,s]": "pqrs",
     "Y[c,p] += X[c,p + r] * W[c,r]": "cpr",
     "Y[c,p,q] += X[c,p + r,2*q + s] * W[c,r,s]": "cpqrs",
-    TRANSPOSED: "kcpr",
+    "Y[k,2*p + r] += X[c,p] * W[c,k,r]": "kcpr",
     "Y[m] += A[m,k]": "mk",
     "Y[m,n] += A[m,k] * B[k,n] * C[m]": "mnk",
 }
 
 
 @st.composite
-def problems(draw: st.DrawFn, most: int, iterations: int, *, overlaps: bool = False) -> Problem:
-    """A problem of at most so many iterations; blocks have scales.
-
-    With ``overlaps`` tiles of the output may share elements, as in a transposed convolution whose
-    kernel is larger than its stride.
-    """
+def problems(draw: st.DrawFn, most: int, iterations: int) -> Problem:
+    """A problem of at most so many iterations; blocks have scales."""
     expression = draw(st.sampled_from(sorted(EXPRESSIONS)))
     bounds: dict[str, int] = {}
     for loop in draw(st.permutations(EXPRESSIONS[expression])):
         left = iterations // prod(bounds.values())
         bounds[loop] = draw(st.integers(1, max(1, min(most, left))))
     bounds = {loop: bounds[loop] for loop in EXPRESSIONS[expression]}
-    if expression == TRANSPOSED and not overlaps:
-        bounds["r"] = min(bounds["r"], 2)
     partial = draw(st.sampled_from((None, 24)))
     output = draw(st.sampled_from((None, 8)))
     problem = problem_of(Workload(expression, bounds), output_bits=output, partial_bits=partial)
@@ -111,6 +104,7 @@ def dataflows(draw: st.DrawFn, name: str, problem: Problem, array: dict[str, int
         FrozenMap({axis: tuple(chosen) for axis, chosen in unrolls.items()}),
         draw(st.booleans()),
         draw(st.sampled_from((None, *ROLES))),
+        draw(st.none() | st.lists(st.sampled_from(letters), unique=True).map(tuple)),
     )
 
 

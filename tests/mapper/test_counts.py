@@ -13,7 +13,7 @@ from tests.tiers import examples
 
 
 def check(data: st.DataObject, most: int, iterations: int) -> None:
-    problem = data.draw(problems(most, iterations, overlaps=True))
+    problem = data.draw(problems(most, iterations))
     drawn = data.draw(hardware(problem))
     mapping = data.draw(mappings(problem, drawn))
     assert moves(problem, drawn, mapping) == trace(problem, drawn, mapping)

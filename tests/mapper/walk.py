@@ -14,6 +14,9 @@ from accelgen.mapper.trace import Box, box_elements, kept_between, tiles_of, uni
 __all__ = ["fill", "walked_cycles"]
 
 
+Elements = frozenset[tuple[int, ...]]
+
+
 @dataclass
 class Tile:
     """A tile of the buffer: its steps, and bits on the way to and from the outermost memory."""
@@ -49,6 +52,7 @@ def walked_cycles(problem: Problem, hardware: Hardware, mapping: Mapping) -> flo
         before = tiles[number - 1].store if number else 0.0
         meanwhile = (after + before + tile.streams) / rate
         total += tile.waits / rate + max(busy, ports(problem, hardware, tile), meanwhile)
+    total += shared_sums(problem, hardware, tiles, rate)
     return total + tiles[-1].store / rate + fill(hardware, mapping)
 
 
@@ -115,38 +119,43 @@ def first_streams(inputs: list[Operand], hardware: Hardware, tile: Tile) -> floa
 
 def of_outputs(operand: Operand, hardware: Hardware, tiles: list[Tile]) -> None:
     """Every visit of a tile takes sums that were there before, and leaves finished ones where no
-    later visit has them.
+    later visit has them.  Whether they were there is that of the tile of the buffer as a whole.
     """
     one = hardware.levels[0].memory(operand.role).buffers == 1
     # Between the buffer and the outermost memory.
     boxes = [relevant(operand, tile.box) for tile in tiles]
     begins = [n for n, box in enumerate(boxes) if n == 0 or boxes[n - 1] != box]
     ends = [n for n, box in enumerate(boxes) if n + 1 == len(boxes) or boxes[n + 1] != box]
-    visits = [box_elements(operand, tiles[n].box) for n in begins]
-    for number, (entered, left) in enumerate(sums(operand, visits)):
-        first, last = tiles[begins[number]], tiles[ends[number]]
+    by_box: dict[Box, list[Elements]] = {}
+    for n in begins:
+        by_box.setdefault(boxes[n], []).append(box_elements(operand, tiles[n].box))
+    moved = {box: iter(sums(operand, visits)) for box, visits in by_box.items()}
+    for begin, end in zip(begins, ends, strict=True):
+        entered, left = next(moved[boxes[begin]])
+        first, last = tiles[begin], tiles[end]
         first.waits += entered if one else 0
         first.load += 0 if one else entered
         last.waits += left if one else 0
         last.store += 0 if one else left
     # Between the array, which begins empty in every tile, and the buffer.
-    owners: list[Tile] = []
-    visits = []
-    for tile in tiles:
+    owners: dict[Box, list[Tile]] = {}
+    by_box = {}
+    for tile, box in zip(tiles, boxes, strict=True):
         tile.entered[operand.name] = tile.left[operand.name] = 0.0
         before: Box | None = None
         for step in tile.steps:
             here = relevant(operand, step)
             if here != before:
-                owners.append(tile)
-                visits.append(box_elements(operand, step))
+                owners.setdefault(box, []).append(tile)
+                by_box.setdefault(box, []).append(box_elements(operand, step))
             before = here
-    for tile, (entered, left) in zip(owners, sums(operand, visits), strict=True):
-        tile.entered[operand.name] += entered
-        tile.left[operand.name] += left
+    for box, visits in by_box.items():
+        for tile, (entered, left) in zip(owners[box], sums(operand, visits), strict=True):
+            tile.entered[operand.name] += entered
+            tile.left[operand.name] += left
 
 
-def sums(operand: Operand, visits: list[frozenset[tuple[int, ...]]]) -> list[tuple[int, int]]:
+def sums(operand: Operand, visits: list[Elements]) -> list[tuple[int, int]]:
     """Bits that enter and leave in each visit."""
     last = {element: n for n, visit in enumerate(visits) for element in visit}
     summed: set[tuple[int, ...]] = set()
@@ -157,6 +166,21 @@ def sums(operand: Operand, visits: list[frozenset[tuple[int, ...]]]) -> list[tup
         found.append((len(visit & summed) * operand.partial_bits, left))
         summed |= visit
     return found
+
+
+def shared_sums(problem: Problem, hardware: Hardware, tiles: list[Tile], rate: float) -> float:
+    """Cycles for sums that several tiles of the buffer have: read once more, and written as sums
+    and not as results by all but the last, through everything on the way one after the other.
+    """
+    output = problem.operands[-1]
+    distinct = {relevant(output, tile.box): box_elements(output, tile.box) for tile in tiles}
+    shared = sum(map(len, distinct.values())) - len(frozenset().union(*distinct.values()))
+    read = shared * output.partial_bits
+    written = shared * (output.partial_bits - output.bits)
+    bits = dict.fromkeys((x.name for x in problem.operands), 0.0)
+    moved = Tile(tiles[0].box, [], entered=dict(bits), left=dict(bits))
+    moved.entered[output.name], moved.left[output.name] = read, written
+    return (read + written) / rate + ports(problem, hardware, moved)
 
 
 def step_cycles(output: Operand, hardware: Hardware, step: Box, spread: tuple[int, ...]) -> int:
