@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import permutations
 
 import numpy as np
 
 from accelgen.affine.workload import DEFAULT_TYPE, Workload
+from accelgen.energy import mac_name
 from accelgen.errors import AccelgenError
 from accelgen.hardware import Hardware
 from accelgen.hardware.model import ANY_FORMAT
@@ -111,19 +113,6 @@ class NetworkResult:
         return self.joules / self.seconds
 
     @property
-    def shares(self) -> dict[str, float]:
-        """What units do in all cycles (see :class:`accelgen.mapper.cost.Cost`); the sum is 1.
-
-        ``wait`` is by what is waited for: ``wait for dram``.
-        """
-        total: dict[str, float] = {}
-        for result in self.layers:
-            for what, share in result.cost.shares.items():
-                name = f"wait for {result.cost.limit}" if what == "wait" else what
-                total[name] = total.get(name, 0.0) + share * result.cycles / self.cycles
-        return {what: share for what, share in total.items() if share > 0}
-
-    @property
     def edp(self) -> float:
         """Energy-delay product in pJ x cycles."""
         return sum(self.energy_pj.values()) * self.cycles
@@ -179,7 +168,7 @@ def layer_problem(workload: Workload, weights: str | None, hardware: Hardware) -
     """The problem of a layer: outputs are as wide as its first input, sums as the hardware says.
 
     Integers that the hardware has no units for are those of the narrowest that hold them: int8 on
-    units of int16 is stored and multiplied as int16.
+    units of int16 is stored and multiplied as int16, int4 on units of int4*int8 as one of each.
     """
     return _problem(workload, weights, tuple(hardware.mac_pj), hardware.sum_bits)
 
@@ -190,7 +179,7 @@ def _problem(
 ) -> Problem:
     work = workload
     problem = problem_of(work, weights=weights)
-    if not {problem.number_format, ANY_FORMAT} & set(formats):
+    if ANY_FORMAT not in formats and mac_name(problem.number_format) not in map(mac_name, formats):
         wider = _wider(workload, formats)
         if wider is not None:
             work = replace(workload, types=wider)
@@ -199,19 +188,32 @@ def _problem(
 
 
 def _wider(workload: Workload, formats: tuple[str, ...]) -> dict[str, str] | None:
-    """Types of the inputs that hold theirs and that one of ``formats`` multiplies."""
+    """Types of the inputs that hold theirs and that one of ``formats`` multiplies together."""
     tensors = [access.tensor for access in workload.assignment.inputs]
-    types = [workload.types.get(tensor, DEFAULT_TYPE) for tensor in tensors]
+    needed = _widths([workload.types.get(tensor, DEFAULT_TYPE) for tensor in tensors])
+    if needed is None:
+        return None
+    fitting = set[tuple[int, ...]]()
+    for name in formats:
+        # One input is summed by what multiplies two of its type.
+        widths = _widths(mac_name(name).split("*"))
+        if widths is None or (len(needed) == 1 and len(set(widths)) > 1):
+            continue
+        for order in permutations(widths, len(needed)):
+            if all(has >= wants for has, wants in zip(order, needed, strict=True)):
+                fitting.add(order)
+    if not fitting:
+        return None
+    # Of two that are as wide in all, the one with the narrower later inputs: weights.
+    narrowest = min(fitting, key=lambda widths: (sum(widths), widths[::-1]))
+    return {tensor: f"int{bits}" for tensor, bits in zip(tensors, narrowest, strict=True)}
+
+
+def _widths(types: Sequence[str]) -> tuple[int, ...] | None:
+    """Bits of plain signed integers, ``None`` when there are others."""
     if not all(_INTEGER.fullmatch(name) for name in types):
         return None
-    widest = max(int(name.removeprefix("int")) for name in types)
-    names = {name.split("*")[0] for name in formats if len(set(name.split("*"))) == 1}
-    fitting = sorted(
-        int(name.removeprefix("int"))
-        for name in names
-        if _INTEGER.fullmatch(name) and int(name.removeprefix("int")) >= widest
-    )
-    return dict.fromkeys(tensors, f"int{fitting[0]}") if fitting else None
+    return tuple(int(name.removeprefix("int")) for name in types)
 
 
 def _floor_cycles(problem: Problem, hardware: Hardware) -> float:

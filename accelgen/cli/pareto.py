@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,6 +69,11 @@ def _pareto(arguments: argparse.Namespace) -> int:
         print(_explained(results, names, said))
     for path in drawn:
         print(path)
+    if said is None:
+        words = ["accelgen", "pareto", arguments.results, "--point", str(front[0])]
+        if given is not None:
+            words += ["--objectives", arguments.objectives]
+        print(f"next: {shlex.join(words)}", file=sys.stderr)
     return 0
 
 

@@ -22,7 +22,7 @@ class Counting:
 @contextmanager
 def counting(title: str, steps: str) -> Iterator[Counting]:
     """Show on standard error, when that is a terminal, how many ``steps`` are done, their rate and
-    the time left.
+    the time left.  What the first call says is done was done before.
     """
     if not sys.stderr.isatty():
         yield Counting(lambda done, total: None, lambda text: None)
@@ -45,9 +45,16 @@ def counting(title: str, steps: str) -> Iterator[Counting]:
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(title, total=None, rate="")
         start = time.monotonic()
+        first: int | None = None
 
         def step(done: int, total: int) -> None:
-            rate = done / max(time.monotonic() - start, 1e-9)
+            nonlocal first
+            if first is None:
+                # What is done already says nothing about the time that is left.
+                first = done
+                bar.reset(task, total=total, completed=done, rate="")
+                return
+            rate = (done - first) / max(time.monotonic() - start, 1e-9)
             bar.update(task, completed=done, total=total, rate=f"{rate:.3g} {steps}/s")
 
         yield Counting(step, lambda text: console.print(Text(f"accelgen: {text}")))

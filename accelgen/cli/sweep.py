@@ -5,23 +5,18 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accelgen.cli.command import Command, add_json, print_json, remark, table
+from accelgen.cli.progress import counting
 
 if TYPE_CHECKING:
     from accelgen.sweep import Outcome, Results, Sweep
-    from accelgen.sweep.run import Progress
 
 __all__ = ["SWEEP", "figure"]
-
-_LINES_AFTER, _LINES_EVERY = 10.0, 30.0
-"""Seconds between lines of progress where there is no terminal."""
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,11 +48,11 @@ def _sweep(arguments: argparse.Namespace) -> int:
     journal = Path(arguments.journal or output.with_suffix(".journal"))
     known = [0, 0]
     try:
-        with _shown(sweep.name) as show:
+        with counting(sweep.name, "points") as shown:
 
             def progress(done: int, total: int, evaluated: int) -> None:
                 known[:] = done, total
-                show(done, total, evaluated)
+                shown.step(done, total)
 
             outcome = run(
                 sweep,
@@ -148,59 +143,6 @@ def _summary(outcome: Outcome, output: Path, journal: Path) -> str:
         lines.append(table(rows, indent="  "))
     lines += [f"  results  {output}", f"  journal  {journal}"]
     return "\n".join(lines)
-
-
-@contextmanager
-def _shown(name: str) -> Iterator[Progress]:
-    """A progress bar on a terminal, else a line now and then."""
-    if not sys.stderr.isatty():
-        yield _lines(name)
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(name, total=None, rate="")
-        start = time.monotonic()
-        first: list[int] = []
-
-        def show(done: int, total: int, evaluated: int) -> None:
-            if not first:
-                # What is known already says nothing about the time that is left.
-                first.append(done)
-                bar.reset(task, total=total, completed=done)
-                return
-            seconds = time.monotonic() - start
-            bar.update(task, completed=done, rate=f"{evaluated / seconds:.3g}/s")
-
-        yield show
-
-
-def _lines(name: str) -> Progress:
-    start = time.monotonic()
-    told = start + _LINES_AFTER - _LINES_EVERY
-
-    def show(done: int, total: int, evaluated: int) -> None:
-        nonlocal told
-        now = time.monotonic()
-        if now - told < _LINES_EVERY or done == total:
-            return
-        told = now
-        rate = evaluated / (now - start)
-        left = f", {rate:.3g} per second, {(total - done) / rate:.0f} s left" if rate else ""
-        remark(f"{name}: {done} of {total} points{left}")
-
-    return show
 
 
 SWEEP = Command(

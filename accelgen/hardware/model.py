@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from accelgen.affine.roles import LOOP_ROLES, ROLES, Role
+from accelgen.energy.model import mac_name
 from accelgen.errors import InputError
 from accelgen.names import FrozenMap, check_name, unknown, within
 
@@ -136,14 +137,15 @@ class Hardware:
     memories of one unit; without them it holds one element of each tensor.  Elements that several
     units want are read once.
 
-    ``mac_pj`` is the energy of a multiply-accumulate by number format (:data:`ANY_FORMAT` for all
-    others), with its registers when ``registers`` are not given.  ``link_pj`` is what a bit takes
-    that a unit gets from the level above or gives to it.  ``join_cycles`` are cycles for which a
-    unit adds a sum that comes from elsewhere instead of multiplying, ``skewed`` the axes along
-    which data go from unit to unit, a cycle each, ``fill`` the cycles from the first
-    multiplication of a unit to its result in the level above.  ``unit_leakage_mw`` and
-    ``unit_area_mm2`` are of one unit with what it has.  ``sources`` says where figures are from,
-    ``sum_bits`` is the width of unfinished sums (``None``: as wide as they can get).
+    ``mac_pj`` is the energy of a multiply-accumulate by the formats of its factors (``int4*int8``,
+    in any order; :data:`ANY_FORMAT` for all others), with its registers when ``registers`` are not
+    given. ``link_pj`` is what a bit takes that a unit gets from the level above or gives to it.
+    ``join_cycles`` are cycles for which a unit adds a sum that comes from elsewhere instead of
+    multiplying, ``skewed`` the axes along which data go from unit to unit, a cycle each, ``fill``
+    the cycles from the first multiplication of a unit to its result in the level above.
+    ``unit_leakage_mw`` and ``unit_area_mm2`` are of one unit with what it has. ``sources`` says
+    where figures are from, ``sum_bits`` is the width of unfinished sums (``None``: as wide as they
+    can get).
     """
 
     name: str
@@ -177,9 +179,12 @@ class Hardware:
             if axis not in self.array:
                 raise unknown(axis, "axis", self.array)
         self._check_levels()
+        if not 0 < self.clock_mhz < math.inf:
+            raise InputError(
+                f"{self.clock_mhz:g} MHz", where="clock_mhz", hint="give a positive number"
+            )
         for what, values in (
             ("mac_pj", self.mac_pj.values()),
-            ("clock_mhz", (self.clock_mhz or -1,)),
             ("link_pj", (self.link_pj,)),
             ("join_cycles", (self.join_cycles,)),
             ("fill", (self.fill,)),
@@ -243,9 +248,15 @@ class Hardware:
 
     def mac_energy(self, number_format: str) -> float:
         """Energy of a multiply-accumulate; :class:`InputError` for a format without one."""
-        for key in (number_format, ANY_FORMAT):
-            if key in self.mac_pj:
-                return self.mac_pj[key]
-        error = unknown(number_format, "number format", self.mac_pj)
-        error.where, error.hint = self.name, f"give mac_pj an entry {number_format}"
-        raise error
+        wanted = mac_name(number_format)
+        for name, energy in self.mac_pj.items():
+            if name != ANY_FORMAT and mac_name(name) == wanted:
+                return energy
+        if ANY_FORMAT in self.mac_pj:
+            return self.mac_pj[ANY_FORMAT]
+        raise InputError(
+            f"no units for {wanted}",
+            where=self.name,
+            hint=f"use formats it has ({', '.join(self.mac_pj) or 'none'}), or give its file an "
+            f"entry mac_pj: {{{wanted}: ...}}",
+        )

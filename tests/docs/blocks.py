@@ -15,12 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accelgen.cli import main
+from accelgen.cosim.cache import cache_root
 
 __all__ = ["LONG", "ROOT", "Block", "blocks", "commands", "pages", "run_page"]
 
 ROOT = Path(__file__).resolve().parents[2]
 _FENCE = re.compile(r"^```([a-z]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE_NAME = re.compile(r"`([\w./-]+\.ya?ml)`:\s*\Z")
+_MACHINE_CODE = ("models", "numba", "runtime")
+"""What the user's cache keeps compiled; nothing that is printed depends on it."""
+
 LONG = ("accelgen demo",)
 """Commands whose simulation takes long."""
 
@@ -80,10 +84,15 @@ def run_page(page: Path, folder: Path, *, quick: bool = False) -> int:
     what they print must be what the page shows (``...`` stands for anything).  When ``quick``,
     commands of accelgen alone run in this process, and those of ``LONG`` not at all.
     """
+    with _empty_cache(folder / ".cache"):
+        return _run(blocks(page), folder, quick)
+
+
+def _run(found: Iterator[Block], folder: Path, quick: bool) -> int:
     names: dict[str, object] = {"__name__": "__main__"}
     printed = ""
     count = 0
-    for block in blocks(page):
+    for block in found:
         if block.language == "yaml" and block.file:
             (folder / block.file).write_text(block.text, encoding="utf-8")
         elif block.language == "console":
@@ -105,6 +114,25 @@ def run_page(page: Path, folder: Path, *, quick: bool = False) -> int:
             continue
         count += 1
     return count
+
+
+@contextlib.contextmanager
+def _empty_cache(folder: Path) -> Iterator[None]:
+    """A cache with nothing in it but what is compiled: commands say what was known before."""
+    before = os.environ.get("XDG_CACHE_HOME")
+    (folder / "accelgen").mkdir(parents=True)
+    for name in _MACHINE_CODE:
+        kept = cache_root() / name
+        kept.mkdir(exist_ok=True)
+        (folder / "accelgen" / name).symlink_to(kept)
+    os.environ["XDG_CACHE_HOME"] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["XDG_CACHE_HOME"]
+        else:
+            os.environ["XDG_CACHE_HOME"] = before
 
 
 def _shell(block: Block, command: str, shown: str, folder: Path) -> str:

@@ -113,7 +113,7 @@ def test_what_a_kernel_is() -> None:
     assert outside.bandwidth == 8 + 8 + 64 * 19 / 8 / 22  # three outputs of 19 bits in a beat
     assert outside.read_pj == 0
     assert hardware.mac_energy("int8*int8") == energies.macs["int8*int8"].pj
-    with pytest.raises(InputError, match="unknown number format"):
+    with pytest.raises(InputError, match=r"no units for fp32\*fp32"):
         hardware.mac_energy("fp32*fp32")
     assert "CACTI" in hardware.sources
 

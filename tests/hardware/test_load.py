@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from accelgen.affine.roles import ROLES
@@ -65,11 +67,19 @@ def failure(text: str) -> str:
     return str(caught.value)
 
 
+def test_hardware_from_python_is_checked_as_well() -> None:
+    small = parse_hardware(GOOD)
+    assert replace(small, mac_pj={"int8*int4": 1.0}).mac_energy("int4*int8") == 1.0
+    with pytest.raises(InputError, match="clock_mhz: 0 MHz; give"):
+        replace(small, clock_mhz=0)
+
+
 def test_every_key_is_read() -> None:
     hardware = parse_hardware(GOOD)
     assert (hardware.name, dict(hardware.array), hardware.units) == ("small", {"i": 4, "j": 8}, 32)
     assert hardware.mac_energy("int8*int8") == 0.3
-    assert hardware.mac_energy("int4*int8") == 0.2
+    assert hardware.mac_energy("int8*int4") == hardware.mac_energy("int4*int8") == 0.2
+    assert hardware.mac_energy("int8") == 0.3
     assert (hardware.fill, hardware.join_cycles, hardware.skewed) == (3, 1, ("i",))
     assert hardware.link_pj == 0.1
     assert hardware.clock_mhz == 500

@@ -157,6 +157,14 @@ def test_types_that_the_hardware_widens_are_named(
     assert "hw has no units for int8*int8: 3 layers are int16*int16" in err
     _, err = run(capsys, *words, "--json", "--formats", "int16")
     assert "no units" not in err
+    # Units of mixed types take narrower ones, and say what they are for when these are too wide.
+    (tmp_path / "hw.yaml").write_text(HARDWARE.replace("{int8: 1, int4: 0.5, int4*int8: 0.7}",
+                                                       "{int8*int4: 0.7}"))  # fmt: skip
+    out, err = run(capsys, *words, "--json", "--formats", "int3")
+    assert {x["format"] for x in json.loads(out)["layers"]} == {"int4*int8"}
+    assert "hw has no units for int3*int3: 3 layers are int4*int8" in err
+    assert main(words) == 2
+    assert "no units for int8*int8; use formats it has (int4*int8)" in capsys.readouterr().err
 
 
 def test_layers_can_be_chosen(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
