@@ -5,22 +5,30 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from accelgen.mapper.compiled import compiled
-from accelgen.mapper.counts import active_units, innermost
+from accelgen.mapper.compiled import compiled, inlined
 from accelgen.mapper.cycles import array_cycles, least_stall, ports
-from accelgen.mapper.elements import delivered, footprint, slid, tiled, working
-from accelgen.mapper.tables import Config, Floats, Integers, Tables
+from accelgen.mapper.elements import delivered, footprint, slid, tiled
+from accelgen.mapper.tables import Config, Floats, Integers, Tables, working
 
-__all__ = ["Floor", "floor_of", "node_bound", "value_of", "value_of_parts"]
+__all__ = [
+    "Floor",
+    "floor_of",
+    "node_bound",
+    "order_bound",
+    "scratch",
+    "value_of",
+    "value_of_parts",
+]
 
-FIXED = 5
+FIXED = 7
 Floor = Floats
 """Of a configuration, for every mapping: pJ of the array's traffic, cycles of the array, cycles of
 its ports; pJ of the outermost memory's traffic, and its bits (see :mod:`accelgen.mapper.relaxed`);
-for each operand the elements of all array tiles once; those that units get of them."""
+cycles of all steps of the array, and of a stop; for each operand the elements of all array tiles
+once; those that units get of them."""
 
 
-@compiled
+@inlined
 def value_of(energy: float, cycles: float, exponents: Floats) -> float:
     """The objective: ``energy ** exponents[0] * cycles ** exponents[1]``."""
     if exponents[0] == 1.0 and exponents[1] == 1.0:
@@ -28,7 +36,7 @@ def value_of(energy: float, cycles: float, exponents: Floats) -> float:
     return float(energy ** exponents[0] * cycles ** exponents[1])
 
 
-@compiled
+@inlined
 def value_of_parts(t: Tables, energy: float, cycles: float, exponents: Floats) -> float:
     """The objective of energy without leakage and of cycles."""
     return value_of(energy + t.leak * cycles, cycles, exponents)
@@ -41,16 +49,25 @@ def floor_of(t: Tables, c: Config, orders: Integers) -> Floor:
     floor = np.zeros(FIXED + 2 * count)
     for o in range(count):
         floor[FIXED + o], floor[FIXED + count + o] = _least_elements(t, o, c)
-    floor[0], floor[1], floor[2] = _inside(t, c, floor, t.bounds, c.tile, orders)
+    floor[5], floor[6] = array_cycles(t, c, t.bounds) + c.fill, least_stall(t, c)
+    floor[0], floor[1], floor[2] = _inside(
+        t, c, floor, t.bounds, c.tile, np.ones_like(t.bounds), orders
+    )
     return floor
 
 
 @compiled
 def _inside(
-    t: Tables, c: Config, floor: Floor, tile: Integers, least: Integers, orders: Integers
+    t: Tables,
+    c: Config,
+    floor: Floor,
+    tile: Integers,
+    least: Integers,
+    parts: Integers,
+    orders: Integers,
 ) -> tuple[float, float, float]:
-    """PJ of the array's traffic, its cycles and those of its ports, at least, for buffer tiles from
-    ``least`` to ``tile``.
+    """The least pJ of the array's traffic, its cycles and those of its ports, for buffer tiles from
+    ``least`` to ``tile``, of which there are ``parts`` along every loop.
 
     Loops with a single array step in a tile of the buffer run outside it, the others within it:
     together they have one order, and of an operand every tile enters again for each step of a
@@ -62,55 +79,72 @@ def _inside(
     """
     count = len(t.bits)
     output = count - 1
-    entered, left = np.zeros(count), np.zeros(count)
-    whole = float(footprint(t, output, t.bounds))
-    stall = least_stall(t, c)
-    work = float(array_cycles(t, c, t.bounds))
+    limited = count if t.limited else 0
+    entered, left = np.zeros(limited), np.zeros(limited)
+    whole, done = floor[FIXED + output], floor[FIXED + output] * t.bits[output]
     least_energy = least_busy = least_ports = np.inf
     for number in range(len(orders)):
         energy = 0.0
         for o in range(count):
             once, each = floor[FIXED + o], floor[FIXED + count + o]
-            times, units = _times(t, c, t.relevant[o], tile, least, orders[number])
+            times, units = _times(
+                t.relevant[o], t.bounds, c, tile, least, parts, orders[number], False
+            )
             got = each * units
             if o < output:
-                entered[o] = once * times * t.bits[o]
-                energy += entered[o] * t.inside[o, 0] + got * t.bits[o] * t.units[o, 0]
+                bits = once * times * t.bits[o]
+                energy += bits * t.inside[o, 0] + got * t.bits[o] * t.units[o, 0]
+                if t.limited:
+                    entered[o] = bits
                 continue
-            entered[o] = whole * (times - 1.0) * t.partial[o]
-            left[o] = entered[o] + whole * t.bits[o]
-            energy += entered[o] * t.inside[o, 0] + left[o] * t.inside[o, 1]
+            bits = whole * (times - 1.0) * t.partial[o]
+            energy += bits * t.inside[o, 0] + (bits + done) * t.inside[o, 1]
+            if t.limited:
+                entered[o], left[o] = bits, bits + done
             energy += got * t.partial[o] * t.units[o, 1]
             energy += max(0.0, got - whole) * t.partial[o] * t.units[o, 0]
-        busy = work
-        if stall > 0:
-            busy += stall * _times(t, c, t.stops, tile, least, orders[number])[0]
+        busy = floor[5]
+        if floor[6] > 0:
+            busy += (
+                floor[6]
+                * _times(t.stops, t.bounds, c, tile, least, parts, orders[number], False)[0]
+            )
         least_energy, least_busy = min(least_energy, energy), min(least_busy, busy)
-        least_ports = min(least_ports, ports(t, entered, left))
-    return least_energy, least_busy + c.fill, least_ports
+        least_ports = min(least_ports, ports(t, entered, left) if t.limited else 0.0)
+    return least_energy, least_busy, least_ports
 
 
-@compiled
+@inlined
 def _times(
-    t: Tables,
-    c: Config,
     moves: NDArray[np.bool_],
+    bounds: Integers,
+    c: Config,
     tile: Integers,
     least: Integers,
+    parts: Integers,
     order: Integers,
+    within: bool,
 ) -> tuple[float, float]:
     """How often at least the tiles that loops move come in an order of array steps, and to how
     many units, all times added up.
+
+    ``within``: the order is that of the loops in a tile of the buffer, else that of all steps.
     """
     last, inside = -1, False
     share = 1.0
     for position in range(len(order)):
         d = order[position]
-        if moves[d] and t.bounds[d] > c.tile[d]:
-            last = position
-            if t.bounds[d] > 2 * c.tile[d]:
-                share *= 1.0 - c.tile[d] / t.bounds[d]
-            inside = inside or least[d] > c.tile[d]
+        if not moves[d] or (tile[d] if within else bounds[d]) <= c.tile[d]:
+            continue
+        last = position
+        if within:
+            rest = bounds[d] % tile[d]
+            if 0 < rest <= c.tile[d]:
+                # At most what every other tile has; of a window more than its share of iterations.
+                share *= 1.0 - 1.0 / -(-bounds[d] // c.tile[d])
+        elif bounds[d] > 2 * c.tile[d]:
+            share *= 1.0 - c.tile[d] / bounds[d]
+        inside = inside or least[d] > c.tile[d]
     times = units = first = 1.0
     for position in range(len(order)):
         d = order[position]
@@ -119,16 +153,36 @@ def _times(
         here = float(working(c.tile[d], c.spread[d]))
         first *= here
         if position < last:
-            times *= -(-t.bounds[d] // c.tile[d])
-            units *= active_units(c, d, t.bounds[d])
+            times *= c.steps[d]
+            units *= c.working[d]
         elif inside:
             # What moves within the buffer's tiles comes again with each of them.
-            parts = -(-t.bounds[d] // tile[d])
-            times *= parts
-            units *= here * (parts - 1) + (1.0 if parts > 1 else here)
+            times *= parts[d]
+            units *= here * (parts[d] - 1) + (1.0 if parts[d] > 1 else here)
         else:
             units *= here
     return max(1.0, times * share), max(first, units * share)
+
+
+@compiled
+def order_bound(
+    t: Tables, c: Config, floor: Floor, tile: Integers, parts: Integers, order: Integers
+) -> float:
+    """The least pJ of the array's traffic for one tile of the buffer and an order within."""
+    count = len(t.bits)
+    energy = 0.0
+    for o in range(count):
+        times, units = _times(t.relevant[o], t.bounds, c, tile, tile, parts, order, True)
+        elements, got = floor[FIXED + o], floor[FIXED + count + o] * units
+        if o < count - 1:
+            energy += elements * times * t.bits[o] * t.inside[o, 0]
+            energy += got * t.bits[o] * t.units[o, 0]
+            continue
+        bits = elements * (times - 1.0) * t.partial[o]
+        energy += bits * t.inside[o, 0] + (bits + elements * t.bits[o]) * t.inside[o, 1]
+        energy += got * t.partial[o] * t.units[o, 1]
+        energy += max(0.0, got - elements) * t.partial[o] * t.units[o, 0]
+    return energy
 
 
 @compiled
@@ -150,6 +204,12 @@ def _least_elements(t: Tables, o: int, c: Config) -> tuple[float, float]:
 
 
 @compiled
+def scratch(t: Tables, orders: Integers) -> Floats:
+    """Room for the results of :func:`node_bound`."""
+    return np.empty((len(orders), 3 + len(t.bits)))
+
+
+@compiled
 def node_bound(
     t: Tables,
     c: Config,
@@ -160,27 +220,30 @@ def node_bound(
     grouped: Integers,
     exponents: Floats,
     into: Floats,
+    own: Integers,
 ) -> float:
     """The least value of mappings whose buffer tile is between ``least`` and ``tile``, over all
-    orders outside; ``into`` (orders x 3) gets for each of them the value, the energy without that
-    of the array's traffic, and the cycles.
+    orders outside; ``into`` (orders x (3 + operands)) gets for each of them the value, the energy
+    without that of the array's traffic, and the cycles.  ``own`` (2 x loops) is for
+    its own use; ``own[1]`` gets the number of tiles along every loop.
 
     Larger tiles never move more; smaller ones are sooner loaded and stored.
     """
     count, n = len(t.bits), len(t.bounds)
     output = count - 1
     bounds = t.bounds
-    sums = np.empty(count)
+    sums = into[0, 3:]
     ends = 0.0
     for o in range(count):
         if t.streams[o]:
             sums[o] = footprint(t, o, bounds) if t.slides[o] else tiled(t, o, bounds, c.tile)
         else:
             sums[o] = tiled(t, o, bounds, tile)
-    last = np.ones(n, dtype=np.int64)
+    last, parts = own[0], own[1]
+    # The last tile is what is left.
     for d in range(n):
-        if least[d] == tile[d]:
-            last[d] = (bounds[d] - 1) % tile[d] + 1
+        parts[d] = -(-bounds[d] // tile[d])
+        last[d] = (bounds[d] - 1) % tile[d] + 1 if least[d] == tile[d] else 1
     for o in range(count):
         if t.streams[o]:
             continue
@@ -190,7 +253,7 @@ def node_bound(
     waits = True
     for o in range(count):
         waits = waits and t.copies[t.memory[o]] == 1 and not t.streams[o]
-    inside, busy, longest = _inside(t, c, floor, tile, least, grouped)
+    inside, busy, longest = _inside(t, c, floor, tile, least, parts, grouped)
     lowest = np.inf
     for number in range(len(outers)):
         energy = t.spent
@@ -198,7 +261,7 @@ def node_bound(
         for o in range(count):
             moved = sums[o]
             if not t.streams[o]:
-                moved *= repeats(t, o, tile, outers[number])
+                moved *= repeats(t.relevant[o], parts, outers[number])
             if o == output:
                 again = (moved - whole) * t.partial[o]
                 done = whole * t.bits[o]
@@ -220,13 +283,16 @@ def node_bound(
     return lowest
 
 
-@compiled
-def repeats(t: Tables, o: int, tile: Integers, order: Integers) -> float:
-    """How often the tiles of an operand come, for loops outside that do not move it."""
-    last = innermost(t, o, t.bounds, tile, order)
-    times = 1
-    for position in range(last):
+@inlined
+def repeats(moves: NDArray[np.bool_], parts: Integers, order: Integers) -> float:
+    """How often the tiles that loops move come, of which there are ``parts`` along every loop."""
+    times = again = 1.0
+    for position in range(len(order)):
         d = order[position]
-        if not t.relevant[o, d]:
-            times *= -(-t.bounds[d] // tile[d])
-    return float(times)
+        if parts[d] == 1:
+            continue
+        if moves[d]:
+            times = again
+        else:
+            again *= parts[d]
+    return times

@@ -6,14 +6,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accelgen.mapper.bounds import FIXED, Floor, floor_of, node_bound, value_of_parts
+from accelgen.mapper.bounds import (
+    FIXED,
+    Floor,
+    floor_of,
+    node_bound,
+    order_bound,
+    scratch,
+    value_of_parts,
+)
 from accelgen.mapper.compiled import compiled
 from accelgen.mapper.counts import array_moves, buffer_moves
 from accelgen.mapper.cycles import ports, total_cycles
 from accelgen.mapper.elements import footprint
 from accelgen.mapper.relaxed import least_outside
 from accelgen.mapper.sizes import room, tile_sizes
-from accelgen.mapper.tables import Config, Floats, Integers, Tables
+from accelgen.mapper.tables import Config, Floats, Integers, Tables, made_config
 
 __all__ = ["Best", "Space", "energy_of", "explore"]
 
@@ -140,12 +148,13 @@ def branch(
     ranked = np.empty((n, widest), dtype=np.int64)
     at = np.zeros(n, dtype=np.int64)
     tile, least = t.bounds.copy(), np.minimum(t.bounds, c.tile)
-    into, at_leaf = np.empty((len(outers), 3)), np.empty((len(outers), 3))
-    within, busy = np.empty(len(inners)), np.empty(len(inners))
+    into, at_leaf = scratch(t, outers), scratch(t, outers)
+    own = np.empty((2, n), dtype=np.int64)
+    rough, within, busy = np.empty(len(inners)), np.empty(len(inners)), np.empty(len(inners))
     none = inners[0][:0]
     entered, left = np.zeros(len(t.bits)), np.zeros(len(t.bits))
     counts[2] += 1
-    if node_bound(t, c, floor, tile, least, outers, grouped, exponents, into) >= best[0]:
+    if node_bound(t, c, floor, tile, least, outers, grouped, exponents, into, own) >= best[0]:
         return
     depth = 0
     fresh = True
@@ -166,7 +175,7 @@ def branch(
                     continue
                 counts[2] += 1
                 bounds[depth, k] = node_bound(
-                    t, c, floor, tile, least, outers, grouped, exponents, into
+                    t, c, floor, tile, least, outers, grouped, exponents, into, own
                 )
             ranked[depth, : lengths[d]] = np.argsort(bounds[depth, : lengths[d]])
             at[depth] = 0
@@ -184,18 +193,20 @@ def branch(
             continue
         fresh = False
         # All loops have their size: every order, the best bound of those outside first.
-        node_bound(t, c, floor, tile, least, outers, grouped, exponents, at_leaf)
+        node_bound(t, c, floor, tile, least, outers, grouped, exponents, at_leaf, own)
         for i in range(len(inners)):
-            within[i] = array_energy(t, c, tile, inners[i], none, entered, left)
-            busy[i] = ports(t, entered, left)
+            rough[i], within[i] = order_bound(t, c, floor, tile, own[1], inners[i]), -1.0
         for o in np.argsort(at_leaf[:, 0]):
             if at_leaf[o, 0] >= best[0]:
                 break
-            for i in np.argsort(within):
-                energy, cycles = at_leaf[o, 1] + within[i], at_leaf[o, 2]
+            for i in np.argsort(rough):
+                energy, cycles = at_leaf[o, 1] + rough[i], at_leaf[o, 2]
                 if value_of_parts(t, energy, cycles, exponents) >= best[0]:
                     break
-                cycles = max(cycles, busy[i])
+                if within[i] < 0:
+                    within[i] = array_energy(t, c, tile, inners[i], none, entered, left)
+                    busy[i] = ports(t, entered, left)
+                energy, cycles = at_leaf[o, 1] + within[i], max(cycles, busy[i])
                 if value_of_parts(t, energy, cycles, exponents) >= best[0]:
                     continue
                 counts[1] += 1
@@ -219,14 +230,23 @@ def explore(t: Tables, space: Space, exponents: Floats, best: Best, counts: Inte
     n, many = len(t.bounds), len(space.spreads)
     floors = np.empty((many, FIXED + 2 * len(t.bits)))
     lowest = np.empty(many)
-    into = np.empty((len(space.outside), 3))
+    into, own = scratch(t, space.outside), np.empty((2, n), dtype=np.int64)
     outside = _least_outside(t, space, exponents)
     for number in range(many):
         c = _config(t, space, number)
         floors[number] = floor_of(t, c, space.grouped)
         floors[number, 3:5] = outside
         lowest[number] = node_bound(
-            t, c, floors[number], t.bounds, c.tile, space.outside, space.grouped, exponents, into
+            t,
+            c,
+            floors[number],
+            t.bounds,
+            c.tile,
+            space.outside,
+            space.grouped,
+            exponents,
+            into,
+            own,
         )
     covered = 0.0
     lengths = np.empty(n, dtype=np.int64)
@@ -258,8 +278,7 @@ def explore(t: Tables, space: Space, exponents: Floats, best: Best, counts: Inte
 
 @compiled
 def _config(t: Tables, space: Space, number: int) -> Config:
-    spread, inner = space.spreads[number], space.inners[number]
-    return Config(spread, inner, np.minimum(t.bounds, spread * inner), space.fills[number])
+    return made_config(t.bounds, space.spreads[number], space.inners[number], space.fills[number])
 
 
 @compiled

@@ -10,7 +10,7 @@ import numba
 
 from accelgen.cosim.cache import cache_root, digest
 
-__all__ = ["compiled", "is_compiled"]
+__all__ = ["compiled", "inlined", "is_compiled"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,6 +38,16 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
         wrapped = numba.njit(cache=True, error_model="numpy")(function)
     finally:
         numba.config.CACHE_DIR = before
+    return cast(Callable[P, R], wrapped)
+
+
+def inlined(function: Callable[P, R]) -> Callable[P, R]:
+    """The same, made a part of every compiled function that calls it.
+
+    For small ones in inner loops: a call passes every array of a tuple by its count of references,
+    which takes longer than they do.
+    """
+    wrapped = numba.njit(inline="always", error_model="numpy")(function)
     return cast(Callable[P, R], wrapped)
 
 

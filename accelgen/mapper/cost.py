@@ -12,11 +12,18 @@ from accelgen.affine.roles import ROLES
 from accelgen.hardware.model import Hardware
 from accelgen.mapper.counts import array_moves, buffer_moves
 from accelgen.mapper.cycles import array_cycles, total_cycles
-from accelgen.mapper.elements import working
 from accelgen.mapper.mapping import Mapping, spread_of
 from accelgen.mapper.problem import Problem
 from accelgen.mapper.space import fill_of
-from accelgen.mapper.tables import Config, Integers, Tables, config_of, levels_of, tables_of
+from accelgen.mapper.tables import (
+    Config,
+    Integers,
+    Tables,
+    config_of,
+    levels_of,
+    tables_of,
+    working,
+)
 from accelgen.names import FrozenMap
 
 __all__ = ["Cost", "Moves", "cost", "moves"]

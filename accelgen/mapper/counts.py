@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from accelgen.mapper.compiled import compiled
-from accelgen.mapper.elements import delivered, footprint, slid, tiled, working
-from accelgen.mapper.tables import Config, Integers, Tables
+from accelgen.mapper.compiled import compiled, inlined
+from accelgen.mapper.elements import delivered, footprint, slid, tiled
+from accelgen.mapper.tables import Config, Integers, Tables, working
 
-__all__ = ["active_units", "array_moves", "box_moves", "buffer_moves", "innermost", "sliding"]
+__all__ = ["array_moves", "box_moves", "buffer_moves", "innermost", "sliding"]
 
 
 @compiled
@@ -36,7 +36,7 @@ def buffer_moves(t: Tables, o: int, tile: Integers, order: Integers) -> int:
     return repeats * tiled(t, o, bounds, tile) if moving else footprint(t, o, bounds)
 
 
-@compiled
+@inlined
 def innermost(t: Tables, o: int, box: Integers, tile: Integers, order: Integers) -> int:
     """The position in ``order`` of the last loop that moves operand ``o`` in a box; -1: none."""
     last = -1
@@ -116,7 +116,7 @@ def array_moves(
                     continue
                 if position < last:
                     times *= -(-bounds[d] // c.tile[d])
-                    units *= active_units(c, d, bounds[d])
+                    units *= int(c.working[d])
                 else:
                     times *= -(-bounds[d] // tile[d])
                     units *= _first_active(c, d, tile[d], bounds[d])
@@ -137,14 +137,7 @@ def array_moves(
     return total, every
 
 
-@compiled
-def active_units(c: Config, d: int, bound: int) -> int:
-    """Units along a loop that work, added up over all steps."""
-    whole = working(c.tile[d], c.spread[d])
-    return int(bound // c.tile[d] * whole + working(bound % c.tile[d], c.spread[d]))
-
-
-@compiled
+@inlined
 def _first_active(c: Config, d: int, tile: int, bound: int) -> int:
     """The same over the first steps of all tiles of the buffer."""
     whole = working(min(c.tile[d], tile), c.spread[d])

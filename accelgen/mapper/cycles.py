@@ -20,8 +20,8 @@ from accelgen.mapper.tables import Config, Integers, Tables
 
 __all__ = ["array_cycles", "least_stall", "ports", "stalls", "step_cycles", "total_cycles"]
 
-KINDS = 5
-"""Steps of a loop that differ: the first two, the last two, and all between."""
+KINDS = 4
+"""Steps of a loop that differ: the first, those between, the last but one, the last."""
 
 
 @compiled
@@ -180,8 +180,8 @@ def total_cycles(
     ``inner`` order, and those of the outermost memory's traffic alone.
 
     What a tile moves depends on whether it is the first or the last along each loop, and so do its
-    neighbours in time: of the steps of a loop the first two, one of those between, and the last
-    two stand for all.
+    neighbours in time: of the steps of a loop the first, one of those between, and the last two
+    stand for all.
     """
     n, count = len(tile), len(t.bits)
     output = count - 1
@@ -221,7 +221,7 @@ def total_cycles(
     while True:
         for j in range(k, active):
             end = index[j] == trips[j] - 1
-            between = trips[j] == KINDS and index[j] == KINDS // 2
+            between = trips[j] == KINDS and index[j] == 1
             times[j + 1] = times[j] * (whole[j] - KINDS + 1 if between else 1)
             shapes[j + 1] = shapes[j] | (end << j)
             moves_sums = t.relevant[output, loops[j]]

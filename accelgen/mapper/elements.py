@@ -5,13 +5,13 @@ Tiles of a box begin at its start; the last one along a loop is what is left.
 
 from __future__ import annotations
 
-from accelgen.mapper.compiled import compiled
+from accelgen.mapper.compiled import compiled, inlined
 from accelgen.mapper.tables import Integers, Tables
 
-__all__ = ["delivered", "distinct", "footprint", "slid", "tiled", "working"]
+__all__ = ["delivered", "distinct", "footprint", "slid", "tiled"]
 
 
-@compiled
+@inlined
 def distinct(first: int, second: int, keep_first: int, keep_second: int) -> int:
     """How many values ``a i + b j`` takes for ``first`` values of i and ``second`` of j.
 
@@ -23,7 +23,7 @@ def distinct(first: int, second: int, keep_first: int, keep_second: int) -> int:
     return first * second - again
 
 
-@compiled
+@inlined
 def footprint(t: Tables, o: int, box: Integers) -> int:
     """Elements of operand ``o`` that a box of iterations accesses."""
     size = 1
@@ -36,7 +36,7 @@ def footprint(t: Tables, o: int, box: Integers) -> int:
     return size
 
 
-@compiled
+@inlined
 def tiled(t: Tables, o: int, box: Integers, tile: Integers) -> int:
     """The footprints of all tiles of a box, each once, added up."""
     size = 1
@@ -132,12 +132,6 @@ def delivered(t: Tables, o: int, box: Integers, tile: Integers, spread: Integers
                     total += often * units * _parts(c, spread[i], width, u, v)
         size *= total
     return size
-
-
-@compiled
-def working(length: int, units: int) -> int:
-    """Units that have iterations when each takes as many of so many, the last ones less or none."""
-    return -(-length // -(-length // units)) if length > 0 else 0
 
 
 @compiled

@@ -106,8 +106,8 @@ def problem_of(
     partial_bits: int | None = None,
 ) -> Problem:
     """The problem of a workload: of finished outputs ``output_bits``, of sums ``partial_bits``,
-    each those of the workload's output where not given.  ``weights`` names the input with
-    parameters (see :func:`accelgen.affine.roles.tensor_roles`).
+    each those of the workload's output where not given (of sums at least those of outputs).
+    ``weights`` names the input with parameters (see :func:`accelgen.affine.roles.tensor_roles`).
 
     Raises :class:`InputError` for accesses that the counts do not cover: an index of more than
     two loops, a loop in two indices of one tensor, or types whose iterations take whole words.
@@ -141,6 +141,7 @@ def problem_of(
         bits = partial = access.format.bits
         if access.is_output:
             bits, partial = output_bits or bits, partial_bits or bits
+            partial = max(bits, partial)
         role = roles[access.name]
         operands.append(Operand(access.name, tuple(axes), bits, access.is_output, partial, role))
     letters = loop_roles(workload, weights)

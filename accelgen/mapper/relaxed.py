@@ -12,7 +12,7 @@ from accelgen.mapper.bounds import repeats
 from accelgen.mapper.compiled import compiled
 from accelgen.mapper.elements import distinct, footprint
 from accelgen.mapper.sizes import room, tile_sizes
-from accelgen.mapper.tables import Config, Floats, Integers, Tables
+from accelgen.mapper.tables import Floats, Integers, Tables, made_config
 
 __all__ = ["least_outside"]
 
@@ -27,7 +27,7 @@ def least_outside(
     """
     n = len(t.bounds)
     ones = np.ones(n, dtype=np.int64)
-    c = Config(ones, ones, ones, 0)
+    c = made_config(t.bounds, ones, ones, 0)
     longest = 1
     lengths = np.ones(n, dtype=np.int64)
     for d in range(n):
@@ -41,6 +41,7 @@ def least_outside(
             lengths[d] = np.searchsorted(-sizes[d, : lengths[d]], -min(pinned[d], t.bounds[d])) + 1
             lengths[d] = min(lengths[d], len(tile_sizes(t.bounds[d], 1)))
     order = np.argsort(-lengths)
+    parts = np.empty(n, dtype=np.int64)
     bounds = np.empty((n, longest))
     ranked = np.empty((n, longest), dtype=np.int64)
     at = np.zeros(n, dtype=np.int64)
@@ -57,7 +58,7 @@ def least_outside(
                 for m in range(len(t.room)):
                     fits = fits and room(t, c, m, tile, least) <= t.room[m]
                 if fits:
-                    bounds[depth, k] = _moved(t, tile, outers, inputs, again, once)
+                    bounds[depth, k] = _moved(t, tile, parts, outers, inputs, again, once)
             ranked[depth, : lengths[d]] = np.argsort(bounds[depth, : lengths[d]])
             at[depth] = 0
         k = at[depth]
@@ -78,9 +79,17 @@ def least_outside(
 
 @compiled
 def _moved(
-    t: Tables, tile: Integers, outers: Integers, inputs: Floats, again: float, once: float
+    t: Tables,
+    tile: Integers,
+    parts: Integers,
+    outers: Integers,
+    inputs: Floats,
+    again: float,
+    once: float,
 ) -> float:
     output = len(t.bits) - 1
+    for d in range(len(parts)):
+        parts[d] = -(-t.bounds[d] // tile[d])
     sums = np.empty(len(t.bits))
     for o in range(len(t.bits)):
         sums[o] = footprint(t, o, t.bounds) if t.streams[o] else _least_tiled(t, o, tile)
@@ -92,8 +101,8 @@ def _moved(
             if t.streams[o]:
                 total += sums[o] * inputs[o]
             else:
-                total += sums[o] * repeats(t, o, tile, outers[number]) * inputs[o]
-        total += (sums[output] * repeats(t, output, tile, outers[number]) - whole) * again
+                total += sums[o] * repeats(t.relevant[o], parts, outers[number]) * inputs[o]
+        total += (sums[output] * repeats(t.relevant[output], parts, outers[number]) - whole) * again
         lowest = min(lowest, total)
     return lowest
 

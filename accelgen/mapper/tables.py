@@ -11,9 +11,19 @@ from numpy.typing import NDArray
 from accelgen.affine.roles import ROLES
 from accelgen.errors import InputError
 from accelgen.hardware.model import Hardware, Level
+from accelgen.mapper.compiled import compiled
 from accelgen.mapper.problem import Problem
 
-__all__ = ["Array", "Config", "Tables", "config_of", "levels_of", "tables_of"]
+__all__ = [
+    "Array",
+    "Config",
+    "Tables",
+    "config_of",
+    "levels_of",
+    "made_config",
+    "tables_of",
+    "working",
+]
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -86,13 +96,34 @@ class Config(NamedTuple):
     """Iterations of a unit along every loop for one tile in its registers."""
     tile: Integers
     """Iterations of the array for that: at most ``spread * inner``."""
+    steps: Integers
+    """Steps of the array along every loop."""
+    working: Floats
+    """Units along every loop that work, added up over these."""
     fill: int
 
 
 def config_of(problem: Problem, spread: Integers, inner: Integers, fill: int) -> Config:
     """A configuration of the array; no more along a loop than it has iterations."""
-    bounds = np.array(problem.bounds, dtype=np.int64)
-    return Config(spread, inner, np.minimum(bounds, spread * inner), fill)
+    return made_config(np.array(problem.bounds, dtype=np.int64), spread, inner, fill)
+
+
+@compiled
+def made_config(bounds: Integers, spread: Integers, inner: Integers, fill: int) -> Config:
+    """The same from arrays.  Compiled."""
+    tile = np.minimum(bounds, spread * inner)
+    steps = -(-bounds // tile)
+    at_work = np.empty(len(bounds))
+    for d in range(len(bounds)):
+        rest = bounds[d] % tile[d]
+        at_work[d] = bounds[d] // tile[d] * working(tile[d], spread[d]) + working(rest, spread[d])
+    return Config(spread, inner, tile, steps, at_work, fill)
+
+
+@compiled
+def working(length: int, units: int) -> int:
+    """Units that have something to do when ``length`` iterations are shared by so many, equally."""
+    return -(-length // -(-length // units)) if length > 0 else 0
 
 
 def levels_of(hardware: Hardware) -> tuple[Level, Level]:
