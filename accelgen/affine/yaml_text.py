@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import yaml
 from accelgen.errors import InputError
 from accelgen.names import shorten
 
-__all__ = ["MAX_BYTES", "Node", "Plain", "parse_yaml", "read_text"]
+__all__ = ["MAX_BYTES", "Node", "Plain", "at_line", "parse_yaml", "read_text"]
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 16
@@ -42,6 +43,18 @@ class Node:
         if isinstance(self.value, tuple):
             return [node.plain() for node in self.value]
         return self.value
+
+
+@contextmanager
+def at_line(node: Node, where: str, field: str = "") -> Iterator[None]:
+    """Put ``where:line`` in front of the location of an error, unless it has a line already."""
+    try:
+        yield
+    except InputError as error:
+        if not (error.where or "").startswith(f"{where}:"):
+            parts = [f"{where}:{node.line}", field, error.where]
+            error.where = ": ".join(part for part in parts if part)
+        raise
 
 
 def read_text(path: Path) -> str:

@@ -156,7 +156,7 @@ def _pictures(text: str | None) -> dict[str, Path]:
 
 def _files(csv: str | None, parquet: str | None, pictures: dict[str, Path]) -> list[Path]:
     """Every file that is going to be written, checked before the work begins."""
-    from accelgen.results.files import check_file
+    from accelgen.output_file import check_file
 
     files = [Path(name) for name in (csv, parquet) if name is not None] + list(pictures.values())
     for number, file in enumerate(files):

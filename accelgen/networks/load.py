@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from accelgen.affine.workload import Workload
-from accelgen.affine.yaml_text import Node, parse_yaml, read_text
+from accelgen.affine.yaml_text import Node, at_line, parse_yaml, read_text
 from accelgen.content import content_path, list_content
 from accelgen.errors import InputError
 from accelgen.names import shorten, unknown
@@ -82,7 +81,7 @@ def parse_network(
         )
     else:
         network = _listed(nodes, where, name or "network")
-    with _at(nodes.get("name", root), where):
+    with at_line(nodes.get("name", root), where):
         label = _text(nodes, "name", name or network.name, where)
         comment = _text(nodes, "source", network.source, where)
         network = Network(label, network.layers, network.edges, comment)
@@ -97,12 +96,12 @@ def _built(nodes: dict[str, Node], where: str, replaced: Parameters) -> Network:
                 raise InputError(f"{key} has no value", where=f"{where}:{entry.line}: parameters")
             given[key] = entry.value
     builder = nodes["builder"]
-    with _at(builder, where, "builder"):
+    with at_line(builder, where, "builder"):
         check_parameters(str(builder.value), {})
-    with _at(nodes.get("parameters", builder), where, "parameters"):
+    with at_line(nodes.get("parameters", builder), where, "parameters"):
         check_parameters(str(builder.value), given)
     check_parameters(str(builder.value), replaced)
-    with _at(builder, where):
+    with at_line(builder, where):
         return build_network(str(builder.value), {**given, **replaced})
 
 
@@ -117,13 +116,13 @@ def _listed(nodes: dict[str, Node], where: str, name: str) -> Network:
     numbers: dict[str, int] = {}
     edges: list[tuple[int, int]] = []
     for number, entry in enumerate(node.value):
-        with _at(entry, where):
+        with at_line(entry, where):
             keys = _entries(entry, where)
             layer = _layer(keys, where)
             layers.append(layer)
             edges.extend((before, number) for before in _after(keys, numbers, number, where))
             numbers.setdefault(layer.name, number)
-    with _at(node, where):
+    with at_line(node, where):
         return Network(name, tuple(layers), tuple(edges))
 
 
@@ -176,7 +175,7 @@ def _after(keys: dict[str, Node], numbers: Mapping[str, int], number: int, where
 def _formatted(network: Network, nodes: dict[str, Node], where: str) -> Network:
     if (node := nodes.get("formats")) is None or node.value is None:
         return network
-    with _at(node, where, "formats"):
+    with at_line(node, where, "formats"):
         entries = _entries(node, where)
         _known(entries, _FORMATS, where)
         roles = {key: str(entry.value) for key, entry in entries.items()}
@@ -186,18 +185,6 @@ def _formatted(network: Network, nodes: dict[str, Node], where: str) -> Network:
             outputs=roles.get("outputs"),
             fallback=roles.get("fallback"),
         )
-
-
-@contextmanager
-def _at(node: Node, where: str, field: str = "") -> Iterator[None]:
-    """Put ``where:line`` in front of the location of an error, unless it has a line already."""
-    try:
-        yield
-    except InputError as error:
-        if not (error.where or "").startswith(f"{where}:"):
-            parts = [f"{where}:{node.line}", field, error.where]
-            error.where = ": ".join(part for part in parts if part)
-        raise
 
 
 def _entries(node: Node, where: str) -> dict[str, Node]:

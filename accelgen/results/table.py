@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from accelgen.results.files import write_whole
+from accelgen.output_file import write_whole
 from accelgen.results.layers import SHARES, detailed, energy_levels
 from accelgen.simulation import LayerResult, NetworkResult
 

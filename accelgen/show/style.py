@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +14,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
 from accelgen.errors import InputError
+from accelgen.output_file import write_whole
 from accelgen.show.scene import Kind
 
 __all__ = [
@@ -127,25 +126,11 @@ def check_suffix(path: Path) -> None:
 def save(figure: Figure, path: Path) -> None:
     """Write the figure, whole or not at all; :class:`InputError` where that is impossible."""
     suffix = path.suffix.lower()
-    if path.is_dir():
-        raise InputError("is a folder", where=str(path), hint="name a file")
     FigureCanvasAgg(figure)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", suffix=suffix, dir=path.parent)
-        os.close(handle)
-        try:
-            figure.savefig(
-                beside, format=suffix[1:], dpi=160, facecolor="white", metadata=_METADATA[suffix]
-            )
-            Path(beside).chmod(0o644)
-            Path(beside).replace(path)
-        except BaseException:
-            Path(beside).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise InputError(
-            f"cannot be written ({error.strerror or error})",
-            where=str(path),
-            hint="name a file in a folder you can write to",
-        ) from error
+
+    def write(beside: Path) -> None:
+        figure.savefig(
+            beside, format=suffix[1:], dpi=160, facecolor="white", metadata=_METADATA[suffix]
+        )
+
+    write_whole(path, write)

@@ -15,7 +15,7 @@ from accelgen.affine.yaml_text import Plain
 from accelgen.errors import InputError
 from accelgen.names import shorten, unknown
 
-__all__ = ["FORMATS", "Value", "is_hardware", "kind_of", "replaced"]
+__all__ = ["FORMATS", "Value", "kind_of", "replaced"]
 
 Value = Plain | float
 """What a field may be; fractions are text in a file and numbers in Python."""
@@ -49,11 +49,6 @@ def kind_of(field: str) -> str:
     return "field"
 
 
-def is_hardware(field: str) -> bool:
-    """Whether it is a field within hardware."""
-    return kind_of(field) == "field"
-
-
 def replaced(values: Mapping[str, Value], field: str, value: Value) -> dict[str, Value]:
     """A copy of the plain values of hardware in which ``field`` is ``value``.
 
@@ -78,8 +73,16 @@ def _replaced(old: object, path: list[str], value: Value, field: str, parent: st
     if not isinstance(old, Mapping):
         raise InputError(f"{shorten(parent)} has no fields", where=field, hint="shorten the name")
     memories = old.get("memories")
-    if part not in old and isinstance(memories, list) and rest:
-        return {**old, "memories": _replaced(memories, path, value, field, "memories")}
+    if part not in old and isinstance(memories, list):
+        if rest:
+            return {**old, "memories": _replaced(memories, path, value, field, "memories")}
+        if part != "links":
+            above = field.removesuffix(f".{part}")
+            names = [str(x.get("name", "")) for x in memories if _is_mapping(x)]
+            raise InputError(
+                f"{shorten(parent)} has memories of its own", where=field,
+                hint=" or ".join(f"{above}.{name}.{part}" for name in names),
+            )  # fmt: skip
     if part not in old and parent in _FIXED_KEYS:
         error = unknown(part, "axis", old)
         error.where = field

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
-from accelgen.affine.yaml_text import Node, parse_yaml, read_text
+from accelgen.affine.yaml_text import Node, at_line, parse_yaml, read_text
 from accelgen.content import content_path, list_content
 from accelgen.errors import InputError
 from accelgen.names import shorten, unknown
@@ -67,10 +66,10 @@ def parse_sweep(
     lines: dict[str, int] = {}
     axes = []
     for fields, node in _mapping(nodes, "axes", where).items():
-        with _at(node, where, f"axes: {fields}"):
+        with at_line(node, where, f"axes: {fields}"):
             axes.append(_axis(fields, node))
         lines |= dict.fromkeys(axes[-1].fields, node.line)
-    with _at(root, where):
+    with at_line(root, where):
         sweep = Sweep(
             str(nodes["name"].value) if "name" in nodes else name,
             fixed,
@@ -123,7 +122,7 @@ def _asked(nodes: Mapping[str, Node], where: str) -> tuple[tuple[str, ...], tupl
         objectives = tuple(str(entry.value) for entry in node.value)
     constraints = []
     for metric, node in _mapping(nodes, "constraints", where).items():
-        with _at(node, where, "constraints"):
+        with at_line(node, where, "constraints"):
             limits = node.plain()
             limits = limits if isinstance(limits, dict) else {"max": limits}
             for key in limits:
@@ -159,15 +158,3 @@ def _entries(node: Node, where: str) -> dict[str, Node]:
     if not isinstance(node.value, dict):
         raise InputError("a mapping expected", where=f"{where}:{node.line}")
     return node.value
-
-
-@contextmanager
-def _at(node: Node, where: str, field: str = "") -> Iterator[None]:
-    """Put ``where:line`` in front of the location of an error, unless it has a line already."""
-    try:
-        yield
-    except InputError as error:
-        if not (error.where or "").startswith(f"{where}:"):
-            parts = [f"{where}:{node.line}", field, error.where]
-            error.where = ": ".join(part for part in parts if part)
-        raise

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 
 from accelgen.errors import InputError
 from accelgen.names import FrozenMap, unknown
+from accelgen.output_file import write_whole
 from accelgen.store import Json
 from accelgen.sweep.fields import Value
 from accelgen.sweep.metrics import METRICS, figures
@@ -103,23 +102,8 @@ class Results:
 
     def write(self, path: Path) -> None:
         """Write the table as Parquet, whole or not at all.  Raises :class:`InputError`."""
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-            os.close(handle)
-            try:
-                pq.write_table(self.to_arrow(), beside, compression="zstd")
-                Path(beside).chmod(0o644)
-                Path(beside).replace(path)
-            except BaseException:
-                Path(beside).unlink(missing_ok=True)
-                raise
-        except OSError as error:
-            raise InputError(
-                f"cannot be written ({error.strerror or error})",
-                where=str(path),
-                hint="name a file in a folder you can write to",
-            ) from error
+        table = self.to_arrow()
+        write_whole(path, lambda beside: pq.write_table(table, beside, compression="zstd"))
 
     @classmethod
     def read(cls, path: Path) -> Results:

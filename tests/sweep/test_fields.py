@@ -68,6 +68,7 @@ def test_a_field_is_replaced_and_nothing_else(field: str, path: tuple[str | int,
         ("registers.wieghts.bytes", "unknown entry 'wieghts'"),
         ("mac_pj.int8", "mac_pj.int8: 'mac_pj' has no fields"),
         ("levels.sram.bytes.x", "'bytes' has no fields"),
+        ("registers.bytes", "registers.bytes: 'registers' has memories of its own; registers."),
     ],
 )
 def test_fields_that_are_not_there(field: str, message: str) -> None:
