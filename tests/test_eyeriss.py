@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from accelgen.hardware import load_hardware
@@ -60,3 +62,18 @@ def test_sets_are_folded_and_stacked() -> None:
         "conv2": {"y": {"r": 5, "p": 2}, "x": {"p": 14}},
         "conv4": {"y": {"r": 3, "c": 2, "k": 2}, "x": {"p": 13}},
     }
+
+
+def test_the_page_shows_what_the_model_gives() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "eyeriss.md").read_text(encoding="utf-8")
+    first = page.split("\n## ")[0].replace("*", "").splitlines()
+    shown = [line for line in first if line.startswith("| CONV")]
+    assert len(shown) == len(PARAMETERS)
+    for name, line in zip(PARAMETERS, shown, strict=True):
+        found, chip = as_on_chip(EYERISS, name), PUBLISHED[name[:5]]
+        assert line.split("|")[1].lstrip().startswith(name[:5].upper())
+        assert [cell.strip() for cell in line.split("|")[2:-1]] == [
+            *(f"{found.processing_ms:.2f}", str(chip.processing_ms)),
+            *(f"{found.processing_error:+.1f} %", str(found.active), str(chip.active)),
+            *(f"{found.buffer_mb}", str(chip.buffer_mb), f"{found.buffer_error:+.1f} %"),
+        ]
