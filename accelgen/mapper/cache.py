@@ -20,6 +20,8 @@ MODEL = 2
 """Changes with every change of what a mapping costs or of the map space."""
 
 _KIND = "mappings"
+_KEPT = 1 << 13
+"""Optima kept in memory."""
 
 
 class Solved:
@@ -29,6 +31,7 @@ class Solved:
         self.store = store
         self.hits = 0
         self._known: dict[str, Optimum] = {}
+        self._latest: dict[Problem, Mapping] = {}
 
     def best_mapping(
         self,
@@ -45,10 +48,15 @@ class Solved:
         if found is not None:
             self.hits += 1
         else:
-            found = best_mapping(problem, hardware, objective, constraints)
+            found = best_mapping(
+                problem, hardware, objective, constraints, self._latest.get(problem)
+            )
             if self.store is not None:
                 self.store.put(key, _written(found))
+        if len(self._known) == _KEPT:
+            self._known.clear()
         self._known[key] = found
+        self._latest[problem] = found.mapping
         return found
 
 

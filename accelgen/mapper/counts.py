@@ -16,7 +16,7 @@ from accelgen.mapper.tables import Config, Integers, Tables, working
 __all__ = ["array_moves", "box_moves", "buffer_moves", "innermost", "sliding"]
 
 
-@compiled
+@inlined
 def buffer_moves(t: Tables, o: int, tile: Integers, order: Integers) -> int:
     """Elements of operand ``o`` in all ``tile`` that the buffer takes, under the ``order`` of
     loops outside it (outermost first).
@@ -47,7 +47,7 @@ def innermost(t: Tables, o: int, box: Integers, tile: Integers, order: Integers)
     return last
 
 
-@compiled
+@inlined
 def sliding(t: Tables, o: int, c: Config, order: Integers, last: int) -> int:
     """The loop along which the windows of units slide, or -1: the innermost, when it is not
     divided among units.
@@ -72,7 +72,7 @@ def box_moves(t: Tables, o: int, c: Config, box: Integers, order: Integers) -> i
     return total
 
 
-@compiled
+@inlined
 def array_moves(
     t: Tables, o: int, c: Config, tile: Integers, inner: Integers, outer: Integers, units_too: bool
 ) -> tuple[int, int]:

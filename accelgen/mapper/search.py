@@ -25,6 +25,7 @@ from accelgen.mapper.branch import Space, explore
 from accelgen.mapper.cost import Cost, cost
 from accelgen.mapper.mapping import Mapping, Unrolling, spread_of
 from accelgen.mapper.problem import Problem
+from accelgen.mapper.sizes import room, tile_sizes
 from accelgen.mapper.space import (
     Constraints,
     fill_of,
@@ -33,10 +34,10 @@ from accelgen.mapper.space import (
     register_tiles,
     unrollings,
 )
-from accelgen.mapper.tables import Floats, Integers, levels_of, tables_of
+from accelgen.mapper.tables import Floats, Integers, Tables, levels_of, made_config, tables_of
 from accelgen.names import unknown
 
-__all__ = ["Certificate", "Objective", "Optimum", "best_mapping", "exponents_of"]
+__all__ = ["Certificate", "Objective", "Optimum", "best_mapping", "exponents_of", "value_of"]
 
 Objective = Literal["latency", "energy", "edp"] | tuple[float, float]
 """What is minimised: ``energy ** a * latency ** b`` for (a, b), neither below 0."""
@@ -72,6 +73,12 @@ class Optimum:
     certificate: Certificate
 
 
+def value_of(found: Cost, objective: Objective) -> float:
+    """What is minimised."""
+    energy, latency = exponents_of(objective)
+    return float(found.total_pj**energy * found.cycles**latency)
+
+
 def exponents_of(objective: Objective) -> tuple[float, float]:
     """Exponents of energy and latency.  Raises :class:`InputError` for what is no objective."""
     if isinstance(objective, str):
@@ -88,8 +95,12 @@ def best_mapping(
     hardware: Hardware,
     objective: Objective = "edp",
     constraints: Constraints = Constraints(),  # noqa: B008 - frozen
+    start: Mapping | None = None,
 ) -> Optimum:
     """The mapping of the space (see above) with the least value of the objective.
+
+    ``start`` is one to measure others by, best of a similar problem; the result does not depend on
+    it, the time does.
 
     Raises:
         InputError: the hardware has not a buffer and an outermost memory, no energy for the
@@ -101,6 +112,9 @@ def best_mapping(
     exponents = np.array(exponents_of(objective), dtype=np.float64)
     choices, space = _space(problem, hardware, constraints, slides=bool(t.slides.any()))
     best = np.full(4 + len(problem.bounds), inf)
+    if start is not None and _is_in(start, t, choices, space):
+        # Anything as good is found again; what is clearly worse need not be looked at.
+        best[0] = value_of(cost(problem, hardware, start), objective) * (1 + 1e-9)
     counts = np.array([0, 0, 0, np.iinfo(np.int64).max])
     covered = int(explore(t, space, exponents, best, counts))
     if best[0] == inf:
@@ -124,6 +138,28 @@ def best_mapping(
     )
     certificate.check()
     return Optimum(mapping, cost(problem, hardware, mapping), certificate)
+
+
+def _is_in(
+    start: Mapping, t: Tables, choices: list[tuple[Dataflow, Unrolling]], space: Space
+) -> bool:
+    """Whether a mapping is one of the space that fits the buffer."""
+    tile, (inner, outer) = np.array(start.tiles[1], dtype=np.int64), start.orders
+    if space.pinned.any() or outer not in map(_box, space.outside):
+        return False
+    for number, (dataflow, unrolling) in enumerate(choices):
+        if (dataflow.name, unrolling) != (start.dataflow, start.unrolling):
+            continue
+        if _box(space.inners[number]) != start.inner:
+            continue
+        kind = space.kinds[number]
+        c = made_config(t.bounds, space.spreads[number], space.inners[number], 0)
+        return (
+            inner in map(_box, space.within[kind, : space.orders[kind]])
+            and all(tile[d] in tile_sizes(n, c.tile[d]) for d, n in enumerate(t.bounds))
+            and all(room(t, c, m, tile, tile) <= bits for m, bits in enumerate(t.room))
+        )
+    return False
 
 
 def _box(values: Integers | Floats) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from accelgen.mapper.compiled import compiled
+from accelgen.mapper.compiled import compiled, inlined
 from accelgen.mapper.elements import footprint
 from accelgen.mapper.tables import Config, Integers, Tables
 
@@ -37,7 +37,7 @@ def _smaller(steps: int, size: int) -> int:
     return -(-steps // -(-steps // (size - 1)))
 
 
-@compiled
+@inlined
 def room(t: Tables, c: Config, m: int, tile: Integers, least: Integers) -> float:
     """Bits that tiles from ``least`` to ``tile`` take at least in a memory of the buffer.
 
