@@ -213,12 +213,12 @@ def _row(
     return (
         name,
         str(times),
-        f"{macs / 1e6:.1f}",
+        _short(macs / 1e6, 1),
         f"{cycles:.0f}",
         f"{over:.2f}",
         *map(_percent, shares),
         limit,
-        f"{total / 1e6:.2f}",
+        _short(total / 1e6, 2),
         *(_percent(part / total if total else 0.0) for part in energy),
     )
 
@@ -234,7 +234,7 @@ def _energy_rows(found: NetworkResult) -> Rows:
         parts = sorted(actions.items(), key=lambda part: -part[1])
         said = ", ".join(f"{name} {_percent(part / total)}" for name, part in parts if part > 0)
         share = _percent(energy / total) if total else ""
-        rows.append((level, f"{energy / 1e6:.2f}", share, said if len(parts) > 1 else ""))
+        rows.append((level, _short(energy / 1e6, 2), share, said if len(parts) > 1 else ""))
     return rows
 
 
@@ -274,6 +274,11 @@ def _padded(rows: Rows, left: Sequence[str]) -> Rows:
 def _names(group: Sequence[LayerResult]) -> str:
     others = f" and {len(group) - 1} more alike" if len(group) > 1 else ""
     return f"{group[0].layer.name}{others}"
+
+
+def _short(value: float, decimals: int) -> str:
+    """With so many decimals; below 1 with three figures, so that small layers have some."""
+    return f"{value:.3g}" if 0 < value < 1 else f"{value:.{decimals}f}"
 
 
 def _percent(share: float) -> str:
