@@ -105,10 +105,13 @@ def _inside(
             energy += max(0.0, got - whole) * t.partial[o] * t.units[o, 0]
         busy = floor[5]
         if floor[6] > 0:
-            busy += (
-                floor[6]
-                * _times(t.stops, t.bounds, c, tile, least, parts, orders[number], False)[0]
-            )
+            again = _times(t.stops, t.bounds, c, tile, least, parts, orders[number], False)[0]
+            for d in range(len(tile)):
+                # A last step with less to do may not stop.
+                several = parts[d] if parts[d] > 1 else c.steps[d]
+                if not t.stops[d] and t.bounds[d] % c.tile[d] > 0 and several > 1:
+                    again *= 1.0 - 1.0 / several
+            busy += floor[6] * max(1.0, again)
         least_energy, least_busy = min(least_energy, energy), min(least_busy, busy)
         least_ports = min(least_ports, ports(t, entered, left) if t.limited else 0.0)
     return least_energy, least_busy, least_ports
@@ -253,6 +256,7 @@ def node_bound(
     waits = True
     for o in range(count):
         waits = waits and t.copies[t.memory[o]] == 1 and not t.streams[o]
+    extra = _unhidden(t, c, tile, least, last)
     inside, busy, longest = _inside(t, c, floor, tile, least, parts, grouped)
     lowest = np.inf
     for number in range(len(outers)):
@@ -275,12 +279,43 @@ def node_bound(
                 alone += bits
         if waits:
             alone = max(alone, floor[4])
-        cycles = max(max(traffic, floor[4]) / t.rate, busy + (alone + ends) / t.rate, longest)
+        moving = max(traffic / t.rate + extra, floor[4] / t.rate)
+        cycles = max(moving, busy + (alone + ends) / t.rate, longest)
         energy = max(energy, t.spent + floor[3])
         into[number, 0] = value_of_parts(t, energy + inside, cycles, exponents)
         into[number, 1], into[number, 2] = energy, cycles
         lowest = min(lowest, into[number, 0])
     return lowest
+
+
+@compiled
+def _unhidden(t: Tables, c: Config, tile: Integers, least: Integers, last: Integers) -> float:
+    """Cycles of the first and the last of several tiles that traffic cannot hide.
+
+    While the first is computed the next one is loaded and nothing is stored, while the ``last`` is
+    computed the one before is stored and nothing is loaded.
+    """
+    output = len(t.bits) - 1
+    several = apart = False
+    for d in range(len(tile)):
+        if least[d] < tile[d]:
+            return 0.0
+        if tile[d] < t.bounds[d]:
+            several = True
+            apart = apart or not t.relevant[output, d]
+    if not several:
+        return 0.0
+    loads = 0.0
+    for o in range(output + 1):
+        if t.streams[o] or t.copies[t.memory[o]] == 1:
+            return 0.0
+        # Sums come back where several tiles make them.
+        if o < output or apart:
+            loads += footprint(t, o, tile) * t.partial[o]
+    stores = footprint(t, output, tile) * t.partial[output]
+    begin = array_cycles(t, c, tile) - loads / t.rate
+    end = array_cycles(t, c, last) - stores / t.rate
+    return max(0.0, begin) + max(0.0, end)
 
 
 @inlined

@@ -9,9 +9,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from accelgen.mapper.bounds import floor_of, node_bound
+from accelgen.affine import Workload
+from accelgen.hardware import Hardware, Level, Memory
+from accelgen.mapper.bounds import floor_of, node_bound, order_bound
+from accelgen.mapper.branch import array_energy
 from accelgen.mapper.cost import cost
 from accelgen.mapper.mapping import Mapping
+from accelgen.mapper.problem import problem_of
 from accelgen.mapper.relaxed import least_outside
 from accelgen.mapper.search import exponents_of
 from accelgen.mapper.space import Constraints
@@ -22,6 +26,25 @@ from tests.mapper.test_search import OBJECTIVES, value_of
 from tests.tiers import examples
 
 ANY = Constraints()
+
+
+def test_the_last_tile_of_a_window_has_more_than_its_share() -> None:
+    bounds = {"k": 10, "c": 1, "p": 9, "r": 3}
+    problem = problem_of(Workload("Y[k,p] += X[c,p + r] * W[k,c,r]", bounds))
+    read = Memory("a", None, None, 1, 0, ("inputs",))
+    free = Memory("b", None, None, 0, 0, ("weights", "outputs"))
+    buffer = Level("buffer", (read, free))
+    outer = Level("dram", (Memory("dram", None, None, 0, 0),))
+    t = tables_of(problem, Hardware("h", {"i": 4}, (buffer, outer), {"any": 0.0}))
+    # Four of p at once, and all of r; eight of p in the buffer, and one that is left.
+    c = config_of(problem, np.array([1, 1, 4, 1]), np.array([1, 1, 1, 3]), 0)
+    tile, order = np.array([10, 1, 8, 3]), np.array([1, 3, 0, 2])
+    bits = np.zeros(3), np.zeros(3)
+    energy = array_energy(t, c, tile, order, np.arange(4), *bits)
+    # Twice 6 of the tile of 8 for each of k, and 3 that stay.
+    assert energy == 8 * (10 * (6 + 6) + 3)
+    floor = floor_of(t, c, order[np.newaxis])
+    assert order_bound(t, c, floor, tile, np.array([1, 1, 2, 1]), order) <= energy
 
 
 def check(data: st.DataObject, most: int, iterations: int) -> None:
@@ -63,7 +86,15 @@ def check(data: st.DataObject, most: int, iterations: int) -> None:
     assert floor[3] <= between * (1 + 1e-9)
     if drawn.levels[1].memories[0].bandwidth is not None:
         assert floor[4] <= found.port_cycles["dram"] * t.rate * (1 + 1e-9)
-    into = np.empty((len(outers), 3))
+    into = np.empty((len(outers), 3 + len(t.bits)))
+    own = np.zeros((2, len(tile)), dtype=np.int64)
+    bits = np.zeros(len(t.bits)), np.zeros(len(t.bits))
+    arrays = np.array(tile), np.array(inner), every_outer[number]
+    inside = array_energy(t, c, *arrays, *bits) * (1 + 1e-9)
+    alone = array_energy(t, c, *arrays[:2], every_outer[0][:0], *bits)
+    parts = -(-t.bounds // arrays[0])
+    assert order_bound(t, c, floor, arrays[0], parts, arrays[1]) <= alone * (1 + 1e-9)
+    assert alone <= inside
     # Loops have their size one after the other, in any order.
     for has_size in product((False, True), repeat=len(tile)):
         most_tile = np.array(
@@ -71,7 +102,7 @@ def check(data: st.DataObject, most: int, iterations: int) -> None:
         )
         least_tile = np.array([x if h else n for h, x, n in zip(has_size, tile, step, strict=True)])
         lowest = node_bound(
-            t, c, floor, most_tile, least_tile, every_outer, every_outer, exponents, into
+            t, c, floor, most_tile, least_tile, every_outer, every_outer, exponents, into, own
         )
         assert lowest <= into[number, 0] <= value
 

@@ -38,8 +38,10 @@ def test_a_network_is_the_sum_of_its_layers() -> None:
     assert sum(found.energy_pj.values()) == pytest.approx(first.energy_pj + second.energy_pj)
     assert sum(found.action_pj.values()) == pytest.approx(sum(found.energy_pj.values()))
     assert found.edp == pytest.approx(found.cycles * sum(found.energy_pj.values()))
-    assert sum(found.shares.values()) == pytest.approx(1)
-    assert found.shares["multiply"] == pytest.approx(found.utilisation)
+    for layer in found.layers:
+        assert sum(layer.cost.shares.values()) == pytest.approx(1)
+    busy = sum(layer.cost.utilisation * layer.cycles for layer in found.layers)
+    assert busy / found.cycles == pytest.approx(found.utilisation)
     # One row of outputs keeps one row of units busy at most, and waits for the weights.
     assert second.cost.limit == "dram"
     assert first.cost.utilisation > 0.5
