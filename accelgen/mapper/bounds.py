@@ -315,7 +315,7 @@ def _unhidden(t: Tables, c: Config, tile: Integers, least: Integers, last: Integ
     stores = footprint(t, output, tile) * t.partial[output]
     begin = array_cycles(t, c, tile) - loads / t.rate
     end = array_cycles(t, c, last) - stores / t.rate
-    return max(0.0, begin) + max(0.0, end)
+    return float(max(0.0, begin) + max(0.0, end))
 
 
 @inlined
