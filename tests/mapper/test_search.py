@@ -13,7 +13,7 @@ from accelgen.mapper.problem import Problem
 from accelgen.mapper.search import Objective, best_mapping, exponents_of
 from accelgen.mapper.space import Constraints
 from tests.mapper.brute import brute_force, slides
-from tests.mapper.drawn import hardware, problems
+from tests.mapper.drawn import hardware, mappings, problems
 from tests.tiers import examples
 
 OBJECTIVES: tuple[Objective, ...] = ("latency", "energy", "edp", (2.0, 1.0))
@@ -78,3 +78,27 @@ def test_no_mapping_of_many_spaces_is_better(
 def test_no_order_of_loops_is_better(case: tuple[Problem, Hardware], objective: Objective) -> None:
     assume(not slides(*case))
     check(*case, objective, every_order=True)
+
+
+@given(st.data(), cases(), st.sampled_from(OBJECTIVES))
+@settings(max_examples=examples(25, 500))
+def test_the_best_mapping_does_not_depend_on_where_the_search_begins(
+    data: st.DataObject, case: tuple[Problem, Hardware], objective: Objective
+) -> None:
+    problem, drawn = case
+    starts = [data.draw(mappings(problem, drawn))]
+    try:
+        expected = best_mapping(problem, drawn, objective)
+        others = data.draw(st.sampled_from(OBJECTIVES))
+        starts += [expected.mapping, best_mapping(problem, drawn, others).mapping]
+        other = data.draw(hardware(problem, most_units=3))
+        starts.append(best_mapping(problem, other, objective).mapping)
+    except InfeasibleError:
+        assume(len(starts) > 1)
+    # Of these some are mappings of the space, others are not, and may be better.
+    for start in starts:
+        found = best_mapping(problem, drawn, objective, start=start)
+        assert found.mapping == expected.mapping
+        assert found.cost == expected.cost
+        assert found.certificate.covered == expected.certificate.covered
+        found.certificate.check()
