@@ -10,9 +10,10 @@ from itertools import permutations
 
 import numpy as np
 
+from accelgen.affine.blocks import BlockProduct, scale_name
 from accelgen.affine.workload import DEFAULT_TYPE, Workload
 from accelgen.energy import mac_name
-from accelgen.errors import AccelgenError
+from accelgen.errors import AccelgenError, InputError
 from accelgen.hardware import Hardware
 from accelgen.hardware.model import ANY_FORMAT
 from accelgen.mapper.cache import Solved
@@ -167,6 +168,9 @@ def simulate(
 def layer_problem(workload: Workload, weights: str | None, hardware: Hardware) -> Problem:
     """The problem of a layer: outputs are as wide as its first input, sums as the hardware says.
 
+    Of block formats a unit takes a block of each input per cycle; outputs have as many bits as an
+    element of the first input with its part of the scale, rounded up.  What a product of blocks
+    takes has to be known: a ``mac_pj`` for any format does not stand for it.
     Integers that the hardware has no units for are those of the narrowest that hold them: int8 on
     units of int16 is stored and multiplied as int16, int4 on units of int4*int8 as one of each.
     """
@@ -184,6 +188,15 @@ def _problem(
         if wider is not None:
             work = replace(workload, types=wider)
     bits = work.accesses[0].format.bits
+    if isinstance(work.product, BlockProduct):
+        if mac_name(problem.number_format) not in map(mac_name, formats):
+            raise InputError(
+                f"no units for {problem.number_format}",
+                where="mac_pj",
+                hint=f"give mac_pj an entry {problem.number_format}, pJ of a product of blocks",
+            )
+        scale = next(x for x in work.accesses if x.name == scale_name(work.accesses[0].name))
+        bits = -(-(bits + scale.format.bits) // work.product.pair.lanes)
     return problem_of(work, weights=weights, output_bits=bits, partial_bits=sum_bits)
 
 

@@ -16,7 +16,7 @@ from accelgen.store import Json, Store
 
 __all__ = ["MODEL", "Solved", "key_of", "open_solved"]
 
-MODEL = 2
+MODEL = 3
 """Changes with every change of what a mapping costs or of the map space."""
 
 _KIND = "mappings"

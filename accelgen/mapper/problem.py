@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.affine import Workload
+from accelgen.affine.blocks import BlockProduct
 from accelgen.affine.roles import Role, loop_roles, tensor_roles
 from accelgen.affine.workload import DEFAULT_TYPE
 from accelgen.errors import InputError
@@ -109,14 +110,20 @@ def problem_of(
     each those of the workload's output where not given (of sums at least those of outputs).
     ``weights`` names the input with parameters (see :func:`accelgen.affine.roles.tensor_roles`).
 
+    Of block formats an iteration is the product of a block of each input, blocks and their scales
+    are tensors of their own, and finished outputs have the width of the result's format.
+
     Raises :class:`InputError` for accesses that the counts do not cover: an index of more than
-    two loops, a loop in two indices of one tensor, or types whose iterations take whole words.
+    two loops, a loop in two indices of one tensor, or types of which a word holds several.
     """
-    if workload.product is not None:
+    if isinstance(workload.product, BlockProduct):
+        output_bits = output_bits or workload.product.result.width
+        partial_bits = partial_bits or workload.output_format.bits
+    elif workload.product is not None:
         raise InputError(
             "the mapper counts one multiplication per iteration, not those of a word",
             where="types",
-            hint="use integer types such as int8 or int4",
+            hint="use types such as int8, int4 or nvfp4",
         )
     roles = tensor_roles(workload, weights)
     operands = []

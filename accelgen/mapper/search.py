@@ -42,7 +42,8 @@ __all__ = ["Certificate", "Objective", "Optimum", "best_mapping", "exponents_of"
 Objective = Literal["latency", "energy", "edp"] | tuple[float, float]
 """What is minimised: ``energy ** a * latency ** b`` for (a, b), neither below 0."""
 
-_NAMED = {"latency": (0.0, 1.0), "energy": (1.0, 0.0), "edp": (1.0, 1.0)}
+_NAMED = {"latency": (1e-9, 1.0), "energy": (1.0, 1e-9), "edp": (1.0, 1.0)}
+"""Of mappings that take the same time the one with less energy, and the other way round."""
 
 
 @dataclass(frozen=True)

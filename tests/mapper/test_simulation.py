@@ -127,7 +127,7 @@ def test_solved_mappings_are_read_again(tmp_path: Path) -> None:
 
 
 def test_types_whose_energy_is_not_known_are_refused() -> None:
-    blocks = Workload(GEMM, {"m": 4, "n": 4, "k": 64}, {"A": "nvfp4", "W": "nvfp4"})
+    blocks = Workload(GEMM, {"m": 4, "n": 4, "k": 64}, {"A": "int8/4/2", "W": "int8/4/2"})
     with pytest.raises(InputError, match=r"net: fc: types: the mapper counts one multiplication"):
         simulate(Network("net", (Layer("fc", blocks),)), load_hardware("array16_64k"))
 
