@@ -45,7 +45,7 @@ def check(
             best_mapping(problem, drawn, objective, pins)
         return
     found = best_mapping(problem, drawn, objective, pins)
-    assert value_of(found.cost, objective) == pytest.approx(expected.value, rel=1e-9)
+    assert value_of(found.cost, objective) == pytest.approx(expected.value, rel=1e-12)
     found.mapping.check(problem)
     proof = found.certificate
     proof.check()
