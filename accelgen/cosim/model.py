@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cocotb_tools.config
 
-from accelgen.cosim.cache import cached_folder, digest, prune
+from accelgen.cache import cached_folder, digest, prune
 from accelgen.cosim.runtime import Trace, compile_all, ensure_runtime, run_tool
 from accelgen.cosim.toolchain import Toolchain
 from accelgen.errors import InputError

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from accelgen.cosim.cache import cached_folder, digest
+from accelgen.cache import cached_folder, digest
 from accelgen.cosim.toolchain import Toolchain
 from accelgen.errors import AccelgenError
 

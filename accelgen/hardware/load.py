@@ -117,21 +117,23 @@ def hardware_from(values: Mapping[str, Plain]) -> Hardware:
     with within("registers"):
         file = None if registers is None else _level(registers, clock, energies, "registers")
     return Hardware(
-        str(values.get("name", "")),
-        array,
-        levels,
-        macs,
-        clock,
-        dataflows,
-        file,
-        _number(values.get("link_pj", energies.link_pj if energies else 0), "link_pj"),
-        _integer(values.get("join_cycles", 0), "join_cycles"),
-        skewed,
-        _integer(values.get("fill", 0), "fill"),
-        unit_leakage,
-        unit_area,
-        sources,
-        None if values.get("sum_bits") is None else _integer(values["sum_bits"], "sum_bits"),
+        name=str(values.get("name", "")),
+        array=array,
+        levels=levels,
+        mac_pj=macs,
+        clock_mhz=clock,
+        dataflows=dataflows,
+        registers=file,
+        link_pj=_number(values.get("link_pj", energies.link_pj if energies else 0), "link_pj"),
+        join_cycles=_integer(values.get("join_cycles", 0), "join_cycles"),
+        skewed=skewed,
+        fill=_integer(values.get("fill", 0), "fill"),
+        unit_leakage_mw=unit_leakage,
+        unit_area_mm2=unit_area,
+        sources=sources,
+        sum_bits=None
+        if values.get("sum_bits") is None
+        else _integer(values["sum_bits"], "sum_bits"),
     )
 
 

@@ -133,8 +133,8 @@ def branch(
 
     Tiles are chosen loop by loop, the best bound first.  Until a loop has its turn it may have any
     size: it fits if the smallest does, and its bound is that of the largest.  ``best`` is replaced
-    by anything better; ``counts`` gets how many mappings were (too large, evaluated), how many
-    bounds were computed, and the bits of the smallest tile that was too large.
+    by anything better; ``counts`` gets how many mappings were too large, how many were evaluated,
+    and how many bounds were computed.
     """
     n = len(t.bounds)
     pairs = len(inners) * len(outers)
@@ -166,10 +166,7 @@ def branch(
                 bounds[depth, k] = np.inf
                 fits = True
                 for m in range(len(t.room)):
-                    bits = room(t, c, m, tile, least)
-                    if bits > t.room[m]:
-                        fits = False
-                        counts[3] = min(counts[3], int(bits))
+                    fits = fits and room(t, c, m, tile, least) <= t.room[m]
                 if not fits:
                     counts[0] += below[depth + 1] * pairs
                     continue

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from accelgen.cosim.cache import cache_root, digest
+from accelgen.cache import cache_root, digest
 from accelgen.hardware.model import Hardware
+from accelgen.mapper.compiled import SOURCES
 from accelgen.mapper.cost import cost
 from accelgen.mapper.mapping import Mapping
 from accelgen.mapper.problem import Problem
@@ -16,7 +17,7 @@ from accelgen.store import Json, Store
 
 __all__ = ["MODEL", "Solved", "key_of", "open_solved"]
 
-MODEL = 3
+MODEL = SOURCES
 """Changes with every change of what a mapping costs or of the map space."""
 
 _KIND = "mappings"

@@ -8,23 +8,21 @@ from typing import ParamSpec, TypeVar, cast
 
 import numba
 
-from accelgen.cosim.cache import cache_root, digest
+from accelgen.cache import cache_root, digest
 
-__all__ = ["compiled", "inlined", "is_compiled"]
+__all__ = ["SOURCES", "compiled", "inlined"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def _folder() -> Path:
-    """A folder for the present sources: machine code has that of all the functions it calls, and
-    Numba would not notice when one of them in another file changes.
-    """
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    return cache_root() / "numba" / digest(path.read_bytes() for path in sources)
+SOURCES = digest(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+"""Changes with every change of the mapper."""
 
-
-_FOLDER = _folder()
+_FOLDER = cache_root() / "numba" / SOURCES
+"""Machine code has that of all the functions it calls, and Numba would not notice when one of them
+in another file changes: there is a folder for the present sources.
+"""
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
@@ -49,8 +47,3 @@ def inlined(function: Callable[P, R]) -> Callable[P, R]:
     """
     wrapped = numba.njit(inline="always", error_model="numpy")(function)
     return cast(Callable[P, R], wrapped)
-
-
-def is_compiled() -> bool:
-    """Whether the mapper was compiled before; the first time takes half a minute."""
-    return any(_FOLDER.rglob("*.explore-*.nbi"))

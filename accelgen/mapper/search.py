@@ -61,7 +61,8 @@ class Certificate:
     bounds: int = 0
 
     def check(self) -> None:
-        """Assert that every mapping is accounted for."""
+        """Assert that every mapping is accounted for, once."""
+        assert min(self.too_large, self.bounded, self.evaluated) >= 0
         assert self.covered == self.too_large + self.bounded + self.evaluated
 
 
@@ -116,7 +117,7 @@ def best_mapping(
     if start is not None and _is_in(start, t, choices, space):
         # Anything as good is found again; what is clearly worse need not be looked at.
         best[0] = value_of(cost(problem, hardware, start), objective) * (1 + 1e-9)
-    counts = np.array([0, 0, 0, np.iinfo(np.int64).max])
+    counts = np.zeros(3, dtype=np.int64)
     covered = int(explore(t, space, exponents, best, counts))
     if best[0] == inf:
         raise _does_not_fit(problem, hardware, space)
@@ -133,7 +134,7 @@ def best_mapping(
         _box(space.inners[number]),
         dataflow.name,
     )
-    too_large, evaluated, bounds = (int(n) for n in counts[:3])
+    too_large, evaluated, bounds = (int(n) for n in counts)
     certificate = Certificate(
         covered, too_large, covered - too_large - evaluated, evaluated, bounds
     )

@@ -15,7 +15,6 @@ from accelgen.mapper.compiled import compiled
 from accelgen.mapper.problem import Problem
 
 __all__ = [
-    "Array",
     "Config",
     "Tables",
     "config_of",
@@ -27,7 +26,6 @@ __all__ = [
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Array = Integers
 
 
 class Tables(NamedTuple):

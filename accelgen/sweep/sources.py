@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accelgen.affine.yaml_text import read_text
+from accelgen.cache import digest
 from accelgen.content import content_path, list_content
-from accelgen.cosim.cache import digest
 from accelgen.errors import InputError
 from accelgen.hardware import hardware_values, list_hardware
 from accelgen.names import FrozenMap, unknown

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from accelgen import __version__
-from accelgen.cosim.cache import digest
+from accelgen.cache import digest
 from accelgen.errors import InputError
 from accelgen.names import FrozenMap, check_name, shorten, within
 from accelgen.sweep.axes import MAX_POINTS, Axis, combinations

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from accelgen.cache import cache_root
 from accelgen.cli import main
-from accelgen.cosim.cache import cache_root
 
 __all__ = ["LONG", "ROOT", "Block", "blocks", "commands", "pages", "run_page"]
 

@@ -16,7 +16,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 from numpy.typing import NDArray
 
-from accelgen.cosim.cache import cached_folder, digest
+from accelgen.cache import cached_folder, digest
 from accelgen.cosim.runtime import ensure_runtime, run_tool
 from accelgen.cosim.toolchain import find_toolchain
 from accelgen.rtl.library import UnitLibrary

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from accelgen.cosim.cache import cache_root, cached_folder, digest, prune
+from accelgen.cache import cache_root, cached_folder, digest, prune
 from accelgen.cosim.model import build_model
 from accelgen.cosim.toolchain import find_toolchain
 
