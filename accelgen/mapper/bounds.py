@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.mapper.compiled import compiled, inlined
-from accelgen.mapper.cycles import array_cycles, least_stall, ports
+from accelgen.mapper.counts import moves_into
+from accelgen.mapper.cycles import array_cycles, carry, least_stall, ports
 from accelgen.mapper.elements import delivered, footprint, slid, tiled
-from accelgen.mapper.tables import Config, Floats, Integers, Tables, working
+from accelgen.mapper.tables import Config, Floats, Integers, Nest, Tables, working
 
 __all__ = [
+    "FIXED",
+    "Around",
     "Floor",
+    "around_of",
     "floor_of",
     "node_bound",
     "order_bound",
@@ -20,12 +26,33 @@ __all__ = [
     "value_of_parts",
 ]
 
-FIXED = 7
+FIXED = 5
 Floor = Floats
 """Of a configuration, for every mapping: pJ of the array's traffic, cycles of the array, cycles of
-its ports; pJ of the outermost memory's traffic, and its bits (see :mod:`accelgen.mapper.relaxed`);
-cycles of all steps of the array, and of a stop; for each operand the elements of all array tiles
-once; those that units get of them."""
+its ports; cycles of all steps of the array, and of a stop; for each operand the elements of all
+array tiles once; those that units get of them."""
+
+
+class Around(NamedTuple):
+    """What is known of mappings of which the boxes outside box ``j`` are chosen."""
+
+    j: int
+    least_pj: Floats
+    """(levels) pJ of what crosses the boundary outside each, for all mappings."""
+    least_bits: float
+    """Bits of the outermost memory, for all mappings."""
+    pj: Floats
+    """(levels) pJ of operands held by the chosen boxes."""
+    bits: Floats
+    """(channels) of the same."""
+    ends: float
+    alone: float
+    """Bits of the outermost memory for the same: of the first loads and last stores, and of what
+    moves while nothing else happens."""
+    repeats: Floats
+    """(m) how often everything that box ``j + 1`` has of an operand comes."""
+    ended: Integers
+    """(loops) iterations in whole boxes ``j + 1``."""
 
 
 @inlined
@@ -49,7 +76,7 @@ def floor_of(t: Tables, c: Config, orders: Integers) -> Floor:
     floor = np.zeros(FIXED + 2 * count)
     for o in range(count):
         floor[FIXED + o], floor[FIXED + count + o] = _least_elements(t, o, c)
-    floor[5], floor[6] = array_cycles(t, c, t.bounds) + c.fill, least_stall(t, c)
+    floor[3], floor[4] = array_cycles(t, c, t.bounds) + c.fill, least_stall(t, c)
     floor[0], floor[1], floor[2] = _inside(
         t, c, floor, t.bounds, c.tile, np.ones_like(t.bounds), orders
     )
@@ -103,15 +130,15 @@ def _inside(
                 entered[o], left[o] = bits, bits + done
             energy += got * t.partial[o] * t.units[o, 1]
             energy += max(0.0, got - whole) * t.partial[o] * t.units[o, 0]
-        busy = floor[5]
-        if floor[6] > 0:
+        busy = floor[3]
+        if floor[4] > 0:
             again = _times(t.stops, t.bounds, c, tile, least, parts, orders[number], False)[0]
             for d in range(len(tile)):
                 # A last step with less to do may not stop.
                 several = parts[d] if parts[d] > 1 else c.steps[d]
                 if not t.stops[d] and t.bounds[d] % c.tile[d] > 0 and several > 1:
                     again *= 1.0 - 1.0 / several
-            busy += floor[6] * max(1.0, again)
+            busy += floor[4] * max(1.0, again)
         least_energy, least_busy = min(least_energy, energy), min(least_busy, busy)
         least_ports = min(least_ports, ports(t, entered, left) if t.limited else 0.0)
     return least_energy, least_busy, least_ports
@@ -209,7 +236,46 @@ def _least_elements(t: Tables, o: int, c: Config) -> tuple[float, float]:
 @compiled
 def scratch(t: Tables, orders: Integers) -> Floats:
     """Room for the results of :func:`node_bound`."""
-    return np.empty((len(orders), 3 + len(t.bits)))
+    return np.empty((len(orders), 3))
+
+
+@compiled
+def around_of(
+    t: Tables, c: Config, nest: Nest, j: int, least_pj: Floats, least_bits: float
+) -> Around:
+    """What the boxes of a nest outside box ``j``, and their orders, take."""
+    count, levels, boxes = len(t.bits), len(nest.held), len(nest.tiles)
+    output = count - 1
+    pj, bits = np.zeros(levels), np.zeros(len(t.carried))
+    ends = alone = 0.0
+    for p in range(levels):
+        for o in range(count):
+            h = nest.held[p, o]
+            if h <= j or (p == 0 and t.streams[o]):
+                continue
+            moved = moves_into(t, o, c, nest, h, boxes + 1, False)[0]
+            whole = footprint(t, o, t.bounds) if o == output else 0
+            down = (moved - whole) * (t.partial[o] if o == output else t.bits[o])
+            up = down + whole * t.bits[o] if o == output else 0.0
+            pj[p] += down * t.outside[p, o, 0] + up * t.outside[p, o, 1]
+            carry(t, p, o, 0, down, bits)
+            carry(t, p, o, 1, up, bits)
+            if p < levels - 1:
+                continue
+            if t.copies[p, o] == 1:
+                alone += down + up
+            else:
+                tile = nest.tiles[h - 1]
+                last = (t.bounds - 1) % tile + 1
+                ends += footprint(t, o, last if o == output else tile) * t.bits[o]
+    repeats, ended = np.ones(count), t.bounds.copy()
+    if j < boxes:
+        around = nest.tiles[j]
+        ended = t.bounds // around * around
+        parts = -(-t.bounds // nest.tiles[boxes - 1])
+        for o in range(count):
+            repeats[o] = repeated(t.relevant[o], parts, nest.orders[boxes])
+    return Around(j, least_pj, least_bits, pj, bits, ends, alone, repeats, ended)
 
 
 @compiled
@@ -217,6 +283,8 @@ def node_bound(
     t: Tables,
     c: Config,
     floor: Floor,
+    nest: Nest,
+    a: Around,
     tile: Integers,
     least: Integers,
     outers: Integers,
@@ -225,67 +293,111 @@ def node_bound(
     into: Floats,
     own: Integers,
 ) -> float:
-    """The least value of mappings whose buffer tile is between ``least`` and ``tile``, over all
-    orders outside; ``into`` (orders x (3 + operands)) gets for each of them the value, the energy
-    without that of the array's traffic, and the cycles.  ``own`` (2 x loops) is for
-    its own use; ``own[1]`` gets the number of tiles along every loop.
+    """The least value of mappings whose box ``j`` is between ``least`` and ``tile``, over all
+    orders of these boxes; ``into`` (orders x 3) gets for each of them the value, the energy without
+    that of the array's traffic, and the cycles.  ``own`` (2 x loops) is for its own use; ``own[1]``
+    gets the number of boxes along every loop.
 
-    Larger tiles never move more; smaller ones are sooner loaded and stored.
+    Larger boxes never move more; smaller ones are sooner loaded and stored.  What smaller boxes
+    hold moves at least as often as if box ``j`` held it.
     """
     count, n = len(t.bits), len(t.bounds)
-    output = count - 1
-    bounds = t.bounds
-    sums = into[0, 3:]
-    ends = 0.0
-    for o in range(count):
-        if t.streams[o]:
-            sums[o] = footprint(t, o, bounds) if t.slides[o] else tiled(t, o, bounds, c.tile)
-        else:
-            sums[o] = tiled(t, o, bounds, tile)
+    output, levels, j, boxes = count - 1, len(nest.held), a.j, len(nest.tiles)
+    bounds, rate = t.bounds, t.carried[0]
     last, parts = own[0], own[1]
-    # The last tile is what is left.
+    # The last box is what is left.
     for d in range(n):
         parts[d] = -(-bounds[d] // tile[d])
         last[d] = (bounds[d] - 1) % tile[d] + 1 if least[d] == tile[d] else 1
-    for o in range(count):
-        if t.streams[o]:
-            continue
-        if t.copies[t.memory[o]] == 2:
-            ends += footprint(t, o, last if o == output else least) * t.bits[o]
-    whole = footprint(t, output, bounds) * 1.0
+    around = bounds if j == boxes else nest.tiles[j]
+    # Of the boxes around, those at the ends of loops may have one box j each.
+    sums, inner, passing = np.empty(count), np.empty(count), np.zeros(count)
+    ends = a.ends
     waits = True
     for o in range(count):
-        waits = waits and t.copies[t.memory[o]] == 1 and not t.streams[o]
-    extra = _unhidden(t, c, tile, least, last)
+        streams = t.streams[o]
+        if streams:
+            passing[o] = footprint(t, o, bounds) if t.slides[o] else tiled(t, o, bounds, c.tile)
+        sums[o] = tiled(t, o, bounds, tile)
+        inner[o] = sums[o] if j == boxes else tiled(t, o, a.ended, tile)
+        h = nest.held[levels - 1, o]
+        single = t.copies[levels - 1, o] == 1
+        waits = waits and single and not streams
+        if h <= j and not single and not (streams and levels == 1):
+            if o < output:
+                ends += footprint(t, o, least if h == j else c.tile) * t.bits[o]
+            elif h == j:
+                ends += footprint(t, o, last) * t.bits[o]
+    whole = footprint(t, output, bounds) * 1.0
+    extra = _unhidden(t, c, tile, least, last) if boxes == 1 else 0.0
     inside, busy, longest = _inside(t, c, floor, tile, least, parts, grouped)
     lowest = np.inf
+    pj, bits = np.empty(levels), np.empty(len(t.carried))
     for number in range(len(outers)):
-        energy = t.spent
-        traffic = alone = 0.0
+        pj[:] = a.pj
+        bits[:] = a.bits
+        alone = a.alone
         for o in range(count):
             moved = sums[o]
-            if not t.streams[o]:
-                moved *= repeats(t.relevant[o], parts, outers[number])
-            if o == output:
-                again = (moved - whole) * t.partial[o]
-                done = whole * t.bits[o]
-                energy += again * t.outside[o, 0] + (again + done) * t.outside[o, 1]
-                bits = 2 * again + done
+            if j == boxes:
+                moved *= repeated(t.relevant[o], parts, outers[number])
             else:
-                bits = moved * t.bits[o]
-                energy += bits * t.outside[o, 0]
-            traffic += bits
-            if t.copies[t.memory[o]] == 1 and not t.streams[o]:
-                alone += bits
+                again = _again(t, o, bounds, around, tile, outers[number])
+                again = max(again, a.repeats[o])
+                moved = inner[o] * again + (sums[o] - inner[o]) * a.repeats[o]
+            down, up = moved * t.bits[o], 0.0
+            if o == output:
+                down = (moved - whole) * t.partial[o]
+                up = down + whole * t.bits[o]
+            for p in range(levels):
+                if nest.held[p, o] > j:
+                    continue
+                if p == 0 and t.streams[o]:
+                    carry(t, p, o, 0, passing[o] * t.bits[o], bits)
+                    continue
+                pj[p] += down * t.outside[p, o, 0] + up * t.outside[p, o, 1]
+                carry(t, p, o, 0, down, bits)
+                carry(t, p, o, 1, up, bits)
+            if (
+                nest.held[levels - 1, o] <= j
+                and t.copies[levels - 1, o] == 1
+                and not (levels == 1 and t.streams[o])
+            ):
+                alone += down + up
         if waits:
-            alone = max(alone, floor[4])
-        moving = max(traffic / t.rate + extra, floor[4] / t.rate)
-        cycles = max(moving, busy + (alone + ends) / t.rate, longest)
-        energy = max(energy, t.spent + floor[3])
+            alone = max(alone, a.least_bits)
+        bits[0] = max(bits[0], a.least_bits)
+        energy = t.spent
+        for p in range(levels):
+            energy += max(pj[p], a.least_pj[p])
+        moving = bits[0] / rate + extra
+        for channel in range(1, len(bits)):
+            moving = max(moving, bits[channel] / t.carried[channel])
+        cycles = max(moving, busy + (alone + ends) / rate, longest)
         into[number, 0] = value_of_parts(t, energy + inside, cycles, exponents)
         into[number, 1], into[number, 2] = energy, cycles
         lowest = min(lowest, into[number, 0])
     return lowest
+
+
+@inlined
+def _again(
+    t: Tables, o: int, bounds: Integers, around: Integers, tile: Integers, order: Integers
+) -> float:
+    """How often tiles in whole boxes around them come, by the order of the tiles."""
+    last = -1
+    for position in range(len(order)):
+        d = order[position]
+        if t.relevant[o, d] and around[d] > tile[d]:
+            last = position
+    times = 1.0
+    if last < 0:
+        return times
+    for position in range(len(order)):
+        d = order[position]
+        if not t.relevant[o, d]:
+            times *= -(-bounds[d] // (tile[d] if position < last else around[d]))
+    return times
 
 
 @compiled
@@ -307,19 +419,19 @@ def _unhidden(t: Tables, c: Config, tile: Integers, least: Integers, last: Integ
         return 0.0
     loads = 0.0
     for o in range(output + 1):
-        if t.streams[o] or t.copies[t.memory[o]] == 1:
+        if t.streams[o] or t.copies[0, o] == 1:
             return 0.0
         # Sums come back where several tiles make them.
         if o < output or apart:
             loads += footprint(t, o, tile) * t.partial[o]
     stores = footprint(t, output, tile) * t.partial[output]
-    begin = array_cycles(t, c, tile) - loads / t.rate
-    end = array_cycles(t, c, last) - stores / t.rate
+    begin = array_cycles(t, c, tile) - loads / t.carried[0]
+    end = array_cycles(t, c, last) - stores / t.carried[0]
     return float(max(0.0, begin) + max(0.0, end))
 
 
 @inlined
-def repeats(moves: NDArray[np.bool_], parts: Integers, order: Integers) -> float:
+def repeated(moves: NDArray[np.bool_], parts: Integers, order: Integers) -> float:
     """How often the tiles that loops move come, of which there are ``parts`` along every loop."""
     times = again = 1.0
     for position in range(len(order)):

@@ -1,4 +1,4 @@
-"""Branch and bound over the buffer tiles and orders of one configuration.  Compiled."""
+"""Branch and bound over the boxes and orders of all configurations.  Compiled."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import numpy as np
 
 from accelgen.mapper.bounds import (
     FIXED,
+    Around,
     Floor,
+    around_of,
     floor_of,
     node_bound,
     order_bound,
@@ -16,21 +18,21 @@ from accelgen.mapper.bounds import (
     value_of_parts,
 )
 from accelgen.mapper.compiled import compiled
-from accelgen.mapper.counts import array_moves, buffer_moves
-from accelgen.mapper.cycles import ports, total_cycles
+from accelgen.mapper.counts import moves_into
+from accelgen.mapper.cycles import carry, ports, total_cycles
 from accelgen.mapper.elements import footprint
 from accelgen.mapper.relaxed import least_outside
-from accelgen.mapper.sizes import room, tile_sizes
-from accelgen.mapper.tables import Config, Floats, Integers, Tables, made_config
+from accelgen.mapper.sizes import fits, nested_sizes
+from accelgen.mapper.tables import Config, Floats, Integers, Nest, Tables, made_config
 
-__all__ = ["Best", "Space", "energy_of", "explore"]
+__all__ = ["Best", "Space", "array_energy", "energy_of", "explore", "found_in"]
 
 Best = Floats
-"""[value, number of the configuration, numbers of the inner and outer order, tile...]"""
+"""[value, number of the configuration, tiles..., orders...] of a nest."""
 
 
 class Space(NamedTuple):
-    """All configurations of an array, and the orders of loops."""
+    """All configurations of an array, and the boxes and orders of loops."""
 
     spreads: Integers
     """(configurations, loops) units along loops."""
@@ -39,37 +41,36 @@ class Space(NamedTuple):
     fills: Integers
     """(configurations) cycles to fill the array."""
     kinds: Integers
-    """(configurations) which orders there are within the buffer."""
+    """(configurations) which orders there are within the innermost box."""
     within: Integers
     """(kinds, orders, loops)"""
     orders: Integers
     """(kinds) how many orders are within."""
     outside: Integers
-    """(orders, loops)"""
+    """(orders, loops) of the outermost boxes."""
     grouped: Integers
-    """(orders, loops) those that stand for all, for bounds; ``outside`` may be fewer."""
+    """(orders, loops) those that stand for all, of other boxes and for bounds; ``outside`` may be
+    fewer."""
+    held: Integers
+    """(levels, operands) the box, from 1, of which a level holds an operand's part."""
     pinned: Integers
-    """(loops) size of the buffer's tile, 0 where it is free."""
+    """(boxes, loops) size, 0 where it is free."""
+    whole: Integers
+    """(boxes, loops) 1 where a box is as long as the one around it."""
 
 
 @compiled
 def array_energy(
-    t: Tables,
-    c: Config,
-    tile: Integers,
-    inner: Integers,
-    outer: Integers,
-    entered: Floats,
-    left: Floats,
+    t: Tables, c: Config, nest: Nest, known: int, entered: Floats, left: Floats
 ) -> float:
     """PJ of what the array takes and gives; ``entered`` and ``left`` get the bits per operand.
 
-    Without an order ``outer`` (empty) all are at least as much.
+    With so many ``known`` orders, all mappings with these are at least as much.
     """
     output = len(t.bits) - 1
     energy = 0.0
     for o in range(len(t.bits)):
-        taken, got = array_moves(t, o, c, tile, inner, outer, t.delivers)
+        taken, got = moves_into(t, o, c, nest, 0, known, t.delivers)
         if o < output:
             entered[o], left[o] = taken * t.bits[o], 0.0
             energy += entered[o] * t.inside[o, 0] + got * t.bits[o] * t.units[o, 0]
@@ -86,31 +87,29 @@ def array_energy(
 
 @compiled
 def energy_of(
-    t: Tables,
-    c: Config,
-    tile: Integers,
-    inner: Integers,
-    outer: Integers,
-    entered: Floats,
-    left: Floats,
-) -> tuple[float, float]:
-    """PJ without leakage and bits of the outermost memory of a mapping; ``entered`` and ``left``
-    get the bits that the array takes and gives of each operand.
+    t: Tables, c: Config, nest: Nest, entered: Floats, left: Floats, carried: Floats
+) -> float:
+    """PJ of a mapping without leakage; ``entered`` and ``left`` get the bits that the array takes
+    and gives of each operand, ``carried`` those of every channel between levels.
     """
-    output = len(t.bits) - 1
-    energy = t.spent + array_energy(t, c, tile, inner, outer, entered, left)
-    traffic = 0.0
-    for o in range(output):
-        bits = entered[o]
-        if not t.streams[o]:
-            bits = buffer_moves(t, o, tile, outer) * t.bits[o]
-        energy += bits * t.outside[o, 0]
-        traffic += bits
+    output, known = len(t.bits) - 1, len(nest.orders)
+    energy = t.spent + array_energy(t, c, nest, known, entered, left)
+    carried[:] = 0.0
     whole = footprint(t, output, t.bounds)
-    done = whole * t.bits[output]
-    again = (buffer_moves(t, output, tile, outer) - whole) * t.partial[output]
-    energy += again * t.outside[output, 0] + (again + done) * t.outside[output, 1]
-    return energy, traffic + 2 * again + done
+    for p in range(len(nest.held)):
+        for o in range(output + 1):
+            if p == 0 and t.streams[o]:
+                carry(t, p, o, 0, entered[o], carried)
+                continue
+            moved = moves_into(t, o, c, nest, nest.held[p, o], known, False)[0]
+            down, up = moved * t.bits[o], 0.0
+            if o == output:
+                down = (moved - whole) * t.partial[o]
+                up = down + whole * t.bits[o]
+            carry(t, p, o, 0, down, carried)
+            carry(t, p, o, 1, up, carried)
+            energy += down * t.outside[p, o, 0] + up * t.outside[p, o, 1]
+    return energy
 
 
 @compiled
@@ -119,42 +118,52 @@ def branch(
     c: Config,
     floor: Floor,
     number: int,
-    inners: Integers,
-    outers: Integers,
-    grouped: Integers,
+    space: Space,
+    nest: Nest,
+    a: Around,
     exponents: Floats,
-    sizes: Integers,
-    lengths: Integers,
     best: Best,
     counts: Integers,
 ) -> None:
-    """Cover all mappings of a configuration: buffer tiles of the given sizes (loops x sizes, of
-    which there are ``lengths``), all orders.
+    """Cover all mappings of a configuration with the larger boxes that a nest has around box ``j``:
+    its sizes and orders, and those of all smaller boxes.
 
-    Tiles are chosen loop by loop, the best bound first.  Until a loop has its turn it may have any
-    size: it fits if the smallest does, and its bound is that of the largest.  ``best`` is replaced
-    by anything better; ``counts`` gets how many mappings were too large, how many were evaluated,
-    and how many bounds were computed.
+    Sizes are chosen loop by loop, the best bound first.  Until a loop has its turn it may have any:
+    it fits if the smallest does, and its bound is that of the largest.  ``best`` is replaced by
+    anything better; ``counts`` gets how many mappings were too large, how many were evaluated, and
+    how many bounds were computed.
     """
-    n = len(t.bounds)
-    pairs = len(inners) * len(outers)
+    n, j, boxes = len(t.bounds), a.j, len(nest.tiles)
+    outers = space.outside if j == boxes else space.grouped
+    inners = space.within[space.kinds[number], : space.orders[space.kinds[number]]]
+    around = t.bounds.copy() if j == boxes else nest.tiles[j].copy()
+    choices = [sizes_of(t, c, space, d, j, around[d]) for d in range(n)]
+    lengths = np.array([len(sizes) for sizes in choices])
+    widest = lengths.max()
+    # Of every size of a loop, how many ways there are to choose the smaller boxes.
+    sizes, ways = np.ones((n, widest), dtype=np.int64), np.ones((n, widest))
+    for d in range(n):
+        for k in range(lengths[d]):
+            sizes[d, k] = choices[d][k]
+            ways[d, k] = chains(t, c, space, d, j - 1, choices[d][k])
     # The loops with most sizes first.
     order = np.argsort(-lengths)
-    below = np.ones(n + 1, dtype=np.int64)
+    below, above = np.ones(n + 1), np.ones(n + 1)
+    below[n] = float(len(outers) * len(inners) * len(space.grouped) ** (j - 1))
     for depth in range(n - 1, -1, -1):
-        below[depth] = below[depth + 1] * lengths[order[depth]]
-    widest = lengths[order[0]]
+        d = order[depth]
+        below[depth] = below[depth + 1] * ways[d, : lengths[d]].sum()
     bounds = np.empty((n, widest))
     ranked = np.empty((n, widest), dtype=np.int64)
     at = np.zeros(n, dtype=np.int64)
-    tile, least = t.bounds.copy(), np.minimum(t.bounds, c.tile)
+    tile, least = around.copy(), np.minimum(t.bounds, c.tile)
     into, at_leaf = scratch(t, outers), scratch(t, outers)
     own = np.empty((2, n), dtype=np.int64)
-    rough, within, busy = np.empty(len(inners)), np.empty(len(inners)), np.empty(len(inners))
-    none = inners[0][:0]
-    entered, left = np.zeros(len(t.bits)), np.zeros(len(t.bits))
     counts[2] += 1
-    if node_bound(t, c, floor, tile, least, outers, grouped, exponents, into, own) >= best[0]:
+    if (
+        node_bound(t, c, floor, nest, a, tile, least, outers, space.grouped, exponents, into, own)
+        >= best[0]
+    ):
         return
     depth = 0
     fresh = True
@@ -164,58 +173,103 @@ def branch(
             for k in range(lengths[d]):
                 tile[d] = least[d] = sizes[d, k]
                 bounds[depth, k] = np.inf
-                fits = True
-                for m in range(len(t.room)):
-                    fits = fits and room(t, c, m, tile, least) <= t.room[m]
-                if not fits:
-                    counts[0] += below[depth + 1] * pairs
+                if not fits(t, c, nest, j, tile, least):
+                    counts[0] += int(above[depth] * ways[d, k] * below[depth + 1])
                     continue
                 counts[2] += 1
                 bounds[depth, k] = node_bound(
-                    t, c, floor, tile, least, outers, grouped, exponents, into, own
+                    t, c, floor, nest, a, tile, least, outers, space.grouped, exponents, into, own
                 )
             ranked[depth, : lengths[d]] = np.argsort(bounds[depth, : lengths[d]])
             at[depth] = 0
         k = at[depth]
         if k == lengths[d] or bounds[depth, ranked[depth, k]] >= best[0]:
-            tile[d], least[d] = t.bounds[d], min(t.bounds[d], c.tile[d])
+            tile[d], least[d] = around[d], min(t.bounds[d], c.tile[d])
             depth -= 1
             fresh = False
             continue
         at[depth] += 1
         tile[d] = least[d] = sizes[d, ranked[depth, k]]
-        if depth < n - 1:
+        above[depth + 1] = above[depth] * ways[d, ranked[depth, k]]
+        fresh = depth < n - 1
+        if fresh:
             depth += 1
-            fresh = True
             continue
-        fresh = False
-        # All loops have their size: every order, the best bound of those outside first.
-        node_bound(t, c, floor, tile, least, outers, grouped, exponents, at_leaf, own)
-        for i in range(len(inners)):
-            rough[i], within[i] = order_bound(t, c, floor, tile, own[1], inners[i]), -1.0
+        # All loops have their size: every order, the best bound first.
+        node_bound(
+            t, c, floor, nest, a, tile, least, outers, space.grouped, exponents, at_leaf, own
+        )
+        nest.tiles[j - 1] = tile
+        if j == 1:
+            _leaf(
+                t, c, floor, number, nest, inners, outers, own[1], at_leaf, exponents, best, counts
+            )
+            continue
         for o in np.argsort(at_leaf[:, 0]):
             if at_leaf[o, 0] >= best[0]:
                 break
-            for i in np.argsort(rough):
-                energy, cycles = at_leaf[o, 1] + rough[i], at_leaf[o, 2]
-                if value_of_parts(t, energy, cycles, exponents) >= best[0]:
-                    break
-                if within[i] < 0:
-                    within[i] = array_energy(t, c, tile, inners[i], none, entered, left)
-                    busy[i] = ports(t, entered, left)
-                energy, cycles = at_leaf[o, 1] + within[i], max(cycles, busy[i])
-                if value_of_parts(t, energy, cycles, exponents) >= best[0]:
-                    continue
-                counts[1] += 1
-                energy, traffic = energy_of(t, c, tile, inners[i], outers[o], entered, left)
-                cycles = max(floor[1], traffic / t.rate, ports(t, entered, left))
-                if value_of_parts(t, energy, cycles, exponents) >= best[0]:
-                    continue
-                cycles, _ = total_cycles(t, c, tile, inners[i], outers[o])
-                value = value_of_parts(t, energy, cycles, exponents)
-                if value < best[0]:
-                    best[0], best[1], best[2], best[3] = value, number, i, o
-                    best[4:] = tile
+            nest.orders[j] = outers[o]
+            inside = around_of(t, c, nest, j - 1, a.least_pj, a.least_bits)
+            branch(t, c, floor, number, space, nest, inside, exponents, best, counts)
+
+
+@compiled
+def _leaf(
+    t: Tables,
+    c: Config,
+    floor: Floor,
+    number: int,
+    nest: Nest,
+    inners: Integers,
+    outers: Integers,
+    parts: Integers,
+    at_leaf: Floats,
+    exponents: Floats,
+    best: Best,
+    counts: Integers,
+) -> None:
+    """Every order of the innermost boxes and within them; ``at_leaf`` has bounds of the former."""
+    entered, left = np.zeros(len(t.bits)), np.zeros(len(t.bits))
+    carried = np.empty(len(t.carried))
+    rough, within, busy = np.empty(len(inners)), np.full(len(inners), -1.0), np.empty(len(inners))
+    for i in range(len(inners)):
+        rough[i] = order_bound(t, c, floor, nest.tiles[0], parts, inners[i])
+    cheapest = np.argsort(rough)
+    for o in np.argsort(at_leaf[:, 0]):
+        if at_leaf[o, 0] >= best[0]:
+            break
+        for i in cheapest:
+            energy, cycles = at_leaf[o, 1] + rough[i], at_leaf[o, 2]
+            if value_of_parts(t, energy, cycles, exponents) >= best[0]:
+                break
+            nest.orders[0] = inners[i]
+            if within[i] < 0:
+                within[i] = array_energy(t, c, nest, 1, entered, left)
+                busy[i] = ports(t, entered, left)
+            energy, cycles = at_leaf[o, 1] + within[i], max(cycles, busy[i])
+            if value_of_parts(t, energy, cycles, exponents) >= best[0]:
+                continue
+            counts[1] += 1
+            nest.orders[1] = outers[o]
+            energy = energy_of(t, c, nest, entered, left, carried)
+            cycles = max(at_leaf[o, 2], ports(t, entered, left), (carried / t.carried).max())
+            if value_of_parts(t, energy, cycles, exponents) >= best[0]:
+                continue
+            cycles = total_cycles(t, c, nest)
+            value = value_of_parts(t, energy, cycles, exponents)
+            if value < best[0]:
+                size = nest.tiles.size
+                best[0], best[1] = value, number
+                best[2 : 2 + size] = nest.tiles.ravel()
+                best[2 + size :] = nest.orders.ravel()
+
+
+def found_in(best: Best, held: Integers) -> Nest:
+    """The nest that ``best`` has."""
+    boxes, n = int(held.max()), (len(best) - 2) // (2 * int(held.max()) + 1)
+    values = best[2:].astype(np.int64)
+    size = boxes * n
+    return Nest(values[:size].reshape(boxes, n), values[size:].reshape(boxes + 1, n), held)
 
 
 @compiled
@@ -224,53 +278,66 @@ def explore(t: Tables, space: Space, exponents: Floats, best: Best, counts: Inte
 
     ``best`` and ``counts`` are those of :func:`branch`.
     """
-    n, many = len(t.bounds), len(space.spreads)
+    n, many, boxes = len(t.bounds), len(space.spreads), len(space.whole)
     floors = np.empty((many, FIXED + 2 * len(t.bits)))
     lowest = np.empty(many)
     into, own = scratch(t, space.outside), np.empty((2, n), dtype=np.int64)
-    outside = _least_outside(t, space, exponents)
+    tiles, orders = np.ones((boxes, n), dtype=np.int64), np.empty((boxes + 1, n), dtype=np.int64)
+    nest = Nest(tiles, orders, space.held)
+    least_pj, least_bits = _least_outside(t, space, exponents)
     for number in range(many):
         c = _config(t, space, number)
         floors[number] = floor_of(t, c, space.grouped)
-        floors[number, 3:5] = outside
+        a = around_of(t, c, nest, boxes, least_pj, least_bits)
         lowest[number] = node_bound(
-            t,
-            c,
-            floors[number],
-            t.bounds,
-            c.tile,
-            space.outside,
-            space.grouped,
-            exponents,
-            into,
-            own,
-        )
+            t, c, floors[number], nest, a, t.bounds, c.tile, space.outside, space.grouped,
+            exponents, into, own,
+        )  # fmt: skip
     covered = 0.0
-    lengths = np.empty(n, dtype=np.int64)
     for number in np.argsort(lowest):
         c = _config(t, space, number)
-        kind = space.kinds[number]
-        within = space.within[kind, : space.orders[kind]]
-        choices = [tile_sizes(t.bounds[d], c.tile[d]) for d in range(n)]
+        mappings = float(
+            space.orders[space.kinds[number]]
+            * len(space.outside)
+            * len(space.grouped) ** (boxes - 1)
+        )
         for d in range(n):
-            if space.pinned[d] > 0:
-                steps = -(-min(space.pinned[d], t.bounds[d]) // c.tile[d])
-                choices[d] = np.array([min(t.bounds[d], steps * c.tile[d])])
-            lengths[d] = len(choices[d])
-        mappings = float(len(within) * len(space.outside))
-        for d in range(n):
-            mappings *= lengths[d]
+            mappings *= chains(t, c, space, d, boxes, t.bounds[d])
         covered += mappings
         if lowest[number] >= best[0]:
             continue
-        sizes = np.ones((n, lengths.max()), dtype=np.int64)
-        for d in range(n):
-            sizes[d, : lengths[d]] = choices[d]
-        branch(
-            t, c, floors[number], number, within, space.outside, space.grouped, exponents, sizes,
-            lengths, best, counts,
-        )  # fmt: skip
+        a = around_of(t, c, nest, boxes, least_pj, least_bits)
+        branch(t, c, floors[number], number, space, nest, a, exponents, best, counts)
     return covered
+
+
+@compiled
+def sizes_of(t: Tables, c: Config, space: Space, d: int, j: int, around: int) -> Integers:
+    """Sizes of box ``j`` along a loop, within ``around`` iterations."""
+    step, pinned = c.tile[d], space.pinned[j - 1, d]
+    if space.whole[j - 1, d]:
+        return np.array([around])
+    sizes = nested_sizes(t.bounds[d], around, step)
+    if pinned == 0:
+        return sizes
+    size = min(around, -(-min(pinned, t.bounds[d]) // step) * step)
+    # A pinned size need not be the smallest for as many boxes; others must divide what is around.
+    fitting = around == t.bounds[d] or around % size == 0
+    return np.array([size]) if fitting else sizes[:0]
+
+
+@compiled
+def chains(t: Tables, c: Config, space: Space, d: int, j: int, around: int) -> float:
+    """How many ways there are to choose boxes ``j`` and smaller ones along a loop."""
+    if j == 0:
+        return 1.0
+    sizes = sizes_of(t, c, space, d, j, around)
+    if j == 1:
+        return float(len(sizes))
+    total = 0.0
+    for k in range(len(sizes)):
+        total += chains(t, c, space, d, j - 1, sizes[k])
+    return total
 
 
 @compiled
@@ -279,16 +346,32 @@ def _config(t: Tables, space: Space, number: int) -> Config:
 
 
 @compiled
-def _least_outside(t: Tables, space: Space, exponents: Floats) -> Floats:
-    """PJ of the outermost memory's traffic, and its bits, that no mapping is below."""
-    output = len(t.bits) - 1
-    found = np.zeros(2)
-    if exponents[0] > 0:
-        inputs = t.bits * t.outside[:, 0]
-        again = t.partial[output] * (t.outside[output, 0] + t.outside[output, 1])
-        once = t.bits[output] * t.outside[output, 1]
-        found[0] = least_outside(t, space.outside, space.pinned, inputs, again, once)
-    if exponents[1] > 0 and t.rate < np.inf:
-        again, once = 2 * t.partial[output], t.bits[output]
-        found[1] = least_outside(t, space.outside, space.pinned, t.bits, again, once)
-    return np.where(found < np.inf, found, 0.0)
+def _least_outside(t: Tables, space: Space, exponents: Floats) -> tuple[Floats, float]:
+    """PJ of what crosses the boundary of every level, and bits of the outermost memory, that no
+    mapping is below.
+    """
+    output, levels = len(t.bits) - 1, len(space.held)
+    least_pj, least_bits = np.zeros(levels), 0.0
+    for p in range(levels):
+        box, alike = 0, True
+        for o in range(output + 1):
+            if p == 0 and t.streams[o]:
+                continue
+            alike = alike and box in (0, space.held[p, o])
+            box = space.held[p, o]
+        if not alike or box == 0:
+            # Only for levels that hold all operands for the same iterations.
+            continue
+        pinned = space.pinned[box - 1]
+        orders = space.outside if p == levels - 1 else space.grouped
+        if exponents[0] > 0:
+            inputs = t.bits * t.outside[p, :, 0]
+            again = t.partial[output] * (t.outside[p, output, 0] + t.outside[p, output, 1])
+            once = t.bits[output] * t.outside[p, output, 1]
+            found = least_outside(t, p, orders, pinned, inputs, again, once)
+            least_pj[p] = found if found < np.inf else 0.0
+        if exponents[1] > 0 and t.carried[0] < np.inf and p == levels - 1:
+            again, once = 2 * t.partial[output], t.bits[output]
+            found = least_outside(t, p, orders, pinned, t.bits, again, once)
+            least_bits = found if found < np.inf else 0.0
+    return least_pj, least_bits

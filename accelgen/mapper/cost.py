@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
-from math import prod
+from math import inf, prod
 
 import numpy as np
 
 from accelgen.affine.roles import ROLES
 from accelgen.hardware.model import Hardware
-from accelgen.mapper.counts import array_moves, buffer_moves
+from accelgen.mapper.counts import moves_into
 from accelgen.mapper.cycles import array_cycles, total_cycles
 from accelgen.mapper.mapping import Mapping, spread_of
 from accelgen.mapper.problem import Problem
 from accelgen.mapper.space import fill_of
 from accelgen.mapper.tables import (
     Config,
-    Integers,
+    Nest,
     Tables,
     config_of,
     levels_of,
@@ -88,31 +88,35 @@ class Cost:
 
 
 def moves(problem: Problem, hardware: Hardware, mapping: Mapping) -> list[dict[str, Moves]]:
-    """Per level below the outermost (the array, the buffer) and operand: what enters and leaves.
+    """Per level below the outermost (the array, the buffers) and operand: what enters and leaves.
 
     The same as :func:`accelgen.mapper.trace.trace`.
     """
-    t, c, tile, inner, outer = _arrays(problem, hardware, mapping)
-    found: list[dict[str, Moves]] = [{}, {}]
+    t, c, nest = _arrays(problem, hardware, mapping)
+    found: list[dict[str, Moves]] = [{} for _ in range(len(nest.held) + 1)]
+    known = len(nest.orders)
     for o, operand in enumerate(problem.operands):
-        array, delivered = array_moves(t, o, c, tile, inner, outer, True)
-        buffer = array if t.streams[o] else buffer_moves(t, o, tile, outer)
+        array, delivered = moves_into(t, o, c, nest, 0, known, True)
         whole = int(operand.footprint(np.array([problem.bounds], dtype=np.int64))[0])
-        for level, moved in enumerate((array, buffer)):
+        held = [
+            array if t.streams[o] else moves_into(t, o, c, nest, nest.held[0, o], known, False)[0]
+        ]
+        held += [moves_into(t, o, c, nest, level[o], known, False)[0] for level in nest.held[1:]]
+        for level, moved in enumerate((array, *held)):
             entered, left = (moved - whole, moved) if operand.is_output else (moved, 0)
             found[level][operand.name] = Moves(entered, left, 0 if level else delivered)
     return found
 
 
 def cost(problem: Problem, hardware: Hardware, mapping: Mapping) -> Cost:
-    """The cost of a mapping with a tile for the array, the buffer and the outermost level.
+    """The cost of a mapping.
 
     Every element that enters or leaves a level is read on one side and written on the other.
     Cycles: see :func:`accelgen.mapper.cycles.total_cycles`.
     """
     mapping.check(problem)
-    t, c, tile, inner, outer = _arrays(problem, hardware, mapping)
-    cycles, traffic = total_cycles(t, c, tile, inner, outer)
+    t, c, nest = _arrays(problem, hardware, mapping)
+    cycles = float(total_cycles(t, c, nest))
     moved = moves(problem, hardware, mapping)
     actions = _energy(problem, hardware, moved)
     if t.leak > 0:
@@ -126,7 +130,7 @@ def cost(problem: Problem, hardware: Hardware, mapping: Mapping) -> Cost:
         cycles,
         compute + c.fill,
         c.fill,
-        FrozenMap({**_port_cycles(problem, hardware, moved[0]), hardware.levels[-1].name: traffic}),
+        FrozenMap(_port_cycles(problem, hardware, moved)),
         FrozenMap(_shares(problem, hardware, t, c, compute, active, cycles)),
         FrozenMap(energy),
         FrozenMap(actions),
@@ -135,24 +139,28 @@ def cost(problem: Problem, hardware: Hardware, mapping: Mapping) -> Cost:
 
 
 def _port_cycles(
-    problem: Problem, hardware: Hardware, array: MappingOf[str, Moves]
+    problem: Problem, hardware: Hardware, moved: list[dict[str, Moves]]
 ) -> dict[str, float]:
-    """Cycles that each memory of the buffer and each of its links needs, where limited."""
-    buffer, _ = levels_of(hardware)
-    down, up = dict.fromkeys(ROLES, 0.0), dict.fromkeys(ROLES, 0.0)
-    for operand in problem.operands:
-        moved, width = array[operand.name], operand.partial_bits
-        down[operand.role] += moved.entered * (width if operand.is_output else operand.bits)
-        if operand.is_output:
-            whole = moved.left - moved.entered
-            up[operand.role] += moved.entered * width + whole * operand.bits
-    found = {
-        memory.name: sum(down[role] + up[role] for role in memory.holds) / (8 * memory.bandwidth)
-        for memory in buffer.memories
-        if memory.bandwidth is not None
-    }
-    for role, rate in buffer.links.items():
-        found[f"link_{role}"] = max(down[role], up[role]) / (8 * rate)
+    """Cycles that each memory and each link needs towards the level below, where limited; of the
+    outermost memory always.
+    """
+    found = {}
+    several = len(hardware.levels) > 2
+    for level, below in zip(hardware.levels, moved, strict=True):
+        down, up = dict.fromkeys(ROLES, 0.0), dict.fromkeys(ROLES, 0.0)
+        for operand in problem.operands:
+            move, width = below[operand.name], operand.partial_bits
+            down[operand.role] += move.entered * (width if operand.is_output else operand.bits)
+            if operand.is_output:
+                whole = move.left - move.entered
+                up[operand.role] += move.entered * width + whole * operand.bits
+        for memory in level.memories:
+            if memory.bandwidth is not None or level is hardware.levels[-1]:
+                bits = sum(down[role] + up[role] for role in memory.holds)
+                found[memory.name] = bits / (8 * (memory.bandwidth or inf))
+        for role, rate in level.links.items():
+            name = f"link_{level.name}_{role}" if several else f"link_{role}"
+            found[name] = max(down[role], up[role]) / (8 * rate)
     return found
 
 
@@ -182,8 +190,8 @@ def _energy(
     problem: Problem, hardware: Hardware, moved: list[dict[str, Moves]]
 ) -> dict[tuple[str, str], float]:
     """PJ by (level, action)."""
-    buffer, outer = levels_of(hardware)
-    memory, registers = outer.memories[0], hardware.registers
+    buffers, outer = levels_of(hardware)
+    registers = hardware.registers
     energy: dict[tuple[str, str], float] = {}
 
     def add(level: str, action: str, picojoule: float) -> None:
@@ -191,21 +199,25 @@ def _energy(
 
     add("mac", "multiply", problem.iterations * hardware.mac_energy(problem.number_format))
     for operand in problem.operands:
-        held = buffer.memory(operand.role)
-        array, above = (level[operand.name] for level in moved)
         whole = int(operand.footprint(np.array([problem.bounds], dtype=np.int64))[0])
-        down, up, in_down, in_up = (
-            n * (operand.partial_bits if operand.is_output else operand.bits)
-            for n in (above.entered, above.left, array.entered, array.left)
-        )
-        if operand.is_output:
-            # Finished sums are as wide as the result; every one leaves once.
-            narrow = whole * (operand.partial_bits - operand.bits)
-            up, in_up = up - narrow, in_up - narrow
-        add(outer.name, f"read {operand.role}", down * memory.read_pj)
-        add(outer.name, f"write {operand.role}", up * memory.write_pj)
-        add(buffer.name, f"write {operand.role}", down * held.write_pj + in_up * held.write_pj)
-        add(buffer.name, f"read {operand.role}", up * held.read_pj + in_down * held.read_pj)
+        width = operand.partial_bits if operand.is_output else operand.bits
+        # Finished sums are as wide as the result; every one leaves once.
+        narrow = whole * (operand.partial_bits - operand.bits) if operand.is_output else 0
+        crossed = []
+        for level in moved:
+            move = level[operand.name]
+            crossed.append((move.entered * width, move.left * width - narrow))
+        action = operand.role
+        chain = [*(level.memory(action) for level in buffers), outer.memories[0]]
+        names = [level.name for level in (*buffers, outer)]
+        for k in reversed(range(len(names))):
+            down, up = crossed[k]
+            add(names[k], f"read {action}", down * chain[k].read_pj)
+            add(names[k], f"write {action}", up * chain[k].write_pj)
+            if k:
+                add(names[k - 1], f"write {action}", down * chain[k - 1].write_pj)
+                add(names[k - 1], f"read {action}", up * chain[k - 1].read_pj)
+        array = moved[0][operand.name]
         given, got = array.delivered * operand.partial_bits, 0
         if operand.is_output:
             given, got = max(0, array.delivered - whole) * operand.partial_bits, given
@@ -220,14 +232,13 @@ def _energy(
     return energy
 
 
-def _arrays(
-    problem: Problem, hardware: Hardware, mapping: Mapping
-) -> tuple[Tables, Config, Integers, Integers, Integers]:
+def _arrays(problem: Problem, hardware: Hardware, mapping: Mapping) -> tuple[Tables, Config, Nest]:
     n = len(problem.bounds)
     spread = np.array(spread_of(mapping.unrolling, n), dtype=np.int64)
     inner = np.array(mapping.inner or (1,) * n, dtype=np.int64)
     config = config_of(problem, spread, inner, fill_of(hardware, mapping.unrolling))
-    tile, within, outside = (
-        np.array(x, dtype=np.int64) for x in (mapping.tiles[1], *mapping.orders)
+    tiles, orders, held = (
+        np.array(x, dtype=np.int64)
+        for x in (mapping.tiles[1:-1], mapping.orders, mapping.boxes_held(len(problem.operands)))
     )
-    return tables_of(problem, hardware), config, tile, within, outside
+    return tables_of(problem, hardware), config, Nest(tiles, orders, held)

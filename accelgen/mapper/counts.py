@@ -1,8 +1,9 @@
-"""Analytic access counts: how many elements enter and leave the buffer and the array, exactly.
+"""Analytic access counts: how many elements enter and leave every level, exactly.
 
-A level holds one tile of every operand and takes another one only when its own changes.  Loops
-inside the innermost one that moves the operand (and has more than one step) therefore cost
-nothing; those outside repeat all the tiles.  Compiled; equal to :func:`accelgen.mapper.trace`.
+A level holds the part of an operand in one box of a nest and takes another one only when its own
+changes.  Loops inside the innermost one that moves the operand (and has more than one step)
+therefore cost nothing; those outside repeat everything.  Compiled; equal to
+:func:`accelgen.mapper.trace`.
 """
 
 from __future__ import annotations
@@ -11,29 +12,9 @@ import numpy as np
 
 from accelgen.mapper.compiled import compiled, inlined
 from accelgen.mapper.elements import delivered, footprint, slid, tiled
-from accelgen.mapper.tables import Config, Integers, Tables, working
+from accelgen.mapper.tables import Config, Integers, Nest, Tables, working
 
-__all__ = ["array_moves", "box_moves", "buffer_moves", "innermost", "sliding"]
-
-
-@inlined
-def buffer_moves(t: Tables, o: int, tile: Integers, order: Integers) -> int:
-    """Elements of operand ``o`` in all ``tile`` that the buffer takes, under the ``order`` of
-    loops outside it (outermost first).
-    """
-    bounds = t.bounds
-    repeats, again, moving = 1, 1, False
-    for position in range(len(order)):
-        d = order[position]
-        if tile[d] >= bounds[d]:
-            continue
-        if t.relevant[o, d]:
-            moving = True
-            repeats *= again
-            again = 1
-        else:
-            again *= -(-bounds[d] // tile[d])
-    return repeats * tiled(t, o, bounds, tile) if moving else footprint(t, o, bounds)
+__all__ = ["box_moves", "innermost", "moves_into", "sliding"]
 
 
 @inlined
@@ -72,73 +53,100 @@ def box_moves(t: Tables, o: int, c: Config, box: Integers, order: Integers) -> i
     return total
 
 
-@inlined
-def array_moves(
-    t: Tables, o: int, c: Config, tile: Integers, inner: Integers, outer: Integers, units_too: bool
+@compiled
+def moves_into(
+    t: Tables, o: int, c: Config, nest: Nest, b: int, known: int, units_too: bool
 ) -> tuple[int, int]:
-    """Elements of operand ``o`` that the array takes from buffer tiles, and, if wanted, how many
-    all units get (else 0).
+    """Elements of operand ``o`` that enter what holds its part of box ``b`` of a nest (0: the
+    array, of its steps), and of the array, if wanted, how many all units get (else 0).
 
-    ``inner`` is the order of loops within a tile of the buffer, ``outer`` that of the tiles.  With
-    none (empty) the numbers are the least of all orders outside.
+    ``known`` orders of the nest, from the innermost, are given; the numbers are the least of all
+    that the others may be.
     """
-    bounds, n = t.bounds, len(t.bounds)
-    box = bounds.copy()
-    loops, choices = np.empty(n, dtype=np.int64), 0
+    n, boxes = len(t.bounds), len(nest.tiles)
+    step = c.tile if b == 0 else nest.tiles[b - 1]
+    # Boxes at the ends of loops are smaller, and may have a single step of a loop: of every loop
+    # the lengths of the next larger box, how often each is there, and (a bit per box from b)
+    # where around it there are several steps.
+    most = 1 << (boxes - b)
+    lengths, often = np.empty((n, most), dtype=np.int64), np.empty((n, most), dtype=np.int64)
+    several, kinds = np.empty((n, most), dtype=np.int64), np.ones(n, dtype=np.int64)
     for d in range(n):
-        if t.relevant[o, d]:
-            box[d] = tile[d]
-            if bounds[d] % tile[d] > 0:
-                loops[choices] = d
-                choices += 1
-    # The last tile along a loop may be smaller than the others, and take fewer steps.
+        if not t.relevant[o, d]:
+            continue
+        lengths[d, 0], often[d, 0], several[d, 0] = t.bounds[d], 1, 0
+        for j in range(boxes, b, -1):
+            size = nest.tiles[j - 1, d]
+            for k in range(kinds[d]):
+                length = lengths[d, k]
+                if length <= size:
+                    continue
+                several[d, k] |= 1 << j
+                if length % size > 0:
+                    more = kinds[d]
+                    lengths[d, more], often[d, more] = length % size, often[d, k]
+                    several[d, more] = several[d, k]
+                    kinds[d] += 1
+                lengths[d, k], often[d, k] = size, often[d, k] * (length // size)
+        for k in range(kinds[d]):
+            if lengths[d, k] > step[d]:
+                several[d, k] |= 1 << b
+    box, chosen = t.bounds.copy(), np.zeros(n, dtype=np.int64)
     total = every = 0
-    for chosen in range(1 << choices):
-        often = 1
+    while True:
+        times, units, around = 1, 1, 0
         for d in range(n):
             if t.relevant[o, d]:
-                box[d] = tile[d]
-                often *= bounds[d] // tile[d]
-        for bit in range(choices):
-            d = loops[bit]
-            if chosen >> bit & 1:
-                box[d] = bounds[d] % tile[d]
-                often //= bounds[d] // tile[d]
-        last = innermost(t, o, box, c.tile, inner)
-        loop = sliding(t, o, c, inner, last)
-        moved = tiled(t, o, box, c.tile) if loop < 0 else slid(t, o, box, c.tile, loop)
-        got = delivered(t, o, box, c.tile, c.spread, loop) if units_too else 0
-        times, units = 1, 1
-        if last >= 0:
+                box[d] = lengths[d, chosen[d]]
+                times *= often[d, chosen[d]]
+                around |= several[d, chosen[d]]
+        units = times
+        j = b
+        while j <= boxes and not around >> j & 1:
+            j += 1
+        # The innermost loop that moves the operand is the last of those over boxes j.
+        last = -1
+        if j < known:
             for position in range(n):
-                d = inner[position]
-                if t.relevant[o, d]:
-                    continue
-                if position < last:
-                    times *= -(-bounds[d] // c.tile[d])
-                    units *= int(c.working[d])
-                else:
-                    times *= -(-bounds[d] // tile[d])
-                    units *= _first_active(c, d, tile[d], bounds[d])
-        else:
-            # The array keeps its tile while the tiles of the buffer do not move it.
-            end = innermost(t, o, bounds, tile, outer)
-            for position in range(n):
-                d = outer[position] if len(outer) > 0 else position
-                if t.relevant[o, d]:
-                    continue
-                if position < end:
-                    times *= -(-bounds[d] // tile[d])
-                    units *= _first_active(c, d, tile[d], bounds[d])
-                else:
-                    units *= working(min(c.tile[d], tile[d]), c.spread[d])
-        total += often * times * moved
-        every += often * units * got
-    return total, every
+                d = nest.orders[j, position]
+                if t.relevant[o, d] and several[d, chosen[d]] >> j & 1:
+                    last = position
+        loop = sliding(t, o, c, nest.orders[0], last) if j == 0 else -1
+        moved = tiled(t, o, box, step) if loop < 0 else slid(t, o, box, step, loop)
+        got = delivered(t, o, box, step, c.spread, loop) if units_too else 0
+        for position in range(n):
+            d = nest.orders[j, position] if j < known else position
+            if t.relevant[o, d]:
+                continue
+            outer = boxes + 1 if j >= known else j if position < last else j + 1
+            times *= _boxes(t, c, nest, d, outer)
+            units *= _working(t, c, nest, d, outer)
+        total += times * moved
+        every += units * got
+        d = n - 1
+        while d >= 0 and chosen[d] == kinds[d] - 1:
+            chosen[d] = 0
+            d -= 1
+        if d < 0:
+            return total, every
+        chosen[d] += 1
 
 
 @inlined
-def _first_active(c: Config, d: int, tile: int, bound: int) -> int:
-    """The same over the first steps of all tiles of the buffer."""
-    whole = working(min(c.tile[d], tile), c.spread[d])
-    return int(bound // tile * whole + working(min(c.tile[d], bound % tile), c.spread[d]))
+def _boxes(t: Tables, c: Config, nest: Nest, d: int, j: int) -> int:
+    """How many boxes ``j`` there are along a loop."""
+    if j > len(nest.tiles):
+        return 1
+    size = c.tile[d] if j == 0 else nest.tiles[j - 1, d]
+    return int(-(-t.bounds[d] // size))
+
+
+@inlined
+def _working(t: Tables, c: Config, nest: Nest, d: int, j: int) -> int:
+    """Units along a loop that work in the first step of every box ``j``, added up."""
+    if j == 0:
+        return int(c.working[d])
+    size = t.bounds[d] if j > len(nest.tiles) else nest.tiles[j - 1, d]
+    whole = working(min(c.tile[d], size), c.spread[d])
+    rest = working(min(c.tile[d], t.bounds[d] % size), c.spread[d])
+    return int(t.bounds[d] // size * whole + rest)

@@ -1,10 +1,11 @@
-"""Cycles of a mapping, exactly: tile by tile, all that differ.  Compiled.
+"""Cycles of a mapping, exactly: step by step, all that differ.  Compiled.
 
-The tiles of the buffer come one after the other.  Where it has two buffers the next tile is loaded
-and the last one stored while one is computed: the longer of the two counts, the first load and the
-last store in full.  Where it has one everything adds up.  Within a tile the array computes while
-its links and the buffer's ports carry what it takes and gives; it stops where units cannot replace
-what they use, until the first step has what it needs.  Sums that tiles of the buffer share (of a
+The innermost boxes of a nest come one after the other.  Where a level has two buffers for an
+operand, its next tile is loaded and its last one stored for as long as a tile is used: the longer
+of using and moving counts, within every step of every loop, and the first loads and the last stores
+count in full.  Where it has one everything adds up.  Within the innermost box the array computes
+while its links and the buffer's ports carry what it takes and gives; it stops where units cannot
+replace what they use, until the first step has what it needs.  Sums that tiles share (of a
 transposed convolution whose kernel is larger than its stride) come again while nothing else
 happens.
 """
@@ -13,12 +14,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from accelgen.mapper.compiled import compiled
+from accelgen.mapper.compiled import compiled, inlined
 from accelgen.mapper.counts import box_moves
 from accelgen.mapper.elements import footprint, tiled
-from accelgen.mapper.tables import Config, Integers, Tables
+from accelgen.mapper.tables import Config, Floats, Integers, Nest, Tables
 
-__all__ = ["array_cycles", "least_stall", "ports", "stalls", "step_cycles", "total_cycles"]
+__all__ = [
+    "array_cycles",
+    "carry",
+    "least_stall",
+    "ports",
+    "stalls",
+    "step_cycles",
+    "total_cycles",
+]
 
 KINDS = 4
 """Steps of a loop that differ: the first, those between, the last but one, the last."""
@@ -108,7 +117,7 @@ def _stall(t: Tables, c: Config, step: Integers) -> float:
     loads, carried = np.zeros(len(t.rates)), np.zeros(len(t.links))
     for o in range(len(t.bits) - 1):
         bits = footprint(t, o, step) * t.bits[o]
-        loads[t.memory[o]] += bits
+        loads[t.memory[0, o]] += bits
         carried[t.role[o]] += bits
     longest = 0.0
     for m in range(len(t.rates)):
@@ -127,7 +136,7 @@ def ports(t: Tables, entered: np.ndarray, left: np.ndarray) -> float:
     for m in range(len(t.rates)):
         bits = 0.0
         for o in range(len(t.bits)):
-            if t.memory[o] == m:
+            if t.memory[0, o] == m:
                 bits += entered[o] + left[o]
         longest = max(longest, bits / t.rates[m])
     for r in range(len(t.links)):
@@ -161,132 +170,212 @@ def _box_cycles(
     return max(busy, ports(t, entered, left))
 
 
+@inlined
+def carry(t: Tables, p: int, o: int, way: int, bits: float, into: Floats) -> None:
+    """Bits of an operand cross a boundary down (0) or up (1)."""
+    for number in range(2):
+        channel = t.channels[p, o, way, number]
+        if channel >= 0:
+            into[channel] += bits
+
+
+@inlined
+def _time(t: Tables, bits: Floats) -> float:
+    """Cycles of the channel that needs longest."""
+    longest = 0.0
+    for channel in range(len(bits)):
+        longest = max(longest, bits[channel] / t.carried[channel])
+    return longest
+
+
 @compiled
-def _streamed(t: Tables, c: Config, box: Integers, order: Integers) -> tuple[float, float]:
-    """Bits that the buffer passes on while a box is computed, and those of the first step."""
-    bits = first = 0.0
+def _streamed(t: Tables, c: Config, box: Integers, order: Integers, into: Floats) -> None:
+    """Adds the bits that the innermost level passes on while a box is computed."""
     for o in range(len(t.bits)):
         if t.streams[o]:
-            bits += box_moves(t, o, c, box, order) * t.bits[o]
-            first += footprint(t, o, np.minimum(box, c.tile)) * t.bits[o]
-    return bits, first
+            carry(t, 0, o, 0, box_moves(t, o, c, box, order) * t.bits[o], into)
 
 
 @compiled
-def total_cycles(
-    t: Tables, c: Config, tile: Integers, inner: Integers, outer: Integers
-) -> tuple[float, float]:
-    """Cycles of all tiles of the buffer in ``outer`` order with the steps of the array in
-    ``inner`` order, and those of the outermost memory's traffic alone.
+def _first_load(t: Tables, c: Config, nest: Nest) -> float:
+    """Cycles until the first step has its inputs, from the outermost level inwards."""
+    total = 0.0
+    for p in range(len(nest.held) - 1, -1, -1):
+        bits = np.zeros(len(t.carried))
+        for o in range(len(t.bits) - 1):
+            tile = c.tile if p == 0 and t.streams[o] else nest.tiles[nest.held[p, o] - 1]
+            carry(t, p, o, 0, footprint(t, o, tile) * t.bits[o], bits)
+        total += _time(t, bits)
+    return total
+
+
+@compiled
+def _shared_sums(t: Tables, nest: Nest) -> float:
+    """Cycles for sums that several tiles have: read once more, and written as sums and not as
+    results by all but the last, through everything on the way one after the other.
+    """
+    count, levels = len(t.bits), len(nest.held)
+    o = count - 1
+    total = 0.0
+    # Towards the array (0) innermost boxes count, across each boundary those that are held.
+    for p in range(levels + 1):
+        tile = nest.tiles[0] if p == 0 else nest.tiles[nest.held[p - 1, o] - 1]
+        shared = tiled(t, o, t.bounds, tile) - footprint(t, o, t.bounds)
+        if shared == 0:
+            continue
+        read, written = shared * t.partial[o], shared * (t.partial[o] - t.bits[o])
+        if p == 0:
+            entered, left = np.zeros(count), np.zeros(count)
+            entered[o], left[o] = read, written
+            total += ports(t, entered, left)
+        else:
+            bits = np.zeros(len(t.carried))
+            carry(t, p - 1, o, 0, read, bits)
+            carry(t, p - 1, o, 1, written, bits)
+            total += _time(t, bits)
+    return total
+
+
+@compiled
+def total_cycles(t: Tables, c: Config, nest: Nest) -> float:
+    """Cycles of all steps of a nest.
 
     What a tile moves depends on whether it is the first or the last along each loop, and so do its
     neighbours in time: of the steps of a loop the first, one of those between, and the last two
-    stand for all.
+    stand for all.  What is moved for the next tile, and for the last one, has the time of the
+    present one: of a step of the innermost loop that moves it, with everything inside.
     """
-    n, count = len(tile), len(t.bits)
-    output = count - 1
-    loops, whole = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
-    trips = np.empty(n, dtype=np.int64)
-    active = 0
-    for position in range(n):
-        d = outer[position]
-        if tile[d] < t.bounds[d]:
-            loops[active] = d
-            whole[active] = -(-t.bounds[d] // tile[d])
-            trips[active] = min(whole[active], KINDS)
+    n, count = len(t.bounds), len(t.bits)
+    boxes, levels = len(nest.tiles), len(nest.held)
+    output, pairs, channels = count - 1, levels * count, len(t.carried)
+    # The loops with several steps, outermost first: over which boxes, which of them is the same
+    # loop further out (-1: none), and what they move (a bit for each operand at each level).
+    loops, over = np.empty(boxes * n, dtype=np.int64), np.empty(boxes * n, dtype=np.int64)
+    further, movers = np.empty(boxes * n, dtype=np.int64), np.zeros(boxes * n, dtype=np.int64)
+    latest, bit_of = np.full(n, -1, dtype=np.int64), np.full(n, -1, dtype=np.int64)
+    active = ends = 0
+    for j in range(boxes, 0, -1):
+        for position in range(n):
+            d = nest.orders[j, position]
+            if nest.tiles[j - 1, d] >= (t.bounds[d] if j == boxes else nest.tiles[j, d]):
+                continue
+            loops[active], over[active], further[active] = d, j, latest[d]
+            latest[d] = active
+            if bit_of[d] < 0:
+                bit_of[d] = ends
+                ends += 1
+            for p in range(levels):
+                for o in range(count):
+                    if t.relevant[o, d] and j >= nest.held[p, o] and not (p == 0 and t.streams[o]):
+                        movers[active] |= 1 << (p * count + o)
             active += 1
-    # Whether an operand's tile changes when loop k advances (those after it start again).
-    changes = np.zeros((active + 1, count), dtype=np.bool_)
-    for k in range(active - 1, -1, -1):
-        for o in range(count):
-            changes[k, o] = changes[k + 1, o] or t.relevant[o, loops[k]]
-    one = (t.copies[t.memory] == 1) & ~t.streams
-    # Tiles that end along the same loops have one shape: its cycles (by whether sums begin and
-    # end), what is loaded for it (by the loop that advanced) and the size of its output.
-    cycles_of = np.full(4 << active, -1.0)
-    loads_of = np.full((1 << active, active + 1, 2), -1.0)
-    sums_of, streams_of = np.zeros(1 << active), np.zeros(1 << active)
-    # Of the loops up to each: how many steps these stand for, which end, whether sums begin, end.
-    times, shapes = np.ones(active + 1, dtype=np.int64), np.zeros(active + 1, dtype=np.int64)
-    firsts, finals = np.ones(active + 1, dtype=np.bool_), np.ones(active + 1, dtype=np.bool_)
-    index = np.zeros(active, dtype=np.int64)
-    box = tile.copy()
-    total = traffic = 0.0
-    # Of the step before: cycles, how often, bits moved while nothing else happens, size of its
-    # sums and whether they are finished, bits that stream; and bits that the one before it stores.
-    busy = often = alone = sums = stored = passing = 0.0
-    ended = False
-    per_bit = 1.0 / t.rate
+    # Of the loops up to each: length of its boxes, number of steps, how many steps the present one
+    # stands for, whether the sums of a box (from each on outwards) begin or end.
+    length, whole = np.empty(active, dtype=np.int64), np.ones(active, dtype=np.int64)
+    index, stands = np.zeros(active, dtype=np.int64), np.ones(active, dtype=np.int64)
+    whole_before, stands_before = whole.copy(), stands.copy()
+    firsts = np.ones((active + 1, boxes + 1), dtype=np.bool_)
+    finals = np.ones((active + 1, boxes + 1), dtype=np.bool_)
+    box = nest.tiles.copy()
+    # Innermost boxes that end along the same loops have one shape: their cycles by whether sums
+    # begin and end.
+    cycles_of = np.full(4 << ends, -1.0)
+    streams_of = np.zeros((1 << ends, channels))
+    # Of the present step of each loop (k + 1; 0: of all): cycles of what is inside it, and bits
+    # that have its time.
+    spent, moving = np.zeros(active + 1), np.zeros((active + 1, channels))
+    # Bits of the tile of sums before the present one, and of the present one.
+    stored, leaves = np.zeros(levels), np.zeros(levels)
+    waited = np.zeros(channels)
     k, begun = 0, False
     while True:
-        for j in range(k, active):
-            end = index[j] == trips[j] - 1
-            between = trips[j] == KINDS and index[j] == 1
-            times[j + 1] = times[j] * (whole[j] - KINDS + 1 if between else 1)
-            shapes[j + 1] = shapes[j] | (end << j)
-            moves_sums = t.relevant[output, loops[j]]
-            firsts[j + 1] = firsts[j] and (moves_sums or index[j] == 0)
-            finals[j + 1] = finals[j] and (moves_sums or end)
-        shape, first, final = shapes[active], firsts[active], finals[active]
-        kind = 4 * shape + 2 * first + final
-        if not t.limited:
-            kind = 4 * shape
-        if cycles_of[kind] < 0 or loads_of[shape, k, 0] < 0:
-            for j in range(active):
-                d = loops[j]
-                box[d] = (t.bounds[d] - 1) % tile[d] + 1 if shape >> j & 1 else tile[d]
-            sums_of[shape] = footprint(t, output, box)
-            streams_of[shape] = _streamed(t, c, box, inner)[0]
-            loads_of[shape, k] = 0.0
-            for o in range(output):
-                if not t.streams[o] and (changes[k, o] or not begun):
-                    loads_of[shape, k, int(one[o])] += footprint(t, o, box) * t.bits[o]
-            if cycles_of[kind] < 0:
-                cycles_of[kind] = _box_cycles(t, c, box, inner, first, final)
-        load, waits = loads_of[shape, k, 0], loads_of[shape, k, 1]
-        if not first and changes[k, output]:
-            if one[output]:
-                waits += sums_of[shape] * t.partial[output]
-            else:
-                load += sums_of[shape] * t.partial[output]
-        # The step before ends: what it made leaves if this one makes another tile.
-        if begun:
-            store = 0.0
-            if changes[k, output]:
-                store = sums * (t.bits[output] if ended else t.partial[output])
-            traffic += often * store
-            if one[output]:
-                alone += store
-                store = 0.0
-            total += often * (alone * per_bit + max(busy, (load + stored + passing) * per_bit))
-            stored = store
-        else:
-            total += (load + _streamed(t, c, box, inner)[1]) * per_bit
-            # The first tile loads everything, others that loop 0 changes may not.
-            loads_of[shape, k, 0] = -1.0
-        often = float(times[active])
-        passing = streams_of[shape]
-        traffic += often * (load + waits + passing)
-        busy, alone, sums, ended, begun = cycles_of[kind], waits, sums_of[shape], final, True
+        for q in range(k, active):
+            d, j = loops[q], over[q]
+            around = t.bounds[d] if further[q] < 0 else length[further[q]]
+            size = nest.tiles[j - 1, d]
+            whole[q] = -(-around // size)
+            trips = min(whole[q], KINDS)
+            end = index[q] == trips - 1
+            stands[q] = whole[q] - KINDS + 1 if trips == KINDS and index[q] == 1 else 1
+            length[q] = around - (whole[q] - 1) * size if end else size
+            for x in range(j):
+                box[x, d] = length[q]
+            moves_sums = t.relevant[output, d]
+            for x in range(1, boxes + 1):
+                same = x > j or moves_sums
+                firsts[q + 1, x] = firsts[q, x] and (same or index[q] == 0)
+                finals[q + 1, x] = finals[q, x] and (same or end)
+        # What ended with the step before: steps of loops from the innermost to k.
+        seen = 0
+        for q in range(active - 1, k - 1, -1):
+            if not begun:
+                break
+            changed = movers[q] & ~seen if q == k or whole_before[q] > 1 else 0
+            seen |= changed
+            alone = 0.0
+            waited[:] = 0.0
+            for pair in range(pairs):
+                if not changed >> pair & 1:
+                    continue
+                p, o = pair // count, pair % count
+                b = nest.held[p, o]
+                load, store = footprint(t, o, box[b - 1]) * t.bits[o], 0.0
+                single = t.copies[p, o] == 1
+                if o == output:
+                    load = 0.0 if firsts[active, b] else load / t.bits[o] * t.partial[o]
+                    store = leaves[p] if single else stored[p]
+                    stored[p] = 0.0 if single else leaves[p]
+                if single:
+                    crossed = np.zeros(channels)
+                    carry(t, p, o, 0, load, crossed)
+                    carry(t, p, o, 1, store, crossed)
+                    alone += _time(t, crossed)
+                    waited += crossed
+                else:
+                    carry(t, p, o, 0, load, moving[q + 1])
+                    carry(t, p, o, 1, store, moving[q + 1])
+            took = alone + max(spent[q + 1], _time(t, moving[q + 1]))
+            spent[q] += stands_before[q] * took
+            moving[q] += stands_before[q] * (moving[q + 1] + waited)
+            spent[q + 1] = 0.0
+            moving[q + 1] = 0.0
+        begun = True
+        shape = 0
+        for d in range(n):
+            if bit_of[d] >= 0 and box[0, d] < nest.tiles[0, d]:
+                shape |= 1 << bit_of[d]
+        first, final = firsts[active, 1], finals[active, 1]
+        kind = 4 * shape + (2 * first + final if t.limited else 0)
+        if cycles_of[kind] < 0:
+            cycles_of[kind] = _box_cycles(t, c, box[0], nest.orders[0], first, final)
+            streams_of[shape] = 0.0
+            _streamed(t, c, box[0], nest.orders[0], streams_of[shape])
+        spent[active] = cycles_of[kind]
+        moving[active] += streams_of[shape]
+        for p in range(levels):
+            b = nest.held[p, output]
+            width = t.bits[output] if finals[active, b] else t.partial[output]
+            leaves[p] = footprint(t, output, box[b - 1]) * width
         k = active - 1
-        while k >= 0 and index[k] == trips[k] - 1:
+        while k >= 0 and index[k] == min(whole[k], KINDS) - 1:
             index[k] = 0
             k -= 1
         if k < 0:
             break
+        whole_before[k:], stands_before[k:] = whole[k:], stands[k:]
         index[k] += 1
-    store = sums * t.bits[output]
-    traffic += often * store
-    if one[output]:
-        alone += store
-        store = 0.0
-    total += often * (alone * per_bit + max(busy, (stored + passing) * per_bit)) + store * per_bit
-    shared = tiled(t, output, t.bounds, tile) - footprint(t, output, t.bounds)
-    if shared > 0:
-        entered, left = np.zeros(count), np.zeros(count)
-        entered[output] = shared * t.partial[output]
-        left[output] = shared * (t.partial[output] - t.bits[output])
-        between = entered[output] + left[output]
-        traffic += between
-        total += between * per_bit + ports(t, entered, left)
-    return total + c.fill, traffic * per_bit
+    seen = 0
+    for q in range(active - 1, -1, -1):
+        changed = movers[q] & ~seen if whole[q] > 1 else 0
+        seen |= changed
+        for p in range(levels):
+            if changed >> (p * count + output) & 1:
+                carry(t, p, output, 1, stored[p], moving[q + 1])
+        spent[q] += stands[q] * max(spent[q + 1], _time(t, moving[q + 1]))
+        moving[q] += stands[q] * moving[q + 1]
+    total = _first_load(t, c, nest) + max(spent[0], _time(t, moving[0]))
+    for p in range(levels):
+        waited[:] = 0.0
+        carry(t, p, output, 1, leaves[p], waited)
+        total += _time(t, waited)
+    return total + _shared_sums(t, nest) + c.fill

@@ -20,13 +20,16 @@ def spread_of(unrolling: Unrolling, loops: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Mapping:
-    """``tiles[0]`` iterations are a step of the array; level k >= 1 holds tiles of ``tiles[k]``.
+    """Boxes of iterations, from a step of the array to the whole problem, and their orders.
 
-    Tiles are boxes (an extent per loop of the problem), each at most as large as the next one; the
-    last one is the whole problem, held by the outermost level.  ``orders[k]`` lists the loops over
-    tiles k within a tile k + 1, outermost first.  ``unrolling`` says which loops the axes unroll: a
-    unit takes an equal part of the array's step, ``inner`` iterations along every loop (all 1 when
-    not given), one after the other.  ``dataflow`` is the name of the one it belongs to.
+    ``tiles[0]`` iterations are a step of the array, ``tiles[k]`` a box of those; each is at most as
+    large as the next one, and the last one is the whole problem, held by the outermost level.
+    ``orders[k]`` lists the loops over boxes k within a box k + 1, outermost first.  ``held`` says
+    for every level of buffers, innermost first, and every operand which box it holds the operand's
+    part of (when not given, each level one box for all operands).  ``unrolling`` says which loops
+    the axes unroll: a unit takes an equal part of the array's step, ``inner`` iterations along
+    every loop (all 1 when not given), one after the other.  ``dataflow`` is the name of the one it
+    belongs to.
     """
 
     tiles: tuple[tuple[int, ...], ...]
@@ -34,6 +37,7 @@ class Mapping:
     unrolling: Unrolling = ()
     inner: tuple[int, ...] = ()
     dataflow: str = ""
+    held: tuple[tuple[int, ...], ...] = ()
 
     def check(self, problem: Problem) -> None:
         """Assert what the counts rely on."""
@@ -49,9 +53,20 @@ class Mapping:
         assert self.tiles[0] == tuple(
             min(n, s * i) for n, s, i in zip(problem.bounds, spread, inner, strict=True)
         )
+        for level, above in zip(self.held, self.held[1:], strict=False):
+            assert all(x <= y for x, y in zip(level, above, strict=True))
+        for level in self.held:
+            assert len(level) == len(problem.operands)
+            assert all(1 <= box < len(self.tiles) - 1 for box in level)
+
+    def boxes_held(self, operands: int) -> tuple[tuple[int, ...], ...]:
+        """``held``, of every level and operand."""
+        return self.held or tuple((k,) * operands for k in range(1, len(self.tiles) - 1))
 
     def nest(self, problem: Problem, levels: tuple[str, ...] | list[str]) -> str:
-        """The loop nest, outermost first, a line per level; ``levels`` name tiles 1 and up."""
+        """The loop nest, outermost first, a line per box; ``levels`` name the buffers, innermost
+        first, and the outermost memory.
+        """
         lines = []
         for k in reversed(range(len(self.orders))):
             trips = [
@@ -59,10 +74,22 @@ class Mapping:
                 for d in self.orders[k]
                 if self.tiles[k][d] < self.tiles[k + 1][d]
             ]
-            lines.append(f"{levels[k]}: for {', '.join(trips) if trips else 'all at once'}")
+            name = self._holder(problem, levels, k + 1)
+            lines.append(f"{name}: for {', '.join(trips) if trips else 'all at once'}")
         unrolled = [f"{problem.loops[d]} on {axis} ({units})" for axis, d, units in self.unrolling]
         lines.append(f"array: {', '.join(unrolled) if unrolled else 'one unit'}")
         inside = [f"{x}: {n}" for x, n in zip(problem.loops, self.inner, strict=False) if n > 1]
         if inside:
             lines.append(f"unit: for {', '.join(inside)}")
         return "\n".join(f"{'  ' * depth}{line}" for depth, line in enumerate(lines))
+
+    def _holder(self, problem: Problem, levels: tuple[str, ...] | list[str], box: int) -> str:
+        """The level that holds a box, with the operands where it does not hold all of them."""
+        if box == len(self.tiles) - 1:
+            return levels[-1]
+        parts = []
+        for name, held in zip(levels, self.boxes_held(len(problem.operands)), strict=False):
+            here = [x.name for x, k in zip(problem.operands, held, strict=True) if k == box]
+            if here:
+                parts.append(name if len(here) == len(held) else f"{name} ({', '.join(here)})")
+        return ", ".join(parts)

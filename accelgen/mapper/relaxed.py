@@ -1,6 +1,6 @@
-"""What the outermost memory moves at least, whatever the array does.  Compiled.
+"""What crosses a boundary between levels at least, whatever else is mapped how.  Compiled.
 
-Tiles of the buffer in whole steps of an array are as many along every loop as some tiles in steps
+Tiles in whole steps of an array are as many along every loop as some tiles in steps
 of one iteration, and no smaller: a lower bound over the latter is one over all configurations.
 """
 
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from accelgen.mapper.bounds import repeats
+from accelgen.mapper.bounds import repeated
 from accelgen.mapper.compiled import compiled
 from accelgen.mapper.elements import distinct, footprint
-from accelgen.mapper.sizes import room, tile_sizes
+from accelgen.mapper.sizes import fits_level, tile_sizes
 from accelgen.mapper.tables import Floats, Integers, Tables, made_config
 
 __all__ = ["least_outside"]
@@ -19,9 +19,15 @@ __all__ = ["least_outside"]
 
 @compiled
 def least_outside(
-    t: Tables, outers: Integers, pinned: Integers, inputs: Floats, again: float, once: float
+    t: Tables,
+    p: int,
+    outers: Integers,
+    pinned: Integers,
+    inputs: Floats,
+    again: float,
+    once: float,
 ) -> float:
-    """The least sum, over all tiles that fit the buffer and all orders outside, of ``inputs`` (one
+    """The least sum, over all tiles that fit level ``p`` and all orders outside, of ``inputs`` (one
     value per operand) for every element that comes in, ``again`` for every sum that leaves and
     comes back, and ``once`` for every output.
     """
@@ -54,11 +60,8 @@ def least_outside(
             for k in range(lengths[d]):
                 tile[d] = least[d] = sizes[d, k]
                 bounds[depth, k] = np.inf
-                fits = True
-                for m in range(len(t.room)):
-                    fits = fits and room(t, c, m, tile, least) <= t.room[m]
-                if fits:
-                    bounds[depth, k] = _moved(t, tile, parts, outers, inputs, again, once)
+                if fits_level(t, c, p, tile, least):
+                    bounds[depth, k] = _moved(t, p, tile, parts, outers, inputs, again, once)
             ranked[depth, : lengths[d]] = np.argsort(bounds[depth, : lengths[d]])
             at[depth] = 0
         k = at[depth]
@@ -80,6 +83,7 @@ def least_outside(
 @compiled
 def _moved(
     t: Tables,
+    p: int,
     tile: Integers,
     parts: Integers,
     outers: Integers,
@@ -92,17 +96,20 @@ def _moved(
         parts[d] = -(-t.bounds[d] // tile[d])
     sums = np.empty(len(t.bits))
     for o in range(len(t.bits)):
-        sums[o] = footprint(t, o, t.bounds) if t.streams[o] else _least_tiled(t, o, tile)
+        streams = p == 0 and t.streams[o]
+        sums[o] = footprint(t, o, t.bounds) if streams else _least_tiled(t, o, tile)
     whole = float(footprint(t, output, t.bounds))
     lowest = np.inf
     for number in range(len(outers)):
         total = whole * once
         for o in range(output):
-            if t.streams[o]:
+            if p == 0 and t.streams[o]:
                 total += sums[o] * inputs[o]
             else:
-                total += sums[o] * repeats(t.relevant[o], parts, outers[number]) * inputs[o]
-        total += (sums[output] * repeats(t.relevant[output], parts, outers[number]) - whole) * again
+                total += sums[o] * repeated(t.relevant[o], parts, outers[number]) * inputs[o]
+        total += (
+            sums[output] * repeated(t.relevant[output], parts, outers[number]) - whole
+        ) * again
         lowest = min(lowest, total)
     return lowest
 

@@ -21,21 +21,23 @@ import numpy as np
 from accelgen.affine.roles import Role
 from accelgen.errors import InfeasibleError, InputError
 from accelgen.hardware.model import Dataflow, Hardware
-from accelgen.mapper.branch import Space, explore
+from accelgen.mapper.branch import Space, explore, found_in, sizes_of
 from accelgen.mapper.cost import Cost, cost
 from accelgen.mapper.mapping import Mapping, Unrolling, spread_of
 from accelgen.mapper.problem import Problem
-from accelgen.mapper.sizes import room, tile_sizes
+from accelgen.mapper.sizes import fits
 from accelgen.mapper.space import (
     Constraints,
+    Holding,
     fill_of,
+    holdings,
     inner_orders,
     orders,
     register_tiles,
     unrollings,
 )
-from accelgen.mapper.tables import Floats, Integers, Tables, levels_of, made_config, tables_of
-from accelgen.names import unknown
+from accelgen.mapper.tables import Integers, Nest, Tables, levels_of, made_config, tables_of
+from accelgen.names import FrozenMap, unknown
 
 __all__ = ["Certificate", "Objective", "Optimum", "best_mapping", "exponents_of", "value_of"]
 
@@ -112,28 +114,22 @@ def best_mapping(
     constraints.check(problem, hardware)
     t = tables_of(problem, hardware)
     exponents = np.array(exponents_of(objective), dtype=np.float64)
-    choices, space = _space(problem, hardware, constraints, slides=bool(t.slides.any()))
-    best = np.full(4 + len(problem.bounds), inf)
-    if start is not None and _is_in(start, t, choices, space):
+    choices, spaces = _spaces(problem, hardware, constraints, slides=bool(t.slides.any()))
+    value, mapping = inf, None
+    if start is not None and _is_in(start, t, choices, spaces):
         # Anything as good is found again; what is clearly worse need not be looked at.
-        best[0] = value_of(cost(problem, hardware, start), objective) * (1 + 1e-9)
-    counts = np.zeros(3, dtype=np.int64)
-    covered = int(explore(t, space, exponents, best, counts))
-    if best[0] == inf:
-        raise _does_not_fit(problem, hardware, space)
-    number, inner, outer = (int(x) for x in best[1:4])
-    dataflow, unrolling = choices[number]
-    mapping = Mapping(
-        (
-            _box(np.minimum(t.bounds, space.spreads[number] * space.inners[number])),
-            _box(best[4:]),
-            problem.bounds,
-        ),
-        (_box(space.within[space.kinds[number], inner]), _box(space.outside[outer])),
-        unrolling,
-        _box(space.inners[number]),
-        dataflow.name,
-    )
+        value = value_of(cost(problem, hardware, start), objective) * (1 + 1e-9)
+    counts, covered = np.zeros(3, dtype=np.int64), 0
+    for space in spaces:
+        boxes = len(space.whole)
+        best = np.full(2 + (2 * boxes + 1) * len(problem.bounds), inf)
+        best[0] = value
+        covered += int(explore(t, space, exponents, best, counts))
+        if best[1] < inf:
+            value = best[0]
+            mapping = _mapping(problem, choices, space, int(best[1]), found_in(best, space.held))
+    if mapping is None:
+        raise _does_not_fit(problem, hardware, spaces[0])
     too_large, evaluated, bounds = (int(n) for n in counts)
     certificate = Certificate(
         covered, too_large, covered - too_large - evaluated, evaluated, bounds
@@ -142,36 +138,68 @@ def best_mapping(
     return Optimum(mapping, cost(problem, hardware, mapping), certificate)
 
 
+def _mapping(
+    problem: Problem,
+    choices: list[tuple[Dataflow, Unrolling]],
+    space: Space,
+    number: int,
+    nest: Nest,
+) -> Mapping:
+    """A configuration with boxes and orders around it."""
+    dataflow, unrolling = choices[number]
+    step = np.minimum(np.array(problem.bounds), space.spreads[number] * space.inners[number])
+    return Mapping(
+        (_box(step), *map(_box, nest.tiles), problem.bounds),
+        tuple(map(_box, nest.orders)),
+        unrolling,
+        _box(space.inners[number]),
+        dataflow.name,
+        tuple(map(_box, nest.held)),
+    )
+
+
 def _is_in(
-    start: Mapping, t: Tables, choices: list[tuple[Dataflow, Unrolling]], space: Space
+    start: Mapping,
+    t: Tables,
+    choices: list[tuple[Dataflow, Unrolling]],
+    spaces: list[Space],
 ) -> bool:
-    """Whether a mapping is one of the space that fits the buffer."""
-    tile, (inner, outer) = np.array(start.tiles[1], dtype=np.int64), start.orders
-    if space.pinned.any() or outer not in map(_box, space.outside):
-        return False
-    for number, (dataflow, unrolling) in enumerate(choices):
-        if (dataflow.name, unrolling) != (start.dataflow, start.unrolling):
+    """Whether a mapping is one of a space, and fits."""
+    tiles, orders = (np.array(x, dtype=np.int64) for x in (start.tiles[1:-1], start.orders))
+    held = np.array(start.boxes_held(len(t.bits)), dtype=np.int64)
+    nest, outermost = Nest(tiles, orders, held), len(tiles)
+    for space in spaces:
+        if space.held.tolist() != held.tolist() or start.orders[-1] not in map(_box, space.outside):
             continue
-        if _box(space.inners[number]) != start.inner:
-            continue
-        kind = space.kinds[number]
-        c = made_config(t.bounds, space.spreads[number], space.inners[number], 0)
-        return (
-            inner in map(_box, space.within[kind, : space.orders[kind]])
-            and all(tile[d] in tile_sizes(n, c.tile[d]) for d, n in enumerate(t.bounds))
-            and all(room(t, c, m, tile, tile) <= bits for m, bits in enumerate(t.room))
-        )
+        for number, (dataflow, unrolling) in enumerate(choices):
+            if (dataflow.name, unrolling) != (start.dataflow, start.unrolling):
+                continue
+            if _box(space.inners[number]) != start.inner:
+                continue
+            kind = space.kinds[number]
+            c = made_config(t.bounds, space.spreads[number], space.inners[number], 0)
+            around = (*tiles[1:], t.bounds)
+            return (
+                start.orders[0] in map(_box, space.within[kind, : space.orders[kind]])
+                and all(order in map(_box, space.grouped) for order in start.orders[1:-1])
+                and all(
+                    tiles[j - 1, d] in sizes_of(t, c, space, d, j, around[j - 1][d])
+                    for j in range(1, outermost + 1)
+                    for d in range(len(t.bounds))
+                )
+                and fits(t, c, nest, outermost, tiles[-1], tiles[-1])
+            )
     return False
 
 
-def _box(values: Integers | Floats) -> tuple[int, ...]:
+def _box(values: Integers) -> tuple[int, ...]:
     return tuple(int(n) for n in values)
 
 
-def _space(
+def _spaces(
     problem: Problem, hardware: Hardware, constraints: Constraints, *, slides: bool
-) -> tuple[list[tuple[Dataflow, Unrolling]], Space]:
-    """The space as arrays, and where each configuration is from."""
+) -> tuple[list[tuple[Dataflow, Unrolling]], list[Space]]:
+    """The space as arrays, of every holding, and where each configuration is from."""
     choices, spreads, inners, fills, kinds = [], [], [], [], []
     found: dict[Role | None, int] = {}
     within: list[list[tuple[int, ...]]] = []
@@ -200,18 +228,38 @@ def _space(
     for kind, several in enumerate(within):
         if several:
             padded[kind, : len(several)] = several
-    pinned = [constraints.buffer.get(loop, 0) for loop in problem.loops]
-    return choices, Space(
-        np.concatenate(spreads),
-        np.concatenate(inners),
-        np.array(fills, dtype=np.int64),
-        np.array(kinds, dtype=np.int64),
-        padded,
-        np.array([len(several) for several in within], dtype=np.int64),
-        np.array(orders(problem, constraints.outer), dtype=np.int64),
-        np.array(orders(problem), dtype=np.int64),
-        np.array(pinned, dtype=np.int64),
-    )
+    outside, grouped = orders(problem, constraints.outer), orders(problem)
+    return choices, [
+        Space(
+            np.concatenate(spreads),
+            np.concatenate(inners),
+            np.array(fills, dtype=np.int64),
+            np.array(kinds, dtype=np.int64),
+            padded,
+            np.array([len(several) for several in within], dtype=np.int64),
+            np.array(outside, dtype=np.int64),
+            np.array(grouped, dtype=np.int64),
+            np.array(holding.held, dtype=np.int64),
+            _pinned_sizes(problem, hardware, constraints, holding),
+            np.array(holding.whole, dtype=np.int64),
+        )
+        for holding in holdings(problem, hardware, constraints)
+    ]
+
+
+def _pinned_sizes(
+    problem: Problem, hardware: Hardware, constraints: Constraints, holding: Holding
+) -> Integers:
+    """Sizes of every box along every loop, 0 where they are free; of an uneven buffer those of the
+    smaller box.
+    """
+    pinned = np.zeros((len(holding.whole), len(problem.loops)), dtype=np.int64)
+    for k, level in enumerate(hardware.levels[:-1]):
+        for loop, size in constraints.levels.get(level.name, FrozenMap()).items():
+            pinned[k, problem.loops.index(loop)] = size
+    for loop, size in constraints.buffer.items():
+        pinned[0, problem.loops.index(loop)] = size
+    return pinned
 
 
 def _unit_does_not_fit(
@@ -242,37 +290,40 @@ def _unit_does_not_fit(
 
 
 def _does_not_fit(problem: Problem, hardware: Hardware, space: Space) -> InfeasibleError:
-    """Which memory of the buffer is too small for even the smallest tiles, and what fills most."""
-    buffer, _ = levels_of(hardware)
+    """Which memory is too small for even the smallest tiles, and what fills most of it."""
+    buffers, _ = levels_of(hardware)
     bounds = np.array(problem.bounds)
     steps = np.minimum(bounds, space.spreads * space.inners)
-    wanted_steps = -(-np.minimum(bounds, np.maximum(space.pinned, 1)) // steps)
-    tiles = np.minimum(bounds, wanted_steps * steps)
-    needs = {}
-    for memory in buffer.memories:
-        held = [x for x in problem.operands if x.role in memory.holds]
-        bits = np.zeros(len(steps), dtype=np.int64)
-        for operand in held:
-            if memory.streams:
-                bits += operand.footprint(steps) * operand.bits
-                continue
-            loops = sorted(operand.loops)
-            changes = (tiles[:, loops] < bounds[loops]).any(axis=1)
-            copies = np.where(changes, memory.buffers, 1)
-            bits += operand.footprint(tiles) * operand.partial_bits * copies
-        needs[memory] = bits
+    needs, sizes = {}, {}
+    for p, level in enumerate(buffers):
+        wanted = -(-np.minimum(bounds, np.maximum(space.pinned[p], 1)) // steps)
+        sizes[level] = tiles = np.minimum(bounds, wanted * steps)
+        for memory in level.memories:
+            bits = np.zeros(len(steps), dtype=np.int64)
+            for operand in (x for x in problem.operands if x.role in memory.holds):
+                if memory.streams:
+                    bits += operand.footprint(steps) * operand.bits
+                    continue
+                loops = sorted(operand.loops)
+                changes = (tiles[:, loops] < bounds[loops]).any(axis=1)
+                copies = np.where(changes, memory.buffers, 1)
+                bits += operand.footprint(tiles) * operand.partial_bits * copies
+            needs[level, memory] = bits
     # The configuration that lacks least where it lacks most.
-    lacking = np.stack([needs[m] / (8 * m.size) if m.size else 0 * needs[m] for m in needs])
+    lacking = np.stack(
+        [bits / (8 * m.size) if m.size else 0.0 * bits for (_, m), bits in needs.items()]
+    )
     number = int(lacking.max(axis=0).argmin())
-    memory = list(needs)[int(lacking[:, number].argmax())]
+    level, memory = list(needs)[int(lacking[:, number].argmax())]
     held = [x for x in problem.operands if x.role in memory.holds]
-    largest = max(held, key=lambda x: int(x.footprint(tiles[[number]])[0]) * x.partial_bits)
-    wanted = -(-int(needs[memory][number]) // 8)
+    tile = sizes[level][[number]]
+    largest = max(held, key=lambda x: int(x.footprint(tile)[0]) * x.partial_bits)
+    wanted_bytes = -(-int(needs[level, memory][number]) // 8)
     pinned = " as pinned" if space.pinned.any() else ""
     return InfeasibleError(
-        f"the smallest tiles{pinned} need {wanted} bytes, {memory.name} has {memory.size}; "
+        f"the smallest tiles{pinned} need {wanted_bytes} bytes, {memory.name} has {memory.size}; "
         f"most of it is {largest.name}",
         where=hardware.name,
-        hint=f"give {memory.name} {wanted} bytes, or "
+        hint=f"give {memory.name} {wanted_bytes} bytes, or "
         + ("pin less" if pinned else "a smaller array"),
     )

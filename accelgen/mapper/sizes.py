@@ -1,4 +1,4 @@
-"""Sizes of the buffer's tiles, and the room they take.  Compiled."""
+"""Sizes of boxes, and the room their tiles take.  Compiled."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 
 from accelgen.mapper.compiled import compiled, inlined
 from accelgen.mapper.elements import footprint
-from accelgen.mapper.tables import Config, Integers, Tables
+from accelgen.mapper.tables import Config, Integers, Nest, Tables
 
-__all__ = ["room", "tile_sizes"]
+__all__ = ["fits", "fits_level", "nested_sizes", "tile_sizes"]
 
 
 @compiled
@@ -37,25 +37,62 @@ def _smaller(steps: int, size: int) -> int:
     return -(-steps // -(-steps // (size - 1)))
 
 
-@inlined
-def room(t: Tables, c: Config, m: int, tile: Integers, least: Integers) -> float:
-    """Bits that tiles from ``least`` to ``tile`` take at least in a memory of the buffer.
-
-    Of an operand that changes it holds as many tiles as it has buffers, of one that it streams a
-    tile of the array.
+@compiled
+def nested_sizes(bound: int, around: int, step: int) -> Integers:
+    """Sizes of boxes within boxes of ``around`` iterations: those of :func:`tile_sizes` within the
+    whole loop, else those that divide it, in whole steps; largest first.
     """
-    bits = 0.0
+    if around == bound:
+        return tile_sizes(bound, step)
+    steps = around // step
+    return np.array([around // k for k in range(1, steps + 1) if steps % k == 0])
+
+
+@compiled
+def fits(t: Tables, c: Config, nest: Nest, j: int, tile: Integers, least: Integers) -> bool:
+    """Whether boxes ``j`` from ``least`` to ``tile`` may fit the memories, with larger boxes as the
+    nest has them and smaller ones as small as they can be.
+    """
+    for p in range(len(nest.held)):
+        taken = np.zeros(t.room.shape[1])
+        for o in range(len(t.bits)):
+            h = nest.held[p, o]
+            if p == 0 and t.streams[o]:
+                bits = footprint(t, o, c.tile) * t.bits[o]
+            elif h > j:
+                bits = _room(t, p, o, nest.tiles[h - 1], nest.tiles[h - 1])
+            elif h == j:
+                bits = _room(t, p, o, tile, least)
+            else:
+                bits = _room(t, p, o, tile, c.tile)
+            taken[t.memory[p, o]] += bits
+        if (taken > t.room[p]).any():
+            return False
+    return True
+
+
+@compiled
+def fits_level(t: Tables, c: Config, p: int, tile: Integers, least: Integers) -> bool:
+    """Whether tiles from ``least`` to ``tile`` of all operands may fit a level."""
+    taken = np.zeros(t.room.shape[1])
     for o in range(len(t.bits)):
-        if t.memory[o] != m:
-            continue
-        if t.streams[o]:
-            bits += footprint(t, o, c.tile) * t.bits[o]
-            continue
-        changes = False
-        for d in range(len(tile)):
-            changes = changes or (t.relevant[o, d] and tile[d] < t.bounds[d])
-        elements = footprint(t, o, least) * t.copies[m]
-        if not changes:
-            elements = min(elements, footprint(t, o, tile))
-        bits += elements * t.partial[o]
-    return bits
+        if p == 0 and t.streams[o]:
+            taken[t.memory[p, o]] += footprint(t, o, c.tile) * t.bits[o]
+        else:
+            taken[t.memory[p, o]] += _room(t, p, o, tile, least)
+    return bool((taken <= t.room[p]).all())
+
+
+@inlined
+def _room(t: Tables, p: int, o: int, tile: Integers, least: Integers) -> float:
+    """Bits that tiles of an operand from ``least`` to ``tile`` take at least at a level.
+
+    Of what changes it holds as many tiles as it has buffers.
+    """
+    changes = False
+    for d in range(len(tile)):
+        changes = changes or (t.relevant[o, d] and tile[d] < t.bounds[d])
+    elements = footprint(t, o, least) * t.copies[p, o]
+    if not changes:
+        elements = min(elements, footprint(t, o, tile))
+    return elements * t.partial[o]

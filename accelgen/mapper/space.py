@@ -8,14 +8,18 @@
 - Orders: loops that move the same operands are alike and stand together; loops that move all of
   them come first, and before these the ones with a single iteration.  All orders of such groups;
   where windows slide, with any loop of the innermost group last.  A dataflow that keeps a tensor
-  stationary has, within the buffer, the loops that move it outside the others.
+  stationary has, within the innermost box, the loops that move it outside the others.
+- Boxes: every level of buffers holds of each tensor its part of one box of iterations, the same for
+  all (*even*).  With ``uneven``, a single level of buffers holds some tensors of a larger box than
+  others: this is whole along loops that move none of the tensors held of it, and the smaller box is
+  as long as it along loops that move none of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, permutations
+from itertools import chain, permutations, product
 from math import prod
 
 import numpy as np
@@ -31,8 +35,10 @@ from accelgen.names import FrozenMap, unknown
 
 __all__ = [
     "Constraints",
+    "Holding",
     "Order",
     "fill_of",
+    "holdings",
     "inner_orders",
     "orders",
     "register_tiles",
@@ -48,8 +54,11 @@ class Constraints:
 
     ``dataflow``: one of the hardware; ``unroll``: loops (by name) with units, by axis;
     ``registers`` and ``buffer``: sizes of tiles by loop; ``inner`` and ``outer``: loops in the
-    order they have within the buffer and outside, outermost first (in every order of the space
-    they change places with each other).
+    order they have within the innermost buffer and outside of the outermost, outermost first (in
+    every order of the space they change places with each other).  ``levels`` pins tiles as
+    ``buffer`` does those of the innermost level, by the name of the level.
+
+    With ``uneven`` there are mappings in which the buffer holds some tensors of a larger box.
     """
 
     dataflow: str | None = None
@@ -58,22 +67,34 @@ class Constraints:
     buffer: FrozenMap[str, int] = field(default_factory=FrozenMap)
     inner: tuple[str, ...] = ()
     outer: tuple[str, ...] = ()
+    levels: FrozenMap[str, FrozenMap[str, int]] = field(default_factory=FrozenMap)
+    uneven: bool = False
 
     def check(self, problem: Problem, hardware: Hardware) -> None:
         """Raise :class:`InputError` for names that problem and hardware do not have, for sizes
         below 1 and for a loop that is named twice.
         """
         named = chain(self.registers, self.buffer, self.inner, self.outer)
-        for loop in chain(named, *(self.unroll or FrozenMap()).values()):
+        for loop in chain(named, *self.levels.values(), *(self.unroll or FrozenMap()).values()):
             if loop not in problem.loops:
                 raise unknown(loop, "loop", problem.loops)
         for axis in self.unroll or ():
             if axis not in hardware.array:
                 raise unknown(axis, "axis", hardware.array)
+        for level in self.levels:
+            if level not in (buffers := [level.name for level in hardware.levels[:-1]]):
+                raise unknown(level, "level", buffers)
+        if self.uneven and len(hardware.levels) != 2:
+            raise InputError(
+                f"uneven tiles in {len(hardware.levels) - 1} levels",
+                where=hardware.name,
+                hint="use them with one level of buffers",
+            )
         names = [dataflow.name for dataflow in dataflows(hardware)]
         if self.dataflow is not None and self.dataflow not in names:
             raise unknown(self.dataflow, "dataflow", names)
         pinned = {"registers": self.registers, "buffer": self.buffer}
+        pinned |= {f"{level}": loops for level, loops in self.levels.items()}
         pinned |= {f"unroll: {axis}": loops for axis, loops in (self.unroll or {}).items()}
         for where, sizes in pinned.items():
             for loop, size in sizes.items():
@@ -83,6 +104,43 @@ class Constraints:
             for loop in order:
                 if order.count(loop) > 1:
                     raise InputError(f"{loop} is there twice", where=where, hint="name it once")
+
+
+@dataclass(frozen=True)
+class Holding:
+    """Which box every level holds of each operand (see :class:`accelgen.mapper.mapping.Mapping`);
+    ``whole`` says of every box and loop whether it is as long as the box around it.
+    """
+
+    held: tuple[tuple[int, ...], ...]
+    whole: tuple[tuple[bool, ...], ...]
+
+
+def holdings(problem: Problem, hardware: Hardware, constraints: Constraints) -> list[Holding]:
+    """Every one of the space, the even one first."""
+    count, loops = len(problem.operands), len(problem.bounds)
+    buffers = range(1, len(hardware.levels))
+    even = Holding(tuple((k,) * count for k in buffers), ((False,) * loops,) * len(buffers))
+    if not constraints.uneven:
+        return [even]
+    streams = [hardware.levels[0].memory(x.role).streams for x in problem.operands]
+    # Tensors that the same loops move (blocks and their scales) are held alike.
+    kinds = dict.fromkeys(x.loops for x, s in zip(problem.operands, streams, strict=True) if not s)
+    found = [even]
+    for chosen in product((1, 2), repeat=len(kinds)):
+        if len(set(chosen)) < 2:
+            continue
+        box_of = dict(zip(kinds, chosen, strict=True))
+        held = tuple(
+            1 if s else box_of[x.loops] for x, s in zip(problem.operands, streams, strict=True)
+        )
+        moved = [
+            {d for x, box in zip(problem.operands, held, strict=True) if box == k for d in x.loops}
+            for k in (1, 2)
+        ]
+        whole = tuple(tuple(d not in here for d in range(loops)) for here in moved)
+        found.append(Holding((held,), whole))
+    return found
 
 
 def dataflows(hardware: Hardware) -> tuple[Dataflow, ...]:

@@ -16,6 +16,7 @@ from accelgen.mapper.problem import Problem
 
 __all__ = [
     "Config",
+    "Nest",
     "Tables",
     "config_of",
     "levels_of",
@@ -31,9 +32,10 @@ Floats = NDArray[np.float64]
 class Tables(NamedTuple):
     """A problem with ``n`` loops and ``m`` operands (the last one is the output) on hardware.
 
-    Energies are pJ per bit of each operand: ``outside`` between the outermost memory and the
-    buffer (down, up), ``inside`` between the buffer and the array, ``units`` for every unit that
-    gets or gives an element.  Rates are bits per cycle.
+    Levels of buffers are counted from the innermost one; a *boundary* is what is between a level
+    and the next one out.  Energies are pJ per bit of each operand: ``outside`` of what crosses a
+    boundary (down, up), ``inside`` between the innermost level and the array, ``units`` for every
+    unit that gets or gives an element.  Rates are bits per cycle.
     """
 
     bounds: Integers
@@ -52,11 +54,12 @@ class Tables(NamedTuple):
     slides: NDArray[np.bool_]
     """(m) whether units keep the window they share with the tile before."""
     streams: NDArray[np.bool_]
-    """(m) whether the buffer fetches every tile that the array takes."""
+    """(m) whether the innermost level fetches every tile that the array takes."""
     outside: Floats
+    """(levels, m, 2) energies, see above."""
     inside: Floats
     units: Floats
-    """(m, 2) energies, see above."""
+    """(m, 2)"""
     delivers: bool
     """Whether the last of these are not all 0."""
     spent: float
@@ -64,25 +67,44 @@ class Tables(NamedTuple):
     leak: float
     """pJ per cycle."""
     memory: Integers
-    """(m) number of the memory of the buffer that holds an operand."""
+    """(levels, m) number of the memory that holds an operand."""
     room: Floats
-    """(memories) bits."""
+    """(levels, memories) bits."""
     copies: Integers
-    """(memories) buffers of every tile."""
+    """(levels, m) buffers that an operand has for its tiles."""
     rates: Floats
-    """(memories) towards the array."""
+    """(memories) of the innermost level, towards the array."""
     role: Integers
     """(m) number of the role of an operand."""
     links: Floats
     """(roles) towards the array, in each direction."""
     limited: bool
     """Whether any of these is finite."""
-    rate: float
-    """Of the outermost memory."""
+    channels: Integers
+    """(levels, m, 2, 2) what carries an operand across a boundary down and up: a memory and a link,
+    each as a number of ``carried``, or -1."""
+    carried: Floats
+    """(channels) rates; the first one is that of the outermost memory."""
     stops: NDArray[np.bool_]
     """(n) loops that move a tile which the units cannot replace while they use it."""
     join: int
     """Cycles for which a unit takes a sum from elsewhere."""
+
+
+class Nest(NamedTuple):
+    """The boxes of iterations around the steps of the array, innermost first, and their order.
+
+    What a box covers is done before the next box of its kind begins.  Every buffer holds of an
+    operand its part of one of the boxes.
+    """
+
+    tiles: Integers
+    """(boxes, n) extents; each is as large as the one before, or larger."""
+    orders: Integers
+    """(boxes + 1, n) the loops over steps within a box, over boxes within the next ones, ..., over
+    the outermost boxes; outermost loop first."""
+    held: Integers
+    """(levels, m) number of the box, from 1, whose part of an operand a level holds."""
 
 
 class Config(NamedTuple):
@@ -124,35 +146,47 @@ def working(length: int, units: int) -> int:
     return -(-length // -(-length // units)) if length > 0 else 0
 
 
-def levels_of(hardware: Hardware) -> tuple[Level, Level]:
-    """The buffer and the outermost level; :class:`InputError` for other hierarchies."""
-    if len(hardware.levels) != 2:
+def levels_of(hardware: Hardware) -> tuple[tuple[Level, ...], Level]:
+    """The levels of buffers, innermost first, and the outermost level.
+
+    Raises :class:`InputError` for what the mapper does not take.
+    """
+    *buffers, outer = hardware.levels
+    if not buffers:
         raise InputError(
-            f"{len(hardware.levels)} levels above the array",
+            "no level between the array and the outermost memory",
             where=hardware.name,
-            hint="the mapper takes a buffer (of one or more memories) and an outermost memory",
+            hint="give it a buffer (of one or more memories)",
         )
-    buffer, outer = hardware.levels
     if len(outer.memories) != 1 or outer.links:
         raise InputError(
             "several memories, or links",
             where=f"{hardware.name}: {outer.name}",
             hint="the mapper takes one outermost memory with a bandwidth",
         )
-    return buffer, outer
+    for level in buffers[1:]:
+        if any(memory.streams for memory in level.memories):
+            raise InputError(
+                "streams",
+                where=f"{hardware.name}: {level.name}",
+                hint="only memories of the innermost level stream",
+            )
+    return tuple(buffers), outer
 
 
 def tables_of(problem: Problem, hardware: Hardware) -> Tables:
     """The arrays of a problem on hardware.
 
-    Raises :class:`InputError` when the hardware has no energy for the format, or not two levels.
+    Raises :class:`InputError` when the hardware has no energy for the format, or levels that the
+    mapper does not take.
     """
-    buffer, outer = levels_of(hardware)
-    memory, registers = outer.memories[0], hardware.registers
+    buffers, outer = levels_of(hardware)
+    buffer, registers = buffers[0], hardware.registers
     count, loops = len(problem.operands), len(problem.bounds)
     relevant = np.zeros((count, loops), dtype=np.bool_)
     axes = np.full((count, max(1, *(len(x.axes) for x in problem.operands)), 4), -1, dtype=np.int64)
-    outside, inside, units = (np.zeros((count, 2)) for _ in range(3))
+    outside = np.zeros((len(buffers), count, 2))
+    inside, units = np.zeros((count, 2)), np.zeros((count, 2))
     stops = np.zeros(loops, dtype=np.bool_)
     slides = np.zeros(count, dtype=np.bool_)
     per_iteration = hardware.mac_energy(problem.number_format)
@@ -160,13 +194,14 @@ def tables_of(problem: Problem, hardware: Hardware) -> Tables:
         for x, axis in enumerate(operand.axes):
             axes[o, x] = _index(axis)
             relevant[o, [loop for loop, _ in axis]] = True
-        held = buffer.memory(operand.role)
-        outside[o] = memory.read_pj + held.write_pj, memory.write_pj + held.read_pj
-        inside[o] = held.read_pj, held.write_pj
-        if held.streams:
+        chain = [level.memory(operand.role) for level in buffers]
+        for p, (held, above) in enumerate(zip(chain, (*chain[1:], outer.memories[0]), strict=True)):
+            outside[p, o] = above.read_pj + held.write_pj, above.write_pj + held.read_pj
+        inside[o] = chain[0].read_pj, chain[0].write_pj
+        if chain[0].streams:
             # What the array takes comes through the buffer from outside every time.
-            inside[o] += outside[o]
-            outside[o] = 0.0
+            inside[o] += outside[0, o]
+            outside[0, o] = 0.0
         units[o] = hardware.link_pj
         if registers is not None:
             file = registers.memory(operand.role)
@@ -176,8 +211,10 @@ def tables_of(problem: Problem, hardware: Hardware) -> Tables:
             slides[o] = file.slides and not operand.is_output
             if file.buffers == 1 and not file.slides and not operand.is_output:
                 stops |= relevant[o]
-    rates = np.array([inf if x.bandwidth is None else 8.0 * x.bandwidth for x in buffer.memories])
-    links = np.array([8.0 * buffer.links.get(role, inf) for role in ROLES])
+    rates = np.array([_rate(memory.bandwidth) for memory in buffer.memories])
+    links = np.array([_rate(buffer.links.get(role)) for role in ROLES])
+    memory, room, copies = _rooms(problem, buffers)
+    channels, carried = _channels(problem, buffers, outer)
     return Tables(
         np.array(problem.bounds, dtype=np.int64),
         relevant,
@@ -193,17 +230,58 @@ def tables_of(problem: Problem, hardware: Hardware) -> Tables:
         bool(units.any()),
         problem.iterations * per_iteration,
         hardware.leakage_pj_per_cycle,
-        np.array([buffer.memories.index(buffer.memory(x.role)) for x in problem.operands]),
-        np.array([inf if x.size is None else 8.0 * x.size for x in buffer.memories]),
-        np.array([x.buffers for x in buffer.memories], dtype=np.int64),
+        memory,
+        room,
+        copies,
         rates,
         np.array([ROLES.index(x.role) for x in problem.operands]),
         links,
         bool(np.isfinite(rates).any() or np.isfinite(links).any()),
-        inf if memory.bandwidth is None else 8.0 * memory.bandwidth,
+        channels,
+        carried,
         stops,
         hardware.join_cycles,
     )
+
+
+def _rate(bandwidth: float | None) -> float:
+    """Bits per cycle of bytes per cycle."""
+    return inf if bandwidth is None else 8.0 * bandwidth
+
+
+def _rooms(problem: Problem, buffers: tuple[Level, ...]) -> tuple[Integers, Floats, Integers]:
+    """Of every level: the memory of each operand, the bits of each memory, buffers per operand."""
+    shape = len(buffers), len(problem.operands)
+    memory, copies = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    room = np.full((len(buffers), max(len(level.memories) for level in buffers)), inf)
+    for p, level in enumerate(buffers):
+        for m, held in enumerate(level.memories):
+            room[p, m] = inf if held.size is None else 8.0 * held.size
+        for o, operand in enumerate(problem.operands):
+            held = level.memory(operand.role)
+            memory[p, o], copies[p, o] = level.memories.index(held), held.buffers
+    return memory, room, copies
+
+
+def _channels(
+    problem: Problem, buffers: tuple[Level, ...], outer: Level
+) -> tuple[Integers, Floats]:
+    """What carries operands across boundaries: memories, and links in either direction."""
+    channels = np.full((len(buffers), len(problem.operands), 2, 2), -1, dtype=np.int64)
+    carried: dict[tuple[int, str, int], float] = {
+        (len(buffers), outer.memories[0].name, 0): _rate(outer.memories[0].bandwidth)
+    }
+    for p, level in enumerate((*buffers[1:], outer)):
+        for o, operand in enumerate(problem.operands):
+            memory = level.memory(operand.role)
+            for way in (0, 1):
+                named = [((p + 1, memory.name, 0), memory.bandwidth)]
+                if operand.role in level.links:
+                    named.append(((p + 1, f"link {operand.role}", way), level.links[operand.role]))
+                for number, (key, bandwidth) in enumerate(named):
+                    carried.setdefault(key, _rate(bandwidth))
+                    channels[p, o, way, number] = list(carried).index(key)
+    return channels, np.array(list(carried.values()))
 
 
 def _index(axis: tuple[tuple[int, int], ...]) -> tuple[int, int, int, int]:

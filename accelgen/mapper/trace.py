@@ -15,7 +15,15 @@ from accelgen.mapper.cost import Moves
 from accelgen.mapper.mapping import Mapping, spread_of
 from accelgen.mapper.problem import Axis, Operand, Problem
 
-__all__ = ["Box", "box_elements", "kept_between", "tiles_of", "trace", "unit_boxes"]
+__all__ = [
+    "Box",
+    "box_elements",
+    "kept_between",
+    "nested_boxes",
+    "tiles_of",
+    "trace",
+    "unit_boxes",
+]
 
 Box = tuple[tuple[int, int], ...]
 """First iteration and extent along every loop."""
@@ -24,33 +32,44 @@ Elements = frozenset[tuple[int, ...]]
 
 
 def trace(problem: Problem, hardware: Hardware, mapping: Mapping) -> list[dict[str, Moves]]:
-    """Of the array and of the buffer, by operand: elements that enter, leave and are delivered.
+    """Of the array and of every buffer, by operand: elements that enter, leave and are delivered.
 
     An operand's tile *enters* whenever it differs from the one before, of the output those of its
     sums that were there before; all sums of a tile *leave*.  Where the registers slide, of a tile
-    that is one step of its innermost moving loop after another one of the same buffer tile only
+    that is one step of its innermost moving loop after another one of the same innermost box only
     elements that this one had not enter; that loop must not be divided among units.  *Delivered*
     are the elements of every unit's own part, added up over the units that work when the tile
-    enters.  A memory of the buffer that streams takes what the array takes.
+    enters.  A memory of the innermost level that streams takes what the array takes.
     """
-    whole: Box = tuple((0, n) for n in problem.bounds)
-    outer = list(tiles_of(whole, mapping.tiles[1], mapping.orders[1]))
+    boxes = nested_boxes(problem, mapping)
     steps = [
         (number, tile, step)
-        for number, tile in enumerate(outer)
+        for number, (tile, *_) in enumerate(boxes)
         for step in tiles_of(tile, mapping.tiles[0], mapping.orders[0])
     ]
     spread = spread_of(mapping.unrolling, len(problem.bounds))
-    array, buffer = {}, {}
-    for operand in problem.operands:
+    array: dict[str, Moves] = {}
+    held = mapping.boxes_held(len(problem.operands))
+    buffers: list[dict[str, Moves]] = [{} for _ in held]
+    for o, operand in enumerate(problem.operands):
         slides = not operand.is_output and (
             hardware.registers is not None and hardware.registers.memory(operand.role).slides
         )
         array[operand.name] = _array_moves(operand, mapping, spread, steps, slides)
-        buffer[operand.name] = _moves(operand, outer)
+        for level, buffer in enumerate(buffers):
+            around = [chain[held[level][o] - 1] for chain in boxes]
+            buffer[operand.name] = _moves(operand, around)
         if hardware.levels[0].memory(operand.role).streams:
-            buffer[operand.name] = replace(array[operand.name], delivered=0)
-    return [array, buffer]
+            buffers[0][operand.name] = replace(array[operand.name], delivered=0)
+    return [array, *buffers]
+
+
+def nested_boxes(problem: Problem, mapping: Mapping) -> list[tuple[Box, ...]]:
+    """The innermost boxes one after the other, each with the boxes around it, innermost first."""
+    chains: list[tuple[Box, ...]] = [(tuple((0, n) for n in problem.bounds),)]
+    for size, order in zip(mapping.tiles[-2:0:-1], mapping.orders[:0:-1], strict=True):
+        chains = [(box, *chain) for chain in chains for box in tiles_of(chain[0], size, order)]
+    return [chain[:-1] for chain in chains]
 
 
 def tiles_of(box: Box, step: tuple[int, ...], order: tuple[int, ...]) -> Iterator[Box]:

@@ -12,13 +12,13 @@ import numpy as np
 from accelgen.affine.roles import LOOP_ROLES, Role
 from accelgen.hardware import Dataflow, Hardware, Memory
 from accelgen.mapper.compiled import compiled
-from accelgen.mapper.counts import array_moves, buffer_moves
+from accelgen.mapper.counts import moves_into
 from accelgen.mapper.cycles import total_cycles
 from accelgen.mapper.elements import footprint
 from accelgen.mapper.mapping import Mapping, Unrolling, spread_of
 from accelgen.mapper.problem import Operand, Problem
 from accelgen.mapper.space import Constraints
-from accelgen.mapper.tables import Config, Floats, Integers, Tables, config_of, tables_of
+from accelgen.mapper.tables import Config, Floats, Integers, Nest, Tables, config_of, tables_of
 from accelgen.mapper.trace import box_elements
 from accelgen.names import FrozenMap
 
@@ -60,45 +60,109 @@ def brute_force(
     """``every_order``: also those that the space leaves out, as no better than one that it has."""
     t = tables_of(problem, hardware)
     best, mapping, covered, too_large = inf, None, 0, 0
-    outers = outer_orders(problem, pins, every_order=every_order)
-    for c in configurations(problem, hardware, pins):
+    outermost = outer_orders(problem, pins, every_order=every_order)
+    middle = outer_orders(problem, Constraints(), every_order=every_order)
+    held_ways = list(holdings(problem, hardware, pins))
+    for c, held in product(configurations(problem, hardware, pins), held_ways):
         inners = inner_orders(problem, hardware, c.stationary, pins, every_order=every_order)
         if not inners:
             continue
         step = tuple(
             min(n, s * i) for n, s, i in zip(problem.bounds, c.spread, c.inner, strict=True)
         )
-        sizes = []
-        for loop, bound, s in zip(problem.loops, problem.bounds, step, strict=True):
-            sizes.append(smallest(bound, s))
-            if loop in pins.buffer:
-                whole = -(-min(bound, pins.buffer[loop]) // s) * s
-                sizes[-1] = [min(bound, whole)]
-        tiles = list(product(*sizes))
-        kept = [tile for tile in tiles if fits_buffer(problem, hardware, step, tile)]
+        boxes = max(map(max, held))
+        outers = list(product(*[middle] * (boxes - 1), outermost))
+        along = [
+            list(nested(problem, hardware, pins, held, d, step[d], boxes, bound))
+            for d, bound in enumerate(problem.bounds)
+        ]
+        chains = [tuple(zip(*chosen, strict=True)) for chosen in product(*along)]
+        kept = [tiles for tiles in chains if fits_buffers(problem, hardware, step, tiles, held)]
         pairs = len(inners) * len(outers)
-        covered += len(tiles) * pairs
-        too_large += (len(tiles) - len(kept)) * pairs
+        covered += len(chains) * pairs
+        too_large += (len(chains) - len(kept)) * pairs
         if not kept:
             continue
         config = config_of(problem, np.array(c.spread), np.array(c.inner), c.fill)
         found = np.array([best, 0, 0, 0])
         evaluate(
-            t, config, np.array(kept), np.array(inners), np.array(outers),
+            t, config, np.array(kept), np.array(inners), np.array(outers), np.array(held),
             np.array(exponents), every_order and c.stationary is None and pins == Constraints(),
             found,
         )  # fmt: skip
         if found[0] < best:
             best = float(found[0])
-            tile, inner, outer = (int(n) for n in found[1:])
+            tiles, inner, outer = (int(n) for n in found[1:])
             mapping = Mapping(
-                (step, kept[tile], problem.bounds),
-                (inners[inner], outers[outer]),
+                (step, *kept[tiles], problem.bounds),
+                (inners[inner], *outers[outer]),
                 c.unrolling,
                 c.inner,
                 c.dataflow,
+                held,
             )
     return Found(best, mapping, covered, too_large)
+
+
+Held = tuple[tuple[int, ...], ...]
+
+
+def holdings(problem: Problem, hardware: Hardware, pins: Constraints) -> Iterator[Held]:
+    """Which box each level holds of each operand."""
+    levels = len(hardware.levels) - 1
+    yield tuple((level + 1,) * len(problem.operands) for level in range(levels))
+    if not pins.uneven:
+        return
+    for held in product((1, 2), repeat=len(problem.operands)):
+        of: dict[frozenset[int], set[int]] = {}
+        streaming = False
+        for x, box in zip(problem.operands, held, strict=True):
+            if hardware.levels[0].memory(x.role).streams:
+                streaming = streaming or box == 2
+            else:
+                of.setdefault(x.loops, set()).add(box)
+        # Those that the same loops move are held alike, and both boxes are for something.
+        if streaming or any(len(each) > 1 for each in of.values()):
+            continue
+        if set().union(*of.values()) == {1, 2}:
+            yield (held,)
+
+
+def nested(
+    problem: Problem,
+    hardware: Hardware,
+    pins: Constraints,
+    held: Held,
+    d: int,
+    step: int,
+    j: int,
+    around: int,
+) -> Iterator[tuple[int, ...]]:
+    """Sizes of boxes up to ``j`` along a loop, innermost first, within ``around`` iterations."""
+    if j == 0:
+        yield ()
+        return
+    bound, loop = problem.bounds[d], problem.loops[d]
+    sizes = smallest(bound, step)
+    if around < bound:
+        sizes = [n for n in range(step, around + 1, step) if around % n == 0]
+    uneven = max(map(max, held)) > len(held)
+    level = hardware.levels[j - 1].name
+    pinned = (pins.buffer if j == 1 else {}).get(loop) or pins.levels.get(level, {}).get(loop)
+    streams = [hardware.levels[0].memory(x.role).streams for x in problem.operands]
+    moved = [
+        d in x.loops
+        for x, box, passing in zip(problem.operands, held[0], streams, strict=True)
+        if box == j
+    ]
+    if uneven and not any(moved):
+        sizes = [around]
+    elif pinned:
+        size = min(around, -(-min(bound, pinned) // step) * step)
+        sizes = [size] if around == bound or around % size == 0 else []
+    for size in sizes:
+        for inside in nested(problem, hardware, pins, held, d, step, j - 1, size):
+            yield (*inside, size)
 
 
 def configurations(
@@ -201,31 +265,44 @@ def register_tiles(
             sizes[-1] = [min(part, pins.registers[loop])]
     for tile in product(*sizes):
         copies: Callable[[Memory, Operand], int] = lambda m, _: 1 if m.slides else m.buffers  # noqa: E731
-        if fits(problem, hardware.registers.memories, tile, copies):
+        if fits(problem, hardware.registers.memories, lambda _, own=tile: own, copies):
             yield tile
 
 
-def fits_buffer(problem: Problem, hardware: Hardware, step: Order, tile: Order) -> bool:
+def fits_buffers(
+    problem: Problem, hardware: Hardware, step: Order, tiles: Sequence[Order], held: Held
+) -> bool:
     """Operands that never change have one tile, those that stream one of the array."""
+    for level, boxes in zip(hardware.levels, held, strict=False):
+        box_of = dict(zip(problem.operands, boxes, strict=True))
 
-    def copies(memory: Memory, operand: Operand) -> int:
-        return memory.buffers if any(tile[d] < problem.bounds[d] for d in operand.loops) else 1
+        def tile(operand: Operand, of: dict[Operand, int] = box_of) -> Order:
+            return tiles[of[operand] - 1]
 
-    memories = hardware.levels[0].memories
-    streams = [memory for memory in memories if memory.streams]
-    keeps = [memory for memory in memories if not memory.streams]
-    return fits(problem, keeps, tile, copies) and fits(problem, streams, step, lambda *_: 1)
+        def copies(memory: Memory, operand: Operand, of: dict[Operand, int] = box_of) -> int:
+            whole = tiles[of[operand] - 1]
+            return memory.buffers if any(whole[d] < problem.bounds[d] for d in operand.loops) else 1
+
+        streams = [memory for memory in level.memories if memory.streams]
+        keeps = [memory for memory in level.memories if not memory.streams]
+        if not fits(problem, keeps, tile, copies):
+            return False
+        if not fits(problem, streams, lambda _: step, lambda *_: 1):
+            return False
+    return True
 
 
 def fits(
     problem: Problem,
     memories: Sequence[Memory],
-    tile: Order,
+    tile: Callable[[Operand], Order],
     copies: Callable[[Memory, Operand], int],
 ) -> bool:
     for memory in memories:
         bits = sum(
-            len(box_elements(x, tuple((0, n) for n in tile))) * x.partial_bits * copies(memory, x)
+            len(box_elements(x, tuple((0, n) for n in tile(x))))
+            * x.partial_bits
+            * copies(memory, x)
             for x in problem.operands
             if x.role in memory.holds
         )
@@ -309,41 +386,55 @@ def evaluate(
     tiles: Integers,
     inners: Integers,
     outers: Integers,
+    held: Integers,
     exponents: Floats,
     once: bool,
     found: Floats,
 ) -> None:
-    """Of all mappings the least value, and the numbers of its tile and orders.
+    """Of all mappings the least value, and the numbers of its tiles and orders.
 
     With ``once`` of orders that differ only in loops of a single step one is evaluated.
     """
-    count = len(t.bits)
+    count, boxes, n = len(t.bits), tiles.shape[1], len(t.bounds)
     output = count - 1
     whole = footprint(t, output, t.bounds)
+    orders = np.empty((boxes + 1, n), dtype=np.int64)
     for number in range(len(tiles)):
-        tile = tiles[number]
+        nest = Nest(tiles[number], orders, held)
         for i in range(len(inners)):
-            if once and not _is_first(tile, c.tile, inners[i]):
+            if once and not _is_first(nest.tiles[0], c.tile, inners[i]):
                 continue
+            orders[0] = inners[i]
             for o in range(len(outers)):
-                if once and not _is_first(t.bounds, tile, outers[o]):
+                orders[1:] = outers[o]
+                skip = False
+                for j in range(1, boxes + 1):
+                    around = t.bounds if j == boxes else nest.tiles[j]
+                    skip = skip or (once and not _is_first(around, nest.tiles[j - 1], orders[j]))
+                if skip:
                     continue
                 energy = t.spent
                 for x in range(count):
-                    taken, got = array_moves(t, x, c, tile, inners[i], outers[o], True)
-                    moved = taken if t.streams[x] else buffer_moves(t, x, tile, outers[o])
+                    taken, got = moves_into(t, x, c, nest, 0, boxes + 1, True)
+                    for p in range(len(held)):
+                        moved = moves_into(t, x, c, nest, held[p, x], boxes + 1, False)[0]
+                        if p == 0 and t.streams[x]:
+                            moved = taken
+                        if x < output:
+                            energy += t.bits[x] * moved * t.outside[p, x, 0]
+                            continue
+                        narrow = whole * (t.partial[x] - t.bits[x])
+                        energy += t.partial[x] * (moved - whole) * t.outside[p, x, 0]
+                        energy += (t.partial[x] * moved - narrow) * t.outside[p, x, 1]
                     if x < output:
-                        energy += t.bits[x] * moved * t.outside[x, 0]
                         energy += t.bits[x] * (taken * t.inside[x, 0] + got * t.units[x, 0])
                         continue
                     narrow = whole * (t.partial[x] - t.bits[x])
-                    energy += t.partial[x] * (moved - whole) * t.outside[x, 0]
-                    energy += (t.partial[x] * moved - narrow) * t.outside[x, 1]
                     energy += t.partial[x] * (taken - whole) * t.inside[x, 0]
                     energy += (t.partial[x] * taken - narrow) * t.inside[x, 1]
                     energy += t.partial[x] * got * t.units[x, 1]
                     energy += t.partial[x] * max(0, got - whole) * t.units[x, 0]
-                cycles, _ = total_cycles(t, c, tile, inners[i], outers[o])
+                cycles = total_cycles(t, c, nest)
                 energy += t.leak * cycles
                 value = energy ** exponents[0] * cycles ** exponents[1]
                 if value < found[0]:

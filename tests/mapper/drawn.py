@@ -116,10 +116,18 @@ def hardware(
     sizes: tuple[int, int] = (8, 300),
     files: tuple[int, int] = (8, 60),
     most_units: int = 5,
+    most_levels: int = 1,
 ) -> Hardware:
-    """Hardware for a problem, with memories of so many bytes."""
+    """Hardware for a problem, with memories of so many bytes; each further level of buffers has
+    about twice that.
+    """
     array = {axis: draw(st.integers(1, most_units)) for axis in draw(st.sampled_from(("i", "ij")))}
-    buffer = draw(levels("buffer", *sizes, registers=False))
+    buffers = [draw(levels("buffer", *sizes, registers=False))]
+    for number in range(2, draw(st.integers(1, most_levels)) + 1):
+        least, most = (number * size for size in sizes)
+        level = draw(levels(f"buffer{number}_", least, most, registers=False))
+        memories = tuple(replace(memory, streams=False) for memory in level.memories)
+        buffers.append(replace(level, memories=memories))
     outer = Memory("dram", None, draw(rates), 10.0, 12.0)
     file = draw(st.none() | levels("registers", *files, registers=True))
     flows = []
@@ -128,7 +136,7 @@ def hardware(
     return Hardware(
         "drawn",
         FrozenMap(array),
-        (buffer, Level("dram", (outer,))),
+        (*buffers, Level("dram", (outer,))),
         FrozenMap({"any": 0.5}),
         draw(st.sampled_from((500.0, 1000.0))),
         tuple(flows),
@@ -153,13 +161,22 @@ def mappings(draw: st.DrawFn, problem: Problem, hardware: Hardware) -> Mapping:
             unrolling += ((axis, draw(st.sampled_from(loops)), units),)
             left //= units
     spread = spread_of(unrolling, len(problem.bounds))
-    inner, step, tile = [], [], []
-    for d, bound in enumerate(problem.bounds):
-        inner.append(draw(st.integers(1, bound)))
-        step.append(min(bound, spread[d] * inner[-1]))
-        multiples = [*range(step[-1], bound, step[-1]), bound]
-        tile.append(draw(st.sampled_from(multiples)))
-    orders = tuple(tuple(draw(st.permutations(loops))) for _ in range(2))
-    mapping = Mapping((tuple(step), tuple(tile), problem.bounds), orders, unrolling, tuple(inner))
+    inner = [draw(st.integers(1, bound)) for bound in problem.bounds]
+    step = [min(n, s * i) for n, s, i in zip(problem.bounds, spread, inner, strict=True)]
+    tiles, held = [tuple(step)], []
+    least = [1] * len(problem.operands)
+    uneven = draw(st.booleans())
+    boxes = len(hardware.levels) - 1 + draw(st.integers(0, 1)) * uneven
+    for _ in range(boxes):
+        multiples = (
+            [*range(size, bound, size), bound]
+            for size, bound in zip(tiles[-1], problem.bounds, strict=True)
+        )
+        tiles.append(tuple(draw(st.sampled_from(sizes)) for sizes in multiples))
+    for _ in hardware.levels[:-1] if uneven else ():
+        least = [draw(st.integers(box, boxes)) for box in least]
+        held.append(tuple(least))
+    orders = tuple(tuple(draw(st.permutations(loops))) for _ in range(boxes + 1))
+    mapping = Mapping((*tiles, problem.bounds), orders, unrolling, tuple(inner), "", tuple(held))
     mapping.check(problem)
     return mapping

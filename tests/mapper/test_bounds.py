@@ -11,16 +11,24 @@ from hypothesis import strategies as st
 
 from accelgen.affine import Workload
 from accelgen.hardware import Hardware, Level, Memory
-from accelgen.mapper.bounds import floor_of, node_bound, order_bound
+from accelgen.mapper.bounds import around_of, floor_of, node_bound, order_bound
 from accelgen.mapper.branch import array_energy
-from accelgen.mapper.cost import cost
+from accelgen.mapper.cost import cost, moves
 from accelgen.mapper.mapping import Mapping
-from accelgen.mapper.problem import problem_of
+from accelgen.mapper.problem import Problem, problem_of
 from accelgen.mapper.relaxed import least_outside
 from accelgen.mapper.search import exponents_of
+from accelgen.mapper.sizes import fits
 from accelgen.mapper.space import Constraints
-from accelgen.mapper.tables import config_of, tables_of
-from tests.mapper.brute import configurations, fits_buffer, inner_orders, outer_orders, smallest
+from accelgen.mapper.tables import Floats, Integers, Nest, Tables, config_of, tables_of
+from tests.mapper.brute import (
+    configurations,
+    fits_buffers,
+    holdings,
+    inner_orders,
+    nested,
+    outer_orders,
+)
 from tests.mapper.drawn import hardware, problems
 from tests.mapper.test_search import OBJECTIVES, value_of
 from tests.tiers import examples
@@ -40,7 +48,8 @@ def test_the_last_tile_of_a_window_has_more_than_its_share() -> None:
     c = config_of(problem, np.array([1, 1, 4, 1]), np.array([1, 1, 1, 3]), 0)
     tile, order = np.array([10, 1, 8, 3]), np.array([1, 3, 0, 2])
     bits = np.zeros(3), np.zeros(3)
-    energy = array_energy(t, c, tile, order, np.arange(4), *bits)
+    nest = Nest(tile[np.newaxis], np.stack([order, np.arange(4)]), np.ones((1, 3), dtype=np.int64))
+    energy = array_energy(t, c, nest, 2, *bits)
     # Twice 6 of the tile of 8 for each of k, and 3 that stay.
     assert energy == 8 * (10 * (6 + 6) + 3)
     floor = floor_of(t, c, order[np.newaxis])
@@ -49,26 +58,28 @@ def test_the_last_tile_of_a_window_has_more_than_its_share() -> None:
 
 def check(data: st.DataObject, most: int, iterations: int) -> None:
     problem = data.draw(problems(most, iterations))
-    drawn = data.draw(hardware(problem, most_units=6, files=(8, 200)))
+    drawn = data.draw(hardware(problem, most_units=6, files=(8, 200), most_levels=2))
     objective = data.draw(st.sampled_from(OBJECTIVES))
     every = list(configurations(problem, drawn, ANY))
     assume(every)
     chosen = data.draw(st.sampled_from(every))
     named = zip(problem.bounds, chosen.spread, chosen.inner, strict=True)
     step = tuple(min(n, s * i) for n, s, i in named)
-    tile = tuple(
-        data.draw(st.sampled_from(smallest(n, s)))
-        for n, s in zip(problem.bounds, step, strict=True)
-    )
-    assume(fits_buffer(problem, drawn, step, tile))
+    pins = Constraints(uneven=len(drawn.levels) == 2)
+    held = data.draw(st.sampled_from(list(holdings(problem, drawn, pins))))
+    boxes = max(map(max, held))
+    along = [
+        data.draw(st.sampled_from(list(nested(problem, drawn, pins, held, d, step[d], boxes, n))))
+        for d, n in enumerate(problem.bounds)
+    ]
+    tiles: list[tuple[int, ...]] = list(zip(*along, strict=True))
+    assume(fits_buffers(problem, drawn, step, tiles, held))
     inners = inner_orders(problem, drawn, chosen.stationary, ANY, every_order=False)
     outers = outer_orders(problem, ANY, every_order=False)
-    inner, number = (
-        data.draw(st.sampled_from(inners)),
-        data.draw(st.sampled_from(range(len(outers)))),
-    )
+    numbers = [data.draw(st.sampled_from(range(len(outers)))) for _ in range(boxes)]
+    orders = (data.draw(st.sampled_from(inners)), *(outers[number] for number in numbers))
     mapping = Mapping(
-        (step, tile, problem.bounds), (inner, outers[number]), chosen.unrolling, chosen.inner
+        (step, *tiles, problem.bounds), orders, chosen.unrolling, chosen.inner, "", held
     )
     found = cost(problem, drawn, mapping)
     value = value_of(found, objective) * (1 + 1e-9)
@@ -77,34 +88,70 @@ def check(data: st.DataObject, most: int, iterations: int) -> None:
     c = config_of(problem, np.array(chosen.spread), np.array(chosen.inner), chosen.fill)
     exponents, every_outer = np.array(exponents_of(objective)), np.array(outers)
     floor = floor_of(t, c, every_outer)
-    free = np.zeros(len(tile), dtype=np.int64)
-    sums, finished = t.partial[-1], t.bits[-1]
-    again, once = sums * t.outside[-1].sum(), finished * t.outside[-1, 1]
-    floor[3] = least_outside(t, every_outer, free, t.bits * t.outside[:, 0], again, once)
-    floor[4] = least_outside(t, every_outer, free, t.bits, 2 * sums, finished)
-    between = found.energy_pj["dram"] + found.energy_pj["buffer"]
-    assert floor[3] <= between * (1 + 1e-9)
-    if drawn.levels[1].memories[0].bandwidth is not None:
-        assert floor[4] <= found.port_cycles["dram"] * t.rate * (1 + 1e-9)
-    into = np.empty((len(outers), 3 + len(t.bits)))
-    own = np.zeros((2, len(tile)), dtype=np.int64)
+    nest = Nest(np.array(tiles), np.array(orders), np.array(held))
+    least_pj, least_bits = crossing(t, every_outer, held)
+    for p, crossed in enumerate(crossed_pj(problem, drawn, mapping)):
+        assert least_pj[p] <= crossed * (1 + 1e-9)
+    if drawn.levels[-1].memories[0].bandwidth is not None:
+        assert least_bits <= found.port_cycles["dram"] * t.carried[0] * (1 + 1e-9)
+    own = np.zeros((2, len(step)), dtype=np.int64)
     bits = np.zeros(len(t.bits)), np.zeros(len(t.bits))
-    arrays = np.array(tile), np.array(inner), every_outer[number]
-    inside = array_energy(t, c, *arrays, *bits) * (1 + 1e-9)
-    alone = array_energy(t, c, *arrays[:2], every_outer[0][:0], *bits)
-    parts = -(-t.bounds // arrays[0])
-    assert order_bound(t, c, floor, arrays[0], parts, arrays[1]) <= alone * (1 + 1e-9)
+    inside = array_energy(t, c, nest, boxes + 1, *bits) * (1 + 1e-9)
+    alone = array_energy(t, c, nest, 1, *bits)
+    parts = -(-t.bounds // nest.tiles[0])
+    assert order_bound(t, c, floor, nest.tiles[0], parts, nest.orders[0]) <= alone * (1 + 1e-9)
     assert alone <= inside
-    # Loops have their size one after the other, in any order.
-    for has_size in product((False, True), repeat=len(tile)):
-        most_tile = np.array(
-            [x if h else n for h, x, n in zip(has_size, tile, problem.bounds, strict=True)]
-        )
-        least_tile = np.array([x if h else n for h, x, n in zip(has_size, tile, step, strict=True)])
-        lowest = node_bound(
-            t, c, floor, most_tile, least_tile, every_outer, every_outer, exponents, into, own
-        )
-        assert lowest <= into[number, 0] <= value
+    # Larger boxes first; loops have their size one after the other, in any order.
+    for j in range(boxes, 0, -1):
+        into = np.empty((len(outers), 3))
+        around = problem.bounds if j == boxes else tiles[j]
+        known = around_of(t, c, nest, j, least_pj, least_bits)
+        for has_size in product((False, True), repeat=len(step)):
+            sized = list(zip(has_size, tiles[j - 1], around, step, strict=True))
+            most_tile = np.array([x if h else n for h, x, n, _ in sized])
+            least_tile = np.array([x if h else s for h, x, _, s in sized])
+            assert fits(t, c, nest, j, most_tile, least_tile)
+            lowest = node_bound(
+                t, c, floor, nest, known, most_tile, least_tile, every_outer, every_outer,
+                exponents, into, own,
+            )  # fmt: skip
+            assert lowest <= into[numbers[j - 1], 0] <= value
+
+
+def crossing(
+    t: Tables, orders: Integers, held: tuple[tuple[int, ...], ...]
+) -> tuple[Floats, float]:
+    """Least pJ across every boundary, and bits of the outermost memory, of even mappings."""
+    free = np.zeros(len(t.bounds), dtype=np.int64)
+    sums, finished = t.partial[-1], t.bits[-1]
+    least_pj, least_bits = np.zeros(len(held)), 0.0
+    if any(len(set(level)) > 1 for level in held):
+        return least_pj, least_bits
+    for p in range(len(held)):
+        again, once = sums * t.outside[p, -1].sum(), finished * t.outside[p, -1, 1]
+        inputs = t.bits * t.outside[p, :, 0]
+        least_pj[p] = least_outside(t, p, orders, free, inputs, again, once)
+    least_bits = least_outside(t, len(held) - 1, orders, free, t.bits, 2 * sums, finished)
+    return least_pj, least_bits
+
+
+def crossed_pj(problem: Problem, drawn: Hardware, mapping: Mapping) -> list[float]:
+    """PJ of what crosses every boundary; nothing of what streams, which is the array's."""
+    whole = int(problem.operands[-1].footprint(np.array([problem.bounds]))[0])
+    found = []
+    for p, moved in enumerate(moves(problem, drawn, mapping)[1:]):
+        total = 0.0
+        for x in problem.operands:
+            below, above = (level.memory(x.role) for level in drawn.levels[p : p + 2])
+            if below.streams:
+                continue
+            down = moved[x.name].entered * x.partial_bits
+            up = down + whole * x.bits if x.is_output else 0
+            down = down if x.is_output else moved[x.name].entered * x.bits
+            total += down * (above.read_pj + below.write_pj)
+            total += up * (above.write_pj + below.read_pj)
+        found.append(total)
+    return found
 
 
 @given(st.data())

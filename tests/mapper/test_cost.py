@@ -24,7 +24,7 @@ Case = tuple[Problem, Hardware, Mapping]
 @st.composite
 def cases(draw: st.DrawFn, most: int = 6, iterations: int = 150) -> Case:
     problem = draw(problems(most, iterations))
-    drawn = draw(hardware(problem))
+    drawn = draw(hardware(problem, most_levels=3))
     return problem, drawn, draw(mappings(problem, drawn))
 
 
@@ -80,29 +80,27 @@ def test_energy_is_that_of_the_traced_moves(case: Case) -> None:
 
 def traced_energy(problem: Problem, drawn: Hardware, mapping: Mapping) -> dict[str, float]:
     """By level, without leakage."""
-    buffer, outer = drawn.levels
-    memory = outer.memories[0]
-    array, above = trace(problem, drawn, mapping)
-    spent = {"mac": problem.iterations * 0.5, "dram": 0.0, "buffer": 0.0}
+    array, *above = trace(problem, drawn, mapping)
+    spent = {"mac": problem.iterations * 0.5, **{level.name: 0.0 for level in drawn.levels}}
     if drawn.link_pj:
         spent["link"] = 0.0
     if drawn.registers is not None:
         spent["registers"] = 0.0
     for operand in problem.operands:
         elements = int(operand.footprint(np.array([problem.bounds]))[0])
-        held = buffer.memory(operand.role)
-        for level, moved in (("buffer", array), ("dram", above)):
-            move = moved[operand.name]
+        below = None
+        for level, moved in zip(drawn.levels, (array, *above), strict=True):
+            move, held = moved[operand.name], level.memory(operand.role)
             down = move.entered * operand.partial_bits
             # The last time that a sum leaves it is finished.
             up = (move.left - elements) * operand.partial_bits + elements * operand.bits
             if not operand.is_output:
                 down, up = move.entered * operand.bits, 0
-            if level == "dram":
-                spent["dram"] += down * memory.read_pj + up * memory.write_pj
-                spent["buffer"] += down * held.write_pj + up * held.read_pj
-            else:
-                spent["buffer"] += down * held.read_pj + up * held.write_pj
+            spent[level.name] += down * held.read_pj + up * held.write_pj
+            if below is not None:
+                inner = below.memory(operand.role)
+                spent[below.name] += down * inner.write_pj + up * inner.read_pj
+            below = level
         gets = array[operand.name].delivered * operand.partial_bits
         gives = 0
         if operand.is_output:
@@ -124,23 +122,26 @@ def test_ports_are_as_busy_as_the_traced_moves(case: Case) -> None:
     problem, drawn, mapping = case
     found = cost(problem, drawn, mapping)
     assert moves(problem, drawn, mapping) == trace(problem, drawn, mapping)
-    down, up = dict.fromkeys(("inputs", "weights", "outputs"), 0.0), 0.0
-    for operand in problem.operands:
-        moved = trace(problem, drawn, mapping)[0][operand.name]
-        down[operand.role] += moved.entered * operand.partial_bits
-        if operand.is_output:
-            up = moved.entered * operand.partial_bits
-            up += (moved.left - moved.entered) * operand.bits
-    buffer = drawn.levels[0]
     expected = {}
-    for memory in buffer.memories:
-        if memory.bandwidth is not None:
-            bits = sum(down[role] for role in memory.holds)
-            bits += up if "outputs" in memory.holds else 0.0
-            expected[memory.name] = bits / 8 / memory.bandwidth
-    for role, rate in buffer.links.items():
-        bits = max(down[role], up if role == "outputs" else 0.0)
-        expected[f"link_{role}"] = bits / 8 / rate
-    assert {x: n for x, n in found.port_cycles.items() if x != "dram"} == pytest.approx(expected)
+    for level, traced in zip(drawn.levels, trace(problem, drawn, mapping), strict=True):
+        down, up = dict.fromkeys(("inputs", "weights", "outputs"), 0.0), 0.0
+        for operand in problem.operands:
+            moved = traced[operand.name]
+            down[operand.role] += moved.entered * operand.partial_bits
+            if operand.is_output:
+                up = moved.entered * operand.partial_bits
+                up += (moved.left - moved.entered) * operand.bits
+        for memory in level.memories:
+            if memory.bandwidth is not None:
+                bits = sum(down[role] for role in memory.holds)
+                bits += up if "outputs" in memory.holds else 0.0
+                expected[memory.name] = bits / 8 / memory.bandwidth
+        for role, rate in level.links.items():
+            bits = max(down[role], up if role == "outputs" else 0.0)
+            name = f"link_{role}" if len(drawn.levels) == 2 else f"link_{level.name}_{role}"
+            expected[name] = bits / 8 / rate
+    if drawn.levels[-1].memories[0].bandwidth is None:
+        expected["dram"] = 0.0
+    assert dict(found.port_cycles) == pytest.approx(expected)
     slowest = max(found.port_cycles.values())
     assert (found.limit == "compute") == (slowest <= found.compute_cycles)

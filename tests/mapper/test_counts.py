@@ -16,7 +16,7 @@ from tests.tiers import examples
 
 def check(data: st.DataObject, most: int, iterations: int) -> None:
     problem = data.draw(problems(most, iterations))
-    drawn = data.draw(hardware(problem))
+    drawn = data.draw(hardware(problem, most_levels=3))
     mapping = data.draw(mappings(problem, drawn))
     assert moves(problem, drawn, mapping) == trace(problem, drawn, mapping)
 

@@ -73,6 +73,38 @@ def test_no_mapping_of_many_spaces_is_better(
     check(*case, objective)
 
 
+@st.composite
+def deep(draw: st.DrawFn) -> tuple[Problem, Hardware, Constraints]:
+    """Several levels of buffers, or one whose tensors may be held of different boxes."""
+    problem = draw(problems(4, draw(st.sampled_from((6, 12, 24)))).filter(few_mappings))
+    drawn = draw(hardware(problem, most_units=3, most_levels=2, files=(8, 24)))
+    return problem, drawn, Constraints(uneven=len(drawn.levels) == 2)
+
+
+def few_mappings(problem: Problem) -> bool:
+    """Brute force over two boxes has a limit."""
+    return len(problem.groups) <= 3 and sum(n > 1 for n in problem.bounds) <= 3
+
+
+@given(deep(), st.sampled_from(OBJECTIVES))
+@settings(max_examples=examples(10, 50))
+def test_no_mapping_with_boxes_in_boxes_is_better(
+    case: tuple[Problem, Hardware, Constraints], objective: Objective
+) -> None:
+    problem, drawn, pins = case
+    check(problem, drawn, objective, pins)
+
+
+@pytest.mark.slow
+@given(deep(), st.sampled_from(OBJECTIVES))
+@settings(max_examples=500)
+def test_no_mapping_with_boxes_in_boxes_of_many_is_better(
+    case: tuple[Problem, Hardware, Constraints], objective: Objective
+) -> None:
+    problem, drawn, pins = case
+    check(problem, drawn, objective, pins)
+
+
 @given(cases(24), st.sampled_from(OBJECTIVES))
 @settings(max_examples=examples(10, 300))
 def test_no_order_of_loops_is_better(case: tuple[Problem, Hardware], objective: Objective) -> None:

@@ -1,4 +1,4 @@
-"""Cycles of a mapping by brute force: every tile of the buffer and every step of the array."""
+"""Cycles of a mapping by brute force: every innermost box and every step of the array."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from accelgen.affine.roles import Role
 from accelgen.hardware import Hardware
 from accelgen.mapper.mapping import Mapping, spread_of
 from accelgen.mapper.problem import Operand, Problem
-from accelgen.mapper.trace import Box, box_elements, kept_between, tiles_of, unit_boxes
+from accelgen.mapper.trace import (
+    Box,
+    box_elements,
+    kept_between,
+    nested_boxes,
+    tiles_of,
+    unit_boxes,
+)
 
 __all__ = ["fill", "walked_cycles"]
 
@@ -17,43 +24,203 @@ __all__ = ["fill", "walked_cycles"]
 Elements = frozenset[tuple[int, ...]]
 
 
+Channel = tuple[int, str, int]
+"""A memory or a link (in one direction) above a level of buffers."""
+
+Bits = dict[Channel, float]
+
+
 @dataclass
 class Tile:
-    """A tile of the buffer: its steps, and bits on the way to and from the outermost memory."""
+    """An innermost box: the boxes around it, its steps, and bits that the array takes and gives."""
 
-    box: Box
+    boxes: tuple[Box, ...]
     steps: list[Box]
-    load: float = 0.0
-    store: float = 0.0
-    waits: float = 0.0
-    streams: float = 0.0
+    streams: Bits = field(default_factory=dict)
     entered: dict[str, float] = field(default_factory=dict)
     left: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def box(self) -> Box:
+        return self.boxes[0]
+
+
+@dataclass
+class Change:
+    """What crosses a boundary between two innermost boxes: ``loop`` is the number of the innermost
+    loop that moves it, outermost loop first.
+    """
+
+    loop: int
+    bits: Bits
+    waits: bool
+
 
 def walked_cycles(problem: Problem, hardware: Hardware, mapping: Mapping) -> float:
-    outer = hardware.levels[1]
     *inputs, output = problem.operands
-    whole: Box = tuple((0, n) for n in problem.bounds)
     tiles = [
-        Tile(box, list(tiles_of(box, mapping.tiles[0], mapping.orders[0])))
-        for box in tiles_of(whole, mapping.tiles[1], mapping.orders[1])
+        Tile(boxes, list(tiles_of(boxes[0], mapping.tiles[0], mapping.orders[0])))
+        for boxes in nested_boxes(problem, mapping)
     ]
     spread = spread_of(mapping.unrolling, len(problem.bounds))
-    rate = 8 * (outer.memories[0].bandwidth or inf)
     for operand in inputs:
         of_inputs(operand, hardware, mapping, spread, tiles)
-    of_outputs(output, hardware, tiles)
-    total = (tiles[0].load + first_streams(inputs, hardware, tiles[0])) / rate
-    for number, tile in enumerate(tiles):
-        busy: float = sum(step_cycles(output, hardware, step, spread) for step in tile.steps)
-        busy += stalls(problem, hardware, tile, spread)
-        after = tiles[number + 1].load if number + 1 < len(tiles) else 0.0
-        before = tiles[number - 1].store if number else 0.0
-        meanwhile = (after + before + tile.streams) / rate
-        total += tile.waits / rate + max(busy, ports(problem, hardware, tile), meanwhile)
-    total += shared_sums(problem, hardware, tiles, rate)
-    return total + tiles[-1].store / rate + fill(hardware, mapping)
+    of_outputs(output, tiles)
+    nest = Walk(problem, hardware, mapping, tiles)
+    total, _ = nest.iteration(0, 0, len(tiles))
+    for p in reversed(range(len(nest.held))):
+        load: Bits = {}
+        for o, operand in enumerate(inputs):
+            box = tiles[0].boxes[nest.held[p][o] - 1]
+            if p == 0 and hardware.levels[0].memory(operand.role).streams:
+                box = tiles[0].steps[0]
+            add(load, nest.carried(p, operand, 0, len(box_elements(operand, box)) * operand.bits))
+        total += nest.time(load)
+    for p, level in enumerate(nest.held):
+        done = len(box_elements(output, tiles[-1].boxes[level[-1] - 1])) * output.bits
+        total += nest.time(nest.carried(p, output, 1, done))
+    return total + nest.shared_sums() + fill(hardware, mapping)
+
+
+def add(to: Bits, more: Bits, times: float = 1) -> None:
+    for channel, bits in more.items():
+        to[channel] = to.get(channel, 0.0) + times * bits
+
+
+class Walk:
+    """All innermost boxes, and what crosses boundaries after each."""
+
+    def __init__(
+        self, problem: Problem, hardware: Hardware, mapping: Mapping, tiles: list[Tile]
+    ) -> None:
+        self.problem, self.hardware, self.tiles = problem, hardware, tiles
+        self.held = mapping.boxes_held(len(problem.operands))
+        spread = spread_of(mapping.unrolling, len(problem.bounds))
+        boxes = len(mapping.tiles) - 2
+        # The loops, outermost first: box and loop; where each innermost box is along each, from
+        # where the box around it begins.
+        self.loops = [(j, d) for j in range(boxes, 0, -1) for d in mapping.orders[j]]
+        whole: Box = tuple((0, n) for n in problem.bounds)
+        around = [(*tile.boxes, whole) for tile in tiles]
+        self.starts = [tuple(x[j - 1][d][0] - x[j][d][0] for j, d in self.loops) for x in around]
+        output = problem.operands[-1]
+        self.busy = []
+        for tile in tiles:
+            busy: float = sum(step_cycles(output, hardware, step, spread) for step in tile.steps)
+            busy += stalls(problem, hardware, tile, spread)
+            self.busy.append(max(busy, ports(problem, hardware, tile)))
+        self.after: list[list[Change]] = [[] for _ in tiles]
+        for p, level in enumerate(self.held):
+            for o, operand in enumerate(problem.operands):
+                if p > 0 or not hardware.levels[0].memory(operand.role).streams:
+                    self.changes(p, operand, level[o])
+
+    def changes(self, p: int, operand: Operand, box: int) -> None:
+        """When the part of an operand changes: the next is loaded, and the one before is stored for
+        as long as there are two buffers, the present one when there is one.
+        """
+        here = [relevant(operand, tile.boxes[box - 1]) for tile in self.tiles]
+        begins = [n for n, part in enumerate(here) if n == 0 or here[n - 1] != part]
+        single = self.hardware.levels[p].memory(operand.role).buffers == 1
+        loads, stores = [0.0] * len(begins), [0.0] * len(begins)
+        by_part: dict[Box, list[int]] = {}
+        for number, n in enumerate(begins):
+            by_part.setdefault(here[n], []).append(number)
+            loads[number] = len(box_elements(operand, self.tiles[n].boxes[box - 1])) * operand.bits
+        for visits in by_part.values() if operand.is_output else ():
+            elements = [
+                box_elements(operand, self.tiles[begins[number]].boxes[box - 1])
+                for number in visits
+            ]
+            for number, (entered, left) in zip(visits, sums(operand, elements), strict=True):
+                loads[number], stores[number] = entered, left
+        for number, n in enumerate(begins[1:]):
+            moved = self.carried(p, operand, 0, loads[number + 1])
+            left = stores[number] if single else stores[number - 1] if number else 0.0
+            add(moved, self.carried(p, operand, 1, left))
+            innermost = max(
+                q
+                for q, (j, d) in enumerate(self.loops)
+                if j >= box and d in operand.loops and self.starts[n][q] != self.starts[n - 1][q]
+            )
+            self.after[n - 1].append(Change(innermost, moved, single))
+        if len(begins) > 1 and not single:
+            last = self.starts[-1]
+            innermost = max(
+                q
+                for q, (j, d) in enumerate(self.loops)
+                if j >= box
+                and d in operand.loops
+                and any(x[:q] == last[:q] and x[q] != last[q] for x in self.starts)
+            )
+            left = self.carried(p, operand, 1, stores[-2])
+            self.after[-1].append(Change(innermost, left, waits=False))
+
+    def iteration(self, depth: int, begin: int, end: int) -> tuple[float, Bits]:
+        """Cycles and bits of the boxes from ``begin`` to ``end``: a step of the loop before."""
+        bits: Bits = {}
+        if depth == len(self.loops):
+            cycles = self.busy[begin]
+            add(bits, self.tiles[begin].streams)
+        else:
+            cycles = 0.0
+            at = begin
+            for n in range(begin + 1, end + 1):
+                if n == end or self.starts[n][depth] != self.starts[at][depth]:
+                    more, moved = self.iteration(depth + 1, at, n)
+                    cycles += more
+                    add(bits, moved)
+                    at = n
+        waits: Bits = {}
+        alone = 0.0
+        for change in self.after[end - 1]:
+            if change.loop == depth - 1:
+                add(waits if change.waits else bits, change.bits)
+                alone += self.time(change.bits) if change.waits else 0.0
+        cycles = alone + max(cycles, self.time(bits))
+        add(bits, waits)
+        return cycles, bits
+
+    def carried(self, p: int, operand: Operand, way: int, bits: float) -> Bits:
+        """What carries an operand across the boundary above a level."""
+        above = self.hardware.levels[p + 1]
+        found = {(p, above.memory(operand.role).name, 0): float(bits)}
+        if operand.role in above.links:
+            found[p, f"link {operand.role}", way] = float(bits)
+        return found
+
+    def time(self, bits: Bits) -> float:
+        return max((n / self.rate(channel) for channel, n in bits.items()), default=0.0)
+
+    def rate(self, channel: Channel) -> float:
+        p, name, _ = channel
+        above = self.hardware.levels[p + 1]
+        rates: dict[str, float] = {f"link {role}": rate for role, rate in above.links.items()}
+        rates |= {memory.name: memory.bandwidth or inf for memory in above.memories}
+        return 8 * rates[name]
+
+    def shared_sums(self) -> float:
+        """Cycles for sums that several boxes have: read once more, and written as sums and not as
+        results by all but the last, through everything on the way one after the other.
+        """
+        output = self.problem.operands[-1]
+        total = 0.0
+        for p, box in enumerate((1, *(level[-1] for level in self.held))):
+            boxes = {relevant(output, x.boxes[box - 1]): x.boxes[box - 1] for x in self.tiles}
+            parts = [box_elements(output, x) for x in boxes.values()]
+            shared = sum(map(len, parts)) - len(frozenset().union(*parts))
+            read = shared * output.partial_bits
+            written = shared * (output.partial_bits - output.bits)
+            if p == 0:
+                bits = dict.fromkeys((x.name for x in self.problem.operands), 0.0)
+                moved = Tile(self.tiles[0].boxes, [], entered=dict(bits), left=dict(bits))
+                moved.entered[output.name], moved.left[output.name] = read, written
+                total += ports(self.problem, self.hardware, moved)
+                continue
+            crossed = self.carried(p - 1, output, 0, read)
+            add(crossed, self.carried(p - 1, output, 1, written))
+            total += self.time(crossed)
+        return total
 
 
 def fill(hardware: Hardware, mapping: Mapping) -> int:
@@ -77,7 +244,6 @@ def of_inputs(
 ) -> None:
     held = hardware.levels[0].memory(operand.role)
     slides = hardware.registers is not None and hardware.registers.memory(operand.role).slides
-    before: Box | None = None
     for tile in tiles:
         taken = 0
         step_before: Box | None = None
@@ -97,49 +263,21 @@ def of_inputs(
             step_before = step
         tile.entered[operand.name] = float(taken * operand.bits)
         tile.left[operand.name] = 0.0
-        here = relevant(operand, tile.box)
         if held.streams:
-            tile.streams += taken * operand.bits
-        elif here != before:
-            bits = len(box_elements(operand, tile.box)) * operand.bits
-            if held.buffers == 2:
-                tile.load += bits
-            else:
-                tile.waits += bits
-        before = here
+            above = hardware.levels[1]
+            add(tile.streams, {(0, above.memory(operand.role).name, 0): taken * operand.bits})
+            if operand.role in above.links:
+                add(tile.streams, {(0, f"link {operand.role}", 0): taken * operand.bits})
 
 
-def first_streams(inputs: list[Operand], hardware: Hardware, tile: Tile) -> float:
-    return sum(
-        len(box_elements(operand, tile.steps[0])) * operand.bits
-        for operand in inputs
-        if hardware.levels[0].memory(operand.role).streams
-    )
-
-
-def of_outputs(operand: Operand, hardware: Hardware, tiles: list[Tile]) -> None:
+def of_outputs(operand: Operand, tiles: list[Tile]) -> None:
     """Every visit of a tile takes sums that were there before, and leaves finished ones where no
-    later visit has them.  Whether they were there is that of the tile of the buffer as a whole.
+    later visit has them.  Whether they were there is that of the innermost box as a whole.
     """
-    one = hardware.levels[0].memory(operand.role).buffers == 1
-    # Between the buffer and the outermost memory.
     boxes = [relevant(operand, tile.box) for tile in tiles]
-    begins = [n for n, box in enumerate(boxes) if n == 0 or boxes[n - 1] != box]
-    ends = [n for n, box in enumerate(boxes) if n + 1 == len(boxes) or boxes[n + 1] != box]
-    by_box: dict[Box, list[Elements]] = {}
-    for n in begins:
-        by_box.setdefault(boxes[n], []).append(box_elements(operand, tiles[n].box))
-    moved = {box: iter(sums(operand, visits)) for box, visits in by_box.items()}
-    for begin, end in zip(begins, ends, strict=True):
-        entered, left = next(moved[boxes[begin]])
-        first, last = tiles[begin], tiles[end]
-        first.waits += entered if one else 0
-        first.load += 0 if one else entered
-        last.waits += left if one else 0
-        last.store += 0 if one else left
     # Between the array, which begins empty in every tile, and the buffer.
     owners: dict[Box, list[Tile]] = {}
-    by_box = {}
+    by_box: dict[Box, list[Elements]] = {}
     for tile, box in zip(tiles, boxes, strict=True):
         tile.entered[operand.name] = tile.left[operand.name] = 0.0
         before: Box | None = None
@@ -166,21 +304,6 @@ def sums(operand: Operand, visits: list[Elements]) -> list[tuple[int, int]]:
         found.append((len(visit & summed) * operand.partial_bits, left))
         summed |= visit
     return found
-
-
-def shared_sums(problem: Problem, hardware: Hardware, tiles: list[Tile], rate: float) -> float:
-    """Cycles for sums that several tiles of the buffer have: read once more, and written as sums
-    and not as results by all but the last, through everything on the way one after the other.
-    """
-    output = problem.operands[-1]
-    distinct = {relevant(output, tile.box): box_elements(output, tile.box) for tile in tiles}
-    shared = sum(map(len, distinct.values())) - len(frozenset().union(*distinct.values()))
-    read = shared * output.partial_bits
-    written = shared * (output.partial_bits - output.bits)
-    bits = dict.fromkeys((x.name for x in problem.operands), 0.0)
-    moved = Tile(tiles[0].box, [], entered=dict(bits), left=dict(bits))
-    moved.entered[output.name], moved.left[output.name] = read, written
-    return (read + written) / rate + ports(problem, hardware, moved)
 
 
 def step_cycles(output: Operand, hardware: Hardware, step: Box, spread: tuple[int, ...]) -> int:
