@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 
 from accelgen.mapper.bounds import (
-    FIXED,
     Around,
     Floor,
     around_of,
@@ -51,6 +50,10 @@ class Space(NamedTuple):
     grouped: Integers
     """(orders, loops) those that stand for all, of other boxes and for bounds; ``outside`` may be
     fewer."""
+    outside_table: Integers
+    grouped_table: Integers
+    within_table: Integers
+    """Of these orders and of all ``within`` (see :mod:`accelgen.mapper.outside`)."""
     held: Integers
     """(levels, operands) the box, from 1, of which a level holds an operand's part."""
     pinned: Integers
@@ -75,7 +78,7 @@ def array_energy(
             entered[o], left[o] = taken * t.bits[o], 0.0
             energy += entered[o] * t.inside[o, 0] + got * t.bits[o] * t.units[o, 0]
             continue
-        whole = footprint(t, o, t.bounds)
+        whole = footprint(t.axes, o, t.bounds)
         entered[o] = (taken - whole) * t.partial[o]
         left[o] = entered[o] + whole * t.bits[o]
         energy += entered[o] * t.inside[o, 0] + left[o] * t.inside[o, 1]
@@ -95,7 +98,7 @@ def energy_of(
     output, known = len(t.bits) - 1, len(nest.orders)
     energy = t.spent + array_energy(t, c, nest, known, entered, left)
     carried[:] = 0.0
-    whole = footprint(t, output, t.bounds)
+    whole = footprint(t.axes, output, t.bounds)
     for p in range(len(nest.held)):
         for o in range(output + 1):
             if p == 0 and t.streams[o]:
@@ -134,8 +137,9 @@ def branch(
     how many bounds were computed.
     """
     n, j, boxes = len(t.bounds), a.j, len(nest.tiles)
+    many = space.orders[space.kinds[number]]
     outers = space.outside if j == boxes else space.grouped
-    inners = space.within[space.kinds[number], : space.orders[space.kinds[number]]]
+    outer = space.outside_table if j == boxes else space.grouped_table
     around = t.bounds.copy() if j == boxes else nest.tiles[j].copy()
     choices = [sizes_of(t, c, space, d, j, around[d]) for d in range(n)]
     lengths = np.array([len(sizes) for sizes in choices])
@@ -149,7 +153,7 @@ def branch(
     # The loops with most sizes first.
     order = np.argsort(-lengths)
     below, above = np.ones(n + 1), np.ones(n + 1)
-    below[n] = float(len(outers) * len(inners) * len(space.grouped) ** (j - 1))
+    below[n] = float(len(outers) * many * len(space.grouped) ** (j - 1))
     for depth in range(n - 1, -1, -1):
         d = order[depth]
         below[depth] = below[depth + 1] * ways[d, : lengths[d]].sum()
@@ -157,14 +161,8 @@ def branch(
     ranked = np.empty((n, widest), dtype=np.int64)
     at = np.zeros(n, dtype=np.int64)
     tile, least = around.copy(), np.minimum(t.bounds, c.tile)
-    into, at_leaf = scratch(t, outers), scratch(t, outers)
+    into, work = np.empty((len(outers), 3)), scratch(t)
     own = np.empty((2, n), dtype=np.int64)
-    counts[2] += 1
-    if (
-        node_bound(t, c, floor, nest, a, tile, least, outers, space.grouped, exponents, into, own)
-        >= best[0]
-    ):
-        return
     depth = 0
     fresh = True
     while depth >= 0:
@@ -178,8 +176,9 @@ def branch(
                     continue
                 counts[2] += 1
                 bounds[depth, k] = node_bound(
-                    t, c, floor, nest, a, tile, least, outers, space.grouped, exponents, into, own
-                )
+                    t, c, floor, nest, a, tile, least, outer, space.grouped_table, exponents, into,
+                    own, work,
+                )  # fmt: skip
             ranked[depth, : lengths[d]] = np.argsort(bounds[depth, : lengths[d]])
             at[depth] = 0
         k = at[depth]
@@ -197,14 +196,14 @@ def branch(
             continue
         # All loops have their size: every order, the best bound first.
         node_bound(
-            t, c, floor, nest, a, tile, least, outers, space.grouped, exponents, at_leaf, own
-        )
+            t, c, floor, nest, a, tile, least, outer, space.grouped_table, exponents, into, own,
+            work,
+        )  # fmt: skip
         nest.tiles[j - 1] = tile
         if j == 1:
-            _leaf(
-                t, c, floor, number, nest, inners, outers, own[1], at_leaf, exponents, best, counts
-            )
+            _leaf(t, c, floor, number, space, nest, own[1], into, exponents, best, counts)
             continue
+        at_leaf = into.copy()
         for o in np.argsort(at_leaf[:, 0]):
             if at_leaf[o, 0] >= best[0]:
                 break
@@ -219,9 +218,8 @@ def _leaf(
     c: Config,
     floor: Floor,
     number: int,
+    space: Space,
     nest: Nest,
-    inners: Integers,
-    outers: Integers,
     parts: Integers,
     at_leaf: Floats,
     exponents: Floats,
@@ -229,11 +227,13 @@ def _leaf(
     counts: Integers,
 ) -> None:
     """Every order of the innermost boxes and within them; ``at_leaf`` has bounds of the former."""
+    kind, outers = space.kinds[number], space.outside if len(nest.tiles) == 1 else space.grouped
+    many = space.orders[kind]
+    inners, table = space.within[kind, :many], space.within_table[kind, :many]
     entered, left = np.zeros(len(t.bits)), np.zeros(len(t.bits))
     carried = np.empty(len(t.carried))
-    rough, within, busy = np.empty(len(inners)), np.full(len(inners), -1.0), np.empty(len(inners))
-    for i in range(len(inners)):
-        rough[i] = order_bound(t, c, floor, nest.tiles[0], parts, inners[i])
+    rough, within, busy = np.empty(many), np.full(many, -1.0), np.empty(many)
+    order_bound(t, c, floor, nest.tiles[0], parts, table, rough)
     cheapest = np.argsort(rough)
     for o in np.argsort(at_leaf[:, 0]):
         if at_leaf[o, 0] >= best[0]:
@@ -279,19 +279,18 @@ def explore(t: Tables, space: Space, exponents: Floats, best: Best, counts: Inte
     ``best`` and ``counts`` are those of :func:`branch`.
     """
     n, many, boxes = len(t.bounds), len(space.spreads), len(space.whole)
-    floors = np.empty((many, FIXED + 2 * len(t.bits)))
     lowest = np.empty(many)
-    into, own = scratch(t, space.outside), np.empty((2, n), dtype=np.int64)
+    into, work = np.empty((len(space.outside), 3)), scratch(t)
+    own = np.empty((2, n), dtype=np.int64)
     tiles, orders = np.ones((boxes, n), dtype=np.int64), np.empty((boxes + 1, n), dtype=np.int64)
     nest = Nest(tiles, orders, space.held)
     least_pj, least_bits = _least_outside(t, space, exponents)
+    a = around_of(t, _config(t, space, 0), nest, boxes, least_pj, least_bits)
     for number in range(many):
         c = _config(t, space, number)
-        floors[number] = floor_of(t, c, space.grouped)
-        a = around_of(t, c, nest, boxes, least_pj, least_bits)
         lowest[number] = node_bound(
-            t, c, floors[number], nest, a, t.bounds, c.tile, space.outside, space.grouped,
-            exponents, into, own,
+            t, c, floor_of(t, c), nest, a, t.bounds, c.tile, space.outside_table,
+            space.grouped_table, exponents, into, own, work,
         )  # fmt: skip
     covered = 0.0
     for number in np.argsort(lowest):
@@ -306,8 +305,7 @@ def explore(t: Tables, space: Space, exponents: Floats, best: Best, counts: Inte
         covered += mappings
         if lowest[number] >= best[0]:
             continue
-        a = around_of(t, c, nest, boxes, least_pj, least_bits)
-        branch(t, c, floors[number], number, space, nest, a, exponents, best, counts)
+        branch(t, c, floor_of(t, c), number, space, nest, a, exponents, best, counts)
     return covered
 
 
@@ -363,15 +361,15 @@ def _least_outside(t: Tables, space: Space, exponents: Floats) -> tuple[Floats, 
             # Only for levels that hold all operands for the same iterations.
             continue
         pinned = space.pinned[box - 1]
-        orders = space.outside if p == levels - 1 else space.grouped
+        table = space.outside_table if p == levels - 1 else space.grouped_table
         if exponents[0] > 0:
             inputs = t.bits * t.outside[p, :, 0]
             again = t.partial[output] * (t.outside[p, output, 0] + t.outside[p, output, 1])
             once = t.bits[output] * t.outside[p, output, 1]
-            found = least_outside(t, p, orders, pinned, inputs, again, once)
+            found = least_outside(t, p, table, pinned, inputs, again, once)
             least_pj[p] = found if found < np.inf else 0.0
         if exponents[1] > 0 and t.carried[0] < np.inf and p == levels - 1:
             again, once = 2 * t.partial[output], t.bits[output]
-            found = least_outside(t, p, orders, pinned, t.bits, again, once)
+            found = least_outside(t, p, table, pinned, t.bits, again, once)
             least_bits = found if found < np.inf else 0.0
     return least_pj, least_bits

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from accelgen.mapper.compiled import compiled, inlined
+from accelgen.mapper.compiled import compiled, lean
 from accelgen.mapper.elements import delivered, footprint, slid, tiled
 from accelgen.mapper.tables import Config, Integers, Nest, Tables, working
 
 __all__ = ["box_moves", "innermost", "moves_into", "sliding"]
 
 
-@inlined
+@lean
 def innermost(t: Tables, o: int, box: Integers, tile: Integers, order: Integers) -> int:
     """The position in ``order`` of the last loop that moves operand ``o`` in a box; -1: none."""
     last = -1
@@ -28,7 +28,7 @@ def innermost(t: Tables, o: int, box: Integers, tile: Integers, order: Integers)
     return last
 
 
-@inlined
+@lean
 def sliding(t: Tables, o: int, c: Config, order: Integers, last: int) -> int:
     """The loop along which the windows of units slide, or -1: the innermost, when it is not
     divided among units.
@@ -38,14 +38,14 @@ def sliding(t: Tables, o: int, c: Config, order: Integers, last: int) -> int:
     return int(order[last])
 
 
-@compiled
+@lean
 def box_moves(t: Tables, o: int, c: Config, box: Integers, order: Integers) -> int:
     """Elements that the array takes from a box in the buffer, whatever it had before."""
     last = innermost(t, o, box, c.tile, order)
     if last < 0:
-        return footprint(t, o, box)
+        return footprint(t.axes, o, box)
     loop = sliding(t, o, c, order, last)
-    total = tiled(t, o, box, c.tile) if loop < 0 else slid(t, o, box, c.tile, loop)
+    total = tiled(t.axes, o, box, c.tile) if loop < 0 else slid(t.axes, o, box, c.tile, loop)
     for position in range(last):
         d = order[position]
         if not t.relevant[o, d]:
@@ -112,8 +112,8 @@ def moves_into(
                 if t.relevant[o, d] and several[d, chosen[d]] >> j & 1:
                     last = position
         loop = sliding(t, o, c, nest.orders[0], last) if j == 0 else -1
-        moved = tiled(t, o, box, step) if loop < 0 else slid(t, o, box, step, loop)
-        got = delivered(t, o, box, step, c.spread, loop) if units_too else 0
+        moved = tiled(t.axes, o, box, step) if loop < 0 else slid(t.axes, o, box, step, loop)
+        got = delivered(t.axes, o, box, step, c.spread, loop) if units_too else 0
         for position in range(n):
             d = nest.orders[j, position] if j < known else position
             if t.relevant[o, d]:
@@ -132,7 +132,7 @@ def moves_into(
         chosen[d] += 1
 
 
-@inlined
+@lean
 def _boxes(t: Tables, c: Config, nest: Nest, d: int, j: int) -> int:
     """How many boxes ``j`` there are along a loop."""
     if j > len(nest.tiles):
@@ -141,7 +141,7 @@ def _boxes(t: Tables, c: Config, nest: Nest, d: int, j: int) -> int:
     return int(-(-t.bounds[d] // size))
 
 
-@inlined
+@lean
 def _working(t: Tables, c: Config, nest: Nest, d: int, j: int) -> int:
     """Units along a loop that work in the first step of every box ``j``, added up."""
     if j == 0:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from accelgen.mapper.compiled import compiled, inlined
+from accelgen.mapper.compiled import compiled, lean
 from accelgen.mapper.counts import box_moves
 from accelgen.mapper.elements import footprint, tiled
 from accelgen.mapper.tables import Config, Floats, Integers, Nest, Tables
@@ -33,7 +33,7 @@ KINDS = 4
 """Steps of a loop that differ: the first, those between, the last but one, the last."""
 
 
-@compiled
+@lean
 def step_cycles(t: Tables, c: Config, box: Integers) -> int:
     """Cycles of one step of the array on at most ``c.tile`` iterations: units take equal parts."""
     output = len(t.bits) - 1
@@ -46,7 +46,7 @@ def step_cycles(t: Tables, c: Config, box: Integers) -> int:
     return work + t.join * sums
 
 
-@compiled
+@lean
 def array_cycles(t: Tables, c: Config, box: Integers) -> int:
     """Cycles of all steps of a box, when nothing is waited for."""
     output = len(t.bits) - 1
@@ -116,7 +116,7 @@ def _stall(t: Tables, c: Config, step: Integers) -> float:
     """Cycles by which the inputs of a step take longer to arrive than it computes."""
     loads, carried = np.zeros(len(t.rates)), np.zeros(len(t.links))
     for o in range(len(t.bits) - 1):
-        bits = footprint(t, o, step) * t.bits[o]
+        bits = footprint(t.axes, o, step) * t.bits[o]
         loads[t.memory[0, o]] += bits
         carried[t.role[o]] += bits
     longest = 0.0
@@ -127,7 +127,7 @@ def _stall(t: Tables, c: Config, step: Integers) -> float:
     return max(0.0, longest - step_cycles(t, c, step))
 
 
-@compiled
+@lean
 def ports(t: Tables, entered: np.ndarray, left: np.ndarray) -> float:
     """Cycles of the slowest port or link for bits that the array takes and gives, per operand."""
     longest = 0.0
@@ -162,7 +162,7 @@ def _box_cycles(
     for o in range(count - 1):
         entered[o] = box_moves(t, o, c, box, order) * t.bits[o]
     o = count - 1
-    sums, whole = box_moves(t, o, c, box, order), footprint(t, o, box)
+    sums, whole = box_moves(t, o, c, box, order), footprint(t.axes, o, box)
     entered[o] = (sums - whole if first else sums) * t.partial[o]
     done = whole if final else 0
     left[o] = (sums - done) * t.partial[o] + done * t.bits[o]
@@ -170,7 +170,7 @@ def _box_cycles(
     return max(busy, ports(t, entered, left))
 
 
-@inlined
+@lean
 def carry(t: Tables, p: int, o: int, way: int, bits: float, into: Floats) -> None:
     """Bits of an operand cross a boundary down (0) or up (1)."""
     for number in range(2):
@@ -179,7 +179,7 @@ def carry(t: Tables, p: int, o: int, way: int, bits: float, into: Floats) -> Non
             into[channel] += bits
 
 
-@inlined
+@lean
 def _time(t: Tables, bits: Floats) -> float:
     """Cycles of the channel that needs longest."""
     longest = 0.0
@@ -204,7 +204,7 @@ def _first_load(t: Tables, c: Config, nest: Nest) -> float:
         bits = np.zeros(len(t.carried))
         for o in range(len(t.bits) - 1):
             tile = c.tile if p == 0 and t.streams[o] else nest.tiles[nest.held[p, o] - 1]
-            carry(t, p, o, 0, footprint(t, o, tile) * t.bits[o], bits)
+            carry(t, p, o, 0, footprint(t.axes, o, tile) * t.bits[o], bits)
         total += _time(t, bits)
     return total
 
@@ -220,7 +220,7 @@ def _shared_sums(t: Tables, nest: Nest) -> float:
     # Towards the array (0) innermost boxes count, across each boundary those that are held.
     for p in range(levels + 1):
         tile = nest.tiles[0] if p == 0 else nest.tiles[nest.held[p - 1, o] - 1]
-        shared = tiled(t, o, t.bounds, tile) - footprint(t, o, t.bounds)
+        shared = tiled(t.axes, o, t.bounds, tile) - footprint(t.axes, o, t.bounds)
         if shared == 0:
             continue
         read, written = shared * t.partial[o], shared * (t.partial[o] - t.bits[o])
@@ -319,7 +319,7 @@ def total_cycles(t: Tables, c: Config, nest: Nest) -> float:
                     continue
                 p, o = pair // count, pair % count
                 b = nest.held[p, o]
-                load, store = footprint(t, o, box[b - 1]) * t.bits[o], 0.0
+                load, store = footprint(t.axes, o, box[b - 1]) * t.bits[o], 0.0
                 single = t.copies[p, o] == 1
                 if o == output:
                     load = 0.0 if firsts[active, b] else load / t.bits[o] * t.partial[o]
@@ -355,7 +355,7 @@ def total_cycles(t: Tables, c: Config, nest: Nest) -> float:
         for p in range(levels):
             b = nest.held[p, output]
             width = t.bits[output] if finals[active, b] else t.partial[output]
-            leaves[p] = footprint(t, output, box[b - 1]) * width
+            leaves[p] = footprint(t.axes, output, box[b - 1]) * width
         k = active - 1
         while k >= 0 and index[k] == min(whole[k], KINDS) - 1:
             index[k] = 0

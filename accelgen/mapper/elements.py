@@ -5,13 +5,13 @@ Tiles of a box begin at its start; the last one along a loop is what is left.
 
 from __future__ import annotations
 
-from accelgen.mapper.compiled import compiled, inlined
-from accelgen.mapper.tables import Integers, Tables
+from accelgen.mapper.compiled import lean
+from accelgen.mapper.tables import Integers
 
 __all__ = ["delivered", "distinct", "footprint", "slid", "tiled"]
 
 
-@inlined
+@lean
 def distinct(first: int, second: int, keep_first: int, keep_second: int) -> int:
     """How many values ``a i + b j`` takes for ``first`` values of i and ``second`` of j.
 
@@ -23,29 +23,33 @@ def distinct(first: int, second: int, keep_first: int, keep_second: int) -> int:
     return first * second - again
 
 
-@inlined
-def footprint(t: Tables, o: int, box: Integers) -> int:
+@lean
+def footprint(axes: Integers, o: int, box: Integers) -> int:
     """Elements of operand ``o`` that a box of iterations accesses."""
     size = 1
-    for x in range(t.indices[o]):
-        i, j = t.axes[o, x, 0], t.axes[o, x, 1]
+    for x in range(axes.shape[1]):
+        i, j = axes[o, x, 0], axes[o, x, 1]
+        if i < 0:
+            break
         if j < 0:
             size *= box[i]
         else:
-            size *= distinct(box[i], box[j], t.axes[o, x, 2], t.axes[o, x, 3])
+            size *= distinct(box[i], box[j], axes[o, x, 2], axes[o, x, 3])
     return size
 
 
-@inlined
-def tiled(t: Tables, o: int, box: Integers, tile: Integers) -> int:
+@lean
+def tiled(axes: Integers, o: int, box: Integers, tile: Integers) -> int:
     """The footprints of all tiles of a box, each once, added up."""
     size = 1
-    for x in range(t.indices[o]):
-        i, j = t.axes[o, x, 0], t.axes[o, x, 1]
+    for x in range(axes.shape[1]):
+        i, j = axes[o, x, 0], axes[o, x, 1]
+        if i < 0:
+            break
         if j < 0:
             size *= box[i]
             continue
-        u, v = t.axes[o, x, 2], t.axes[o, x, 3]
+        u, v = axes[o, x, 2], axes[o, x, 3]
         a, b = min(tile[i], box[i]), min(tile[j], box[j])
         m, n = box[i] // a, box[j] // b
         c, d = box[i] - m * a, box[j] - n * b
@@ -60,16 +64,18 @@ def tiled(t: Tables, o: int, box: Integers, tile: Integers) -> int:
     return size
 
 
-@compiled
-def slid(t: Tables, o: int, box: Integers, tile: Integers, loop: int) -> int:
+@lean
+def slid(axes: Integers, o: int, box: Integers, tile: Integers, loop: int) -> int:
     """The same when of a tile only what the one before along ``loop`` has not is counted."""
     size = 1
-    for x in range(t.indices[o]):
-        i, j = t.axes[o, x, 0], t.axes[o, x, 1]
+    for x in range(axes.shape[1]):
+        i, j = axes[o, x, 0], axes[o, x, 1]
+        if i < 0:
+            break
         if j < 0:
             size *= box[i]
             continue
-        u, v = t.axes[o, x, 2], t.axes[o, x, 3]
+        u, v = axes[o, x, 2], axes[o, x, 3]
         if j == loop:
             i, j, u, v = j, i, v, u
         a, b = min(tile[i], box[i]), min(tile[j], box[j])
@@ -82,7 +88,7 @@ def slid(t: Tables, o: int, box: Integers, tile: Integers, loop: int) -> int:
     return size
 
 
-@compiled
+@lean
 def _walk(a: int, m: int, c: int, b: int, u: int, v: int, slides: bool) -> int:
     """``m`` tiles of ``a`` and one of ``c`` (0: none) along a loop, with ``b`` along the other."""
     whole = distinct(a, b, u, v)
@@ -95,8 +101,10 @@ def _walk(a: int, m: int, c: int, b: int, u: int, v: int, slides: bool) -> int:
     return total
 
 
-@compiled
-def delivered(t: Tables, o: int, box: Integers, tile: Integers, spread: Integers, loop: int) -> int:
+@lean
+def delivered(
+    axes: Integers, o: int, box: Integers, tile: Integers, spread: Integers, loop: int
+) -> int:
     """Elements that all units get for the tiles of a box, each tile once, of which ``spread``
     units along every loop take equal parts (the last ones less).
 
@@ -104,12 +112,14 @@ def delivered(t: Tables, o: int, box: Integers, tile: Integers, spread: Integers
     not counted: the units along them get the same elements.
     """
     size = 1
-    for x in range(t.indices[o]):
-        i, j = t.axes[o, x, 0], t.axes[o, x, 1]
+    for x in range(axes.shape[1]):
+        i, j = axes[o, x, 0], axes[o, x, 1]
+        if i < 0:
+            break
         if j < 0:
             size *= box[i]
             continue
-        u, v = t.axes[o, x, 2], t.axes[o, x, 3]
+        u, v = axes[o, x, 2], axes[o, x, 3]
         if j == loop:
             i, j, u, v = j, i, v, u
         a, b = min(tile[i], box[i]), min(tile[j], box[j])
@@ -134,7 +144,7 @@ def delivered(t: Tables, o: int, box: Integers, tile: Integers, spread: Integers
     return size
 
 
-@compiled
+@lean
 def _parts(length: int, units: int, width: int, u: int, v: int) -> int:
     part = -(-length // units)
     total = (length // part) * distinct(part, width, u, v)

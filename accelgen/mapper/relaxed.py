@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from accelgen.mapper.bounds import repeated
-from accelgen.mapper.compiled import compiled
+from accelgen.mapper.compiled import compiled, lean
 from accelgen.mapper.elements import distinct, footprint
+from accelgen.mapper.outside import products
 from accelgen.mapper.sizes import fits_level, tile_sizes
 from accelgen.mapper.tables import Floats, Integers, Tables, made_config
 
@@ -21,15 +21,15 @@ __all__ = ["least_outside"]
 def least_outside(
     t: Tables,
     p: int,
-    outers: Integers,
+    table: Integers,
     pinned: Integers,
     inputs: Floats,
     again: float,
     once: float,
 ) -> float:
-    """The least sum, over all tiles that fit level ``p`` and all orders outside, of ``inputs`` (one
-    value per operand) for every element that comes in, ``again`` for every sum that leaves and
-    comes back, and ``once`` for every output.
+    """The least sum, over all tiles that fit level ``p`` and all orders outside (a ``table``), of
+    ``inputs`` (one value per operand) for every element that comes in, ``again`` for every sum that
+    leaves and comes back, and ``once`` for every output.
     """
     n = len(t.bounds)
     ones = np.ones(n, dtype=np.int64)
@@ -47,7 +47,7 @@ def least_outside(
             lengths[d] = np.searchsorted(-sizes[d, : lengths[d]], -min(pinned[d], t.bounds[d])) + 1
             lengths[d] = min(lengths[d], len(tile_sizes(t.bounds[d], 1)))
     order = np.argsort(-lengths)
-    parts = np.empty(n, dtype=np.int64)
+    of_parts = np.empty(1 << n)
     bounds = np.empty((n, longest))
     ranked = np.empty((n, longest), dtype=np.int64)
     at = np.zeros(n, dtype=np.int64)
@@ -61,7 +61,7 @@ def least_outside(
                 tile[d] = least[d] = sizes[d, k]
                 bounds[depth, k] = np.inf
                 if fits_level(t, c, p, tile, least):
-                    bounds[depth, k] = _moved(t, p, tile, parts, outers, inputs, again, once)
+                    bounds[depth, k] = _moved(t, p, tile, table, inputs, again, once, of_parts)
             ranked[depth, : lengths[d]] = np.argsort(bounds[depth, : lengths[d]])
             at[depth] = 0
         k = at[depth]
@@ -85,36 +85,34 @@ def _moved(
     t: Tables,
     p: int,
     tile: Integers,
-    parts: Integers,
-    outers: Integers,
+    table: Integers,
     inputs: Floats,
     again: float,
     once: float,
+    of_parts: Floats,
 ) -> float:
-    output = len(t.bits) - 1
+    output, several = len(t.bits) - 1, 0
+    parts = -(-t.bounds // tile)
     for d in range(len(parts)):
-        parts[d] = -(-t.bounds[d] // tile[d])
+        several |= int(parts[d] > 1) << d
+    products(parts * 1.0, of_parts)
     sums = np.empty(len(t.bits))
     for o in range(len(t.bits)):
         streams = p == 0 and t.streams[o]
-        sums[o] = footprint(t, o, t.bounds) if streams else _least_tiled(t, o, tile)
-    whole = float(footprint(t, output, t.bounds))
+        sums[o] = footprint(t.axes, o, t.bounds) if streams else _least_tiled(t, o, tile)
+    whole = float(footprint(t.axes, output, t.bounds))
     lowest = np.inf
-    for number in range(len(outers)):
+    for number in range(len(table)):
         total = whole * once
         for o in range(output):
-            if p == 0 and t.streams[o]:
-                total += sums[o] * inputs[o]
-            else:
-                total += sums[o] * repeated(t.relevant[o], parts, outers[number]) * inputs[o]
-        total += (
-            sums[output] * repeated(t.relevant[output], parts, outers[number]) - whole
-        ) * again
+            times = 1.0 if p == 0 and t.streams[o] else of_parts[table[number, o, several]]
+            total += sums[o] * times * inputs[o]
+        total += (sums[output] * of_parts[table[number, output, several]] - whole) * again
         lowest = min(lowest, total)
     return lowest
 
 
-@compiled
+@lean
 def _least_tiled(t: Tables, o: int, tile: Integers) -> float:
     """The footprints of as many tiles as ``tile`` makes, however long each is, added up, at least.
 
@@ -122,8 +120,10 @@ def _least_tiled(t: Tables, o: int, tile: Integers) -> float:
     are tiles; where they share none, or both loops are divided, the tensor counts once.
     """
     size = 1.0
-    for x in range(t.indices[o]):
+    for x in range(t.axes.shape[1]):
         i, j = t.axes[o, x, 0], t.axes[o, x, 1]
+        if i < 0:
+            break
         if j < 0:
             size *= t.bounds[i]
             continue

@@ -24,6 +24,7 @@ from accelgen.hardware.model import Dataflow, Hardware
 from accelgen.mapper.branch import Space, explore, found_in, sizes_of
 from accelgen.mapper.cost import Cost, cost
 from accelgen.mapper.mapping import Mapping, Unrolling, spread_of
+from accelgen.mapper.outside import outside_table
 from accelgen.mapper.problem import Problem
 from accelgen.mapper.sizes import fits
 from accelgen.mapper.space import (
@@ -114,7 +115,7 @@ def best_mapping(
     constraints.check(problem, hardware)
     t = tables_of(problem, hardware)
     exponents = np.array(exponents_of(objective), dtype=np.float64)
-    choices, spaces = _spaces(problem, hardware, constraints, slides=bool(t.slides.any()))
+    choices, spaces = _spaces(problem, hardware, constraints, t)
     value, mapping = inf, None
     if start is not None and _is_in(start, t, choices, spaces):
         # Anything as good is found again; what is clearly worse need not be looked at.
@@ -197,7 +198,7 @@ def _box(values: Integers) -> tuple[int, ...]:
 
 
 def _spaces(
-    problem: Problem, hardware: Hardware, constraints: Constraints, *, slides: bool
+    problem: Problem, hardware: Hardware, constraints: Constraints, t: Tables
 ) -> tuple[list[tuple[Dataflow, Unrolling]], list[Space]]:
     """The space as arrays, of every holding, and where each configuration is from."""
     choices, spreads, inners, fills, kinds = [], [], [], [], []
@@ -206,7 +207,7 @@ def _spaces(
     for dataflow, unrolling in unrollings(problem, hardware, constraints):
         kind = found.setdefault(dataflow.stationary, len(within))
         if kind == len(within):
-            within.append(inner_orders(problem, dataflow, slides, constraints.inner))
+            within.append(inner_orders(problem, dataflow, bool(t.slides.any()), constraints.inner))
         if not within[kind]:
             continue
         spread = spread_of(unrolling, len(problem.bounds))
@@ -228,7 +229,11 @@ def _spaces(
     for kind, several in enumerate(within):
         if several:
             padded[kind, : len(several)] = several
-    outside, grouped = orders(problem, constraints.outer), orders(problem)
+    outside, grouped = (
+        np.array(orders(problem, pinned), dtype=np.int64) for pinned in (constraints.outer, ())
+    )
+    tables = [outside_table(t, some) for some in (outside, grouped)]
+    tables.append(np.stack([outside_table(t, some) for some in padded]))
     return choices, [
         Space(
             np.concatenate(spreads),
@@ -237,8 +242,9 @@ def _spaces(
             np.array(kinds, dtype=np.int64),
             padded,
             np.array([len(several) for several in within], dtype=np.int64),
-            np.array(outside, dtype=np.int64),
-            np.array(grouped, dtype=np.int64),
+            outside,
+            grouped,
+            *tables,
             np.array(holding.held, dtype=np.int64),
             _pinned_sizes(problem, hardware, constraints, holding),
             np.array(holding.whole, dtype=np.int64),

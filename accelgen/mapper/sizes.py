@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from accelgen.mapper.compiled import compiled, inlined
+from accelgen.mapper.compiled import compiled, lean
 from accelgen.mapper.elements import footprint
 from accelgen.mapper.tables import Config, Integers, Nest, Tables
 
@@ -31,7 +31,7 @@ def tile_sizes(bound: int, step: int) -> Integers:
     return sizes
 
 
-@compiled
+@lean
 def _smaller(steps: int, size: int) -> int:
     """The smallest size with as many tiles as size - 1."""
     return -(-steps // -(-steps // (size - 1)))
@@ -48,42 +48,49 @@ def nested_sizes(bound: int, around: int, step: int) -> Integers:
     return np.array([around // k for k in range(1, steps + 1) if steps % k == 0])
 
 
-@compiled
+@lean
 def fits(t: Tables, c: Config, nest: Nest, j: int, tile: Integers, least: Integers) -> bool:
     """Whether boxes ``j`` from ``least`` to ``tile`` may fit the memories, with larger boxes as the
     nest has them and smaller ones as small as they can be.
     """
     for p in range(len(nest.held)):
-        taken = np.zeros(t.room.shape[1])
+        for m in range(t.room.shape[1]):
+            taken = 0.0
+            for o in range(len(t.bits)):
+                h = nest.held[p, o]
+                if t.memory[p, o] != m:
+                    continue
+                if p == 0 and t.streams[o]:
+                    taken += footprint(t.axes, o, c.tile) * t.bits[o]
+                elif h > j:
+                    taken += _room(t, p, o, nest.tiles[h - 1], nest.tiles[h - 1])
+                elif h == j:
+                    taken += _room(t, p, o, tile, least)
+                else:
+                    taken += _room(t, p, o, tile, c.tile)
+            if taken > t.room[p, m]:
+                return False
+    return True
+
+
+@lean
+def fits_level(t: Tables, c: Config, p: int, tile: Integers, least: Integers) -> bool:
+    """Whether tiles from ``least`` to ``tile`` of all operands may fit a level."""
+    for m in range(t.room.shape[1]):
+        taken = 0.0
         for o in range(len(t.bits)):
-            h = nest.held[p, o]
+            if t.memory[p, o] != m:
+                continue
             if p == 0 and t.streams[o]:
-                bits = footprint(t, o, c.tile) * t.bits[o]
-            elif h > j:
-                bits = _room(t, p, o, nest.tiles[h - 1], nest.tiles[h - 1])
-            elif h == j:
-                bits = _room(t, p, o, tile, least)
+                taken += footprint(t.axes, o, c.tile) * t.bits[o]
             else:
-                bits = _room(t, p, o, tile, c.tile)
-            taken[t.memory[p, o]] += bits
-        if (taken > t.room[p]).any():
+                taken += _room(t, p, o, tile, least)
+        if taken > t.room[p, m]:
             return False
     return True
 
 
-@compiled
-def fits_level(t: Tables, c: Config, p: int, tile: Integers, least: Integers) -> bool:
-    """Whether tiles from ``least`` to ``tile`` of all operands may fit a level."""
-    taken = np.zeros(t.room.shape[1])
-    for o in range(len(t.bits)):
-        if p == 0 and t.streams[o]:
-            taken[t.memory[p, o]] += footprint(t, o, c.tile) * t.bits[o]
-        else:
-            taken[t.memory[p, o]] += _room(t, p, o, tile, least)
-    return bool((taken <= t.room[p]).all())
-
-
-@inlined
+@lean
 def _room(t: Tables, p: int, o: int, tile: Integers, least: Integers) -> float:
     """Bits that tiles of an operand from ``least`` to ``tile`` take at least at a level.
 
@@ -92,7 +99,7 @@ def _room(t: Tables, p: int, o: int, tile: Integers, least: Integers) -> float:
     changes = False
     for d in range(len(tile)):
         changes = changes or (t.relevant[o, d] and tile[d] < t.bounds[d])
-    elements = footprint(t, o, least) * t.copies[p, o]
+    elements = footprint(t.axes, o, least) * t.copies[p, o]
     if not changes:
-        elements = min(elements, footprint(t, o, tile))
+        elements = min(elements, footprint(t.axes, o, tile))
     return elements * t.partial[o]

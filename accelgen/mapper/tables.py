@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from accelgen.affine.roles import ROLES
 from accelgen.errors import InputError
 from accelgen.hardware.model import Hardware, Level
-from accelgen.mapper.compiled import compiled
+from accelgen.mapper.compiled import compiled, lean
 from accelgen.mapper.problem import Problem
 
 __all__ = [
@@ -43,10 +43,9 @@ class Tables(NamedTuple):
     relevant: NDArray[np.bool_]
     """(m, n) whether a loop moves an operand."""
     axes: Integers
-    """(m, x, 4) of each index of an operand: its loop, a second one or -1, and how many
-    neighbouring values of either the same elements come back after (see :func:`.distinct`)."""
-    indices: Integers
-    """(m) number of indices."""
+    """(m, x, 4) of each index of an operand: its loop (-1: no further index), a second one or -1,
+    and how many neighbouring values of either the same elements come back after (see
+    :func:`.distinct`)."""
     bits: Floats
     """(m) of a finished element."""
     partial: Floats
@@ -87,6 +86,8 @@ class Tables(NamedTuple):
     """(channels) rates; the first one is that of the outermost memory."""
     stops: NDArray[np.bool_]
     """(n) loops that move a tile which the units cannot replace while they use it."""
+    moved: Integers
+    """(m + 1) the loops that move each operand, and those that stop the units, a bit for each."""
     join: int
     """Cycles for which a unit takes a sum from elsewhere."""
 
@@ -140,7 +141,7 @@ def made_config(bounds: Integers, spread: Integers, inner: Integers, fill: int) 
     return Config(spread, inner, tile, steps, at_work, fill)
 
 
-@compiled
+@lean
 def working(length: int, units: int) -> int:
     """Units that have something to do when ``length`` iterations are shared by so many, equally."""
     return -(-length // -(-length // units)) if length > 0 else 0
@@ -219,7 +220,6 @@ def tables_of(problem: Problem, hardware: Hardware) -> Tables:
         np.array(problem.bounds, dtype=np.int64),
         relevant,
         axes,
-        np.array([len(x.axes) for x in problem.operands], dtype=np.int64),
         np.array([x.bits for x in problem.operands], dtype=np.float64),
         np.array([x.partial_bits for x in problem.operands], dtype=np.float64),
         slides,
@@ -240,6 +240,7 @@ def tables_of(problem: Problem, hardware: Hardware) -> Tables:
         channels,
         carried,
         stops,
+        np.vstack([relevant, stops]) @ (1 << np.arange(loops)),
         hardware.join_cycles,
     )
 

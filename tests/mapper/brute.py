@@ -397,7 +397,7 @@ def evaluate(
     """
     count, boxes, n = len(t.bits), tiles.shape[1], len(t.bounds)
     output = count - 1
-    whole = footprint(t, output, t.bounds)
+    whole = footprint(t.axes, output, t.bounds)
     orders = np.empty((boxes + 1, n), dtype=np.int64)
     for number in range(len(tiles)):
         nest = Nest(tiles[number], orders, held)

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from accelgen.affine import Workload
 from accelgen.hardware import Hardware, Level, Memory
-from accelgen.mapper.bounds import around_of, floor_of, node_bound, order_bound
+from accelgen.mapper.bounds import around_of, floor_of, node_bound, order_bound, scratch
 from accelgen.mapper.branch import array_energy
 from accelgen.mapper.cost import cost, moves
 from accelgen.mapper.mapping import Mapping
+from accelgen.mapper.outside import outside_table
 from accelgen.mapper.problem import Problem, problem_of
 from accelgen.mapper.relaxed import least_outside
 from accelgen.mapper.search import exponents_of
@@ -52,8 +53,10 @@ def test_the_last_tile_of_a_window_has_more_than_its_share() -> None:
     energy = array_energy(t, c, nest, 2, *bits)
     # Twice 6 of the tile of 8 for each of k, and 3 that stay.
     assert energy == 8 * (10 * (6 + 6) + 3)
-    floor = floor_of(t, c, order[np.newaxis])
-    assert order_bound(t, c, floor, tile, np.array([1, 1, 2, 1]), order) <= energy
+    bound = np.empty(1)
+    parts, table = np.array([1, 1, 2, 1]), outside_table(t, order[np.newaxis])
+    order_bound(t, c, floor_of(t, c), tile, parts, table, bound)
+    assert bound[0] <= energy
 
 
 def check(data: st.DataObject, most: int, iterations: int) -> None:
@@ -87,9 +90,9 @@ def check(data: st.DataObject, most: int, iterations: int) -> None:
     t = tables_of(problem, drawn)
     c = config_of(problem, np.array(chosen.spread), np.array(chosen.inner), chosen.fill)
     exponents, every_outer = np.array(exponents_of(objective)), np.array(outers)
-    floor = floor_of(t, c, every_outer)
+    floor, table = floor_of(t, c), outside_table(t, every_outer)
     nest = Nest(np.array(tiles), np.array(orders), np.array(held))
-    least_pj, least_bits = crossing(t, every_outer, held)
+    least_pj, least_bits = crossing(t, table, held)
     for p, crossed in enumerate(crossed_pj(problem, drawn, mapping)):
         assert least_pj[p] <= crossed * (1 + 1e-9)
     if drawn.levels[-1].memories[0].bandwidth is not None:
@@ -99,7 +102,9 @@ def check(data: st.DataObject, most: int, iterations: int) -> None:
     inside = array_energy(t, c, nest, boxes + 1, *bits) * (1 + 1e-9)
     alone = array_energy(t, c, nest, 1, *bits)
     parts = -(-t.bounds // nest.tiles[0])
-    assert order_bound(t, c, floor, nest.tiles[0], parts, nest.orders[0]) <= alone * (1 + 1e-9)
+    bound, within = np.empty(1), outside_table(t, nest.orders[:1])
+    order_bound(t, c, floor, nest.tiles[0], parts, within, bound)
+    assert bound[0] <= alone * (1 + 1e-9)
     assert alone <= inside
     # Larger boxes first; loops have their size one after the other, in any order.
     for j in range(boxes, 0, -1):
@@ -112,15 +117,13 @@ def check(data: st.DataObject, most: int, iterations: int) -> None:
             least_tile = np.array([x if h else s for h, x, _, s in sized])
             assert fits(t, c, nest, j, most_tile, least_tile)
             lowest = node_bound(
-                t, c, floor, nest, known, most_tile, least_tile, every_outer, every_outer,
-                exponents, into, own,
+                t, c, floor, nest, known, most_tile, least_tile, table, table, exponents, into,
+                own, scratch(t),
             )  # fmt: skip
             assert lowest <= into[numbers[j - 1], 0] <= value
 
 
-def crossing(
-    t: Tables, orders: Integers, held: tuple[tuple[int, ...], ...]
-) -> tuple[Floats, float]:
+def crossing(t: Tables, table: Integers, held: tuple[tuple[int, ...], ...]) -> tuple[Floats, float]:
     """Least pJ across every boundary, and bits of the outermost memory, of even mappings."""
     free = np.zeros(len(t.bounds), dtype=np.int64)
     sums, finished = t.partial[-1], t.bits[-1]
@@ -130,8 +133,8 @@ def crossing(
     for p in range(len(held)):
         again, once = sums * t.outside[p, -1].sum(), finished * t.outside[p, -1, 1]
         inputs = t.bits * t.outside[p, :, 0]
-        least_pj[p] = least_outside(t, p, orders, free, inputs, again, once)
-    least_bits = least_outside(t, len(held) - 1, orders, free, t.bits, 2 * sums, finished)
+        least_pj[p] = least_outside(t, p, table, free, inputs, again, once)
+    least_bits = least_outside(t, len(held) - 1, table, free, t.bits, 2 * sums, finished)
     return least_pj, least_bits
 
 
