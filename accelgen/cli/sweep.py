@@ -117,6 +117,7 @@ def _figures(sweep: Sweep, outcome: Outcome, output: Path, journal: Path) -> dic
         "feasible": int(results.feasible.sum()),
         "infeasible": dict(_reasons(results)),
         "evaluated": outcome.evaluated,
+        "alike": outcome.alike,
         "reused": outcome.reused,
         "dropped": outcome.dropped,
         "seconds": round(outcome.seconds, 3),
@@ -129,8 +130,9 @@ def _figures(sweep: Sweep, outcome: Outcome, output: Path, journal: Path) -> dic
 def _summary(outcome: Outcome, output: Path, journal: Path) -> str:
     results = outcome.results
     rate = f", {outcome.evaluated / outcome.seconds:.3g} per second" if outcome.evaluated else ""
+    alike = f", {outcome.alike} alike" if outcome.alike else ""
     lines = [
-        f"{results.name}: {len(results)} points, {outcome.evaluated} evaluated{rate}, "
+        f"{results.name}: {len(results)} points, {outcome.evaluated} evaluated{rate}{alike}, "
         f"{outcome.reused} known before"
     ]
     lines += [f"  infeasible  {count} by {name}" for name, count in _reasons(results).items()]

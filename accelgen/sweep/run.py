@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,6 +16,7 @@ from accelgen.sweep.claims import Claims
 from accelgen.sweep.evaluate import evaluate
 from accelgen.sweep.executors import Executor, Here, Task
 from accelgen.sweep.ray_tasks import RayTasks
+from accelgen.sweep.remaining import Progress, Remaining
 from accelgen.sweep.results import Results, results_of
 from accelgen.sweep.sweep import Point, Sweep
 from accelgen.sweep.workers import Workers
@@ -26,33 +26,21 @@ __all__ = ["JOURNAL", "Outcome", "Progress", "default_jobs", "run"]
 JOURNAL = "sweep"
 """The kind of the store that a journal is."""
 
-_CHUNK_SECONDS = 0.25
-_MOST = 256
-"""Points of a chunk, at most; as many as take about that long."""
-
-_SYNC_EVERY = 2.0
-"""Seconds after which what is written is on the disk."""
-
-_ASK_AGAIN = 0.1
-"""Seconds between looks at what other processes have."""
-
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a sweep: its results, how many points were ``evaluated`` here and how many
-    ``reused`` from the journal or another process, and lines of the journal that were
-    ``dropped`` because they were damaged.
+    """What became of a sweep: its results, how many different points were ``evaluated`` here, how
+    many are ``alike`` to these or to known ones and got their figures, how many were ``reused``
+    from the journal or another process, and lines of the journal that were ``dropped`` because
+    they were damaged.
     """
 
     results: Results
     evaluated: int
+    alike: int
     reused: int
     dropped: int
     seconds: float
-
-
-Progress = Callable[[int, int, int], None]
-"""Is told how many of how many points are known, and how many were evaluated here."""
 
 
 def default_jobs() -> int:
@@ -75,7 +63,8 @@ def run(
     ``local`` uses ``jobs`` processes (1: this one; default: one per core), ``ray`` the cluster at
     ``address``, or one of its own.  The process may be killed at any moment: another run with the
     same journal goes on from there, and evaluates again only what was under way.  Several
-    processes may use one journal at the same time; each point is evaluated by one of them.
+    processes may use one journal at the same time; each point is evaluated by one of them.  Of
+    points that are alike (:func:`accelgen.sweep.alike.alike_key`) one is evaluated.
 
     Raises :class:`InputError` for a sweep or journal that cannot be read, and
     :class:`accelgen.sweep.executors.BugError` when ``task`` fails in a way that is no result.
@@ -90,20 +79,29 @@ def run(
     except OSError as error:
         raise InputError(f"cannot be made: {error.strerror}", where=str(path.parent)) from error
     with Store(path, JOURNAL) as store, Claims(path.with_name(f"{path.name}.lock")) as claims:
-        evaluated = 0
         wanted = {point.key: point for point in points}
+        evaluated = alike = 0
         if any(key not in store for key in wanted):
-            workers = _executor(executor, task, jobs or default_jobs(), address, len(wanted))
+            remaining = Remaining(store, claims, wanted, progress)
             try:
-                evaluated = _Run(store, claims, workers, wanted, progress).all()
+                if remaining.todo:
+                    _evaluate(remaining, executor, task, jobs or default_jobs(), address)
             finally:
-                workers.close()
                 store.sync()
+            evaluated, alike = remaining.evaluated, remaining.alike
         records = [_record(store, point) for point in points]
         dropped = store.dropped
     seconds = time.monotonic() - start
     results = results_of(sweep, points, records)
-    return Outcome(results, evaluated, len(wanted) - evaluated, dropped, seconds)
+    return Outcome(results, evaluated, alike, len(wanted) - evaluated - alike, dropped, seconds)
+
+
+def _evaluate(remaining: Remaining, kind: str, task: Task, jobs: int, address: str | None) -> None:
+    workers = _executor(kind, task, jobs, address, len(remaining.todo))
+    try:
+        remaining.evaluate(workers)
+    finally:
+        workers.close()
 
 
 def _executor(kind: str, task: Task, jobs: int, address: str | None, points: int) -> Executor:
@@ -121,84 +119,3 @@ def _record(store: Store, point: Point) -> Mapping[str, Json]:
     record = store.get(point.key)
     assert isinstance(record, Mapping)
     return record
-
-
-class _Run:
-    """The points that are neither known nor under way, and the loop that empties them."""
-
-    def __init__(
-        self,
-        store: Store,
-        claims: Claims,
-        executor: Executor,
-        wanted: Mapping[str, Point],
-        progress: Progress | None,
-    ) -> None:
-        self.store, self.claims, self.executor = store, claims, executor
-        self.wanted, self.progress = wanted, progress
-        self.todo = deque(point for key, point in wanted.items() if key not in store)
-        self.known = len(wanted) - len(self.todo)
-        self.under_way = self.evaluated = 0
-        self.mean = _CHUNK_SECONDS
-        self.synced = time.monotonic()
-
-    def all(self) -> int:
-        """Evaluate until every point is known; returns how many were evaluated here."""
-        self._tell()
-        while self.todo or self.under_way:
-            while self.executor.hungry() and (chunk := self._claim()):
-                self.under_way += len(chunk)
-                self.executor.submit(chunk)
-            if self.under_way:
-                self._take(self.executor.collect(_ASK_AGAIN))
-            else:
-                # Others have claimed all that is left.
-                if self.todo:
-                    time.sleep(_ASK_AGAIN)
-                self.store.refresh()
-            self._tell()
-        return self.evaluated
-
-    def _claim(self) -> list[Point]:
-        """The next points that no process has, as many as make a chunk; now ours."""
-        share = -(-len(self.todo) // (2 * self.executor.slots))
-        size = min(max(1, int(_CHUNK_SECONDS / self.mean)), _MOST, share)
-        chunk: list[Point] = []
-        for _ in range(len(self.todo)):
-            if len(chunk) == size:
-                break
-            point = self.todo.popleft()
-            if point.key in self.store:
-                self.known += 1
-            elif self.claims.take(point.key):
-                chunk.append(point)
-            else:
-                self.todo.append(point)
-        # Another process may have written a record between our last look and our claim.
-        if self.store.refresh():
-            for point in [point for point in chunk if point.key in self.store]:
-                chunk.remove(point)
-                self.claims.release(point.key)
-                self.known += 1
-        return chunk
-
-    def _take(self, found: list[tuple[Point, dict[str, Json]]]) -> None:
-        """Record what has been evaluated, then give up the claims on it."""
-        if not found:
-            return
-        self.store.put_many((point.key, record) for point, record in found)
-        for point, record in found:
-            self.claims.release(point.key)
-            seconds = record.get("seconds")
-            if isinstance(seconds, int | float):
-                self.mean = max(1e-6, 0.8 * self.mean + 0.2 * seconds)
-        self.under_way -= len(found)
-        self.evaluated += len(found)
-        self.known += len(found)
-        if time.monotonic() - self.synced > _SYNC_EVERY:
-            self.store.sync()
-            self.synced = time.monotonic()
-
-    def _tell(self) -> None:
-        if self.progress is not None:
-            self.progress(self.known, len(self.wanted), self.evaluated)

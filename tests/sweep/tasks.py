@@ -63,3 +63,37 @@ def mortal(point: Point) -> Record:
 def refused(point: Point) -> Record:
     """An error of the user's is no bug of a task, but must not be raised by one either."""
     raise InputError("no")
+
+
+def shapes(sizes: int = 6, **changes: object) -> Sweep:
+    """All arrays with 1 to ``sizes`` units along either axis, which are interchangeable."""
+    values = tuple((n,) for n in range(1, sizes + 1))
+    fixed = {"network": "alexnet", "hardware": "array16_64k"}
+    axes = (Axis(("array.i",), values), Axis(("array.j",), values))
+    return Sweep(**{"name": "shapes", "fixed": fixed, "axes": axes, **changes})  # type: ignore[arg-type]
+
+
+def symmetric(point: Point) -> Record:
+    """Figures of an array by its number of units, in 5 ms; 12 of them cannot be."""
+    if LOG in os.environ:
+        with open(os.environ[LOG], "a") as log:
+            log.write(f"{point.key} {os.getpid()}\n")
+    time.sleep(0.005)
+    i, j = int(str(point.values["array.i"])), int(str(point.values["array.j"]))
+    units = i * j
+    if units == 12:
+        return {"error": f"{i} by {j} cannot be", "seconds": 0.005}
+    return {
+        "cycles": 1e6 / units,
+        "clock_mhz": 500.0,
+        "energy_pj": {"mac": 1e6, "sram": 3e5 * units},
+        "utilisation": 1 / units,
+        "area_mm2": 0.1 * units,
+        "seconds": 0.005,
+    }
+
+
+def slow_symmetric(point: Point) -> Record:
+    """The same, in 25 ms."""
+    time.sleep(0.02)
+    return symmetric(point)

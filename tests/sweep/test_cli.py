@@ -45,6 +45,7 @@ def test_a_sweep_and_its_front(folder: Path, capsys: pytest.CaptureFixture[str])
     figures = json.loads(said.out)
     assert figures["schema"] == 1
     assert (figures["points"], figures["feasible"], figures["evaluated"]) == (6, 4, 6)
+    assert (figures["alike"], figures["reused"]) == (0, 0)
     assert figures["infeasible"] == {"cannot be mapped or built": 2}
     results = Results.read(folder / "small.parquet")
     assert results.fields == ("array.i", "levels.dram.bytes_per_cycle")
@@ -64,6 +65,17 @@ def test_a_sweep_and_its_front(folder: Path, capsys: pytest.CaptureFixture[str])
     assert figures["explained"]["point"]["point"] == 2
     assert figures["pictures"] == ["f.svg"]
     assert (folder / "f.svg").is_file()
+
+
+def test_alike_points_are_counted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "square.yaml").write_text(
+        "network: net.yaml\nhardware: array16_64k\naxes: {array.i: [2, 4], array.j: [2, 4]}\n"
+    )
+    assert main(["sweep", "square.yaml", "--jobs", "1"]) == 0
+    assert " per second, 1 alike, 0 known before\n" in capsys.readouterr().out
+    assert main(["sweep", "square.yaml", "--jobs", "1", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["evaluated"], figures["alike"], figures["reused"]) == (0, 0, 4)
 
 
 def made(folder: Path) -> None:

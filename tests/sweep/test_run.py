@@ -18,6 +18,7 @@ import pytest
 from accelgen.errors import InfeasibleError, InputError
 from accelgen.store import Store
 from accelgen.sweep import BugError, Outcome, Results, run
+from accelgen.sweep.alike import alike_key
 from accelgen.sweep.claims import Claims
 from accelgen.sweep.executors import Task
 from accelgen.sweep.run import JOURNAL
@@ -210,18 +211,18 @@ def test_points_of_others_are_waited_for(tmp_path: Path, log: Path) -> None:
         "assert claims.take(sys.argv[2])\n"
         "print('mine', flush=True)\n"
         "time.sleep(0.5)\n"
-        "Store(sys.argv[1], 'sweep').put(sys.argv[2], {'error': 'by another', 'seconds': 1})\n"
+        "Store(sys.argv[1], 'sweep').put(sys.argv[3], {'error': 'by another', 'seconds': 1})\n"
         "claims.release(sys.argv[2])\n"
     )
     other = subprocess.Popen(
-        [sys.executable, "-c", code, str(journal), points[3].key],
+        [sys.executable, "-c", code, str(journal), alike_key(points[3]), points[3].key],
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert other.stdout is not None
     assert other.stdout.readline() == "mine\n"
     with Claims(tmp_path / "journal.lock") as claims:
-        assert not claims.take(points[3].key)
-        assert claims.take(points[4].key)
+        assert not claims.take(alike_key(points[3]))
+        assert claims.take(alike_key(points[4]))
     outcome = run(tasks.sweep(8), journal, jobs=1, task=tasks.quick)
     other.wait()
     other.stdout.close()
