@@ -294,7 +294,7 @@ def around_of(
     if j < boxes:
         around, outermost = nest.tiles[j], nest.tiles[boxes - 1]
         ended = t.bounds // around * around
-        products(-(-t.bounds // around) * 1.0, many)
+        products((-(-t.bounds // around)).astype(np.float64), many)
         for o in range(count):
             again = 1.0
             for position in range(n):

@@ -93,6 +93,7 @@ def _written(found: Optimum) -> Json:
         "unrolling": [list(entry) for entry in mapping.unrolling],
         "inner": list(mapping.inner),
         "dataflow": mapping.dataflow,
+        "held": [list(level) for level in mapping.held],
         "proof": [proof.covered, proof.too_large, proof.bounded, proof.evaluated, proof.bounds],
     }
 
@@ -108,6 +109,7 @@ def _read(value: Json, problem: Problem, hardware: Hardware) -> Optimum | None:
             tuple((axis, loop, units) for axis, loop, units in value["unrolling"]),
             tuple(value["inner"]),
             value["dataflow"],
+            tuple(tuple(level) for level in value["held"]),
         )
         return Optimum(mapping, cost(problem, hardware, mapping), Certificate(*value["proof"]))
     except (AssertionError, IndexError, KeyError, TypeError, ValueError):

@@ -378,4 +378,4 @@ def total_cycles(t: Tables, c: Config, nest: Nest) -> float:
         waited[:] = 0.0
         carry(t, p, output, 1, leaves[p], waited)
         total += _time(t, waited)
-    return total + _shared_sums(t, nest) + c.fill
+    return float(total + _shared_sums(t, nest) + c.fill)

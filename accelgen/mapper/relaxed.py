@@ -95,7 +95,7 @@ def _moved(
     parts = -(-t.bounds // tile)
     for d in range(len(parts)):
         several |= int(parts[d] > 1) << d
-    products(parts * 1.0, of_parts)
+    products(parts.astype(np.float64), of_parts)
     sums = np.empty(len(t.bits))
     for o in range(len(t.bits)):
         streams = p == 0 and t.streams[o]

@@ -232,8 +232,6 @@ def _spaces(
     outside, grouped = (
         np.array(orders(problem, pinned), dtype=np.int64) for pinned in (constraints.outer, ())
     )
-    tables = [outside_table(t, some) for some in (outside, grouped)]
-    tables.append(np.stack([outside_table(t, some) for some in padded]))
     return choices, [
         Space(
             np.concatenate(spreads),
@@ -244,7 +242,9 @@ def _spaces(
             np.array([len(several) for several in within], dtype=np.int64),
             outside,
             grouped,
-            *tables,
+            outside_table(t, outside),
+            outside_table(t, grouped),
+            np.stack([outside_table(t, several) for several in padded]),
             np.array(holding.held, dtype=np.int64),
             _pinned_sizes(problem, hardware, constraints, holding),
             np.array(holding.whole, dtype=np.int64),

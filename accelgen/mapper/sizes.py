@@ -102,4 +102,4 @@ def _room(t: Tables, p: int, o: int, tile: Integers, least: Integers) -> float:
     elements = footprint(t.axes, o, least) * t.copies[p, o]
     if not changes:
         elements = min(elements, footprint(t.axes, o, tile))
-    return elements * t.partial[o]
+    return float(elements * t.partial[o])

@@ -148,7 +148,9 @@ def nested(
         sizes = [n for n in range(step, around + 1, step) if around % n == 0]
     uneven = max(map(max, held)) > len(held)
     level = hardware.levels[j - 1].name
-    pinned = (pins.buffer if j == 1 else {}).get(loop) or pins.levels.get(level, {}).get(loop)
+    pinned = pins.levels.get(level, FrozenMap()).get(loop)
+    if j == 1 and loop in pins.buffer:
+        pinned = pins.buffer[loop]
     streams = [hardware.levels[0].memory(x.role).streams for x in problem.operands]
     moved = [
         d in x.loops
@@ -265,7 +267,7 @@ def register_tiles(
             sizes[-1] = [min(part, pins.registers[loop])]
     for tile in product(*sizes):
         copies: Callable[[Memory, Operand], int] = lambda m, _: 1 if m.slides else m.buffers  # noqa: E731
-        if fits(problem, hardware.registers.memories, lambda _, own=tile: own, copies):
+        if fits(problem, hardware.registers.memories, everyone(tile), copies):
             yield tile
 
 
@@ -287,9 +289,14 @@ def fits_buffers(
         keeps = [memory for memory in level.memories if not memory.streams]
         if not fits(problem, keeps, tile, copies):
             return False
-        if not fits(problem, streams, lambda _: step, lambda *_: 1):
+        if not fits(problem, streams, everyone(step), lambda *_: 1):
             return False
     return True
+
+
+def everyone(tile: Order) -> Callable[[Operand], Order]:
+    """The same tile for all operands."""
+    return lambda _: tile
 
 
 def fits(

@@ -136,8 +136,8 @@ class Walk:
                 loads[number], stores[number] = entered, left
         for number, n in enumerate(begins[1:]):
             moved = self.carried(p, operand, 0, loads[number + 1])
-            left = stores[number] if single else stores[number - 1] if number else 0.0
-            add(moved, self.carried(p, operand, 1, left))
+            stored = stores[number] if single else stores[number - 1] if number else 0.0
+            add(moved, self.carried(p, operand, 1, stored))
             innermost = max(
                 q
                 for q, (j, d) in enumerate(self.loops)
@@ -153,8 +153,8 @@ class Walk:
                 and d in operand.loops
                 and any(x[:q] == last[:q] and x[q] != last[q] for x in self.starts)
             )
-            left = self.carried(p, operand, 1, stores[-2])
-            self.after[-1].append(Change(innermost, left, waits=False))
+            moved = self.carried(p, operand, 1, stores[-2])
+            self.after[-1].append(Change(innermost, moved, waits=False))
 
     def iteration(self, depth: int, begin: int, end: int) -> tuple[float, Bits]:
         """Cycles and bits of the boxes from ``begin`` to ``end``: a step of the loop before."""
