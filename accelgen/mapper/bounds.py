@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from accelgen.mapper.compiled import compiled, lean
-from accelgen.mapper.counts import moves_into
+from accelgen.mapper.counts import moves_into, scratch_of
 from accelgen.mapper.cycles import array_cycles, carry, least_stall, ports
 from accelgen.mapper.elements import delivered, footprint, slid, tiled
 from accelgen.mapper.outside import products
@@ -20,9 +20,9 @@ __all__ = [
     "floor_of",
     "node_bound",
     "order_bound",
-    "scratch",
     "value_of",
     "value_of_parts",
+    "work_of",
 ]
 
 
@@ -255,7 +255,7 @@ def _least_elements(t: Tables, o: int, c: Config) -> tuple[float, float]:
 
 
 @compiled
-def scratch(t: Tables) -> Floats:
+def work_of(t: Tables) -> Floats:
     """Scratch for :func:`node_bound`."""
     return np.empty((2 << len(t.bounds)) + 4 * len(t.bits) + len(t.outside) + len(t.carried) + 16)
 
@@ -269,12 +269,13 @@ def around_of(
     output = count - 1
     pj, bits = np.zeros(levels), np.zeros(len(t.carried))
     ends = alone = 0.0
+    scratch = scratch_of(boxes, len(t.bounds))
     for p in range(levels):
         for o in range(count):
             h = nest.held[p, o]
             if h <= j or (p == 0 and t.streams[o]):
                 continue
-            moved = moves_into(t, o, c, nest, h, boxes + 1, False)[0]
+            moved = moves_into(t, o, c, nest, h, boxes + 1, False, scratch)[0]
             whole = footprint(t.axes, o, t.bounds) if o == output else 0
             down = (moved - whole) * (t.partial[o] if o == output else t.bits[o])
             up = down + whole * t.bits[o] if o == output else 0.0

@@ -13,14 +13,13 @@ from accelgen.mapper.bounds import (
     floor_of,
     node_bound,
     order_bound,
-    scratch,
     value_of_parts,
+    work_of,
 )
-from accelgen.mapper.compiled import compiled
-from accelgen.mapper.counts import moves_into
+from accelgen.mapper.compiled import compiled, lean
+from accelgen.mapper.counts import moves_into, scratch_of
 from accelgen.mapper.cycles import carry, ports, total_cycles
 from accelgen.mapper.elements import footprint
-from accelgen.mapper.relaxed import least_outside
 from accelgen.mapper.sizes import fits, nested_sizes
 from accelgen.mapper.tables import Config, Floats, Integers, Nest, Tables, made_config
 
@@ -62,18 +61,25 @@ class Space(NamedTuple):
     """(boxes, loops) 1 where a box is as long as the one around it."""
 
 
-@compiled
+@lean
 def array_energy(
-    t: Tables, c: Config, nest: Nest, known: int, entered: Floats, left: Floats
+    t: Tables,
+    c: Config,
+    nest: Nest,
+    known: int,
+    entered: Floats,
+    left: Floats,
+    scratch: Integers,
 ) -> float:
-    """PJ of what the array takes and gives; ``entered`` and ``left`` get the bits per operand.
+    """PJ of what the array takes and gives; ``entered`` and ``left`` get the bits per operand,
+    ``scratch`` is that of :func:`.moves_into`.
 
     With so many ``known`` orders, all mappings with these are at least as much.
     """
     output = len(t.bits) - 1
     energy = 0.0
     for o in range(len(t.bits)):
-        taken, got = moves_into(t, o, c, nest, 0, known, t.delivers)
+        taken, got = moves_into(t, o, c, nest, 0, known, t.delivers, scratch)
         if o < output:
             entered[o], left[o] = taken * t.bits[o], 0.0
             energy += entered[o] * t.inside[o, 0] + got * t.bits[o] * t.units[o, 0]
@@ -88,23 +94,30 @@ def array_energy(
     return energy
 
 
-@compiled
+@lean
 def energy_of(
-    t: Tables, c: Config, nest: Nest, entered: Floats, left: Floats, carried: Floats
+    t: Tables,
+    c: Config,
+    nest: Nest,
+    entered: Floats,
+    left: Floats,
+    carried: Floats,
+    scratch: Integers,
 ) -> float:
     """PJ of a mapping without leakage; ``entered`` and ``left`` get the bits that the array takes
     and gives of each operand, ``carried`` those of every channel between levels.
     """
     output, known = len(t.bits) - 1, len(nest.orders)
-    energy = t.spent + array_energy(t, c, nest, known, entered, left)
-    carried[:] = 0.0
+    energy = t.spent + array_energy(t, c, nest, known, entered, left, scratch)
+    for channel in range(len(carried)):
+        carried[channel] = 0.0
     whole = footprint(t.axes, output, t.bounds)
     for p in range(len(nest.held)):
         for o in range(output + 1):
             if p == 0 and t.streams[o]:
                 carry(t, p, o, 0, entered[o], carried)
                 continue
-            moved = moves_into(t, o, c, nest, nest.held[p, o], known, False)[0]
+            moved = moves_into(t, o, c, nest, nest.held[p, o], known, False, scratch)[0]
             down, up = moved * t.bits[o], 0.0
             if o == output:
                 down = (moved - whole) * t.partial[o]
@@ -161,7 +174,7 @@ def branch(
     ranked = np.empty((n, widest), dtype=np.int64)
     at = np.zeros(n, dtype=np.int64)
     tile, least = around.copy(), np.minimum(t.bounds, c.tile)
-    into, work = np.empty((len(outers), 3)), scratch(t)
+    into, work = np.empty((len(outers), 3)), work_of(t)
     own = np.empty((2, n), dtype=np.int64)
     depth = 0
     fresh = True
@@ -231,7 +244,7 @@ def _leaf(
     many = space.orders[kind]
     inners, table = space.within[kind, :many], space.within_table[kind, :many]
     entered, left = np.zeros(len(t.bits)), np.zeros(len(t.bits))
-    carried = np.empty(len(t.carried))
+    carried, scratch = np.empty(len(t.carried)), scratch_of(len(nest.tiles), len(t.bounds))
     rough, within, busy = np.empty(many), np.full(many, -1.0), np.empty(many)
     order_bound(t, c, floor, nest.tiles[0], parts, table, rough)
     cheapest = np.argsort(rough)
@@ -244,14 +257,14 @@ def _leaf(
                 break
             nest.orders[0] = inners[i]
             if within[i] < 0:
-                within[i] = array_energy(t, c, nest, 1, entered, left)
+                within[i] = array_energy(t, c, nest, 1, entered, left, scratch)
                 busy[i] = ports(t, entered, left)
             energy, cycles = at_leaf[o, 1] + within[i], max(cycles, busy[i])
             if value_of_parts(t, energy, cycles, exponents) >= best[0]:
                 continue
             counts[1] += 1
             nest.orders[1] = outers[o]
-            energy = energy_of(t, c, nest, entered, left, carried)
+            energy = energy_of(t, c, nest, entered, left, carried, scratch)
             cycles = max(at_leaf[o, 2], ports(t, entered, left), (carried / t.carried).max())
             if value_of_parts(t, energy, cycles, exponents) >= best[0]:
                 continue
@@ -273,18 +286,26 @@ def found_in(best: Best, held: Integers) -> Nest:
 
 
 @compiled
-def explore(t: Tables, space: Space, exponents: Floats, best: Best, counts: Integers) -> float:
+def explore(
+    t: Tables,
+    space: Space,
+    least_pj: Floats,
+    least_bits: float,
+    exponents: Floats,
+    best: Best,
+    counts: Integers,
+) -> float:
     """Cover all mappings of all configurations, the best bound first; how many there are.
 
-    ``best`` and ``counts`` are those of :func:`branch`.
+    No mapping has less than ``least_pj`` and ``least_bits`` (see :class:`.Around`); ``best`` and
+    ``counts`` are those of :func:`branch`.
     """
     n, many, boxes = len(t.bounds), len(space.spreads), len(space.whole)
     lowest = np.empty(many)
-    into, work = np.empty((len(space.outside), 3)), scratch(t)
+    into, work = np.empty((len(space.outside), 3)), work_of(t)
     own = np.empty((2, n), dtype=np.int64)
     tiles, orders = np.ones((boxes, n), dtype=np.int64), np.empty((boxes + 1, n), dtype=np.int64)
     nest = Nest(tiles, orders, space.held)
-    least_pj, least_bits = _least_outside(t, space, exponents)
     a = around_of(t, _config(t, space, 0), nest, boxes, least_pj, least_bits)
     for number in range(many):
         c = _config(t, space, number)
@@ -341,35 +362,3 @@ def chains(t: Tables, c: Config, space: Space, d: int, j: int, around: int) -> f
 @compiled
 def _config(t: Tables, space: Space, number: int) -> Config:
     return made_config(t.bounds, space.spreads[number], space.inners[number], space.fills[number])
-
-
-@compiled
-def _least_outside(t: Tables, space: Space, exponents: Floats) -> tuple[Floats, float]:
-    """PJ of what crosses the boundary of every level, and bits of the outermost memory, that no
-    mapping is below.
-    """
-    output, levels = len(t.bits) - 1, len(space.held)
-    least_pj, least_bits = np.zeros(levels), 0.0
-    for p in range(levels):
-        box, alike = 0, True
-        for o in range(output + 1):
-            if p == 0 and t.streams[o]:
-                continue
-            alike = alike and box in (0, space.held[p, o])
-            box = space.held[p, o]
-        if not alike or box == 0:
-            # Only for levels that hold all operands for the same iterations.
-            continue
-        pinned = space.pinned[box - 1]
-        table = space.outside_table if p == levels - 1 else space.grouped_table
-        if exponents[0] > 0:
-            inputs = t.bits * t.outside[p, :, 0]
-            again = t.partial[output] * (t.outside[p, output, 0] + t.outside[p, output, 1])
-            once = t.bits[output] * t.outside[p, output, 1]
-            found = least_outside(t, p, table, pinned, inputs, again, once)
-            least_pj[p] = found if found < np.inf else 0.0
-        if exponents[1] > 0 and t.carried[0] < np.inf and p == levels - 1:
-            again, once = 2 * t.partial[output], t.bits[output]
-            found = least_outside(t, p, table, pinned, t.bits, again, once)
-            least_bits = found if found < np.inf else 0.0
-    return least_pj, least_bits

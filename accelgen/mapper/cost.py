@@ -10,7 +10,7 @@ import numpy as np
 
 from accelgen.affine.roles import ROLES
 from accelgen.hardware.model import Hardware
-from accelgen.mapper.counts import moves_into
+from accelgen.mapper.counts import moves_into, scratch_of
 from accelgen.mapper.cycles import array_cycles, total_cycles
 from accelgen.mapper.mapping import Mapping, spread_of
 from accelgen.mapper.problem import Problem
@@ -94,14 +94,16 @@ def moves(problem: Problem, hardware: Hardware, mapping: Mapping) -> list[dict[s
     """
     t, c, nest = _arrays(problem, hardware, mapping)
     found: list[dict[str, Moves]] = [{} for _ in range(len(nest.held) + 1)]
-    known = len(nest.orders)
+    known, scratch = len(nest.orders), scratch_of(len(nest.tiles), len(problem.bounds))
     for o, operand in enumerate(problem.operands):
-        array, delivered = moves_into(t, o, c, nest, 0, known, True)
+        array, delivered = moves_into(t, o, c, nest, 0, known, True, scratch)
         whole = int(operand.footprint(np.array([problem.bounds], dtype=np.int64))[0])
         held = [
-            array if t.streams[o] else moves_into(t, o, c, nest, nest.held[0, o], known, False)[0]
+            array
+            if p == 0 and t.streams[o]
+            else moves_into(t, o, c, nest, level[o], known, False, scratch)[0]
+            for p, level in enumerate(nest.held)
         ]
-        held += [moves_into(t, o, c, nest, level[o], known, False)[0] for level in nest.held[1:]]
         for level, moved in enumerate((array, *held)):
             entered, left = (moved - whole, moved) if operand.is_output else (moved, 0)
             found[level][operand.name] = Moves(entered, left, 0 if level else delivered)

@@ -14,7 +14,7 @@ from accelgen.mapper.compiled import compiled, lean
 from accelgen.mapper.elements import delivered, footprint, slid, tiled
 from accelgen.mapper.tables import Config, Integers, Nest, Tables, working
 
-__all__ = ["box_moves", "innermost", "moves_into", "sliding"]
+__all__ = ["box_moves", "innermost", "moves_into", "scratch_of", "sliding"]
 
 
 @lean
@@ -54,24 +54,30 @@ def box_moves(t: Tables, o: int, c: Config, box: Integers, order: Integers) -> i
 
 
 @compiled
+def scratch_of(boxes: int, loops: int) -> Integers:
+    """Scratch for :func:`moves_into`."""
+    return np.empty((5, loops, 1 << boxes), dtype=np.int64)
+
+
+@lean
 def moves_into(
-    t: Tables, o: int, c: Config, nest: Nest, b: int, known: int, units_too: bool
+    t: Tables, o: int, c: Config, nest: Nest, b: int, known: int, units_too: bool, scratch: Integers
 ) -> tuple[int, int]:
     """Elements of operand ``o`` that enter what holds its part of box ``b`` of a nest (0: the
     array, of its steps), and of the array, if wanted, how many all units get (else 0).
 
     ``known`` orders of the nest, from the innermost, are given; the numbers are the least of all
-    that the others may be.
+    that the others may be.  ``scratch`` is as :func:`scratch_of` makes it.
     """
     n, boxes = len(t.bounds), len(nest.tiles)
     step = c.tile if b == 0 else nest.tiles[b - 1]
     # Boxes at the ends of loops are smaller, and may have a single step of a loop: of every loop
     # the lengths of the next larger box, how often each is there, and (a bit per box from b)
     # where around it there are several steps.
-    most = 1 << (boxes - b)
-    lengths, often = np.empty((n, most), dtype=np.int64), np.empty((n, most), dtype=np.int64)
-    several, kinds = np.empty((n, most), dtype=np.int64), np.ones(n, dtype=np.int64)
+    lengths, often, several = scratch[0], scratch[1], scratch[2]
+    kinds, chosen, box = scratch[3, :, 0], scratch[3, :, 1], scratch[4, :, 0]
     for d in range(n):
+        kinds[d], chosen[d], box[d] = 1, 0, t.bounds[d]
         if not t.relevant[o, d]:
             continue
         lengths[d, 0], often[d, 0], several[d, 0] = t.bounds[d], 1, 0
@@ -91,7 +97,6 @@ def moves_into(
         for k in range(kinds[d]):
             if lengths[d, k] > step[d]:
                 several[d, k] |= 1 << b
-    box, chosen = t.bounds.copy(), np.zeros(n, dtype=np.int64)
     total = every = 0
     while True:
         times, units, around = 1, 1, 0

@@ -313,8 +313,7 @@ def total_cycles(t: Tables, c: Config, nest: Nest) -> float:
             changed = movers[q] & ~seen if q == k or whole_before[q] > 1 else 0
             seen |= changed
             alone = 0.0
-            waited[:] = 0.0
-            for pair in range(pairs):
+            for pair in range(pairs if changed else 0):
                 if not changed >> pair & 1:
                     continue
                 p, o = pair // count, pair % count
@@ -330,15 +329,17 @@ def total_cycles(t: Tables, c: Config, nest: Nest) -> float:
                     carry(t, p, o, 0, load, crossed)
                     carry(t, p, o, 1, store, crossed)
                     alone += _time(t, crossed)
-                    waited += crossed
+                    for channel in range(channels):
+                        waited[channel] += crossed[channel]
                 else:
                     carry(t, p, o, 0, load, moving[q + 1])
                     carry(t, p, o, 1, store, moving[q + 1])
             took = alone + max(spent[q + 1], _time(t, moving[q + 1]))
             spent[q] += stands_before[q] * took
-            moving[q] += stands_before[q] * (moving[q + 1] + waited)
             spent[q + 1] = 0.0
-            moving[q + 1] = 0.0
+            for channel in range(channels):
+                moving[q, channel] += stands_before[q] * (moving[q + 1, channel] + waited[channel])
+                moving[q + 1, channel] = waited[channel] = 0.0
         begun = True
         shape = 0
         for d in range(n):
@@ -351,7 +352,8 @@ def total_cycles(t: Tables, c: Config, nest: Nest) -> float:
             streams_of[shape] = 0.0
             _streamed(t, c, box[0], nest.orders[0], streams_of[shape])
         spent[active] = cycles_of[kind]
-        moving[active] += streams_of[shape]
+        for channel in range(channels):
+            moving[active, channel] += streams_of[shape, channel]
         for p in range(levels):
             b = nest.held[p, output]
             width = t.bits[output] if finals[active, b] else t.partial[output]
@@ -362,7 +364,8 @@ def total_cycles(t: Tables, c: Config, nest: Nest) -> float:
             k -= 1
         if k < 0:
             break
-        whole_before[k:], stands_before[k:] = whole[k:], stands[k:]
+        for q in range(k, active):
+            whole_before[q], stands_before[q] = whole[q], stands[q]
         index[k] += 1
     seen = 0
     for q in range(active - 1, -1, -1):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from accelgen.mapper.problem import Problem
@@ -58,6 +58,35 @@ class Mapping:
         for level in self.held:
             assert len(level) == len(problem.operands)
             assert all(1 <= box < len(self.tiles) - 1 for box in level)
+
+    def without(self, loops: frozenset[int]) -> Mapping:
+        """That of the problem without some loops of a single iteration."""
+        left = [d for d in range(len(self.tiles[0])) if d not in loops]
+        number = {d: k for k, d in enumerate(left)}
+        return replace(
+            self,
+            tiles=tuple(tuple(tile[d] for d in left) for tile in self.tiles),
+            orders=tuple(tuple(number[d] for d in order if d in number) for order in self.orders),
+            unrolling=tuple((x, number[d], units) for x, d, units in self.unrolling),
+            inner=tuple(self.inner[d] for d in left if self.inner),
+        )
+
+    def including(self, loops: frozenset[int]) -> Mapping:
+        """That of the problem with these loops of a single iteration, which come first."""
+        every = range(len(self.tiles[0]) + len(loops))
+        left = [d for d in every if d not in loops]
+        number = {d: k for k, d in enumerate(left)}
+
+        def sizes(of: tuple[int, ...]) -> tuple[int, ...]:
+            return tuple(of[number[d]] if d in number else 1 for d in every)
+
+        return replace(
+            self,
+            tiles=tuple(map(sizes, self.tiles)),
+            orders=tuple((*sorted(loops), *(left[k] for k in order)) for order in self.orders),
+            unrolling=tuple((x, left[k], units) for x, k, units in self.unrolling),
+            inner=sizes(self.inner) if self.inner else (),
+        )
 
     def boxes_held(self, operands: int) -> tuple[tuple[int, ...], ...]:
         """``held``, of every level and operand."""

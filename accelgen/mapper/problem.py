@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import gcd, prod
 
 import numpy as np
@@ -97,6 +97,25 @@ class Problem:
             key = tuple(loop in operand.loops for operand in self.operands)
             found.setdefault(key, []).append(loop)
         return tuple(tuple(loops) for loops in found.values())
+
+    def without(self, loops: frozenset[int]) -> Problem:
+        """The same without some loops of a single iteration."""
+        assert all(self.bounds[d] == 1 for d in loops)
+        left = [d for d in range(len(self.loops)) if d not in loops]
+        number = {d: k for k, d in enumerate(left)}
+        operands = []
+        for operand in self.operands:
+            axes = (
+                tuple((number[d], c) for d, c in axis if d not in loops) for axis in operand.axes
+            )
+            operands.append(replace(operand, axes=tuple(axis for axis in axes if axis)))
+        return replace(
+            self,
+            loops=tuple(self.loops[d] for d in left),
+            bounds=tuple(self.bounds[d] for d in left),
+            operands=tuple(operands),
+            roles=tuple(self.roles[d] for d in left if self.roles),
+        )
 
 
 def problem_of(

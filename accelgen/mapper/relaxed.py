@@ -14,7 +14,28 @@ from accelgen.mapper.outside import products
 from accelgen.mapper.sizes import fits_level, tile_sizes
 from accelgen.mapper.tables import Floats, Integers, Tables, made_config
 
-__all__ = ["least_outside"]
+__all__ = ["least_crossing", "least_outside"]
+
+_KEPT = 1 << 12
+"""Results kept in memory."""
+
+_known: dict[tuple[object, ...], float] = {}
+
+
+def least_crossing(
+    t: Tables, p: int, table: Integers, pinned: Integers, inputs: Floats, again: float, once: float
+) -> float:
+    """As :func:`least_outside`, at once for what is known: other arrays, bandwidths and energies
+    inside change nothing.
+    """
+    arrays = t.bounds, t.axes, t.room[p], t.copies[p], t.memory[p], t.partial, t.bits, t.streams
+    parts = (x.tobytes() for x in (*arrays, table, pinned, inputs))
+    key = (p == 0, table.shape, again, once, *parts)
+    if key not in _known:
+        if len(_known) == _KEPT:
+            _known.clear()
+        _known[key] = float(least_outside(t, p, table, pinned, inputs, again, once))
+    return _known[key]
 
 
 @compiled
@@ -47,7 +68,7 @@ def least_outside(
             lengths[d] = np.searchsorted(-sizes[d, : lengths[d]], -min(pinned[d], t.bounds[d])) + 1
             lengths[d] = min(lengths[d], len(tile_sizes(t.bounds[d], 1)))
     order = np.argsort(-lengths)
-    of_parts = np.empty(1 << n)
+    of_parts, work = np.empty(1 << n), np.empty(n + len(t.bits))
     bounds = np.empty((n, longest))
     ranked = np.empty((n, longest), dtype=np.int64)
     at = np.zeros(n, dtype=np.int64)
@@ -61,7 +82,9 @@ def least_outside(
                 tile[d] = least[d] = sizes[d, k]
                 bounds[depth, k] = np.inf
                 if fits_level(t, c, p, tile, least):
-                    bounds[depth, k] = _moved(t, p, tile, table, inputs, again, once, of_parts)
+                    bounds[depth, k] = _moved(
+                        t, p, tile, table, inputs, again, once, of_parts, work
+                    )
             ranked[depth, : lengths[d]] = np.argsort(bounds[depth, : lengths[d]])
             at[depth] = 0
         k = at[depth]
@@ -80,7 +103,7 @@ def least_outside(
     return best
 
 
-@compiled
+@lean
 def _moved(
     t: Tables,
     p: int,
@@ -90,14 +113,16 @@ def _moved(
     again: float,
     once: float,
     of_parts: Floats,
+    work: Floats,
 ) -> float:
-    output, several = len(t.bits) - 1, 0
-    parts = -(-t.bounds // tile)
-    for d in range(len(parts)):
-        several |= int(parts[d] > 1) << d
-    products(parts.astype(np.float64), of_parts)
-    sums = np.empty(len(t.bits))
-    for o in range(len(t.bits)):
+    n, count = len(tile), len(t.bits)
+    output, several = count - 1, 0
+    parts, sums = work[:n], work[n : n + count]
+    for d in range(n):
+        parts[d] = -(-t.bounds[d] // tile[d])
+        several |= int(tile[d] < t.bounds[d]) << d
+    products(parts, of_parts)
+    for o in range(count):
         streams = p == 0 and t.streams[o]
         sums[o] = footprint(t.axes, o, t.bounds) if streams else _least_tiled(t, o, tile)
     whole = float(footprint(t.axes, output, t.bounds))

@@ -12,7 +12,7 @@ chosen loop by loop (:func:`accelgen.mapper.branch.branch`).  What is left is ev
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Literal
 
@@ -26,6 +26,7 @@ from accelgen.mapper.cost import Cost, cost
 from accelgen.mapper.mapping import Mapping, Unrolling, spread_of
 from accelgen.mapper.outside import outside_table
 from accelgen.mapper.problem import Problem
+from accelgen.mapper.relaxed import least_crossing
 from accelgen.mapper.sizes import fits
 from accelgen.mapper.space import (
     Constraints,
@@ -37,7 +38,7 @@ from accelgen.mapper.space import (
     register_tiles,
     unrollings,
 )
-from accelgen.mapper.tables import Integers, Nest, Tables, levels_of, made_config, tables_of
+from accelgen.mapper.tables import Floats, Integers, Nest, Tables, levels_of, made_config, tables_of
 from accelgen.names import FrozenMap, unknown
 
 __all__ = ["Certificate", "Objective", "Optimum", "best_mapping", "exponents_of", "value_of"]
@@ -113,10 +114,20 @@ def best_mapping(
         InfeasibleError: not even the smallest tiles fit, or nothing is as pinned.
     """
     constraints.check(problem, hardware)
+    # Loops of a single iteration change nothing, but everything goes through all loops.
+    named = constraints.named
+    single = frozenset(
+        d for d, n in enumerate(problem.bounds) if n == 1 and problem.loops[d] not in named
+    )
+    if 0 < len(single) < len(problem.bounds):
+        small = start.without(single) if start is not None else None
+        found = best_mapping(problem.without(single), hardware, objective, constraints, small)
+        return replace(found, mapping=found.mapping.including(single))
     t = tables_of(problem, hardware)
     exponents = np.array(exponents_of(objective), dtype=np.float64)
     choices, spaces = _spaces(problem, hardware, constraints, t)
-    value, mapping = inf, None
+    value = inf
+    mapping: Mapping | None = None
     if start is not None and _is_in(start, t, choices, spaces):
         # Anything as good is found again; what is clearly worse need not be looked at.
         value = value_of(cost(problem, hardware, start), objective) * (1 + 1e-9)
@@ -125,7 +136,8 @@ def best_mapping(
         boxes = len(space.whole)
         best = np.full(2 + (2 * boxes + 1) * len(problem.bounds), inf)
         best[0] = value
-        covered += int(explore(t, space, exponents, best, counts))
+        least = _least_crossing(t, space, exponents)
+        covered += int(explore(t, space, *least, exponents, best, counts))
         if best[1] < inf:
             value = best[0]
             mapping = _mapping(problem, choices, space, int(best[1]), found_in(best, space.held))
@@ -137,6 +149,32 @@ def best_mapping(
     )
     certificate.check()
     return Optimum(mapping, cost(problem, hardware, mapping), certificate)
+
+
+def _least_crossing(t: Tables, space: Space, exponents: Floats) -> tuple[Floats, float]:
+    """PJ of what crosses the boundary of every level, and bits of the outermost memory, that no
+    mapping is below.
+    """
+    output, levels = len(t.bits) - 1, len(space.held)
+    least_pj, least_bits = np.zeros(levels), 0.0
+    for p, level in enumerate(space.held):
+        boxes = {int(box) for o, box in enumerate(level) if p or not t.streams[o]}
+        if len(boxes) > 1:
+            # Only for levels that hold all operands for the same iterations.
+            continue
+        pinned = space.pinned[boxes.pop() - 1]
+        table = space.outside_table if p == levels - 1 else space.grouped_table
+        if exponents[0] > 0:
+            inputs = t.bits * t.outside[p, :, 0]
+            again = float(t.partial[output] * t.outside[p, output].sum())
+            once = float(t.bits[output] * t.outside[p, output, 1])
+            least_pj[p] = least_crossing(t, p, table, pinned, inputs, again, once)
+        if exponents[1] > 0 and t.carried[0] < inf and p == levels - 1:
+            again, once = float(2 * t.partial[output]), float(t.bits[output])
+            least_bits = least_crossing(t, p, table, pinned, t.bits, again, once)
+    # Where nothing fits there is nothing to bound.
+    least_pj[np.isinf(least_pj)] = 0.0
+    return least_pj, least_bits if least_bits < inf else 0.0
 
 
 def _mapping(

@@ -70,12 +70,17 @@ class Constraints:
     levels: FrozenMap[str, FrozenMap[str, int]] = field(default_factory=FrozenMap)
     uneven: bool = False
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The loops that are in anything pinned."""
+        sizes = chain(self.levels.values(), (self.unroll or FrozenMap()).values())
+        return tuple(chain(self.registers, self.buffer, self.inner, self.outer, *sizes))
+
     def check(self, problem: Problem, hardware: Hardware) -> None:
         """Raise :class:`InputError` for names that problem and hardware do not have, for sizes
         below 1 and for a loop that is named twice.
         """
-        named = chain(self.registers, self.buffer, self.inner, self.outer)
-        for loop in chain(named, *self.levels.values(), *(self.unroll or FrozenMap()).values()):
+        for loop in self.named:
             if loop not in problem.loops:
                 raise unknown(loop, "loop", problem.loops)
         for axis in self.unroll or ():

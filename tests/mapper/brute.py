@@ -12,7 +12,7 @@ import numpy as np
 from accelgen.affine.roles import LOOP_ROLES, Role
 from accelgen.hardware import Dataflow, Hardware, Memory
 from accelgen.mapper.compiled import compiled
-from accelgen.mapper.counts import moves_into
+from accelgen.mapper.counts import moves_into, scratch_of
 from accelgen.mapper.cycles import total_cycles
 from accelgen.mapper.elements import footprint
 from accelgen.mapper.mapping import Mapping, Unrolling, spread_of
@@ -405,7 +405,7 @@ def evaluate(
     count, boxes, n = len(t.bits), tiles.shape[1], len(t.bounds)
     output = count - 1
     whole = footprint(t.axes, output, t.bounds)
-    orders = np.empty((boxes + 1, n), dtype=np.int64)
+    orders, scratch = np.empty((boxes + 1, n), dtype=np.int64), scratch_of(boxes, n)
     for number in range(len(tiles)):
         nest = Nest(tiles[number], orders, held)
         for i in range(len(inners)):
@@ -422,9 +422,9 @@ def evaluate(
                     continue
                 energy = t.spent
                 for x in range(count):
-                    taken, got = moves_into(t, x, c, nest, 0, boxes + 1, True)
+                    taken, got = moves_into(t, x, c, nest, 0, boxes + 1, True, scratch)
                     for p in range(len(held)):
-                        moved = moves_into(t, x, c, nest, held[p, x], boxes + 1, False)[0]
+                        moved = moves_into(t, x, c, nest, held[p, x], boxes + 1, False, scratch)[0]
                         if p == 0 and t.streams[x]:
                             moved = taken
                         if x < output:

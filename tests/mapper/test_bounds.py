@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from accelgen.affine import Workload
 from accelgen.hardware import Hardware, Level, Memory
-from accelgen.mapper.bounds import around_of, floor_of, node_bound, order_bound, scratch
+from accelgen.mapper.bounds import around_of, floor_of, node_bound, order_bound, work_of
 from accelgen.mapper.branch import array_energy
 from accelgen.mapper.cost import cost, moves
+from accelgen.mapper.counts import scratch_of
 from accelgen.mapper.mapping import Mapping
 from accelgen.mapper.outside import outside_table
 from accelgen.mapper.problem import Problem, problem_of
@@ -48,7 +49,7 @@ def test_the_last_tile_of_a_window_has_more_than_its_share() -> None:
     # Four of p at once, and all of r; eight of p in the buffer, and one that is left.
     c = config_of(problem, np.array([1, 1, 4, 1]), np.array([1, 1, 1, 3]), 0)
     tile, order = np.array([10, 1, 8, 3]), np.array([1, 3, 0, 2])
-    bits = np.zeros(3), np.zeros(3)
+    bits = np.zeros(3), np.zeros(3), scratch_of(1, 4)
     nest = Nest(tile[np.newaxis], np.stack([order, np.arange(4)]), np.ones((1, 3), dtype=np.int64))
     energy = array_energy(t, c, nest, 2, *bits)
     # Twice 6 of the tile of 8 for each of k, and 3 that stay.
@@ -98,7 +99,7 @@ def check(data: st.DataObject, most: int, iterations: int) -> None:
     if drawn.levels[-1].memories[0].bandwidth is not None:
         assert least_bits <= found.port_cycles["dram"] * t.carried[0] * (1 + 1e-9)
     own = np.zeros((2, len(step)), dtype=np.int64)
-    bits = np.zeros(len(t.bits)), np.zeros(len(t.bits))
+    bits = np.zeros(len(t.bits)), np.zeros(len(t.bits)), scratch_of(boxes, len(step))
     inside = array_energy(t, c, nest, boxes + 1, *bits) * (1 + 1e-9)
     alone = array_energy(t, c, nest, 1, *bits)
     parts = -(-t.bounds // nest.tiles[0])
@@ -118,7 +119,7 @@ def check(data: st.DataObject, most: int, iterations: int) -> None:
             assert fits(t, c, nest, j, most_tile, least_tile)
             lowest = node_bound(
                 t, c, floor, nest, known, most_tile, least_tile, table, table, exponents, into,
-                own, scratch(t),
+                own, work_of(t),
             )  # fmt: skip
             assert lowest <= into[numbers[j - 1], 0] <= value
 
