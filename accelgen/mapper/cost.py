@@ -92,7 +92,10 @@ def moves(problem: Problem, hardware: Hardware, mapping: Mapping) -> list[dict[s
 
     The same as :func:`accelgen.mapper.trace.trace`.
     """
-    t, c, nest = _arrays(problem, hardware, mapping)
+    return _moves(problem, *_arrays(problem, hardware, mapping))
+
+
+def _moves(problem: Problem, t: Tables, c: Config, nest: Nest) -> list[dict[str, Moves]]:
     found: list[dict[str, Moves]] = [{} for _ in range(len(nest.held) + 1)]
     known, scratch = len(nest.orders), scratch_of(len(nest.tiles), len(problem.bounds))
     for o, operand in enumerate(problem.operands):
@@ -119,7 +122,7 @@ def cost(problem: Problem, hardware: Hardware, mapping: Mapping) -> Cost:
     mapping.check(problem)
     t, c, nest = _arrays(problem, hardware, mapping)
     cycles = float(total_cycles(t, c, nest))
-    moved = moves(problem, hardware, mapping)
+    moved = _moves(problem, t, c, nest)
     actions = _energy(problem, hardware, moved)
     if t.leak > 0:
         actions["leakage", "leakage"] = t.leak * cycles

@@ -251,7 +251,7 @@ def _spaces(
         spread = spread_of(unrolling, len(problem.bounds))
         tiles = register_tiles(problem, hardware, dataflow, spread, constraints)
         choices += [(dataflow, unrolling)] * len(tiles)
-        spreads.append(np.tile(np.array(spread, dtype=np.int64), (len(tiles), 1)))
+        spreads += [spread] * len(tiles)
         inners.append(tiles)
         fills += [fill_of(hardware, unrolling)] * len(tiles)
         kinds += [kind] * len(tiles)
@@ -261,7 +261,7 @@ def _spaces(
             where=f"{hardware.name}: inner",
             hint="name the loops that move them first, or pin another dataflow",
         )
-    if not sum(map(len, spreads)):
+    if not spreads:
         raise _unit_does_not_fit(problem, hardware, constraints)
     padded = np.zeros((len(within), max(map(len, within)), len(problem.bounds)), dtype=np.int64)
     for kind, several in enumerate(within):
@@ -272,7 +272,7 @@ def _spaces(
     )
     return choices, [
         Space(
-            np.concatenate(spreads),
+            np.array(spreads, dtype=np.int64),
             np.concatenate(inners),
             np.array(fills, dtype=np.int64),
             np.array(kinds, dtype=np.int64),

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import chain, permutations, product
 from math import prod
 
@@ -321,8 +322,9 @@ def _fit(problem: Problem, hardware: Hardware, tiles: Integers) -> Integers:
     return np.flatnonzero(fits)
 
 
-def orders(problem: Problem, pinned: Sequence[str] = ()) -> list[Order]:
-    """Orders of the loops outside the buffer, outermost first."""
+@lru_cache(maxsize=1 << 10)
+def orders(problem: Problem, pinned: tuple[str, ...] = ()) -> list[Order]:
+    """Orders of the loops over boxes, outermost first."""
     return _pinned([tuple(chain(*groups)) for groups in _group_orders(problem)], problem, pinned)
 
 
