@@ -67,7 +67,7 @@ class Mapping:
             self,
             tiles=tuple(tuple(tile[d] for d in left) for tile in self.tiles),
             orders=tuple(tuple(number[d] for d in order if d in number) for order in self.orders),
-            unrolling=tuple((x, number[d], units) for x, d, units in self.unrolling),
+            unrolling=tuple((x, number[d], n) for x, d, n in self.unrolling if d in number),
             inner=tuple(self.inner[d] for d in left if self.inner),
         )
 

@@ -131,17 +131,18 @@ def holdings(problem: Problem, hardware: Hardware, constraints: Constraints) -> 
         return [even]
     streams = [hardware.levels[0].memory(x.role).streams for x in problem.operands]
     # Tensors that the same loops move (blocks and their scales) are held alike.
-    kinds = dict.fromkeys(x.loops for x, s in zip(problem.operands, streams, strict=True) if not s)
+    moving = [frozenset(d for d in x.loops if problem.bounds[d] > 1) for x in problem.operands]
+    kinds = dict.fromkeys(x for x, passes in zip(moving, streams, strict=True) if not passes)
     found = [even]
     for chosen in product((1, 2), repeat=len(kinds)):
         if len(set(chosen)) < 2:
             continue
         box_of = dict(zip(kinds, chosen, strict=True))
         held = tuple(
-            1 if s else box_of[x.loops] for x, s in zip(problem.operands, streams, strict=True)
+            1 if passes else box_of[x] for x, passes in zip(moving, streams, strict=True)
         )
         moved = [
-            {d for x, box in zip(problem.operands, held, strict=True) if box == k for d in x.loops}
+            set().union(*(x for x, box in zip(moving, held, strict=True) if box == k))
             for k in (1, 2)
         ]
         whole = tuple(tuple(d not in here for d in range(loops)) for here in moved)

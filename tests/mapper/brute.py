@@ -120,7 +120,8 @@ def holdings(problem: Problem, hardware: Hardware, pins: Constraints) -> Iterato
             if hardware.levels[0].memory(x.role).streams:
                 streaming = streaming or box == 2
             else:
-                of.setdefault(x.loops, set()).add(box)
+                several = frozenset(d for d in x.loops if problem.bounds[d] > 1)
+                of.setdefault(several, set()).add(box)
         # Those that the same loops move are held alike, and both boxes are for something.
         if streaming or any(len(each) > 1 for each in of.values()):
             continue
