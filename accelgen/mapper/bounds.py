@@ -8,10 +8,11 @@ import numpy as np
 
 from accelgen.mapper.compiled import compiled, lean
 from accelgen.mapper.counts import moves_into, scratch_of
-from accelgen.mapper.cycles import array_cycles, carry, least_stall, ports
+from accelgen.mapper.cycles import array_cycles, least_stall, ports
 from accelgen.mapper.elements import delivered, footprint, slid, tiled
 from accelgen.mapper.outside import products
 from accelgen.mapper.tables import Config, Floats, Integers, Nest, Tables, working
+from accelgen.mapper.walk import carry
 
 __all__ = [
     "Around",

@@ -18,12 +18,22 @@ from accelgen.mapper.bounds import (
 )
 from accelgen.mapper.compiled import compiled, lean
 from accelgen.mapper.counts import moves_into, scratch_of
-from accelgen.mapper.cycles import carry, ports, total_cycles
+from accelgen.mapper.cycles import ports
 from accelgen.mapper.elements import footprint
 from accelgen.mapper.sizes import fits, nested_sizes
 from accelgen.mapper.tables import Config, Floats, Integers, Nest, Tables, made_config
+from accelgen.mapper.walk import Walk, carry, total_cycles, walk_of
 
-__all__ = ["Best", "Space", "array_energy", "energy_of", "explore", "found_in"]
+__all__ = [
+    "Best",
+    "Space",
+    "array_energy",
+    "crossing_energy",
+    "explore",
+    "found_in",
+    "keep",
+    "sizes_of",
+]
 
 Best = Floats
 """[value, number of the configuration, tiles..., orders...] of a nest."""
@@ -95,22 +105,16 @@ def array_energy(
 
 
 @lean
-def energy_of(
-    t: Tables,
-    c: Config,
-    nest: Nest,
-    entered: Floats,
-    left: Floats,
-    carried: Floats,
-    scratch: Integers,
+def crossing_energy(
+    t: Tables, c: Config, nest: Nest, entered: Floats, carried: Floats, scratch: Integers
 ) -> float:
-    """PJ of a mapping without leakage; ``entered`` and ``left`` get the bits that the array takes
-    and gives of each operand, ``carried`` those of every channel between levels.
+    """PJ of what crosses the boundaries between levels, of which the array takes the bits
+    ``entered``; ``carried`` gets the bits of every channel.
     """
     output, known = len(t.bits) - 1, len(nest.orders)
-    energy = t.spent + array_energy(t, c, nest, known, entered, left, scratch)
     for channel in range(len(carried)):
         carried[channel] = 0.0
+    energy = 0.0
     whole = footprint(t.axes, output, t.bounds)
     for p in range(len(nest.held)):
         for o in range(output + 1):
@@ -128,6 +132,18 @@ def energy_of(
     return energy
 
 
+@lean
+def keep(best: Best, value: float, number: int, nest: Nest) -> None:
+    """A mapping is the best so far."""
+    best[0], best[1] = value, number
+    boxes, n = nest.tiles.shape
+    for d in range(n):
+        for k in range(boxes):
+            best[2 + k * n + d] = nest.tiles[k, d]
+        for k in range(boxes + 1):
+            best[2 + (boxes + k) * n + d] = nest.orders[k, d]
+
+
 @compiled
 def branch(
     t: Tables,
@@ -140,6 +156,7 @@ def branch(
     exponents: Floats,
     best: Best,
     counts: Integers,
+    walk: Walk,
 ) -> None:
     """Cover all mappings of a configuration with the larger boxes that a nest has around box ``j``:
     its sizes and orders, and those of all smaller boxes.
@@ -214,7 +231,7 @@ def branch(
         )  # fmt: skip
         nest.tiles[j - 1] = tile
         if j == 1:
-            _leaf(t, c, floor, number, space, nest, own[1], into, exponents, best, counts)
+            _leaf(t, c, floor, number, space, nest, own[1], into, exponents, best, counts, walk)
             continue
         at_leaf = into.copy()
         for o in np.argsort(at_leaf[:, 0]):
@@ -222,7 +239,7 @@ def branch(
                 break
             nest.orders[j] = outers[o]
             inside = around_of(t, c, nest, j - 1, a.least_pj, a.least_bits)
-            branch(t, c, floor, number, space, nest, inside, exponents, best, counts)
+            branch(t, c, floor, number, space, nest, inside, exponents, best, counts, walk)
 
 
 @compiled
@@ -238,6 +255,7 @@ def _leaf(
     exponents: Floats,
     best: Best,
     counts: Integers,
+    walk: Walk,
 ) -> None:
     """Every order of the innermost boxes and within them; ``at_leaf`` has bounds of the former."""
     kind, outers = space.kinds[number], space.outside if len(nest.tiles) == 1 else space.grouped
@@ -247,7 +265,7 @@ def _leaf(
     carried, scratch = np.empty(len(t.carried)), scratch_of(len(nest.tiles), len(t.bounds))
     rough, within, busy = np.empty(many), np.full(many, -1.0), np.empty(many)
     order_bound(t, c, floor, nest.tiles[0], parts, table, rough)
-    cheapest = np.argsort(rough)
+    cheapest, known = np.argsort(rough), len(nest.orders)
     for o in np.argsort(at_leaf[:, 0]):
         if at_leaf[o, 0] >= best[0]:
             break
@@ -264,17 +282,15 @@ def _leaf(
                 continue
             counts[1] += 1
             nest.orders[1] = outers[o]
-            energy = energy_of(t, c, nest, entered, left, carried, scratch)
+            energy = t.spent + array_energy(t, c, nest, known, entered, left, scratch)
+            energy += crossing_energy(t, c, nest, entered, carried, scratch)
             cycles = max(at_leaf[o, 2], ports(t, entered, left), (carried / t.carried).max())
             if value_of_parts(t, energy, cycles, exponents) >= best[0]:
                 continue
-            cycles = total_cycles(t, c, nest)
+            cycles = total_cycles(t, c, nest, walk)
             value = value_of_parts(t, energy, cycles, exponents)
             if value < best[0]:
-                size = nest.tiles.size
-                best[0], best[1] = value, number
-                best[2 : 2 + size] = nest.tiles.ravel()
-                best[2 + size :] = nest.orders.ravel()
+                keep(best, value, number, nest)
 
 
 def found_in(best: Best, held: Integers) -> Nest:
@@ -303,6 +319,7 @@ def explore(
     n, many, boxes = len(t.bounds), len(space.spreads), len(space.whole)
     lowest = np.empty(many)
     into, work = np.empty((len(space.outside), 3)), work_of(t)
+    walk = walk_of(t, boxes)
     own = np.empty((2, n), dtype=np.int64)
     tiles, orders = np.ones((boxes, n), dtype=np.int64), np.empty((boxes + 1, n), dtype=np.int64)
     nest = Nest(tiles, orders, space.held)
@@ -326,7 +343,7 @@ def explore(
         covered += mappings
         if lowest[number] >= best[0]:
             continue
-        branch(t, c, floor_of(t, c), number, space, nest, a, exponents, best, counts)
+        branch(t, c, floor_of(t, c), number, space, nest, a, exponents, best, counts, walk)
     return covered
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from accelgen.affine.roles import ROLES
 from accelgen.hardware.model import Hardware
 from accelgen.mapper.counts import moves_into, scratch_of
-from accelgen.mapper.cycles import array_cycles, total_cycles
+from accelgen.mapper.cycles import array_cycles
 from accelgen.mapper.mapping import Mapping, spread_of
 from accelgen.mapper.problem import Problem
 from accelgen.mapper.space import fill_of
@@ -24,6 +24,7 @@ from accelgen.mapper.tables import (
     tables_of,
     working,
 )
+from accelgen.mapper.walk import total_cycles, walk_of
 from accelgen.names import FrozenMap
 
 __all__ = ["Cost", "Moves", "cost", "moves"]
@@ -121,7 +122,7 @@ def cost(problem: Problem, hardware: Hardware, mapping: Mapping) -> Cost:
     """
     mapping.check(problem)
     t, c, nest = _arrays(problem, hardware, mapping)
-    cycles = float(total_cycles(t, c, nest))
+    cycles = float(total_cycles(t, c, nest, walk_of(t, len(nest.tiles))))
     moved = _moves(problem, t, c, nest)
     actions = _energy(problem, hardware, moved)
     if t.leak > 0:

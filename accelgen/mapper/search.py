@@ -23,6 +23,7 @@ from accelgen.errors import InfeasibleError, InputError
 from accelgen.hardware.model import Dataflow, Hardware
 from accelgen.mapper.branch import Space, explore, found_in, sizes_of
 from accelgen.mapper.cost import Cost, cost
+from accelgen.mapper.exhaustive import evaluate_every
 from accelgen.mapper.mapping import Mapping, Unrolling, spread_of
 from accelgen.mapper.outside import outside_table
 from accelgen.mapper.problem import Problem
@@ -102,11 +103,13 @@ def best_mapping(
     objective: Objective = "edp",
     constraints: Constraints = Constraints(),  # noqa: B008 - frozen
     start: Mapping | None = None,
+    *,
+    exhaustive: bool = False,
 ) -> Optimum:
     """The mapping of the space (see above) with the least value of the objective.
 
     ``start`` is one to measure others by, best of a similar problem; the result does not depend on
-    it, the time does.
+    it, the time does.  With ``exhaustive`` every mapping is evaluated, and no bound is used.
 
     Raises:
         InputError: the hardware has not a buffer and an outermost memory, no energy for the
@@ -121,7 +124,9 @@ def best_mapping(
     )
     if 0 < len(single) < len(problem.bounds):
         small = start.without(single) if start is not None else None
-        found = best_mapping(problem.without(single), hardware, objective, constraints, small)
+        found = best_mapping(
+            problem.without(single), hardware, objective, constraints, small, exhaustive=exhaustive
+        )
         return replace(found, mapping=found.mapping.including(single))
     t = tables_of(problem, hardware)
     exponents = np.array(exponents_of(objective), dtype=np.float64)
@@ -136,8 +141,12 @@ def best_mapping(
         boxes = len(space.whole)
         best = np.full(2 + (2 * boxes + 1) * len(problem.bounds), inf)
         best[0] = value
-        least = _least_crossing(t, space, exponents)
-        covered += int(explore(t, space, *least, exponents, best, counts))
+        if exhaustive:
+            evaluate_every(t, space, exponents, best, counts)
+            covered = int(counts[:2].sum())
+        else:
+            least = _least_crossing(t, space, exponents)
+            covered += int(explore(t, space, *least, exponents, best, counts))
         if best[1] < inf:
             value = best[0]
             mapping = _mapping(problem, choices, space, int(best[1]), found_in(best, space.held))

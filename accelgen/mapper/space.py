@@ -138,9 +138,7 @@ def holdings(problem: Problem, hardware: Hardware, constraints: Constraints) -> 
         if len(set(chosen)) < 2:
             continue
         box_of = dict(zip(kinds, chosen, strict=True))
-        held = tuple(
-            1 if passes else box_of[x] for x, passes in zip(moving, streams, strict=True)
-        )
+        held = tuple(1 if passes else box_of[x] for x, passes in zip(moving, streams, strict=True))
         moved = [
             set().union(*(x for x, box in zip(moving, held, strict=True) if box == k))
             for k in (1, 2)

@@ -13,13 +13,13 @@ from accelgen.affine.roles import LOOP_ROLES, Role
 from accelgen.hardware import Dataflow, Hardware, Memory
 from accelgen.mapper.compiled import compiled
 from accelgen.mapper.counts import moves_into, scratch_of
-from accelgen.mapper.cycles import total_cycles
 from accelgen.mapper.elements import footprint
 from accelgen.mapper.mapping import Mapping, Unrolling, spread_of
 from accelgen.mapper.problem import Operand, Problem
 from accelgen.mapper.space import Constraints
 from accelgen.mapper.tables import Config, Floats, Integers, Nest, Tables, config_of, tables_of
 from accelgen.mapper.trace import box_elements
+from accelgen.mapper.walk import total_cycles, walk_of
 from accelgen.names import FrozenMap
 
 __all__ = ["Found", "brute_force", "configurations", "slides"]
@@ -407,6 +407,7 @@ def evaluate(
     output = count - 1
     whole = footprint(t.axes, output, t.bounds)
     orders, scratch = np.empty((boxes + 1, n), dtype=np.int64), scratch_of(boxes, n)
+    walk = walk_of(t, boxes)
     for number in range(len(tiles)):
         nest = Nest(tiles[number], orders, held)
         for i in range(len(inners)):
@@ -442,7 +443,7 @@ def evaluate(
                     energy += (t.partial[x] * taken - narrow) * t.inside[x, 1]
                     energy += t.partial[x] * got * t.units[x, 1]
                     energy += t.partial[x] * max(0, got - whole) * t.units[x, 0]
-                cycles = total_cycles(t, c, nest)
+                cycles = total_cycles(t, c, nest, walk)
                 energy += t.leak * cycles
                 value = energy ** exponents[0] * cycles ** exponents[1]
                 if value < found[0]:

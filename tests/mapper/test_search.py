@@ -105,6 +105,28 @@ def test_no_mapping_with_boxes_in_boxes_of_many_is_better(
     check(problem, drawn, objective, pins)
 
 
+@given(st.one_of(deep(), cases().map(lambda case: (*case, Constraints()))), st.data())
+@settings(max_examples=examples(25, 300))
+def test_every_mapping_evaluated_gives_the_same(
+    case: tuple[Problem, Hardware, Constraints], data: st.DataObject
+) -> None:
+    problem, drawn, pins = case
+    objective = data.draw(st.sampled_from(OBJECTIVES))
+    try:
+        found = best_mapping(problem, drawn, objective, pins)
+    except InfeasibleError:
+        assume(False)
+    every = best_mapping(problem, drawn, objective, pins, exhaustive=True)
+    assert value_of(every.cost, objective) == pytest.approx(
+        value_of(found.cost, objective), rel=1e-12
+    )
+    proof = every.certificate
+    proof.check()
+    assert proof.covered == found.certificate.covered
+    assert (proof.bounded, proof.bounds) == (0, 0)
+    assert proof.too_large >= found.certificate.too_large
+
+
 @given(cases(24), st.sampled_from(OBJECTIVES))
 @settings(max_examples=examples(10, 300))
 def test_no_order_of_loops_is_better(case: tuple[Problem, Hardware], objective: Objective) -> None:
