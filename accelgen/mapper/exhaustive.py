@@ -6,6 +6,8 @@ Compiled.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from accelgen.mapper.bounds import value_of_parts
@@ -17,6 +19,22 @@ from accelgen.mapper.tables import Config, Floats, Integers, Nest, Tables, made_
 from accelgen.mapper.walk import Walk, total_cycles, walk_of
 
 __all__ = ["evaluate_every"]
+
+
+class Scratch(NamedTuple):
+    """Scratch for the evaluation of orders."""
+
+    within: Floats
+    """(orders) pJ of what the array takes and gives."""
+    outside: Floats
+    """(orders, 3) of the innermost boxes: a code, pJ of what crosses boundaries, cycles."""
+    bits: Floats
+    """(2, operands) that it takes and gives."""
+    carried: Floats
+    """(channels) bits between levels."""
+    counts: Integers
+    """That of :func:`.moves_into`."""
+    walk: Walk
 
 
 @compiled
@@ -31,10 +49,17 @@ def evaluate_every(
     boxes, n = len(space.whole), len(t.bounds)
     orders = np.empty((boxes + 1, n), dtype=np.int64)
     nest = Nest(np.ones((boxes, n), dtype=np.int64), orders, space.held)
-    walk = walk_of(t, boxes)
+    scratch = Scratch(
+        np.empty(space.within.shape[1]),
+        np.empty((max(len(space.outside), len(space.grouped)), 3)),
+        np.empty((2, len(t.bits))),
+        np.empty(len(t.carried)),
+        scratch_of(boxes, n),
+        walk_of(t, boxes),
+    )
     for number in range(len(space.spreads)):
         c = made_config(t.bounds, space.spreads[number], space.inners[number], space.fills[number])
-        _every(t, c, number, space, nest, boxes, exponents, best, counts, walk)
+        _every(t, c, number, space, nest, boxes, exponents, best, counts, scratch)
 
 
 @compiled
@@ -48,7 +73,7 @@ def _every(
     exponents: Floats,
     best: Best,
     counts: Integers,
-    walk: Walk,
+    scratch: Scratch,
 ) -> None:
     """All mappings with the boxes that a nest has around box ``j``."""
     n, boxes = len(t.bounds), len(nest.tiles)
@@ -65,13 +90,13 @@ def _every(
             outers = space.outside if j == boxes else space.grouped
             for o in range(len(outers)):
                 nest.orders[j] = outers[o]
-                _every(t, c, number, space, nest, j - 1, exponents, best, counts, walk)
+                _every(t, c, number, space, nest, j - 1, exponents, best, counts, scratch)
         else:
             kind = space.kinds[number]
             inners = space.within[kind, : space.orders[kind]]
             outers = space.outside if boxes == 1 else space.grouped
             if fits(t, c, nest, 0, nest.tiles[0], c.tile):
-                _orders(t, c, number, inners, outers, nest, exponents, best, walk)
+                _orders(t, c, number, inners, outers, nest, exponents, best, scratch)
                 counts[1] += len(inners) * len(outers)
             else:
                 counts[0] += len(inners) * len(outers)
@@ -84,7 +109,7 @@ def _every(
         at[d] += 1
 
 
-@compiled
+@lean
 def _orders(
     t: Tables,
     c: Config,
@@ -94,31 +119,56 @@ def _orders(
     nest: Nest,
     exponents: Floats,
     best: Best,
-    walk: Walk,
+    scratch: Scratch,
 ) -> None:
     """All orders of the innermost boxes and within them."""
-    count, known = len(t.bits), len(nest.orders)
-    entered, left, carried = np.empty(count), np.empty(count), np.empty(len(t.carried))
-    scratch = scratch_of(len(nest.tiles), len(t.bounds))
-    shared = _starts_within(t, c, nest)
-    within = np.empty(len(inners))
+    known, entered, left = len(nest.orders), scratch.bits[0], scratch.bits[1]
+    streams = False
+    for o in range(len(t.bits)):
+        streams = streams or t.streams[o]
+    shared, within, outside = _starts_within(t, c, nest), scratch.within, scratch.outside
+    _order(nest, 1, outers[0])
     for i in range(len(inners) if shared else 0):
-        nest.orders[0], nest.orders[1] = inners[i], outers[0]
-        within[i] = array_energy(t, c, nest, known, entered, left, scratch)
+        _order(nest, 0, inners[i])
+        within[i] = array_energy(t, c, nest, known, entered, left, scratch.counts)
     for o in range(len(outers)):
-        nest.orders[1] = outers[o]
+        _order(nest, 1, outers[o])
         crossing = cycles = -1.0
+        # Orders that differ in loops of a single step cost the same.
+        outside[o, 0] = _code(t, nest)
+        for same in range(o if shared and not streams else 0):
+            if outside[same, 0] == outside[o, 0]:
+                crossing, cycles = outside[same, 1], outside[same, 2]
         for i in range(len(inners)):
-            nest.orders[0] = inners[i]
-            if not shared:
-                within[i] = array_energy(t, c, nest, known, entered, left, scratch)
-            if crossing < 0 or t.streams.any():
-                crossing = crossing_energy(t, c, nest, entered, carried, scratch)
-            if cycles < 0 or t.limited or t.streams.any():
-                cycles = total_cycles(t, c, nest, walk)
+            _order(nest, 0, inners[i])
+            if not shared or streams:
+                within[i] = array_energy(t, c, nest, known, entered, left, scratch.counts)
+            if crossing < 0 or streams:
+                crossing = crossing_energy(t, c, nest, entered, scratch.carried, scratch.counts)
+            if cycles < 0 or t.limited or streams:
+                cycles = total_cycles(t, c, nest, scratch.walk)
+            outside[o, 1], outside[o, 2] = crossing, cycles
             value = value_of_parts(t, t.spent + within[i] + crossing, cycles, exponents)
             if value < best[0]:
                 keep(best, value, number, nest)
+
+
+@lean
+def _code(t: Tables, nest: Nest) -> float:
+    """A number for the loops over innermost boxes that have several steps, in their order."""
+    code, n = 0.0, len(t.bounds)
+    for position in range(n):
+        d = nest.orders[1, position]
+        around = t.bounds[d] if len(nest.tiles) == 1 else nest.tiles[1, d]
+        if nest.tiles[0, d] < around:
+            code = code * (n + 1) + d + 1
+    return code
+
+
+@lean
+def _order(nest: Nest, j: int, order: Integers) -> None:
+    for position in range(len(order)):
+        nest.orders[j, position] = order[position]
 
 
 @lean
