@@ -19,7 +19,7 @@ import yaml
 from accelgen.errors import InputError
 from accelgen.names import shorten
 
-__all__ = ["MAX_BYTES", "Node", "Plain", "at_line", "parse_yaml", "read_text"]
+__all__ = ["MAX_BYTES", "Node", "Plain", "at_line", "flag", "parse_yaml", "read_text"]
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 16
@@ -93,6 +93,15 @@ def parse_yaml(text: str, where: str) -> Node:
         problem = getattr(error, "problem", None) or getattr(error, "reason", None)
         at = f"{where}:{mark.line + 1}" if mark is not None else where
         raise InputError(f"is not YAML: {problem or 'unreadable'}", where=at) from error
+
+
+def flag(value: Plain | float, where: str) -> bool:
+    """A value as true or false, the latter when empty; :class:`InputError` for anything else."""
+    if isinstance(value, bool):
+        return value
+    if value is None or value in ("true", "false", "yes", "no"):
+        return value in ("true", "yes")
+    raise InputError(f"{shorten(value)} is neither true nor false", where=where)
 
 
 def _build(event: yaml.Event, events: Iterator[yaml.Event], where: str, depth: int) -> Node:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,24 +17,29 @@ if TYPE_CHECKING:
 __all__ = ["PIN", "read_pins"]
 
 PIN = "KEY=VALUE"
-KEYS = ("dataflow", "unroll", "registers", "buffer", "inner", "outer")
+KEYS = ("dataflow", "unroll", "registers", "buffer", "levels", "inner", "outer", "uneven")
+_PARTS = {"unroll": "an axis", "levels": "a level"}
+"""Keys that have a part for each of these."""
 _EXAMPLES = {
     "dataflow": "dataflow=NAME",
     "unroll": "unroll.i=k:16",
     "registers": "registers=r:3,s:3",
     "buffer": "buffer=k:64,c:16",
+    "levels": "levels.NAME=k:64,c:16",
     "inner": "inner=k,c",
     "outer": "outer=k,c",
+    "uneven": "uneven=true",
 }
 
 
-def read_pins(given: Sequence[str]) -> Constraints:
+def read_pins(given: Sequence[str], *, uneven: bool = False) -> Constraints:
     """The constraints of all ``--pin`` options: each ``KEY=VALUE`` or the name of a YAML file.
 
     ``dataflow=NAME``; ``unroll.AXIS=LOOP:UNITS,...`` (``none``: nothing on this axis);
-    ``registers=LOOP:SIZE,...`` and ``buffer=LOOP:SIZE,...``; ``inner=LOOP,...`` and
-    ``outer=LOOP,...``.  A file has the same keys, with mappings and lists.  Raises
-    :class:`InputError` for anything else, and for a key that is given twice.
+    ``registers=LOOP:SIZE,...``, ``buffer=LOOP:SIZE,...`` and ``levels.NAME=LOOP:SIZE,...``;
+    ``inner=LOOP,...`` and ``outer=LOOP,...``; ``uneven=true``, as with ``uneven``.  A file has the
+    same keys, with mappings and lists.  Raises :class:`InputError` for anything else, and for a key
+    that is given twice.
     """
     found: dict[str, Plain] = {}
     for entry in given:
@@ -41,21 +47,22 @@ def read_pins(given: Sequence[str]) -> Constraints:
         if not equals:
             values = _file(entry)
         else:
-            name, dot, axis = key.partition(".")
+            name, dot, part_of = key.partition(".")
             _check_key(name)
-            if name == "unroll" and not axis:
-                raise InputError(
-                    "unroll needs an axis", where="--pin", hint="write --pin unroll.i=k:16"
-                )
-            if name != "unroll" and dot:
-                raise InputError(
-                    f"{name} has no parts", where="--pin", hint=f"write --pin {_EXAMPLES[name]}"
-                )
-            values = {name: {axis: _value(name, value)} if axis else _value(name, value)}
+            problem = None
+            if name in _PARTS and not part_of:
+                problem = f"{name} needs {_PARTS[name]}"
+            elif name not in _PARTS and dot:
+                problem = f"{name} has no parts"
+            if problem is not None:
+                hint = f"write --pin {_EXAMPLES[name]}"
+                raise InputError(problem, where="--pin", hint=hint)
+            values = {name: {part_of: _value(name, value)} if part_of else _value(name, value)}
         for name, part in values.items():
             _merge(found, name, part)
     with within("--pin"):
-        return _constraints(found)
+        pinned = _constraints(found)
+    return replace(pinned, uneven=uneven or pinned.uneven)
 
 
 def _file(entry: str) -> dict[str, Plain]:
@@ -88,7 +95,7 @@ def _check_key(name: str) -> None:
 
 def _value(name: str, text: str) -> Plain:
     """A value of the command line as it would be in a file."""
-    if name == "dataflow":
+    if name in ("dataflow", "uneven"):
         return text
     if text == "none":
         return {}
@@ -110,12 +117,12 @@ def _value(name: str, text: str) -> Plain:
 
 
 def _merge(found: dict[str, Plain], name: str, part: Plain) -> None:
-    """Add a key; ``unroll`` can be given axis by axis."""
+    """Add a key; ``unroll`` can be given axis by axis, ``levels`` level by level."""
     before = found.get(name)
-    if name == "unroll" and isinstance(before, dict) and isinstance(part, dict):
+    if name in _PARTS and isinstance(before, dict) and isinstance(part, dict):
         again = sorted(set(before) & set(part))
         if again:
-            raise InputError(f"unroll.{again[0]} is given twice", where="--pin")
+            raise InputError(f"{name}.{again[0]} is given twice", where="--pin")
         found[name] = {**before, **part}
         return
     if name in found:
@@ -124,24 +131,32 @@ def _merge(found: dict[str, Plain], name: str, part: Plain) -> None:
 
 
 def _constraints(found: Mapping[str, Plain]) -> Constraints:
+    from accelgen.affine.yaml_text import flag
     from accelgen.mapper import Constraints
 
     dataflow = found.get("dataflow")
     if dataflow is not None and not isinstance(dataflow, str):
         raise InputError(f"{shorten(dataflow)} is no name", where="dataflow")
-    unroll = found.get("unroll")
-    if unroll is not None and not isinstance(unroll, dict):
-        raise InputError(f"{shorten(unroll)} is no mapping", where="unroll", hint="{i: {k: 16}}")
     return Constraints(
         dataflow,
-        None
-        if unroll is None
-        else FrozenMap({x: _sizes(loops, f"unroll: {x}") for x, loops in unroll.items()}),
+        _sizes_of(found["unroll"], "unroll") if found.get("unroll") is not None else None,
         _sizes(found.get("registers"), "registers"),
         _sizes(found.get("buffer"), "buffer"),
         _loops(found.get("inner"), "inner"),
         _loops(found.get("outer"), "outer"),
+        _sizes_of(found.get("levels"), "levels"),
+        flag(found.get("uneven"), "uneven"),
     )
+
+
+def _sizes_of(value: Plain, where: str) -> FrozenMap[str, FrozenMap[str, int]]:
+    """Sizes by loop, by axis or level."""
+    if value is None:
+        return FrozenMap()
+    if not isinstance(value, dict):
+        hint = f"write {{{'i' if where == 'unroll' else 'NAME'}: {{k: 16}}}}"
+        raise InputError(f"{shorten(value)} is no mapping", where=where, hint=hint)
+    return FrozenMap({x: _sizes(loops, f"{where}: {x}") for x, loops in value.items()})
 
 
 def _sizes(value: Plain, where: str) -> FrozenMap[str, int]:

@@ -59,8 +59,13 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pin", action="append", default=[], metavar=PIN,
         help="fix a part of the mapping: dataflow=NAME, unroll.AXIS=LOOP:UNITS,..., "
-        "registers=LOOP:SIZE,..., buffer=LOOP:SIZE,..., inner=LOOP,..., outer=LOOP,...; or a YAML "
-        "file; may be repeated",
+        "registers=LOOP:SIZE,..., buffer=LOOP:SIZE,..., levels.NAME=LOOP:SIZE,..., inner=LOOP,..., "
+        "outer=LOOP,...; or a YAML file; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--uneven", action="store_true",
+        help="also mappings in which the buffer holds some tensors of a larger box of iterations "
+        "than others (with one level of buffers)",
     )  # fmt: skip
     parser.add_argument("--mappings", action="store_true", help="print the loop nest of each layer")
     add_json(parser)
@@ -80,7 +85,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
     objective = _objective(arguments.objective)
     pictures = _pictures(arguments.plot)
     files = _files(arguments.csv, arguments.parquet, pictures)
-    constraints = read_pins(arguments.pin)
+    constraints = read_pins(arguments.pin, uneven=arguments.uneven)
 
     from accelgen.hardware import load_hardware
     from accelgen.results import figures
@@ -305,6 +310,8 @@ def _next(arguments: argparse.Namespace, found: NetworkResult) -> str:
             words += [f"--{option}", value]
     for pin in arguments.pin:
         words += ["--pin", pin]
+    if arguments.uneven:
+        words.append("--uneven")
     if arguments.mappings:
         return shlex.join([*words, "--plot", f"{found.network.name}_pictures"])
     costly = max(found.layers, key=lambda result: result.energy_pj * result.cycles)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from accelgen.affine.roles import ROLES, Role
-from accelgen.affine.yaml_text import Node, Plain, parse_yaml, read_text
+from accelgen.affine.yaml_text import Node, Plain, flag, parse_yaml, read_text
 from accelgen.content import content_path, list_content
 from accelgen.energy import Energies, MemoryCost, load_energies, mac_name
 from accelgen.errors import InputError
@@ -223,7 +223,7 @@ def _dataflow(item: dict[str, Plain]) -> Dataflow:
         _check_keys(item, DATAFLOW_KEYS, "key of a dataflow")
         if "unrolls" not in item:
             raise InputError("unrolls no loop", hint="give unrolls: {i: [k], j: [c]}")
-        unrolls, several = _unrolls(item), _flag(item.get("several"), "several")
+        unrolls, several = _unrolls(item), flag(item.get("several"), "several")
         stationary = None if item.get("stationary") is None else _role(item["stationary"])
     inner = _names(item["inner"], "inner") if "inner" in item else None
     return Dataflow(name, unrolls, several, stationary, inner)
@@ -263,8 +263,8 @@ def _memory(item: Plain, level: str, clock: float, energies: Energies | None, ki
         roles = tuple(_role(x) for x in holds)
         bandwidth = _bandwidth(item, clock)
         buffers = _integer(item.get("buffers", 2), "buffers")
-        slides = _flag(item.get("slides"), "slides")
-        streams = _flag(item.get("streams"), "streams")
+        slides = flag(item.get("slides"), "slides")
+        streams = flag(item.get("streams"), "streams")
         cost = _cost(item, size, energies, kind)
         leakage = _number(item.get("leakage_mw", cost.leakage_mw), "leakage_mw")
         area = cost.area_mm2
@@ -363,12 +363,6 @@ def _role(value: Plain) -> Role:
         if value == role:
             return role
     raise unknown(str(value), "role", ROLES)
-
-
-def _flag(value: Plain, where: str) -> bool:
-    if value is None or value in ("true", "false", "yes", "no"):
-        return value in ("true", "yes")
-    raise InputError(f"{shorten(value)} is neither true nor false", where=where)
 
 
 def _number(value: Plain | float, where: str) -> float:

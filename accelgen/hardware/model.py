@@ -209,6 +209,12 @@ class Hardware:
             raise InputError(
                 "two levels have one name, or one is called mac", where="levels", hint="rename one"
             )
+        memories = [memory.name for level in self.levels for memory in level.memories]
+        for name in memories:
+            if memories.count(name) > 1:
+                raise InputError(
+                    f"two levels have a memory {name}", where="levels", hint="rename one"
+                )
 
     @property
     def units(self) -> int:

@@ -57,9 +57,11 @@ class Constraints:
     ``registers`` and ``buffer``: sizes of tiles by loop; ``inner`` and ``outer``: loops in the
     order they have within the innermost buffer and outside of the outermost, outermost first (in
     every order of the space they change places with each other).  ``levels`` pins tiles as
-    ``buffer`` does those of the innermost level, by the name of the level.
+    ``buffer`` does those of the innermost level, by the name of the level; where both pin the same,
+    ``buffer`` counts.
 
-    With ``uneven`` there are mappings in which the buffer holds some tensors of a larger box.
+    With ``uneven`` there are mappings in which the buffer holds some tensors of a larger box.  Pins
+    are then of the smaller box, and not along loops where it is as long as the larger one.
     """
 
     dataflow: str | None = None

@@ -8,13 +8,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from accelgen.hardware import Hardware
+from accelgen.hardware.model import Level
 from accelgen.mapper.cost import cost, moves
+from accelgen.names import FrozenMap
 from accelgen.simulation import LayerResult, NetworkResult
 
 __all__ = ["SHARES", "Detail", "detailed", "energy_levels", "merged", "network_shares"]
 
 SHARES = ("multiply", "idle", "padding", "sums", "fill", "wait")
 """What units do, as in :class:`accelgen.mapper.cost.Cost`."""
+
+_ROUNDING = 1e-12
+"""What rounding leaves is not waiting."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,8 @@ class Detail:
     ``moved`` are bytes that each level exchanges with what is below it, in both directions and in
     all repeats, unfinished sums at their own width.  ``waits`` are parts of the share ``wait`` by
     what is waited for: of the outermost memory the cycles that would be saved if it were infinitely
-    fast, the rest of the slowest memory or link above the array.
+    fast, of the slowest memory or link of the next level those that would be saved if this level
+    were, too, and so on; the rest of the slowest memory or link above the array.
     """
 
     result: LayerResult
@@ -108,19 +114,26 @@ def _moved(result: LayerResult, hardware: Hardware) -> dict[str, float]:
 
 def _waits(result: LayerResult, hardware: Hardware) -> dict[str, float]:
     here = result.cost
-    waiting = here.shares["wait"]
-    if waiting <= 0:
-        return {}
-    outer = hardware.levels[-1]
-    fast = replace(outer, memories=tuple(replace(x, bandwidth=None) for x in outer.memories))
-    ideal = cost(
-        result.problem, replace(hardware, levels=(*hardware.levels[:-1], fast)), result.mapping
-    )
-    inner = {name: n for name, n in here.port_cycles.items() if name != outer.name}
-    share = min(waiting, (here.cycles - ideal.cycles) / here.cycles)
-    # What rounding leaves is not waiting.
-    if not inner or waiting - share < 1e-12:
-        return {outer.name: waiting}
-    slowest = max(inner, key=lambda name: inner[name])
-    parts = {outer.name: share, slowest: waiting - share}
-    return {name: part for name, part in parts.items() if part > 0}
+    found: dict[str, float] = {}
+    left = here.shares["wait"]
+    slow, levels = here, hardware.levels
+    for k in range(len(levels) - 1, 0, -1):
+        levels = (*levels[:k], _fast(levels[k]), *levels[k + 1 :])
+        fast = cost(result.problem, replace(hardware, levels=levels), result.mapping)
+        # The ports of this level are those that have no limit any more.
+        ports = {name: n for name, n in slow.port_cycles.items() if fast.port_cycles.get(name) != n}
+        share = min(left, (slow.cycles - fast.cycles) / here.cycles)
+        if share > _ROUNDING:
+            found[max(ports, key=lambda name: ports[name])] = share
+            left -= share
+        slow = fast
+    inner = {name: n for name, n in slow.port_cycles.items() if n > 0}
+    if inner and left > _ROUNDING:
+        found[max(inner, key=lambda name: inner[name])] = left
+    return found
+
+
+def _fast(level: Level) -> Level:
+    """The level with memories and links that are never waited for."""
+    memories = tuple(replace(memory, bandwidth=None) for memory in level.memories)
+    return replace(level, memories=memories, links=FrozenMap())

@@ -96,8 +96,13 @@ def figures(found: NetworkResult) -> dict[str, object]:
 
 
 def pins_of(result: LayerResult, found: NetworkResult) -> dict[str, object]:
-    """The mapping of a layer as pins: :class:`accelgen.mapper.Constraints` as plain values."""
-    problem, mapping = result.problem, result.mapping
+    """The mapping of a layer as pins: :class:`accelgen.mapper.Constraints` as plain values.
+
+    Of the mappings that are as pinned, for the same objective, none is better.  What is between
+    the innermost and the outermost box of several has no pins for its order, the larger box of an
+    uneven mapping none for its size.
+    """
+    problem, mapping, buffers = result.problem, result.mapping, found.hardware.levels[:-1]
     loops = problem.loops
     unroll: dict[str, dict[str, int]] = {axis: {} for axis in found.hardware.array}
     for axis, d, units in mapping.unrolling:
@@ -105,13 +110,15 @@ def pins_of(result: LayerResult, found: NetworkResult) -> dict[str, object]:
     pins: dict[str, object] = {"dataflow": mapping.dataflow, "unroll": unroll}
     if found.hardware.registers is not None:
         pins["registers"] = dict(zip(loops, mapping.inner, strict=True))
-    inner, outer = mapping.orders
-    return {
-        **pins,
-        "buffer": dict(zip(loops, mapping.tiles[1], strict=True)),
-        "inner": [loops[d] for d in inner],
-        "outer": [loops[d] for d in outer],
-    }
+    pins["buffer"] = dict(zip(loops, mapping.tiles[1], strict=True))
+    if len(mapping.tiles) - 2 > len(buffers):
+        # More boxes than levels: one of these holds two.
+        pins["uneven"] = True
+    elif len(buffers) > 1:
+        boxes = zip(buffers[1:], mapping.tiles[2:-1], strict=True)
+        pins["levels"] = {x.name: dict(zip(loops, tile, strict=True)) for x, tile in boxes}
+    inner, *_, outer = mapping.orders
+    return {**pins, "inner": [loops[d] for d in inner], "outer": [loops[d] for d in outer]}
 
 
 def objective_name(found: NetworkResult) -> str:

@@ -12,7 +12,7 @@ from accelgen.hardware import Hardware
 from accelgen.hardware.alike import canonical
 from accelgen.names import FrozenMap
 from accelgen.store import Json, Store
-from accelgen.sweep.evaluate import hardware_of, objective_of
+from accelgen.sweep.evaluate import hardware_of, objective_of, uneven_of
 from accelgen.sweep.fields import Value, kind_of
 from accelgen.sweep.sweep import Point
 
@@ -43,8 +43,8 @@ def grouped(points: Iterable[Point]) -> list[Group]:
 
 def alike_key(point: Point) -> str:
     """The same key, in any sweep, for points with the same figures: their hardware is alike
-    (:func:`accelgen.hardware.alike.canonical`), network, formats, parameters and objective are
-    the same.
+    (:func:`accelgen.hardware.alike.canonical`), network, formats, parameters, objective and
+    whether mappings may be uneven are the same.
 
     It is the point's own key when there is no such hardware, and when its objective leaves out
     energy or latency: of several best mappings, any may be found.
@@ -90,10 +90,11 @@ def _built(point: Point, network: str) -> tuple[Hardware, str] | None:
 
     try:
         hardware, exponents = hardware_of(point), exponents_of(objective_of(point))
+        uneven = uneven_of(point)
     except AccelgenError:
         return None
     rest = {k: v for k, v in point.values.items() if kind_of(k) in ("formats", "parameters")}
-    about = digest((network, json.dumps([exponents, rest], sort_keys=True)))
+    about = digest((network, json.dumps([exponents, uneven, rest], sort_keys=True)))
     return (hardware, about) if all(exponents) else None
 
 

@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from accelgen.affine.yaml_text import Plain
+from accelgen.affine.yaml_text import Plain, flag
 from accelgen.errors import AccelgenError, InputError, MissingToolError
 from accelgen.hardware import Dataflow, Hardware, hardware_from
 from accelgen.names import FrozenMap, shorten
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from accelgen.mapper import Objective
     from accelgen.mapper.cache import Solved
 
-__all__ = ["evaluate", "hardware_of", "network_of", "objective_of"]
+__all__ = ["evaluate", "hardware_of", "network_of", "objective_of", "uneven_of"]
 
 _NETWORKS = 64
 """Networks kept by a process, with their parameters and formats."""
@@ -41,6 +41,7 @@ def evaluate(point: Point) -> dict[str, Json]:
     the area when there is one.  Depends on nothing but the point.
     """
     # Compiled code takes a second to import, which reading and drawing results need not.
+    from accelgen.mapper import Constraints
     from accelgen.simulation import simulate
 
     start = time.perf_counter()
@@ -48,7 +49,10 @@ def evaluate(point: Point) -> dict[str, Json]:
     try:
         hardware = hardware_of(point)
         record["area_mm2"] = hardware.area_mm2
-        found = simulate(network_of(point), hardware, objective_of(point), solved=_solved())
+        found = simulate(
+            network_of(point), hardware, objective_of(point),
+            constraints=Constraints(uneven=uneven_of(point)), solved=_solved(),
+        )  # fmt: skip
         record |= {
             "cycles": float(found.cycles),
             "clock_mhz": hardware.clock_mhz,
@@ -113,6 +117,13 @@ def objective_of(point: Point) -> Objective:
         where="minimise",
         hint=f"use {', '.join(OBJECTIVES)}, or exponents of energy and latency: [1, 2]",
     )
+
+
+def uneven_of(point: Point) -> bool:
+    """Whether mappings of a point may be uneven.  Raises :class:`InputError` for what is no
+    answer.
+    """
+    return flag(point.values.get("uneven"), "uneven")
 
 
 def _below(point: Point, kind: str) -> dict[str, int | str]:

@@ -2,8 +2,8 @@
 
 ``array.i``, ``clock_mhz``, ``levels.sram.bytes`` and ``registers.weights.bytes`` are fields of
 hardware; entries of lists are found by their ``name``, memories of a level also by what they
-hold.  ``formats.weights``, ``parameters.batch``, ``network``, ``hardware`` and ``minimise`` are
-the others.
+hold.  ``formats.weights``, ``parameters.batch``, ``network``, ``hardware``, ``minimise`` and
+``uneven`` are the others.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ Value = Plain | float
 FORMATS = ("activations", "weights", "outputs", "fallback")
 """Tensors of a network whose format is a field, as in :meth:`accelgen.networks.Network`."""
 
-_WHOLE = ("network", "hardware", "minimise")
+_WHOLE = ("network", "hardware", "minimise", "uneven")
 _FIXED_KEYS = ("array",)
 """Mappings of hardware that get no further keys."""
 
 
 def kind_of(field: str) -> str:
-    """``network``, ``hardware``, ``minimise``, ``formats``, ``parameters`` or ``field``.
+    """``network``, ``hardware``, ``minimise``, ``uneven``, ``formats``, ``parameters``, ``field``.
 
     ``field`` is one of the hardware's.  Raises :class:`InputError` for a malformed name.
     """

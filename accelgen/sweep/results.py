@@ -176,7 +176,9 @@ def _violations(sweep: Sweep, found: Mapping[str, float | None]) -> list[str]:
 
 
 def _cell(value: Value) -> Cell:
-    """A value of a field in a table: lists and mappings as text."""
+    """A value of a field in a table: lists and mappings as text, true and false as in a file."""
+    if isinstance(value, bool):
+        return str(value).lower()
     if value is None or isinstance(value, int | float):
         return value
     if isinstance(value, str):

@@ -230,6 +230,15 @@ def test_memories_and_keys_of_one_memory_exclude_each_other() -> None:
         hardware_from(values(levels=[level, {"name": "dram", "pj_per_bit": 1}]))
 
 
+def test_memories_of_two_levels_have_names_of_their_own() -> None:
+    levels: list[Plain] = [
+        {"name": name, "memories": [{"name": "m", "holds": [*ROLES], "pj_per_bit": 1}]}
+        for name in ("l1", "l2")
+    ]
+    with pytest.raises(InputError, match="levels: two levels have a memory m; rename one"):
+        hardware_from(values(levels=[*levels, {"name": "dram", "pj_per_bit": 1}]))
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"levels": None}, {"levels": []}, {"levels": "sram"}, {"levels": ["sram"]},

@@ -198,6 +198,41 @@ def test_the_mapping_of_a_layer_can_be_pinned(
     assert "--pin unroll.i=c:3 --pin buffer=p:2 --layer conv --mappings" in err
 
 
+TWO_LEVELS = HARDWARE.replace("levels:\n", "levels:\n  - {name: l1, bytes: 128, pj_per_bit: 0.1}\n")
+
+
+def test_tiles_of_every_level_can_be_pinned(
+    words: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "hw.yaml").write_text(TWO_LEVELS)
+    pins = ["--pin", "levels.sram=n:8,k:16", "--pin", "levels.l1=k:4"]
+    (found,) = run_json(capsys, *words, "--layer", "fc1", *pins)["layers"]
+    assert found["pins"]["levels"]["sram"]["k"] == 16
+    assert found["pins"]["buffer"]["k"] == 4
+    assert [line.strip()[:4] for line in found["mapping"][:3]] == ["dram", "sram", "l1: "]
+    assert set(found["energy_pj"]) == {"mac", "l1", "sram", "dram"}
+    assert main([*words, "--layer", "fc1", "--pin", "levels.srma=n:8"]) == 2
+    assert "unknown level 'srma'; did you mean 'sram'?" in capsys.readouterr().err
+
+
+def test_uneven_mappings_are_asked_for(
+    words: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    even = run_json(capsys, *words)
+    uneven = run_json(capsys, *words, "--uneven")
+    pairs = list(zip(even["layers"], uneven["layers"], strict=True))
+    assert all(x["edp_pj_cycles"] >= y["edp_pj_cycles"] for x, y in pairs)
+    assert all(x["certificate"]["covered"] < y["certificate"]["covered"] for x, y in pairs)
+    assert any("uneven" in y["pins"] for _, y in pairs)
+    assert uneven["layers"] == run_json(capsys, *words, "--pin", "uneven=true")["layers"]
+    out, err = run(capsys, *words, "--uneven", "--mappings")
+    assert "sram (" in out
+    assert err.strip().endswith("--uneven --plot net_pictures")
+    (tmp_path / "hw.yaml").write_text(TWO_LEVELS)
+    assert main([*words, "--uneven"]) == 2
+    assert "hw: uneven tiles in 2 levels; use them with one level" in capsys.readouterr().err
+
+
 def test_pins_are_constraints(tmp_path: Path) -> None:
     assert read_pins([]) == Constraints()
     found = read_pins(
@@ -209,6 +244,13 @@ def test_pins_are_constraints(tmp_path: Path) -> None:
         registers=FrozenMap({"r": 3}),
         inner=("k", "c"),
     )
+    levels = FrozenMap({"l1": FrozenMap({"k": 4, "c": 2}), "l2": FrozenMap({"k": 8})})
+    pinned = Constraints(levels=levels, uneven=True)
+    assert read_pins(["levels.l1=k:4,c:2", "levels.l2=k:8", "uneven=true"]) == pinned
+    (tmp_path / "levels.yaml").write_text("levels: {l1: {k: 4, c: 2}, l2: {k: 8}}\nuneven: true\n")
+    assert read_pins([str(tmp_path / "levels.yaml")]) == pinned
+    assert read_pins(["uneven=false"]) == read_pins([])
+    assert read_pins(["uneven=false"], uneven=True) == Constraints(uneven=True)
     file = tmp_path / "pins.yaml"
     file.write_text("dataflow: ws\nunroll: {i: {k: 4, c: 2}, j: {}}\nregisters: {r: 3}\n")
     assert read_pins([str(file), "inner=k,c"]) == found
@@ -227,6 +269,11 @@ def test_pins_are_constraints(tmp_path: Path) -> None:
         (["outer=k,k"], "--pin: outer: a loop is named twice"),
         (["dataflow=a", "dataflow=b"], "--pin: dataflow is given twice"),
         (["unroll.i=k:2", "unroll.i=c:2"], r"--pin: unroll\.i is given twice"),
+        (["levels=k:4"], r"--pin: levels needs a level; write --pin levels\.NAME=k:64,c:16"),
+        (["levels.a=k:2", "levels.a=c:2"], r"--pin: levels\.a is given twice"),
+        (["levels.a=k:0"], "--pin: levels: a: k: 0; give 1 or more"),
+        (["uneven=maybe"], "--pin: uneven: 'maybe' is neither true nor false"),
+        (["uneven.a=true"], "--pin: uneven has no parts; write --pin uneven=true"),
         (["missing.yaml"], "missing.yaml: No such file"),
     ],
 )

@@ -79,6 +79,8 @@ def are_alike(one: dict[str, Value], other: dict[str, Value]) -> bool:
         ({"skewed": ["i"], "array.i": 4}, {"skewed": ["j"], "array.j": 4}),
         ({"dataflows": ["gemm_ws_systolic"]}, {"dataflows": ["gemm_ws_broadcast"]}),
         ({"minimise": "edp"}, {"minimise": [1, "1.0"]}),
+        ({"uneven": "false"}, {}),
+        ({"uneven": "true", "array.i": 4}, {"uneven": True, "array.j": 4}),
         ({"name": "x", "sources": "y"}, {}),
         (
             {"hardware": "array16_256k", "levels.sram.bytes": 65536, "levels.sram.pj_per_bit": 1},
@@ -97,6 +99,7 @@ def test_these_are_alike(one: dict[str, Value], other: dict[str, Value]) -> None
         ({"skewed": ["i"], "array.i": 4}, {"skewed": ["i"], "array.j": 4}),
         ({"clock_mhz": 500}, {"clock_mhz": 501}),
         ({"minimise": "edp"}, {"minimise": "latency"}),
+        ({"uneven": "true"}, {}),
         ({"network": "vgg16"}, {}),
         ({"formats.weights": "int4"}, {"formats.activations": "int4"}),
         ({"parameters.batch": 2}, {"parameters.batch": 3}),

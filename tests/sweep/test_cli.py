@@ -78,6 +78,55 @@ def test_alike_points_are_counted(folder: Path, capsys: pytest.CaptureFixture[st
     assert (figures["evaluated"], figures["alike"], figures["reused"]) == (0, 0, 4)
 
 
+LEVELS = """\
+name: two
+array: {i: 4, j: 4}
+technology: cacti_45nm_lop
+levels:
+  - {name: l1, bytes: 128}
+  - {name: l2, bytes: 1024}
+  - {name: dram, bytes_per_cycle: 2, type: lpddr4}
+"""
+
+
+def test_any_level_may_be_varied(folder: Path) -> None:
+    (folder / "two.yaml").write_text(LEVELS)
+    (folder / "net.yaml").write_text(NETWORK.replace("{m: 2, n: 4, k: 8}", "{m: 8, n: 16, k: 24}"))
+    (folder / "levels.yaml").write_text(
+        "network: net.yaml\nhardware: two.yaml\nminimise: energy\n"
+        "axes: {levels.l1.bytes: [64, 256], levels.l2.bytes: [512, 4096]}\n"
+    )
+    assert main(["sweep", "levels.yaml", "--jobs", "1"]) == 0
+    results = Results.read(folder / "levels.parquet")
+    assert all(results.feasible)
+    for level in ("l1", "l2", "dram"):
+        assert all(results.numbers(f"energy_{level}_uj") > 0)
+    small, large = results.numbers("energy_dram_uj").reshape(2, 2).T
+    # 4 KB hold everything: DRAM moves it once.
+    assert all(large <= small)
+    assert large[0] == large[1]
+
+
+def test_uneven_mappings_may_be_asked_for(folder: Path) -> None:
+    (folder / "net.yaml").write_text(NETWORK.replace("{m: 2, n: 4, k: 8}", "{m: 8, n: 24, k: 24}"))
+    (folder / "both.yaml").write_text(
+        "network: net.yaml\nhardware: array16_64k\nset: {levels.sram.bytes: 256}\n"
+        "axes: {uneven: [false, true], levels.dram.bytes_per_cycle: [2, 4]}\n"
+    )
+    assert main(["sweep", "both.yaml", "--jobs", "1"]) == 0
+    results = Results.read(folder / "both.parquet")
+    assert results.columns["uneven"] == ("false", "false", "true", "true")
+    even, uneven = results.numbers("edp_js").reshape(2, 2)
+    assert all(uneven < even)
+    # With two levels there are none.
+    (folder / "two.yaml").write_text(LEVELS)
+    (folder / "deep.yaml").write_text(
+        "network: net.yaml\nuneven: true\naxes: {hardware: [array16_64k, two.yaml]}\n"
+    )
+    assert main(["sweep", "deep.yaml", "--jobs", "1"]) == 0
+    assert "uneven tiles in 2 levels" in str(Results.read(folder / "deep.parquet").row(1)["reason"])
+
+
 def made(folder: Path) -> None:
     sweep = tasks.sweep(60, objectives=("latency_ms", "area_mm2"))
     points = sweep.points()

@@ -83,6 +83,7 @@ def test_fields_that_are_not_there(field: str, message: str) -> None:
         ("network", "network"),
         ("hardware", "hardware"),
         ("minimise", "minimise"),
+        ("uneven", "uneven"),
         ("formats.weights", "formats"),
         ("parameters.batch", "parameters"),
         ("array.i", "field"),

@@ -103,6 +103,8 @@ BASE = "network: alexnet\nhardware: array16_64k\n"
         (BASE + "axes: {parameters.bach: [1]}", "unknown parameter of alexnet 'bach'; did you"),
         (BASE + "axes: {parameters.batch: [[1]]}", "[1] is neither integer nor name"),
         (BASE + "axes: {minimise: [time]}", "minimise: 'time' cannot be minimised; use latency"),
+        (BASE + "axes: {uneven: [maybe]}", "uneven: 'maybe' is neither true nor false"),
+        (BASE + "axes: {levels.srma.bytes: [8]}", "unknown entry 'srma'; did you mean 'sram'?"),
         (BASE + "axes: {network: [alexnt]}", "unknown network 'alexnt'; did you mean 'alexnet'?"),
         (BASE + "axes: {hardware: [array16]}", "unknown hardware 'array16'; did you mean 'array16"),
         (BASE + "axes: {'array.i, array.i': [1]}", "axes: 'array.i' twice"),
