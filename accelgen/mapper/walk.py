@@ -104,7 +104,7 @@ class Walk(NamedTuple):
     """Scratch for :func:`total_cycles`, for any mapping of a problem with so many boxes."""
 
     loops: Integers
-    """(11, boxes x loops)"""
+    """(12, boxes x loops)"""
     flags: NDArray[np.bool_]
     """(2, boxes x loops + 1, boxes + 1)"""
     box: Integers
@@ -130,7 +130,7 @@ def walk_of(t: Tables, boxes: int) -> Walk:
     """Scratch for :func:`total_cycles`."""
     n, channels = len(t.bounds), len(t.carried)
     return Walk(
-        np.empty((11, boxes * n), dtype=np.int64),
+        np.empty((12, boxes * n), dtype=np.int64),
         np.empty((2, boxes * n + 1, boxes + 1), dtype=np.bool_),
         np.empty((boxes + 3, n), dtype=np.int64),
         np.empty((2, n), dtype=np.int64),
@@ -154,7 +154,7 @@ def total_cycles(t: Tables, c: Config, nest: Nest, walk: Walk) -> float:
     """
     n, count = len(t.bounds), len(t.bits)
     boxes, levels = len(nest.tiles), len(nest.held)
-    output, pairs, channels = count - 1, levels * count, len(t.carried)
+    output, channels = count - 1, len(t.carried)
     # The loops with several steps, outermost first: over which boxes, which of them is the same
     # loop further out (-1: none), and what they move (a bit for each operand at each level).
     loops, over, further, movers = walk.loops[0], walk.loops[1], walk.loops[2], walk.loops[3]
@@ -181,6 +181,8 @@ def total_cycles(t: Tables, c: Config, nest: Nest, walk: Walk) -> float:
     # stands for, whether the sums of a box (from each on outwards) begin or end.
     length, whole, index, stands = walk.loops[4], walk.loops[5], walk.loops[6], walk.loops[7]
     kinds, whole_before, stands_before = walk.loops[8], walk.loops[9], walk.loops[10]
+    # What each loop and those inside it move.
+    inside = walk.loops[11]
     firsts, finals = walk.flags[0], walk.flags[1]
     # Innermost boxes that end along the same loops have one shape: their cycles by whether sums
     # begin and end.
@@ -191,6 +193,10 @@ def total_cycles(t: Tables, c: Config, nest: Nest, walk: Walk) -> float:
     waited, crossed = moving[active + 1], moving[active + 2]
     # Bits of the tile of sums before the present one, and of the present one.
     stored, leaves = walk.sums[0], walk.sums[1]
+    everything = 0
+    for q in range(active - 1, -1, -1):
+        everything |= movers[q]
+        inside[q] = everything
     for q in range(active + 1):
         spent[q] = 0.0
         _clear(moving[q])
@@ -211,11 +217,12 @@ def total_cycles(t: Tables, c: Config, nest: Nest, walk: Walk) -> float:
             d, j = loops[q], over[q]
             around = t.bounds[d] if further[q] < 0 else length[further[q]]
             size = nest.tiles[j - 1, d]
-            whole[q] = -(-around // size)
-            kinds[q] = min(whole[q], KINDS if around % size > 0 else KINDS - 1)
+            whole[q] = (around + size - 1) // size
+            last = around - (whole[q] - 1) * size
+            kinds[q] = min(whole[q], KINDS if last < size else KINDS - 1)
             end = index[q] == kinds[q] - 1
             stands[q] = whole[q] - kinds[q] + 1 if index[q] == 1 else 1
-            length[q] = around - (whole[q] - 1) * size if end else size
+            length[q] = last if end else size
             for x in range(j):
                 box[x, d] = length[q]
             moves_sums = t.relevant[output, d]
@@ -231,27 +238,28 @@ def total_cycles(t: Tables, c: Config, nest: Nest, walk: Walk) -> float:
             changed = movers[q] & ~seen if q == k or whole_before[q] > 1 else 0
             seen |= changed
             alone = 0.0
-            for pair in range(pairs if changed else 0):
-                if not changed >> pair & 1:
-                    continue
-                p, o = pair // count, pair % count
-                b = nest.held[p, o]
-                load, store = footprint(t.axes, o, box[b - 1]) * t.bits[o], 0.0
-                single = t.copies[p, o] == 1
-                if o == output:
-                    load = 0.0 if firsts[active, b] else load / t.bits[o] * t.partial[o]
-                    store = leaves[p] if single else stored[p]
-                    stored[p] = 0.0 if single else leaves[p]
-                if single:
-                    _clear(crossed)
-                    carry(t, p, o, 0, load, crossed)
-                    carry(t, p, o, 1, store, crossed)
-                    alone += _time(t, crossed)
-                    for channel in range(channels):
-                        waited[channel] += crossed[channel]
-                else:
-                    carry(t, p, o, 0, load, moving[q + 1])
-                    carry(t, p, o, 1, store, moving[q + 1])
+            for p in range(levels if changed else 0):
+                for o in range(count):
+                    if not changed >> (p * count + o) & 1:
+                        continue
+                    b = nest.held[p, o]
+                    elements, store = footprint(t.axes, o, box[b - 1]), 0.0
+                    load = elements * t.bits[o]
+                    single = t.copies[p, o] == 1
+                    if o == output:
+                        load = 0.0 if firsts[active, b] else elements * t.partial[o]
+                        store = leaves[p] if single else stored[p]
+                        stored[p] = 0.0 if single else leaves[p]
+                    if single:
+                        _clear(crossed)
+                        carry(t, p, o, 0, load, crossed)
+                        carry(t, p, o, 1, store, crossed)
+                        alone += _time(t, crossed)
+                        for channel in range(channels):
+                            waited[channel] += crossed[channel]
+                    else:
+                        carry(t, p, o, 0, load, moving[q + 1])
+                        carry(t, p, o, 1, store, moving[q + 1])
             took = alone + max(spent[q + 1], _time(t, moving[q + 1]))
             spent[q] += stands_before[q] * took
             spent[q + 1] = 0.0
@@ -274,14 +282,16 @@ def total_cycles(t: Tables, c: Config, nest: Nest, walk: Walk) -> float:
         spent[active] = cycles_of[kind]
         for channel in range(channels):
             moving[active, channel] += streams_of[shape, channel]
-        for p in range(levels):
-            b = nest.held[p, output]
-            width = t.bits[output] if finals[active, b] else t.partial[output]
-            leaves[p] = footprint(t.axes, output, box[b - 1]) * width
         k = active - 1
         while k >= 0 and index[k] == kinds[k] - 1:
             index[k] = 0
             k -= 1
+        # What may be left now: of sums that a loop from k on moves, at the end of all.
+        for p in range(levels):
+            b = nest.held[p, output]
+            if k < 0 or inside[k] >> (p * count + output) & 1:
+                width = t.bits[output] if finals[active, b] else t.partial[output]
+                leaves[p] = footprint(t.axes, output, box[b - 1]) * width
         if k < 0:
             break
         for q in range(k, active):

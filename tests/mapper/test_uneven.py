@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from accelgen.affine import Workload
 from accelgen.hardware import Hardware, Level, Memory
-from accelgen.mapper.branch import energy_of
-from accelgen.mapper.cycles import total_cycles
+from accelgen.mapper.branch import array_energy, crossing_energy
+from accelgen.mapper.counts import scratch_of
 from accelgen.mapper.problem import Problem, problem_of
 from accelgen.mapper.search import Objective, best_mapping, exponents_of, value_of
 from accelgen.mapper.sizes import fits
 from accelgen.mapper.space import Constraints
 from accelgen.mapper.tables import Nest, Tables, config_of, tables_of
+from accelgen.mapper.walk import total_cycles, walk_of
 from accelgen.names import FrozenMap
 from tests.mapper.test_search import OBJECTIVES
 from tests.tiers import examples
@@ -83,11 +84,13 @@ def test_no_mapping_of_two_boxes_is_better(
     one = np.ones(len(problem.bounds), dtype=np.int64)
     config = config_of(problem, one, one, 0)
     bits, carried = np.zeros((2, len(problem.operands))), np.zeros(len(t.carried))
+    scratch, walk = scratch_of(2, len(problem.bounds)), walk_of(t, 2)
     energy, latency = exponents_of(objective)
     least = np.inf
     for nest in nests(problem, t):
-        picojoule = energy_of(t, config, nest, bits[0], bits[1], carried)
-        least = min(least, picojoule**energy * total_cycles(t, config, nest) ** latency)
+        picojoule = t.spent + array_energy(t, config, nest, 3, bits[0], bits[1], scratch)
+        picojoule += crossing_energy(t, config, nest, bits[0], carried, scratch)
+        least = min(least, picojoule**energy * total_cycles(t, config, nest, walk) ** latency)
     assert least < np.inf
     found = best_mapping(problem, hardware, objective, Constraints(uneven=True))
     assert value_of(found.cost, objective) == pytest.approx(least, rel=1e-9)
