@@ -264,7 +264,7 @@ def _compiling(note: Callable[[str], None]) -> Iterator[None]:
     def say() -> None:
         # A compiled function has signatures once it is compiled, or read from numba's cache.
         if not getattr(explore, "signatures", True):
-            note("compiling the mapper for this machine, once: about half a minute")
+            note("compiling the mapper for this machine, once: a minute or two")
 
     timer = threading.Timer(_COMPILING_AFTER, say)
     timer.daemon = True

@@ -184,7 +184,7 @@ def _inside(
     return least_energy, least_busy, least_ports
 
 
-@compiled
+@lean
 def order_bound(
     t: Tables,
     c: Config,
@@ -192,22 +192,27 @@ def order_bound(
     tile: Integers,
     parts: Integers,
     table: Integers,
+    work: Floats,
     into: Floats,
 ) -> None:
-    """The least pJ of the array's traffic for one innermost box, by the order within it."""
+    """The least pJ of the array's traffic for one innermost box, by the order within it; ``work``
+    is scratch.
+    """
     n, count = len(tile), len(t.bits)
-    output, everything = count - 1, (1 << n) - 1
-    of_parts, of_units = np.empty(1 << n), np.empty(1 << n)
-    share, units_of = np.ones(n), np.empty(n)
+    output, sets = count - 1, 1 << n
+    everything, of_parts, of_units = sets - 1, work[:sets], work[sets : 2 * sets]
+    rest = work[2 * sets :]
+    share, units_of, parts_of = rest[:n], rest[n : 2 * n], rest[2 * n : 3 * n]
     steps = 0
     for d in range(n):
         steps |= int(tile[d] > c.tile[d]) << d
+        share[d], parts_of[d] = 1.0, parts[d]
         if 0 < t.bounds[d] % tile[d] <= c.tile[d]:
             # At most what every other box has; of a window more than its share of iterations.
             share[d] = 1.0 - 1.0 / -(-t.bounds[d] // c.tile[d])
         here = float(working(c.tile[d], c.spread[d]))
         units_of[d] = here * (parts[d] - 1) + (1.0 if parts[d] > 1 else here)
-    products(parts.astype(np.float64), of_parts)
+    products(parts_of, of_parts)
     products(units_of, of_units)
     for number in range(len(table)):
         energy = 0.0
@@ -257,8 +262,9 @@ def _least_elements(t: Tables, o: int, c: Config) -> tuple[float, float]:
 
 @compiled
 def work_of(t: Tables) -> Floats:
-    """Scratch for :func:`node_bound`."""
-    return np.empty((2 << len(t.bounds)) + 4 * len(t.bits) + len(t.outside) + len(t.carried) + 16)
+    """Scratch for :func:`node_bound` and :func:`order_bound`."""
+    n, count = len(t.bounds), len(t.bits)
+    return np.empty((2 << n) + 4 * count + 3 * n + len(t.outside) + len(t.carried))
 
 
 @compiled

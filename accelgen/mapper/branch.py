@@ -26,12 +26,15 @@ from accelgen.mapper.walk import Walk, carry, total_cycles, walk_of
 
 __all__ = [
     "Best",
+    "Scratch",
     "Space",
     "array_energy",
     "crossing_energy",
     "explore",
     "found_in",
     "keep",
+    "scratch_for",
+    "set_order",
     "sizes_of",
 ]
 
@@ -69,6 +72,60 @@ class Space(NamedTuple):
     """(boxes, loops) size, 0 where it is free."""
     whole: Integers
     """(boxes, loops) 1 where a box is as long as the one around it."""
+
+
+class Scratch(NamedTuple):
+    """Scratch for the evaluation of the orders of an innermost box."""
+
+    within: Floats
+    """(4, orders) of the orders within it."""
+    outside: Floats
+    """(orders, 3) of those of such boxes."""
+    ranked: Integers
+    """(2, orders) the best first, of either."""
+    bits: Floats
+    """(2, operands) that the array takes and gives."""
+    carried: Floats
+    """(channels) bits between levels."""
+    counts: Integers
+    """That of :func:`.moves_into`."""
+    work: Floats
+    """That of bounds."""
+    walk: Walk
+
+
+@compiled
+def scratch_for(t: Tables, space: Space) -> Scratch:
+    """Scratch for the mappings of a space."""
+    within, outside = space.within.shape[1], max(len(space.outside), len(space.grouped))
+    return Scratch(
+        np.empty((4, within)),
+        np.empty((outside, 3)),
+        np.empty((2, max(within, outside)), dtype=np.int64),
+        np.empty((2, len(t.bits))),
+        np.empty(len(t.carried)),
+        scratch_of(len(space.whole), len(t.bounds)),
+        work_of(t),
+        walk_of(t, len(space.whole)),
+    )
+
+
+@lean
+def _rank(values: Floats, into: Integers) -> None:
+    """The numbers of values, the least first, equal ones in their order."""
+    for k in range(len(values)):
+        at = k
+        while at > 0 and values[into[at - 1]] > values[k]:
+            into[at] = into[at - 1]
+            at -= 1
+        into[at] = k
+
+
+@lean
+def set_order(nest: Nest, j: int, order: Integers) -> None:
+    """Boxes ``j`` come in an order."""
+    for position in range(len(order)):
+        nest.orders[j, position] = order[position]
 
 
 @lean
@@ -156,7 +213,7 @@ def branch(
     exponents: Floats,
     best: Best,
     counts: Integers,
-    walk: Walk,
+    scratch: Scratch,
 ) -> None:
     """Cover all mappings of a configuration with the larger boxes that a nest has around box ``j``:
     its sizes and orders, and those of all smaller boxes.
@@ -191,7 +248,7 @@ def branch(
     ranked = np.empty((n, widest), dtype=np.int64)
     at = np.zeros(n, dtype=np.int64)
     tile, least = around.copy(), np.minimum(t.bounds, c.tile)
-    into, work = np.empty((len(outers), 3)), work_of(t)
+    into = np.empty((len(outers), 3))
     own = np.empty((2, n), dtype=np.int64)
     depth = 0
     fresh = True
@@ -207,7 +264,7 @@ def branch(
                 counts[2] += 1
                 bounds[depth, k] = node_bound(
                     t, c, floor, nest, a, tile, least, outer, space.grouped_table, exponents, into,
-                    own, work,
+                    own, scratch.work,
                 )  # fmt: skip
             ranked[depth, : lengths[d]] = np.argsort(bounds[depth, : lengths[d]])
             at[depth] = 0
@@ -227,11 +284,11 @@ def branch(
         # All loops have their size: every order, the best bound first.
         node_bound(
             t, c, floor, nest, a, tile, least, outer, space.grouped_table, exponents, into, own,
-            work,
+            scratch.work,
         )  # fmt: skip
         nest.tiles[j - 1] = tile
         if j == 1:
-            _leaf(t, c, floor, number, space, nest, own[1], into, exponents, best, counts, walk)
+            _leaf(t, c, floor, number, space, nest, own[1], into, exponents, best, counts, scratch)
             continue
         at_leaf = into.copy()
         for o in np.argsort(at_leaf[:, 0]):
@@ -239,10 +296,10 @@ def branch(
                 break
             nest.orders[j] = outers[o]
             inside = around_of(t, c, nest, j - 1, a.least_pj, a.least_bits)
-            branch(t, c, floor, number, space, nest, inside, exponents, best, counts, walk)
+            branch(t, c, floor, number, space, nest, inside, exponents, best, counts, scratch)
 
 
-@compiled
+@lean
 def _leaf(
     t: Tables,
     c: Config,
@@ -255,39 +312,46 @@ def _leaf(
     exponents: Floats,
     best: Best,
     counts: Integers,
-    walk: Walk,
+    scratch: Scratch,
 ) -> None:
     """Every order of the innermost boxes and within them; ``at_leaf`` has bounds of the former."""
     kind, outers = space.kinds[number], space.outside if len(nest.tiles) == 1 else space.grouped
-    many = space.orders[kind]
+    many, known = space.orders[kind], len(nest.orders)
     inners, table = space.within[kind, :many], space.within_table[kind, :many]
-    entered, left = np.zeros(len(t.bits)), np.zeros(len(t.bits))
-    carried, scratch = np.empty(len(t.carried)), scratch_of(len(nest.tiles), len(t.bounds))
-    rough, within, busy = np.empty(many), np.full(many, -1.0), np.empty(many)
-    order_bound(t, c, floor, nest.tiles[0], parts, table, rough)
-    cheapest, known = np.argsort(rough), len(nest.orders)
-    for o in np.argsort(at_leaf[:, 0]):
+    entered, left, carried = scratch.bits[0], scratch.bits[1], scratch.carried
+    rough, within, busy = scratch.within[0, :many], scratch.within[1], scratch.within[2]
+    order_bound(t, c, floor, nest.tiles[0], parts, table, scratch.work, rough)
+    for i in range(many):
+        within[i] = -1.0
+    cheapest, first = scratch.ranked[0], scratch.ranked[1]
+    _rank(rough, cheapest)
+    _rank(at_leaf[:, 0], first)
+    for at in range(len(outers)):
+        o = first[at]
         if at_leaf[o, 0] >= best[0]:
             break
-        for i in cheapest:
+        for rank in range(many):
+            i = cheapest[rank]
             energy, cycles = at_leaf[o, 1] + rough[i], at_leaf[o, 2]
             if value_of_parts(t, energy, cycles, exponents) >= best[0]:
                 break
-            nest.orders[0] = inners[i]
+            set_order(nest, 0, inners[i])
             if within[i] < 0:
-                within[i] = array_energy(t, c, nest, 1, entered, left, scratch)
+                within[i] = array_energy(t, c, nest, 1, entered, left, scratch.counts)
                 busy[i] = ports(t, entered, left)
             energy, cycles = at_leaf[o, 1] + within[i], max(cycles, busy[i])
             if value_of_parts(t, energy, cycles, exponents) >= best[0]:
                 continue
             counts[1] += 1
-            nest.orders[1] = outers[o]
-            energy = t.spent + array_energy(t, c, nest, known, entered, left, scratch)
-            energy += crossing_energy(t, c, nest, entered, carried, scratch)
-            cycles = max(at_leaf[o, 2], ports(t, entered, left), (carried / t.carried).max())
+            set_order(nest, 1, outers[o])
+            energy = t.spent + array_energy(t, c, nest, known, entered, left, scratch.counts)
+            energy += crossing_energy(t, c, nest, entered, carried, scratch.counts)
+            cycles = max(at_leaf[o, 2], ports(t, entered, left))
+            for channel in range(len(carried)):
+                cycles = max(cycles, carried[channel] / t.carried[channel])
             if value_of_parts(t, energy, cycles, exponents) >= best[0]:
                 continue
-            cycles = total_cycles(t, c, nest, walk)
+            cycles = total_cycles(t, c, nest, scratch.walk)
             value = value_of_parts(t, energy, cycles, exponents)
             if value < best[0]:
                 keep(best, value, number, nest)
@@ -318,8 +382,8 @@ def explore(
     """
     n, many, boxes = len(t.bounds), len(space.spreads), len(space.whole)
     lowest = np.empty(many)
-    into, work = np.empty((len(space.outside), 3)), work_of(t)
-    walk = walk_of(t, boxes)
+    into = np.empty((len(space.outside), 3))
+    scratch = scratch_for(t, space)
     own = np.empty((2, n), dtype=np.int64)
     tiles, orders = np.ones((boxes, n), dtype=np.int64), np.empty((boxes + 1, n), dtype=np.int64)
     nest = Nest(tiles, orders, space.held)
@@ -328,7 +392,7 @@ def explore(
         c = _config(t, space, number)
         lowest[number] = node_bound(
             t, c, floor_of(t, c), nest, a, t.bounds, c.tile, space.outside_table,
-            space.grouped_table, exponents, into, own, work,
+            space.grouped_table, exponents, into, own, scratch.work,
         )  # fmt: skip
     covered = 0.0
     for number in np.argsort(lowest):
@@ -343,7 +407,7 @@ def explore(
         covered += mappings
         if lowest[number] >= best[0]:
             continue
-        branch(t, c, floor_of(t, c), number, space, nest, a, exponents, best, counts, walk)
+        branch(t, c, floor_of(t, c), number, space, nest, a, exponents, best, counts, scratch)
     return covered
 
 

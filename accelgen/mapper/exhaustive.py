@@ -6,35 +6,26 @@ Compiled.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from accelgen.mapper.bounds import value_of_parts
-from accelgen.mapper.branch import Best, Space, array_energy, crossing_energy, keep, sizes_of
+from accelgen.mapper.branch import (
+    Best,
+    Scratch,
+    Space,
+    array_energy,
+    crossing_energy,
+    keep,
+    scratch_for,
+    set_order,
+    sizes_of,
+)
 from accelgen.mapper.compiled import compiled, lean
-from accelgen.mapper.counts import scratch_of
 from accelgen.mapper.sizes import fits
 from accelgen.mapper.tables import Config, Floats, Integers, Nest, Tables, made_config
-from accelgen.mapper.walk import Walk, total_cycles, walk_of
+from accelgen.mapper.walk import total_cycles
 
 __all__ = ["evaluate_every"]
-
-
-class Scratch(NamedTuple):
-    """Scratch for the evaluation of orders."""
-
-    within: Floats
-    """(orders) pJ of what the array takes and gives."""
-    outside: Floats
-    """(orders, 3) of the innermost boxes: a code, pJ of what crosses boundaries, cycles."""
-    bits: Floats
-    """(2, operands) that it takes and gives."""
-    carried: Floats
-    """(channels) bits between levels."""
-    counts: Integers
-    """That of :func:`.moves_into`."""
-    walk: Walk
 
 
 @compiled
@@ -49,14 +40,7 @@ def evaluate_every(
     boxes, n = len(space.whole), len(t.bounds)
     orders = np.empty((boxes + 1, n), dtype=np.int64)
     nest = Nest(np.ones((boxes, n), dtype=np.int64), orders, space.held)
-    scratch = Scratch(
-        np.empty(space.within.shape[1]),
-        np.empty((max(len(space.outside), len(space.grouped)), 3)),
-        np.empty((2, len(t.bits))),
-        np.empty(len(t.carried)),
-        scratch_of(boxes, n),
-        walk_of(t, boxes),
-    )
+    scratch = scratch_for(t, space)
     for number in range(len(space.spreads)):
         c = made_config(t.bounds, space.spreads[number], space.inners[number], space.fills[number])
         _every(t, c, number, space, nest, boxes, exponents, best, counts, scratch)
@@ -126,13 +110,13 @@ def _orders(
     streams = False
     for o in range(len(t.bits)):
         streams = streams or t.streams[o]
-    shared, within, outside = _starts_within(t, c, nest), scratch.within, scratch.outside
-    _order(nest, 1, outers[0])
+    shared, within, outside = _starts_within(t, c, nest), scratch.within[0], scratch.outside
+    set_order(nest, 1, outers[0])
     for i in range(len(inners) if shared else 0):
-        _order(nest, 0, inners[i])
+        set_order(nest, 0, inners[i])
         within[i] = array_energy(t, c, nest, known, entered, left, scratch.counts)
     for o in range(len(outers)):
-        _order(nest, 1, outers[o])
+        set_order(nest, 1, outers[o])
         crossing = cycles = -1.0
         # Orders that differ in loops of a single step cost the same.
         outside[o, 0] = _code(t, nest)
@@ -140,7 +124,7 @@ def _orders(
             if outside[same, 0] == outside[o, 0]:
                 crossing, cycles = outside[same, 1], outside[same, 2]
         for i in range(len(inners)):
-            _order(nest, 0, inners[i])
+            set_order(nest, 0, inners[i])
             if not shared or streams:
                 within[i] = array_energy(t, c, nest, known, entered, left, scratch.counts)
             if crossing < 0 or streams:
@@ -163,12 +147,6 @@ def _code(t: Tables, nest: Nest) -> float:
         if nest.tiles[0, d] < around:
             code = code * (n + 1) + d + 1
     return code
-
-
-@lean
-def _order(nest: Nest, j: int, order: Integers) -> None:
-    for position in range(len(order)):
-        nest.orders[j, position] = order[position]
 
 
 @lean

@@ -56,7 +56,7 @@ def test_the_last_tile_of_a_window_has_more_than_its_share() -> None:
     assert energy == 8 * (10 * (6 + 6) + 3)
     bound = np.empty(1)
     parts, table = np.array([1, 1, 2, 1]), outside_table(t, order[np.newaxis])
-    order_bound(t, c, floor_of(t, c), tile, parts, table, bound)
+    order_bound(t, c, floor_of(t, c), tile, parts, table, work_of(t), bound)
     assert bound[0] <= energy
 
 
@@ -104,7 +104,7 @@ def check(data: st.DataObject, most: int, iterations: int) -> None:
     alone = array_energy(t, c, nest, 1, *bits)
     parts = -(-t.bounds // nest.tiles[0])
     bound, within = np.empty(1), outside_table(t, nest.orders[:1])
-    order_bound(t, c, floor, nest.tiles[0], parts, within, bound)
+    order_bound(t, c, floor, nest.tiles[0], parts, within, work_of(t), bound)
     assert bound[0] <= alone * (1 + 1e-9)
     assert alone <= inside
     # Larger boxes first; loops have their size one after the other, in any order.

@@ -349,7 +349,7 @@ def test_compiling_is_said_while_it_lasts(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("accelgen.cli.simulate.threading.Timer", Now)
     monkeypatch.setattr("accelgen.mapper.branch.explore", Waiting())
     with _compiling(said.append):
-        assert said == ["compiling the mapper for this machine, once: about half a minute"]
+        assert said == ["compiling the mapper for this machine, once: a minute or two"]
     Waiting.signatures = ("compiled",)
     with _compiling(said.append):
         assert len(said) == 1
