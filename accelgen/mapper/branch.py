@@ -228,6 +228,18 @@ def branch(
     outers = space.outside if j == boxes else space.grouped
     outer = space.outside_table if j == boxes else space.grouped_table
     around = t.bounds.copy() if j == boxes else nest.tiles[j].copy()
+    tile, least = around.copy(), np.minimum(t.bounds, c.tile)
+    into = np.empty((len(outers), 3))
+    own = np.empty((2, n), dtype=np.int64)
+    if j < boxes:
+        # The order around these boxes is known now.
+        counts[2] += 1
+        lowest = node_bound(
+            t, c, floor, nest, a, tile, least, outer, space.grouped_table, exponents, into, own,
+            scratch.work,
+        )  # fmt: skip
+        if lowest >= best[0]:
+            return
     choices = [sizes_of(t, c, space, d, j, around[d]) for d in range(n)]
     lengths = np.array([len(sizes) for sizes in choices])
     widest = lengths.max()
@@ -247,9 +259,6 @@ def branch(
     bounds = np.empty((n, widest))
     ranked = np.empty((n, widest), dtype=np.int64)
     at = np.zeros(n, dtype=np.int64)
-    tile, least = around.copy(), np.minimum(t.bounds, c.tile)
-    into = np.empty((len(outers), 3))
-    own = np.empty((2, n), dtype=np.int64)
     depth = 0
     fresh = True
     while depth >= 0:
