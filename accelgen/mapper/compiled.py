@@ -10,7 +10,7 @@ import numba
 
 from accelgen.cache import cache_root, digest
 
-__all__ = ["SOURCES", "compiled", "inlined", "lean"]
+__all__ = ["SOURCES", "compiled", "lean"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,33 +30,24 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
     Integers are 64 bits and wrap around, divisions by zero give infinities as in NumPy.
     """
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(_FOLDER)
-    try:
-        wrapped = numba.njit(cache=True, error_model="numpy")(function)
-    finally:
-        numba.config.CACHE_DIR = before
-    return cast(Callable[P, R], wrapped)
+    return _compiled(function, counts=True)
 
 
 def lean(function: Callable[P, R]) -> Callable[P, R]:
-    """The same for functions that make no arrays: they need not count who uses those they get,
-    which takes a third of the time to compile and is quicker to call.
+    """The same for functions that make no arrays themselves.
+
+    They need not count who uses the arrays they get: without Numba's run-time library (``nrt``)
+    calls with tuples of many arrays are several times as fast.  A function that does make one fails
+    to compile.
     """
+    return _compiled(function, counts=False)
+
+
+def _compiled(function: Callable[P, R], *, counts: bool) -> Callable[P, R]:
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(_FOLDER)
     try:
-        wrapped = numba.njit(cache=True, error_model="numpy", _nrt=False)(function)
+        wrapped = numba.njit(cache=True, error_model="numpy", _nrt=counts)(function)
     finally:
         numba.config.CACHE_DIR = before
-    return cast(Callable[P, R], wrapped)
-
-
-def inlined(function: Callable[P, R]) -> Callable[P, R]:
-    """The same, made a part of every compiled function that calls it.
-
-    For small ones in inner loops: a call passes every array of a tuple by its count of references,
-    which takes longer than they do.
-    """
-    wrapped = numba.njit(inline="always", error_model="numpy")(function)
     return cast(Callable[P, R], wrapped)

@@ -1,10 +1,11 @@
 """The best mapping, with the proof: every mapping of the space is covered by a bound.
 
-The space: configurations of the array (:mod:`accelgen.mapper.space`); for each of them the buffer
-holds tiles that are a whole number of array steps along every loop, for each number of tiles the
-smallest such (larger ones take more room and move the same), as many buffers of each operand as
-its memory has (one of an operand that never changes); any order of the loops within the buffer and
-outside, as the space says.
+The space: configurations of the array (:mod:`accelgen.mapper.space`); around each of them boxes of
+iterations, one for every level of buffers, that are a whole number of array steps along every loop:
+for each number of boxes in the one around it the smallest such (larger ones take more room and move
+the same), dividing it where it is not the whole loop; of each operand as many tiles as its memory
+has buffers (one where it never changes); any order of the loops over boxes and within them, as the
+space says.
 
 Configurations come best bound first (:func:`accelgen.mapper.bounds.floor_of`); of each, tiles are
 chosen loop by loop (:func:`accelgen.mapper.branch.branch`).  What is left is evaluated exactly.
@@ -112,8 +113,8 @@ def best_mapping(
     it, the time does.  With ``exhaustive`` every mapping is evaluated, and no bound is used.
 
     Raises:
-        InputError: the hardware has not a buffer and an outermost memory, no energy for the
-            number format, or not what ``constraints`` name.
+        InputError: the hardware has no buffers below one outermost memory, no energy for the number
+            format, or not what ``constraints`` name.
         InfeasibleError: not even the smallest tiles fit, or nothing is as pinned.
     """
     constraints.check(problem, hardware)
