@@ -56,6 +56,7 @@ class Solved:
                 self.store.put(key, _written(found))
         if len(self._known) == _KEPT:
             self._known.clear()
+            self._latest.clear()
         self._known[key] = found
         self._latest[problem] = found.mapping
         return found
@@ -80,7 +81,7 @@ def key_of(
         [(x.axes, x.bits, x.is_output, x.partial_bits, x.role) for x in problem.operands],
     )
     pinned = constraints if constraints != Constraints() else None
-    loops = problem.loops if pinned else None
+    loops = problem.loops if constraints.named else None
     bare = replace(hardware, name="hardware", sources="")
     return digest(map(repr, (MODEL, shape, bare, exponents_of(objective), pinned, loops)))
 

@@ -118,7 +118,7 @@ def cost(problem: Problem, hardware: Hardware, mapping: Mapping) -> Cost:
     """The cost of a mapping.
 
     Every element that enters or leaves a level is read on one side and written on the other.
-    Cycles: see :func:`accelgen.mapper.cycles.total_cycles`.
+    Cycles: see :func:`accelgen.mapper.walk.total_cycles`.
     """
     mapping.check(problem)
     t, c, nest = _arrays(problem, hardware, mapping)

@@ -368,6 +368,12 @@ def _does_not_fit(problem: Problem, hardware: Hardware, space: Space) -> Infeasi
         [bits / (8 * m.size) if m.size else 0.0 * bits for (_, m), bits in needs.items()]
     )
     number = int(lacking.max(axis=0).argmin())
+    if lacking[:, number].max() <= 1.0:
+        return InfeasibleError(
+            "no tiles are as pinned: they are no whole parts of one another",
+            where=hardware.name,
+            hint="pin sizes of which those outside are multiples, or pin less",
+        )
     level, memory = list(needs)[int(lacking[:, number].argmax())]
     held = [x for x in problem.operands if x.role in memory.holds]
     tile = sizes[level][[number]]
