@@ -17,8 +17,13 @@ from accelgen.store import Json, Store
 
 __all__ = ["MODEL", "Solved", "key_of", "open_solved"]
 
-MODEL = SOURCES
-"""Changes with every change of what a mapping costs or of the map space."""
+_PACKAGE = Path(__file__).parent.parent
+_PARTS = ("affine/*.py", "energy/*.py", "hardware/*.py", "networks/**/*.py", "simulation.py")
+
+MODEL = digest(
+    (SOURCES, *(path.read_bytes() for part in _PARTS for path in sorted(_PACKAGE.glob(part))))
+)
+"""Changes with every change of what a mapping costs, of the map space, or of what is mapped."""
 
 _KIND = "mappings"
 _KEPT = 1 << 13
