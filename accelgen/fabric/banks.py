@@ -18,7 +18,7 @@ from accelgen.errors import InputError
 from accelgen.fabric.access import AccessPattern
 from accelgen.fabric.layout import Layout
 
-__all__ = ["BankedAccess", "bank", "choose_moduli", "collides"]
+__all__ = ["BankedAccess", "bank", "choose_moduli", "collides", "merge_dimensions"]
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,24 @@ class BankedAccess:
     origin: IntVector
     slots: tuple[IntVector, ...]
     rotating: tuple[bool, ...]
+    rotates: bool = False
+    """Whether the ports rotate for another dataflow of the same memories, if not for this one."""
+
+    @property
+    def turns(self) -> bool:
+        """Whether there are registered rotators around the memories."""
+        return self.rotates or any(self.rotating)
 
     @property
     def read_latency(self) -> int:
         """Cycles from address to data: the memory alone, or with registered rotators around it."""
-        return 3 if any(self.rotating) else 1
+        return 3 if self.turns else 1
 
     def write_latency(self, accumulate: bool) -> int:
         """Cycles from data to the element written, inclusive: the write itself (or read, add
         and write), and one more to rotate.
         """
-        return (3 if accumulate else 1) + any(self.rotating)
+        return (3 if accumulate else 1) + self.turns
 
     def check(self) -> None:
         """Assert that no two slots ever share a memory."""
@@ -95,7 +102,7 @@ def bank(
             hint=f"use a bus of at least {-(-element_bits // 8) * 8} bits",
         )
     moduli = choose_moduli(pattern) if shape else ()
-    merged = _merge(moduli, shape, pattern.slots)
+    merged = merge_dimensions(moduli, shape, pattern.slots)
     weights = np.zeros((max(1, len(merged)), len(shape)), dtype=np.int64)
     layout_shape = [1] * max(1, len(merged))
     layout_moduli = [1] * max(1, len(merged))
@@ -147,20 +154,28 @@ def _factorisations(count: int, windows: Sequence[int]) -> Iterator[IntVector]:
                 yield (first, *rest)
 
 
-def _merge(
-    moduli: Sequence[int], shape: Sequence[int], slots: Sequence[IntVector]
+def merge_dimensions(
+    moduli: Sequence[int],
+    shape: Sequence[int],
+    slots: Sequence[IntVector],
+    *,
+    any_shape: bool = False,
 ) -> list[list[int]]:
     """Group adjacent dimensions: banked ones stay alone, runs without banks become one.
 
-    A dimension of one element in which no slots differ joins its neighbour, whatever it is.
+    A dimension of one element in which no slots differ joins its neighbour, whatever it is, unless
+    ``any_shape`` says that the shape is not always this one.
     """
     groups: list[list[int]] = []
     banked = False
     for d, (modulus, extent) in enumerate(zip(moduli, shape, strict=True)):
-        trivial = extent == 1 and len({slot[d] for slot in slots}) == 1
+        still = len({slot[d] for slot in slots}) == 1
+        trivial = extent == 1 and still and not any_shape
         if groups and (trivial or not (modulus > 1 or banked)):
             groups[-1].append(d)
         else:
             groups.append([d])
             banked = modulus > 1
+        # Slots that differ here would differ by what depends on the shape once merged.
+        banked = banked or (any_shape and not still)
     return groups

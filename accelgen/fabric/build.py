@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 from accelgen.affine.legality import count_hits
 from accelgen.affine.spacetime import IntMatrix, IntVector, SpaceTime, TensorAccess
 from accelgen.fabric.access import AccessPattern
-from accelgen.fabric.banks import bank
-from accelgen.fabric.chain import Chain, choose_chain
+from accelgen.fabric.banks import BankedAccess, bank
+from accelgen.fabric.chain import Chain
 from accelgen.fabric.fabric import Fabric, Guard, InputPlan, OutputPlan
-from accelgen.fabric.interconnect import Interconnect, connect
-from accelgen.fabric.reduction import Reduction, reduce_in_space
+from accelgen.fabric.forms import BankForm, place
+from accelgen.fabric.interconnect import at_depths
 from accelgen.fabric.space import Grid
-from accelgen.reuse.schedule import Schedule, chain_pads, hold_level, residency
+from accelgen.fabric.structure import Structure, decide
+from accelgen.reuse.schedule import Schedule
 
-__all__ = ["build_fabric", "without_trivial_loops"]
+__all__ = ["RunTime", "build_fabric", "lay_out", "least_bus", "without_trivial_loops"]
 
 DEFAULT_BUS_BITS = 64
 
@@ -30,53 +31,57 @@ def build_fabric(kernel: SpaceTime, bus_bits: int | None = None) -> Fabric:
 
     ``bus_bits`` is the width of every stream; without one it is 64, or as many bytes as the widest
     element (a block is one) needs.
-    Stationary tensors come first because their chains may stretch the schedule, on which the
-    depths of all links through time depend.
     """
     kernel = without_trivial_loops(kernel)
-    if bus_bits is None:
-        widest = max(kernel.result_bits, *(tensor.format.bits for tensor in kernel.inputs))
-        bus_bits = max(DEFAULT_BUS_BITS, 8 * -(-widest // 8))
-    grid = Grid(kernel.space_extents)
-    unstretched = chain_pads(kernel, {})
-    offsets = tuple(unstretched.offset(s) for s in grid.points.tolist())
-    reduction = reduce_in_space(kernel, grid, offsets)
-    held = {t.name: _hold(kernel, t) for t in kernel.tensors}
-    fixed = {
-        t.name: connect(kernel, t, grid, None) for t in kernel.inputs if held[t.name] is not None
-    }
-    chains = {
-        name: _load_chain(kernel, grid, links, held[name], offsets) for name, links in fixed.items()
-    }
-    output = kernel.output
-    chains[output.name] = _drain_chain(kernel, grid, reduction, held[output.name])
-    longest: dict[int, int] = {}
-    for name, chain in chains.items():
-        level = held[name]
-        if chain is not None and level is not None:
-            longest[level] = max(longest.get(level, 1), chain.cycles)
-    schedule = chain_pads(kernel, longest)
-    inputs = tuple(
-        _plan_input(
-            kernel,
-            grid,
-            schedule,
-            tensor,
-            fixed.get(tensor.name) or connect(kernel, tensor, grid, schedule),
-            held[tensor.name],
-            chains.get(tensor.name),
-            bus_bits,
+    return lay_out(kernel, decide(kernel), bus_bits or least_bus(kernel))
+
+
+def least_bus(kernel: SpaceTime) -> int:
+    """The width of the streams where none is asked for."""
+    widest = max(kernel.result_bits, *(tensor.format.bits for tensor in kernel.inputs))
+    return max(DEFAULT_BUS_BITS, 8 * -(-widest // 8))
+
+
+@dataclass(frozen=True)
+class RunTime:
+    """What a design whose bounds are registers is made for, beside its structure.
+
+    ``forms`` are the memories per tensor, ``leaves`` says of each workload loop whether it can
+    leave its bounds, ``accumulate`` whether the output memory adds.
+    """
+
+    forms: Mapping[str, BankForm]
+    leaves: tuple[bool, ...]
+    accumulate: bool
+
+    def leaves_of(self, tensor: TensorAccess) -> tuple[bool, ...]:
+        """Whether each dimension of a tensor can be left."""
+        return tuple(
+            any(c and leaves for c, leaves in zip(row, self.leaves, strict=True))
+            for row in tensor.matrix
         )
-        for tensor in kernel.inputs
-    )
+
+
+def lay_out(
+    kernel: SpaceTime, structure: Structure, bus_bits: int, run_time: RunTime | None = None
+) -> Fabric:
+    """The fabric of a kernel by choices that are made.
+
+    With ``run_time`` the bounds are those of one problem of many: every index that can leave its
+    bounds at some bounds is guarded.
+    """
+    grid = Grid(kernel.space_extents)
+    plans = _Plans(kernel, grid, structure, bus_bits, run_time)
+    leaves = run_time.leaves if run_time is not None else (False,) * len(kernel.loops)
     fabric = Fabric(
         kernel,
-        schedule,
-        offsets,
-        inputs,
-        _plan_output(kernel, schedule, reduction, held[output.name], chains[output.name], bus_bits),
-        _unit_guards(kernel, grid),
+        plans.schedule,
+        tuple(plans.schedule.offset(s) for s in grid.points.tolist()),
+        tuple(plans.input(tensor) for tensor in kernel.inputs),
+        plans.output(),
+        _unit_guards(kernel, grid, leaves),
         bus_bits,
+        run_time is not None,
     )
     fabric.check()
     return fabric
@@ -93,126 +98,87 @@ def without_trivial_loops(kernel: SpaceTime) -> SpaceTime:
     )
 
 
-def _hold(kernel: SpaceTime, tensor: TensorAccess) -> int | None:
-    level = hold_level(kernel, tensor)
-    return level if level < len(kernel.time) else None
+class _Plans:
+    """The plans of the tensors of one fabric."""
 
+    def __init__(
+        self,
+        kernel: SpaceTime,
+        grid: Grid,
+        structure: Structure,
+        bus_bits: int,
+        run_time: RunTime | None,
+    ) -> None:
+        self.kernel = kernel
+        self.grid = grid
+        self.structure = structure
+        self.schedule = structure.schedule(kernel)
+        self.bus_bits = bus_bits
+        self.run_time = run_time
 
-def _pinned(kernel: SpaceTime, tensor: str) -> tuple[bool, int | None]:
-    """Whether the description decides the chain of a tensor, and the axis it names."""
-    for name, axis in kernel.chains:
-        if name == tensor:
-            return True, None if axis is None else kernel.space.index(axis)
-    return False, None
+    def input(self, tensor: TensorAccess) -> InputPlan:
+        kernel, name = self.kernel, tensor.name
+        links, level = self.structure.links[name], self.structure.hold[name]
+        chain = self.structure.chains.get(name)
+        places = kernel.along_space(tensor)
+        heads = links.ported if chain is None else [run[0] for run in chain.runs]
+        index = {u: tuple((places @ self.grid.points[u]).tolist()) for u in heads}
+        slots, slot = _number(index, self.grid.size)
+        pattern = _pattern(kernel, self.schedule, tensor, level, slots)
+        if chain is not None:
+            # The farthest member's element enters first, so that the last one enters at the switch.
+            flow = places[:, chain.axis] * chain.direction
+            pattern = _along_chain(pattern, flow, chain, ahead=chain.length - 1)
+            start = 1 - chain.cycles + min(arrivals[0] for arrivals in chain.arrivals)
+            pattern = replace(pattern, start=start)
+        banked = self._banked(tensor, pattern, self.bus_bits)
+        if self.run_time is not None:
+            links = at_depths(links, self.schedule)
+        return InputPlan(tensor, links, level, chain, pattern, banked, slot)
 
+    def output(self) -> OutputPlan:
+        kernel, schedule = self.kernel, self.schedule
+        tensor, reduction = kernel.output, self.structure.reduction
+        level, chain = self.structure.hold[tensor.name], self.structure.chains[tensor.name]
+        groups = reduction.groups
+        ports = range(len(groups)) if chain is None else [run[-1] for run in chain.runs]
+        slots, slot = _number({g: groups[g].index for g in ports}, len(groups))
+        pattern = _pattern(kernel, schedule, tensor, level, slots)
+        inner = len(kernel.time) if level is None else level
+        finished = schedule.flat([0] * inner + [n - 1 for n in kernel.time_extents[inner:]])
+        if chain is None:
+            start = finished + max(group.offset for group in groups)
+        else:
+            flow = kernel.along_space(tensor)[:, chain.axis] * chain.direction
+            pattern = _along_chain(pattern, flow, chain, ahead=0)
+            start = finished + max(arrivals[-1] for arrivals in chain.arrivals)
+        pattern = replace(pattern, start=start)
+        # A beat has as many sums as it has results; these may be narrower, or wider.
+        sums = tensor.format.bits
+        sums_bus = self.bus_bits // kernel.result_bits * sums or self.bus_bits
+        if self.run_time is None:
+            accumulate = not _written_once(kernel, tensor, inner)
+            leaves = (False,) * tensor.rank
+        else:
+            accumulate = self.run_time.accumulate
+            leaves = self.run_time.leaves_of(tensor)
+        return OutputPlan(
+            tensor,
+            reduction,
+            level,
+            chain,
+            pattern,
+            self._banked(tensor, pattern, sums_bus),
+            slot,
+            accumulate,
+            tuple(_slot_guards(pattern, tensor.shape, p, leaves) for p in range(len(slots))),
+            _run_lengths(chain, slot, len(slots)),
+        )
 
-def _tile_cycles(kernel: SpaceTime, level: int) -> int:
-    """Cycles a tile lasts as far as chains care: unbounded when there is only one tile."""
-    return residency(kernel, level) if level > 0 else 1 << 62
-
-
-def _load_chain(
-    kernel: SpaceTime,
-    grid: Grid,
-    links: Interconnect,
-    level: int | None,
-    offsets: IntVector,
-) -> Chain | None:
-    decided, axis = _pinned(kernel, links.tensor)
-    if level is None or (decided and axis is None):
-        return None
-    units = links.ported
-    return choose_chain(
-        units,
-        {u: grid.coordinates(u) for u in units},
-        dict(enumerate(offsets)),
-        skew=kernel.skew,
-        residency=_tile_cycles(kernel, level),
-        flow="load",
-        pinned=axis,
-        where=f"chain of {links.tensor}",
-    )
-
-
-def _drain_chain(
-    kernel: SpaceTime, grid: Grid, reduction: Reduction, level: int | None
-) -> Chain | None:
-    decided, axis = _pinned(kernel, kernel.output.name)
-    if level is None or (decided and axis is None):
-        return None
-    groups = reduction.groups
-    return choose_chain(
-        range(len(groups)),
-        {g: grid.coordinates(group.ends[0]) for g, group in enumerate(groups)},
-        {g: group.offset for g, group in enumerate(groups)},
-        skew=kernel.skew,
-        residency=_tile_cycles(kernel, level),
-        flow="drain",
-        pinned=axis,
-        where=f"chain of {kernel.output.name}",
-    )
-
-
-def _plan_input(
-    kernel: SpaceTime,
-    grid: Grid,
-    schedule: Schedule,
-    tensor: TensorAccess,
-    links: Interconnect,
-    level: int | None,
-    chain: Chain | None,
-    bus_bits: int,
-) -> InputPlan:
-    places = kernel.along_space(tensor)
-    heads = links.ported if chain is None else [run[0] for run in chain.runs]
-    slots, slot = _number({u: tuple((places @ grid.points[u]).tolist()) for u in heads}, grid.size)
-    pattern = _pattern(kernel, schedule, tensor, level, slots)
-    if chain is not None:
-        # The farthest member's element enters first, so that the last one enters at the switch.
-        flow = places[:, chain.axis] * chain.direction
-        pattern = _along_chain(pattern, flow, chain, ahead=chain.length - 1)
-        pattern = replace(pattern, start=1 - chain.cycles + min(a[0] for a in chain.arrivals))
-    banked = bank(pattern, tensor.shape, tensor.format.bits, bus_bits)
-    return InputPlan(tensor, links, level, chain, pattern, banked, slot)
-
-
-def _plan_output(
-    kernel: SpaceTime,
-    schedule: Schedule,
-    reduction: Reduction,
-    level: int | None,
-    chain: Chain | None,
-    bus_bits: int,
-) -> OutputPlan:
-    tensor = kernel.output
-    groups = reduction.groups
-    ports = range(len(groups)) if chain is None else [run[-1] for run in chain.runs]
-    slots, slot = _number({g: groups[g].index for g in ports}, len(groups))
-    pattern = _pattern(kernel, schedule, tensor, level, slots)
-    inner = len(kernel.time) if level is None else level
-    finished = schedule.flat([0] * inner + [n - 1 for n in kernel.time_extents[inner:]])
-    if chain is None:
-        start = finished + max(group.offset for group in groups)
-    else:
-        flow = kernel.along_space(tensor)[:, chain.axis] * chain.direction
-        pattern = _along_chain(pattern, flow, chain, ahead=0)
-        start = finished + max(arrivals[-1] for arrivals in chain.arrivals)
-    pattern = replace(pattern, start=start)
-    # A beat has as many sums as it has results; these may be narrower, or wider.
-    sums = tensor.format.bits
-    sums_bus = bus_bits // kernel.result_bits * sums or bus_bits
-    return OutputPlan(
-        tensor,
-        reduction,
-        level,
-        chain,
-        pattern,
-        bank(pattern, tensor.shape, sums, sums_bus),
-        slot,
-        not _written_once(kernel, tensor, inner),
-        tuple(_slot_guards(pattern, tensor.shape, p) for p in range(len(slots))),
-        _run_lengths(chain, slot, len(slots)),
-    )
+    def _banked(self, tensor: TensorAccess, pattern: AccessPattern, bus_bits: int) -> BankedAccess:
+        if self.run_time is None:
+            return bank(pattern, tensor.shape, tensor.format.bits, bus_bits)
+        return place(pattern, tensor.shape, self.run_time.forms[tensor.name])
 
 
 def _run_lengths(chain: Chain | None, slot: IntVector, slots: int) -> IntVector:
@@ -297,15 +263,17 @@ def _written_once(kernel: SpaceTime, tensor: TensorAccess, level: int) -> bool:
     return hits.minimum == hits.maximum == 1
 
 
-def _unit_guards(kernel: SpaceTime, grid: Grid) -> tuple[tuple[Guard, ...], ...]:
+def _unit_guards(
+    kernel: SpaceTime, grid: Grid, leaves: Sequence[bool]
+) -> tuple[tuple[Guard, ...], ...]:
     """Per unit the sides of the iteration box that its points can leave."""
     matrix = np.array(kernel.space_matrix, dtype=np.int64).reshape(len(kernel.loops), -1)
     places = grid.points @ matrix.T
     guards: list[list[Guard]] = [[] for _ in range(grid.size)]
     for d, bound in enumerate(kernel.bounds):
-        low, high = _span(kernel.time_matrix[d], kernel.time_extents, kernel.offset[d])
+        reach = _Reach.of(kernel.time_matrix[d], kernel.time_extents, kernel.offset[d], leaves[d])
         at: dict[int, Guard | None] = {
-            w: _guard(d, w, low, high, bound) for w in set(places[:, d].tolist())
+            w: _guard(d, w, reach, bound) for w in set(places[:, d].tolist())
         }
         for unit, w in enumerate(places[:, d].tolist()):
             guard = at[w]
@@ -314,23 +282,44 @@ def _unit_guards(kernel: SpaceTime, grid: Grid) -> tuple[tuple[Guard, ...], ...]
     return tuple(map(tuple, guards))
 
 
-def _slot_guards(pattern: AccessPattern, shape: IntVector, slot: int) -> tuple[Guard, ...]:
+def _slot_guards(
+    pattern: AccessPattern, shape: IntVector, slot: int, leaves: Sequence[bool]
+) -> tuple[Guard, ...]:
     guards = []
     for d, bound in enumerate(shape):
-        low, high = _span(pattern.steps[d], pattern.extents, pattern.origin[d])
-        guard = _guard(d, pattern.slots[slot][d], low, high, bound)
+        reach = _Reach.of(pattern.steps[d], pattern.extents, pattern.origin[d], leaves[d])
+        guard = _guard(d, pattern.slots[slot][d], reach, bound)
         if guard is not None:
             guards.append(guard)
     return tuple(guards)
 
 
-def _guard(dimension: int, displacement: int, low: int, high: int, bound: int) -> Guard | None:
-    """``0 <= v + displacement < bound`` as a condition on ``v``, given ``low <= v <= high``."""
-    lowest = -displacement if low + displacement < 0 else None
-    highest = bound - 1 - displacement if high + displacement >= bound else None
-    if lowest is None and highest is None:
+@dataclass(frozen=True)
+class _Reach:
+    """The least and largest value of an index; ``falls`` and ``rises`` say that it can leave its
+    bounds below, or above, at other bounds than the present ones.
+    """
+
+    low: int
+    high: int
+    falls: bool
+    rises: bool
+
+    @classmethod
+    def of(cls, steps: Sequence[int], extents: Iterable[int], origin: int, leaves: bool) -> _Reach:
+        low, high = _span(steps, extents, origin)
+        return cls(low, high, leaves and (origin < 0 or min(steps, default=0) < 0), leaves)
+
+
+def _guard(dimension: int, displacement: int, reach: _Reach, bound: int) -> Guard | None:
+    """``0 <= v + displacement < bound`` as a condition on ``v``, given what ``v`` reaches."""
+    falls = reach.falls or reach.low + displacement < 0
+    rises = reach.rises or reach.high + displacement >= bound
+    if not falls and not rises:
         return None
-    return Guard(dimension, lowest, highest)
+    return Guard(
+        dimension, -displacement if falls else None, bound - 1 - displacement if rises else None
+    )
 
 
 def _span(steps: Sequence[int], extents: Iterable[int], origin: int) -> tuple[int, int]:

@@ -19,7 +19,8 @@ __all__ = ["Fabric", "Guard", "InputPlan", "OutputPlan"]
 class Guard:
     """A condition ``low <= v(t) <= high`` on one affine index ``v(t) = steps @ t + origin``.
 
-    ``low``/``high`` is ``None`` where the loop bounds already imply that side.
+    ``low``/``high`` is ``None`` where the loop bounds already imply that side.  Of a displacement
+    ``w`` of ``v``, ``low`` is ``-w`` and ``high`` the bound less ``1 + w``.
     """
 
     dimension: int
@@ -84,6 +85,8 @@ class Fabric:
     output: OutputPlan
     guards: tuple[tuple[Guard, ...], ...]
     bus_bits: int
+    programmable: bool = False
+    """Whether the bounds are those of one problem of many."""
 
     @property
     def prologue(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from accelgen.fabric.space import Grid
 from accelgen.reuse.links import Link, candidate_links, spatial_links
 from accelgen.reuse.schedule import Schedule
 
-__all__ = ["PORT_WEIGHT", "Interconnect", "connect"]
+__all__ = ["PORT_WEIGHT", "Interconnect", "at_depths", "connect"]
 
 PORT_WEIGHT = 32
 """Cost of a memory port read in every cycle, in registers of the same width.  A port that a
@@ -104,6 +104,20 @@ def connect(
     head_link = np.concatenate(via)[chosen]
     heads = np.concatenate(entry)[chosen]
     return _assemble(tensor.name, links, grid, cluster, heads, head_link)
+
+
+def at_depths(links: Interconnect, schedule: Schedule) -> Interconnect:
+    """The same links at the depths they have under another schedule.
+
+    A link that holds in no iteration there, or would reach into the future, has depth 0.
+    """
+    found = []
+    for link in links.links:
+        hop = sum(c * d for c, d in zip(schedule.skew, link.ds, strict=True))
+        depth = schedule.flat(link.dt) + hop
+        holds = all(abs(d) < n for d, n in zip(link.dt, schedule.extents, strict=True))
+        found.append(replace(link, depth=depth if holds and depth > 0 else 0))
+    return replace(links, links=tuple(found))
 
 
 def _assemble(

@@ -26,6 +26,8 @@ class Layout:
     moduli: tuple[int, ...]
     element_bits: int
     per_beat: int
+    words: int | None = None
+    """Words of each memory where the shape is that of one problem of many (else ``None``)."""
 
     @property
     def memories(self) -> int:
@@ -45,7 +47,7 @@ class Layout:
 
     @property
     def depth(self) -> int:
-        """Words in each memory (one element each)."""
+        """Words the tensor takes in each memory (one element each)."""
         return prod(self.extents)
 
     @property

@@ -93,7 +93,7 @@ def place(
         (v // n) * stride for v, n, stride in zip(base, layout.moduli, layout.strides, strict=True)
     )
     ctx.set(unit.address, address % (1 << len(unit.address)))
-    for j in unit.addressing.moving:
+    for j in unit.moving:
         ctx.set(getattr(unit, f"residue_{j}"), base[j] % layout.moduli[j])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 
 from amaranth.hdl import C, Const, Module, Mux, Signal, Value
@@ -11,10 +12,20 @@ from accelgen.fabric.layout import Layout
 from accelgen.rtl.streams.geometry import address_bits
 from accelgen.rtl.streams.rotate import rotate_dimension
 
-__all__ = ["Addressing"]
+__all__ = ["Addressing", "Slots", "merged"]
 
 Coordinates = tuple[int, ...]
 _ZERO = C(0, 1)
+
+
+@dataclass(frozen=True)
+class Slots:
+    """The accesses that one dataflow makes in every cycle, relative to a moving index: ``offsets``
+    per slot, and the dimensions in which the memories they meet change (``rotating``).
+    """
+
+    offsets: tuple[Coordinates, ...]
+    rotating: tuple[bool, ...]
 
 
 class Addressing:
@@ -27,10 +38,17 @@ class Addressing:
         address + sum_j strides[j] * (quotient[j] + (residue[j] + rho[j] >= moduli[j]))
 
     where the comparison is the same as ``b[j] < rho[j]``: it needs no slot.
+
+    ``strides`` are those of the layout, or values where the shape is not always the same.  A
+    distance between addresses is the number of times that each stride is in it.
     """
 
     def __init__(
-        self, layout: Layout, offsets: Sequence[Coordinates], rotating: Sequence[bool]
+        self,
+        layout: Layout,
+        offsets: Sequence[Coordinates],
+        rotating: Sequence[bool],
+        strides: Sequence[Value] | None = None,
     ) -> None:
         layout.check()
         dimensions = range(len(layout.shape))
@@ -44,9 +62,9 @@ class Addressing:
             tuple(d % n for d, n in zip(offset, layout.moduli, strict=True)) for offset in offsets
         )
         assert len(set(self.residues)) == len(offsets), "two slots meet in one memory"
+        self._strides = strides
         self._distance = {
-            residue: sum((offset[j] // layout.moduli[j]) * layout.strides[j] for j in dimensions)
-            % (1 << self.bits)
+            residue: self._reduced(tuple(offset[j] // layout.moduli[j] for j in dimensions))
             for residue, offset in zip(self.residues, offsets, strict=True)
         }
 
@@ -59,6 +77,29 @@ class Addressing:
         fixed = [j for j in range(len(self.layout.shape)) if j not in self.moving]
         met = {tuple(residue[j] for j in fixed) for residue in self.residues}
         return tuple(b for b in memories if tuple(b[j] for j in fixed) in met)
+
+    def _reduced(self, quotients: Coordinates) -> Coordinates:
+        """How often a distance has each stride in it; all of it the last one where these are
+        known, because it is 1.
+        """
+        if self._strides is not None:
+            return quotients
+        total = sum(q * stride for q, stride in zip(quotients, self.layout.strides, strict=True))
+        return (*(0 for _ in quotients[1:]), total % (1 << self.bits))
+
+    def _beyond(self, distance: Coordinates, j: int, crossed: int) -> Coordinates:
+        """A distance and, when ``crossed``, one more stride of dimension ``j``."""
+        further = tuple(q + crossed * (i == j) for i, q in enumerate(distance))
+        return self._reduced(further)
+
+    def _plus(self, address: Value, distance: Coordinates) -> Value:
+        """``address`` and a distance."""
+        if self._strides is None:
+            return address + distance[-1]
+        for count, stride in zip(distance, self._strides, strict=True):
+            if count:
+                address = address + (stride if count == 1 else stride * count)
+        return address
 
     def addresses(
         self,
@@ -73,7 +114,7 @@ class Addressing:
         kind_bits = (len(distances) - 1).bit_length()
         crossing = [j for j in self.moving if any(r[j] for r in self.residues)]
         comparisons: dict[tuple[int, int], Value] = {}
-        sums: dict[int, Value] = {0: address}
+        sums: dict[Coordinates, Value] = {(0,) * len(self.layout.shape): address}
         result: dict[Coordinates, Value] = {}
         shared: dict[tuple[int, ...], Value] = {}
         for b in memories:
@@ -82,14 +123,13 @@ class Addressing:
             key = tuple(id(value) for value in (chosen, *crosses))
             if key not in shared:
                 # One choice for every combination of (crossings, kind), kind in the low bits.
-                choices: list[int] = []
+                choices: list[Coordinates] = []
                 for bits in product((0, 1), repeat=len(crossing)):
-                    beyond = sum(
-                        self.layout.strides[j] * c for j, c in zip(crossing, bits, strict=True)
-                    )
                     for k in range(1 << kind_bits):
                         distance = distances[min(k, len(distances) - 1)]
-                        choices.append((distance + beyond) % (1 << self.bits))
+                        for j, crossed in zip(crossing, bits, strict=True):
+                            distance = self._beyond(distance, j, crossed)
+                        choices.append(distance)
                 select = [chosen[bit] for bit in range(kind_bits)]
                 if isinstance(chosen, Const):
                     select = [C(chosen.value >> bit & 1, 1) for bit in range(kind_bits)]
@@ -104,9 +144,9 @@ class Addressing:
         self,
         m: Module,
         select: list[Value],
-        distances: list[int],
+        distances: list[Coordinates],
         address: Value,
-        sums: dict[int, Value],
+        sums: dict[Coordinates, Value],
         name: str,
     ) -> Value:
         """``address + distances[select]``: adders are shared in ``sums``, muxes follow them."""
@@ -120,8 +160,10 @@ class Addressing:
             index = constant | sum((number >> i & 1) << p for i, p in enumerate(free))
             distance = distances[index]
             if distance not in sums:
-                sums[distance] = Signal(self.bits, name=f"address_plus_{distance}")
-                m.d.comb += sums[distance].eq(address + distance)
+                known = distance[-1:] if self._strides is None else distance
+                name_of = "_".join(map(str, ("address_plus", *known)))
+                sums[distance] = Signal(self.bits, name=name_of)
+                m.d.comb += sums[distance].eq(self._plus(address, distance))
             choices.append(sums[distance])
         for position in free:
             following: list[Value] = []
@@ -153,7 +195,7 @@ class Addressing:
         self,
         m: Module,
         memories: Sequence[Coordinates],
-        distances: list[int],
+        distances: list[Coordinates],
         rho: Mapping[int, Value],
     ) -> dict[Coordinates, Value]:
         """For every memory the index into ``distances`` of the slot it meets (empty if one)."""
@@ -183,7 +225,7 @@ class Addressing:
         """A small set of dimensions whose residues determine the distance of a slot."""
         relevant = set(range(len(self.layout.shape)))
         for j in sorted(relevant):
-            table: dict[Coordinates, int] = {}
+            table: dict[Coordinates, Coordinates] = {}
             fewer = sorted(relevant - {j})
             if all(
                 table.setdefault(tuple(r[i] for i in fewer), distance) == distance
@@ -226,6 +268,27 @@ class Addressing:
             needed = _spread(set(memories), order[done + 1 :], moduli)
             values = rotate_dimension(m, values, j, moduli[j], rho[j], -1, needed, f"{name}_{j}")
         return {b: values[b] for b in memories if b in values}
+
+
+def merged(
+    m: Module, values: Sequence[Value | None], choice: Value | None, name: str
+) -> Value | None:
+    """The value of the chosen dataflow; ``None`` stands for any value."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    if choice is None or all(value is known[0] for value in known):
+        return known[0]
+    chosen = Signal(max(map(len, known)), name=name)
+    with m.Switch(choice):
+        for number, value in enumerate(values):
+            if value is not None:
+                with m.Case(number):
+                    m.d.comb += chosen.eq(value)
+        # A dataflow that does not look may get what another does.
+        with m.Default():
+            m.d.comb += chosen.eq(known[-1])
+    return chosen
 
 
 def _spread(

@@ -15,7 +15,7 @@ Coordinates = tuple[int, ...]
 
 def bank_depth(layout: Layout) -> int:
     """Words of one page of a memory; at least 2, so that an address always has a bit."""
-    return max(2, layout.depth)
+    return max(2, layout.depth if layout.words is None else layout.words)
 
 
 def address_bits(layout: Layout) -> int:
@@ -45,11 +45,13 @@ class StreamGeometry:
         self.row = layout.shape[-1]
         self.rows = layout.elements // self.row
         self.modulus = layout.moduli[-1]
+        self.flexible = layout.words is not None
+        """Whether the shape comes with each packet, within that of the layout."""
 
     @property
     def starts_at_zero(self) -> bool:
         """Whether every segment starts at lane 0 (aligned rows, or only one row)."""
-        return self.layout.aligned or self.rows == 1
+        return not self.flexible and (self.layout.aligned or self.rows == 1)
 
     @property
     def ring(self) -> int:
@@ -59,6 +61,8 @@ class StreamGeometry:
     @property
     def step(self) -> int:
         """Every shift is a multiple of this divisor of ``ring``."""
+        if self.flexible:
+            return 1
         if self.rows == 1:
             return gcd(self.lanes, self.ring)
         return gcd(self.lanes, self.row, self.ring)
@@ -76,6 +80,8 @@ class StreamGeometry:
     @property
     def wraps(self) -> bool:
         """Whether a segment may straddle two addresses."""
+        if self.flexible:
+            return True
         if self.row <= self.modulus:
             return False
         return not (self.starts_at_zero and self.modulus % self.lanes == 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 
 from amaranth.hdl import C, Cat, Fragment, Module, Signal, Value
 from amaranth.lib import wiring
@@ -10,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from accelgen.fabric.layout import Layout
 from accelgen.rtl.library import UnitLibrary
-from accelgen.rtl.streams.addressing import Addressing
+from accelgen.rtl.streams.addressing import Addressing, Slots, merged
 from accelgen.rtl.streams.bank import Bank
 from accelgen.rtl.streams.geometry import (
     StreamGeometry,
@@ -34,6 +35,9 @@ class InputBuffer(wiring.Component):
     Where ``rotating[j]`` is false ``v[j] % moduli[j]`` must be 0: the caller folds a constant
     into ``reads``.  Residues of ``reads`` modulo ``moduli`` must differ between slots.
 
+    Several dataflows may take turns (``others``): each has slots of its own, and ``dataflow`` says
+    whose are read.  With a flexible layout ``stride_<j>`` is given too (see SegmentWalker).
+
     ``data_<p>`` follows ``latency`` cycles later: in a design where nothing rotates after 1 (the
     memory), otherwise after 3 (register of the address, memory, register behind the rotation).
     One read per slot and cycle.  Data of an index outside the tensor is don't care.
@@ -45,26 +49,25 @@ class InputBuffer(wiring.Component):
         reads: tuple[tuple[int, ...], ...],
         rotating: tuple[bool, ...],
         library: UnitLibrary,
+        others: tuple[Slots, ...] = (),
     ) -> None:
         self.layout = layout
-        self.rotating = rotating
         self.library = library
-        self.addressing = Addressing(layout, reads, rotating)
+        self.uses = (Slots(reads, rotating), *others)
+        self.moving = moving_dimensions(layout, self.uses)
         members = {
             "write": In(bank_write(layout)),
             "page": In(1),
-            "address": In(address_bits(layout)),
+            **access_ports(layout, self.uses),
         }
-        for j in self.addressing.moving:
-            members[f"residue_{j}"] = In(self.addressing.residue_width(j))
-        for slot in range(len(reads)):
+        for slot in range(max(len(use.offsets) for use in self.uses)):
             members[f"data_{slot}"] = Out(layout.element_bits)
         super().__init__(members)
 
     @property
     def latency(self) -> int:
         """Cycles from an address to its data."""
-        return self.latency_of(self.layout, self.rotating)
+        return 3 if self.moving else 1
 
     @staticmethod
     def latency_of(layout: Layout, rotating: tuple[bool, ...]) -> int:
@@ -75,10 +78,16 @@ class InputBuffer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """Build the hardware."""
         m = Module()
-        used = self.addressing.used(live_memories(self.layout))
-        rho = {j: getattr(self, f"residue_{j}") for j in self.addressing.moving}
-        addresses = self.addressing.addresses(m, used, self.address, rho)
+        live = live_memories(self.layout)
+        addressings = addressings_of(self, self.layout, self.uses)
+        met = [set(addressing.used(live)) for addressing in addressings]
+        used = tuple(b for b in live if any(b in memories for memories in met))
+        rho = {j: getattr(self, f"residue_{j}") for j in self.moving}
+        addresses = merged_addresses(
+            m, addressings, met, used, self.address, rho, choice_of(self, self.uses)
+        )
         page: Value = self.page
+        choice = choice_of(self, self.uses)
         if rho:
             addresses = register_shared(m, addresses, "address_at")
             page = Signal(name="page_d1", reset_less=True)
@@ -86,9 +95,12 @@ class InputBuffer(wiring.Component):
         data: dict[tuple[int, ...], Value] = {}
         for word in _words(self.layout, used, addresses):
             data |= self._bank(m, word, Cat(page, addresses[word[0]]))
-        slots = self.addressing.to_slots(m, data, delayed(m, rho, 2))
-        for slot, value in enumerate(slots):
+        turned = delayed(m, rho, 2)
+        slots = [addressing.to_slots(m, data, turned) for addressing in addressings]
+        for slot in range(max(map(len, slots))):
             output = getattr(self, f"data_{slot}")
+            values = [found[slot] if slot < len(found) else None for found in slots]
+            value = merged(m, values, choice, f"slot_{slot}")
             m.d["sync" if rho else "comb"] += output.eq(C(0) if value is None else value)
         return m
 
@@ -112,6 +124,71 @@ class InputBuffer(wiring.Component):
             bank.read_address.eq(address),
         ]
         return {b: bank.read_data.word_select(k, bits) for k, b in enumerate(word)}
+
+
+def moving_dimensions(layout: Layout, uses: Sequence[Slots]) -> tuple[int, ...]:
+    """The dimensions in which some dataflow's slots change memories."""
+    return tuple(
+        j
+        for j, modulus in enumerate(layout.moduli)
+        if modulus > 1 and any(use.rotating[j] for use in uses)
+    )
+
+
+def access_ports(layout: Layout, uses: Sequence[Slots]) -> dict[str, wiring.Member]:
+    """The moving index, as inputs, and what else changes from one problem to another."""
+    ports = {"address": In(address_bits(layout))}
+    for j in moving_dimensions(layout, uses):
+        ports[f"residue_{j}"] = In(range(layout.moduli[j]))
+    if layout.words is not None:
+        for j in range(len(layout.shape) - 1):
+            ports[f"stride_{j}"] = In(address_bits(layout))
+    if len(uses) > 1:
+        ports["dataflow"] = In(range(len(uses)))
+    return ports
+
+
+def choice_of(buffer: wiring.Component, uses: Sequence[Slots]) -> Value | None:
+    """The port that says which dataflow's slots count, if there are several."""
+    return buffer.dataflow if len(uses) > 1 else None
+
+
+def addressings_of(
+    buffer: wiring.Component, layout: Layout, uses: Sequence[Slots]
+) -> list[Addressing]:
+    """The arithmetic of every dataflow's slots."""
+    strides: list[Value] | None = None
+    if layout.words is not None:
+        strides = [getattr(buffer, f"stride_{j}") for j in range(len(layout.shape) - 1)]
+        strides.append(C(1))
+    return [Addressing(layout, use.offsets, use.rotating, strides) for use in uses]
+
+
+def merged_addresses(
+    m: Module,
+    addressings: Sequence[Addressing],
+    met: Sequence[Collection[Coordinates]],
+    used: Sequence[Coordinates],
+    address: Value,
+    rho: Mapping[int, Value],
+    choice: Value | None,
+) -> dict[Coordinates, Value]:
+    """The address for every memory in use, whichever dataflow is chosen."""
+    found = [
+        addressing.addresses(m, [b for b in used if b in memories], address, rho)
+        for addressing, memories in zip(addressings, met, strict=True)
+    ]
+    shared: dict[tuple[int, ...], Value] = {}
+    result: dict[Coordinates, Value] = {}
+    for b in used:
+        values = [addresses.get(b) for addresses in found]
+        key = tuple(map(id, values))
+        if key not in shared:
+            value = merged(m, values, choice, "_".join(map(str, ("at", *b))))
+            assert value is not None
+            shared[key] = value
+        result[b] = shared[key]
+    return result
 
 
 def bank_widths(

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from accelgen.fabric.layout import Layout
 from accelgen.rtl.library import UnitLibrary
-from accelgen.rtl.streams.addressing import Addressing
+from accelgen.rtl.streams.addressing import Slots, merged
 from accelgen.rtl.streams.bank import AccumulatorBank, Bank
-from accelgen.rtl.streams.geometry import (
-    StreamGeometry,
-    address_bits,
-    bank_depth,
-    live_memories,
+from accelgen.rtl.streams.geometry import StreamGeometry, bank_depth, live_memories
+from accelgen.rtl.streams.input_buffer import (
+    access_ports,
+    addressings_of,
+    choice_of,
+    merged_addresses,
+    moving_dimensions,
+    register_shared,
 )
-from accelgen.rtl.streams.input_buffer import register_shared
 from accelgen.rtl.streams.ports import bank_read
 
 __all__ = ["OutputBuffer"]
@@ -32,6 +36,8 @@ class OutputBuffer(wiring.Component):
     the conditions on ``writes`` and ``rotating``.  An enabled element must be in the tensor.
     With ``accumulate`` the value is added to what is there (from zero, modulo two to the width)
     and the same element may be written in any cycles; otherwise it replaces what is there.
+
+    Several dataflows may take turns, as in an InputBuffer.
 
     Handshake: ``ready`` (the memories are cleared after reset; constantly high without
     ``accumulate``), ``free`` (the page for compute is empty), ``commit`` (pulse, only while
@@ -49,23 +55,23 @@ class OutputBuffer(wiring.Component):
         library: UnitLibrary,
         *,
         accumulate: bool,
+        others: tuple[Slots, ...] = (),
     ) -> None:
         self.layout = layout
-        self.rotating = rotating
         self.library = library
         self.accumulate = accumulate
-        self.addressing = Addressing(layout, writes, rotating)
-        self.slots = len(writes)
+        self.uses = (Slots(writes, rotating), *others)
+        self.moving = moving_dimensions(layout, self.uses)
+        access = access_ports(layout, self.uses)
         members = {
             "read": In(bank_read(layout, clear=accumulate)),
-            "address": In(address_bits(layout)),
+            "address": access.pop("address"),
             "free": Out(1),
             "commit": In(1),
             "ready": Out(1),
+            **access,
         }
-        for j in self.addressing.moving:
-            members[f"residue_{j}"] = In(self.addressing.residue_width(j))
-        for slot in range(self.slots):
+        for slot in range(max(len(use.offsets) for use in self.uses)):
             members[f"data_{slot}"] = In(layout.element_bits)
             members[f"enable_{slot}"] = In(1)
         super().__init__(members)
@@ -73,7 +79,7 @@ class OutputBuffer(wiring.Component):
     @property
     def latency(self) -> int:
         """Cycles from presenting data to writing it, both counted."""
-        return self.latency_of(self.layout, self.rotating, accumulate=self.accumulate)
+        return (AccumulatorBank.LATENCY if self.accumulate else 1) + bool(self.moving)
 
     @staticmethod
     def latency_of(layout: Layout, rotating: tuple[bool, ...], *, accumulate: bool) -> int:
@@ -88,16 +94,30 @@ class OutputBuffer(wiring.Component):
         """Build the hardware."""
         m = Module()
         live = live_memories(self.layout)
-        rho = {j: getattr(self, f"residue_{j}") for j in self.addressing.moving}
-        slots = range(self.slots)
-        data = self.addressing.to_memories(
-            m, [getattr(self, f"data_{p}") for p in slots], live, rho, "data"
-        )
-        enable = self.addressing.to_memories(
-            m, [getattr(self, f"enable_{p}") for p in slots], live, rho, "enable", idle=C(0, 1)
-        )
-        written = tuple(b for b in live if b in data)
-        address = self.addressing.addresses(m, written, self.address, rho)
+        addressings = addressings_of(self, self.layout, self.uses)
+        choice = choice_of(self, self.uses)
+        rho = {j: getattr(self, f"residue_{j}") for j in self.moving}
+        given = [
+            addressing.to_memories(
+                m, [getattr(self, f"data_{p}") for p in range(len(use.offsets))], live, rho, "data"
+            )
+            for addressing, use in zip(addressings, self.uses, strict=True)
+        ]
+        enabled = [
+            addressing.to_memories(
+                m,
+                [getattr(self, f"enable_{p}") for p in range(len(use.offsets))],
+                live,
+                rho,
+                "enable",
+                idle=C(0, 1),
+            )
+            for addressing, use in zip(addressings, self.uses, strict=True)
+        ]
+        written = tuple(b for b in live if any(b in data for data in given))
+        data = self._merged(m, given, written, choice, "data_for", None)
+        enable = self._merged(m, enabled, written, choice, "enable_for", C(0, 1))
+        address = merged_addresses(m, addressings, given, written, self.address, rho, choice)
         if rho:
             address = register_shared(m, address, "address_at")
             data = register_shared(m, data, "data_at")
@@ -115,6 +135,24 @@ class OutputBuffer(wiring.Component):
             else:
                 m.submodules[name] = self._plain(m, number, b, page, write)
         return m
+
+    def _merged(
+        self,
+        m: Module,
+        given: Sequence[Mapping[Coordinates, Value]],
+        written: Sequence[Coordinates],
+        choice: Value | None,
+        name: str,
+        idle: Value | None,
+    ) -> dict[Coordinates, Value]:
+        """What every memory gets, whichever dataflow is chosen; ``idle`` where it gets nothing."""
+        result: dict[Coordinates, Value] = {}
+        for b in written:
+            values = [found.get(b, idle) for found in given]
+            value = merged(m, values, choice, "_".join(map(str, (name, *b))))
+            assert value is not None
+            result[b] = value
+        return result
 
     def _pages(self, m: Module) -> tuple[Signal, Value]:
         """Which page compute writes, and which pages the Collector has."""

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from accelgen.fabric.layout import Layout
 from accelgen.rtl.streams.geometry import StreamGeometry, address_bits
 
-__all__ = ["SegmentWalker", "code_of"]
+__all__ = ["SegmentWalker", "code_of", "shape_ports"]
 
 
 class SegmentWalker(wiring.Component):
@@ -23,6 +23,10 @@ class SegmentWalker(wiring.Component):
     with ``geometry.wraps`` memories with a last coordinate below ``low`` use ``next_address``.
     ``residue_<j>`` is the memory coordinate in outer dimension ``j`` (absent when constant).
     ``beat_end`` and ``packet_end`` mark the last segment of a beat and of the packet.
+
+    With a flexible geometry the shape is an input, which stays from the first segment of a packet
+    to the last: ``row`` (elements of a row, 1 or more) and, for the outer dimensions ``j``,
+    ``last_<j>`` (the extent less 1) and ``stride_<j>`` (of ``layout.strides``).
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -42,7 +46,7 @@ class SegmentWalker(wiring.Component):
             members["next_address"] = Out(address_bits(layout))
         for j in self.selecting(geometry):
             members[f"residue_{j}"] = Out(range(min(layout.moduli[j], layout.shape[j])))
-        super().__init__(members)
+        super().__init__({**members, **shape_ports(layout)})
 
     @staticmethod
     def selecting(geometry: StreamGeometry) -> tuple[int, ...]:
@@ -101,7 +105,7 @@ class SegmentWalker(wiring.Component):
     def _split_beats(self, m: Module, row_end: Signal, last_row: Value) -> Value:
         """Rows end inside beats: count elements left in both; return the address step."""
         g = self.geometry
-        in_row = Signal(range(g.row + 1), init=g.row)
+        row, in_row = self._row_left(m, row_end)
         in_beat = Signal(range(g.lanes + 1), init=g.lanes)
         fills = Signal()  # the segment reaches the end of the beat
         spare = Signal(range(g.lanes))  # lanes of the beat above the segment
@@ -118,17 +122,23 @@ class SegmentWalker(wiring.Component):
             ),
         ]
         with m.If(self.restart | (self.step & self.packet_end)):
-            m.d.sync += [in_row.eq(g.row), in_beat.eq(g.lanes)]
+            m.d.sync += [row.eq(g.row), in_beat.eq(g.lanes)]
         with m.Elif(self.step):
             m.d.sync += [
-                in_row.eq(Mux(row_end, g.row, in_row - in_beat)),
+                row.eq(Mux(row_end, g.row, in_row - in_beat)),
                 in_beat.eq(Mux(fills, g.lanes, in_beat - in_row)),
             ]
         if g.shifts > 1:
             total = Signal(range(2 * g.shifts))
             by_beat = g.lanes % g.ring // g.step
-            by_row = -g.row % g.ring // g.step
-            m.d.comb += total.eq(self.shift + Mux(fills, by_beat, by_row))
+            if g.flexible:
+                # A row that ends inside a beat: the next one starts in lane lanes - left.
+                ended = Signal(range(g.ring + g.lanes))
+                m.d.comb += ended.eq(in_beat - in_row + (-g.lanes % g.ring))
+                m.d.comb += total.eq(Mux(row_end, ended, self.shift + by_beat))
+            else:
+                by_row = -g.row % g.ring // g.step
+                m.d.comb += total.eq(self.shift + Mux(fills, by_beat, by_row))
             with m.If(self.restart | (self.step & (self.packet_end | (row_end & fills)))):
                 m.d.sync += self.shift.eq(0)
             with m.Elif(self.step):
@@ -143,6 +153,23 @@ class SegmentWalker(wiring.Component):
         with m.Elif(self.step):
             m.d.sync += self.low.eq(Mux(carry, reach - g.modulus, reach))
         return carry
+
+    def _row_left(self, m: Module, row_end: Signal) -> tuple[Signal, Value]:
+        """A register for the elements left in the row, and how many there are."""
+        g = self.geometry
+        if not g.flexible:
+            register = Signal(range(g.row + 1), init=g.row, name="in_row")
+            return register, register
+        # The row's length is looked at when the row begins: it may be new with the packet.
+        register = Signal(range(g.row + 1), name="left_in_row")
+        begins = Signal(init=1)
+        with m.If(self.restart):
+            m.d.sync += begins.eq(1)
+        with m.Elif(self.step):
+            m.d.sync += begins.eq(row_end)
+        in_row = Signal(range(g.row + 1))
+        m.d.comb += in_row.eq(Mux(begins, self.row, register))
+        return register, in_row
 
     def _rows(self, m: Module, row_end: Signal) -> tuple[Value, Value, Value]:
         """Counters of the outer dimensions: whether this is the last row, where it starts and
@@ -161,10 +188,10 @@ class SegmentWalker(wiring.Component):
             if size == 1:
                 continue
             # The dimensions inside j fall back to their start while j moves on.
-            stay, move = g.row_extent - layout.strides[j], g.row_extent
+            stay, move, end = self._numbers(m, j)
             index = Signal(range(size), name=f"index_{j}")
             last = Signal(name=f"last_{j}")
-            m.d.comb += last.eq(index == size - 1)
+            m.d.comb += last.eq(index == end)
             turns: Value = C(1) if modulus == 1 else C(0)
             if modulus >= size and modulus > 1:
                 m.d.comb += getattr(self, f"residue_{j}").eq(index)
@@ -173,7 +200,7 @@ class SegmentWalker(wiring.Component):
                 turns = residue == modulus - 1
                 self._count(m, residue, row_end & carry, last | turns)
             self._count(m, index, row_end & carry, last)
-            steps.append((last, Mux(turns, C(move), C(stay))))
+            steps.append((last, Mux(turns, move, stay)))
             carry = carry & last
         delta: Value = C(0)
         for last, step in reversed(steps):
@@ -184,6 +211,17 @@ class SegmentWalker(wiring.Component):
         with m.Elif(self.step & row_end):
             m.d.sync += base.eq(advance)
         return carry, base, advance
+
+    def _numbers(self, m: Module, j: int) -> tuple[Value, Value, Value]:
+        """From the last row inside dimension ``j`` to the next: the address step when ``j`` stays
+        at its address, when it moves on; and the last index of ``j``.
+        """
+        layout = self.geometry.layout
+        if not self.geometry.flexible:
+            extent = self.geometry.row_extent
+            return C(extent - layout.strides[j]), C(extent), C(layout.shape[j] - 1)
+        extent = getattr(self, f"stride_{len(layout.shape) - 2}")
+        return extent - getattr(self, f"stride_{j}"), extent, getattr(self, f"last_{j}")
 
     def _count(self, m: Module, counter: Signal, when: Value, last: Value) -> None:
         """Count up when stepped, back to zero after ``last`` and on restart."""
@@ -211,6 +249,17 @@ class SegmentWalker(wiring.Component):
                 m.d.sync += register.eq(next_base + ahead)
             with m.Elif(self.step):
                 m.d.sync += register.eq(register + increment)
+
+
+def shape_ports(layout: Layout) -> dict[str, wiring.Member]:
+    """The shape of a packet, as inputs, where it is not that of the layout."""
+    if layout.words is None:
+        return {}
+    ports = {"row": In(range(layout.shape[-1] + 1))}
+    for j, extent in enumerate(layout.shape[:-1]):
+        ports[f"last_{j}"] = In(range(extent))
+        ports[f"stride_{j}"] = In(address_bits(layout))
+    return ports
 
 
 def code_of(outer: Sequence[int], residues: Mapping[int, Value]) -> int:
