@@ -14,11 +14,11 @@ The rules are those of ``gemmini.h`` and ``LoopConv.scala`` of ucb-bar (2021), r
   4.  The rows of a block are of one row of the image.  With at most 8 input channels several
   columns of the window are side by side in the array.
 
-``reload`` is the unroller of PR 69, which loads weights for every block of rows, and has no columns
-of the window side by side.  The bus moves a row of at most 16 bytes per cycle and is never late; a
-tile takes the longer of its computation and of what is moved meanwhile.  Instructions, address
-translation and the host take no time, pooling is not there, and the channels of a depthwise
-convolution are moved 16 at a time: less than the hardware takes for this schedule.
+``reload`` is an early unroller, which we take for that of PR 69: it loads weights for every block
+of rows, and has no columns of the window side by side.  The bus moves a row of at most 16 bytes per
+cycle and is never late; a tile takes the longer of its computation and of what is moved meanwhile.
+Instructions, address translation and the host take no time, pooling is not there, and the channels
+of a depthwise convolution are moved 16 at a time: less than the hardware takes for this schedule.
 """
 
 from __future__ import annotations
