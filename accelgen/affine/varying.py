@@ -35,7 +35,7 @@ def varying(description: Description) -> Varying:
     for loop in workload.loops:
         expression = flow.expression(loop)
         changing = {term.name for term in expression.terms if not fixed.issuperset(term.sizes)}
-        moved = sorted(name for name in changing if name in flow.space)
+        moved = [axis for axis in flow.space if axis in changing]
         if moved:
             raise InputError(
                 f"how far {moved[0]} moves {loop} depends on the bounds",

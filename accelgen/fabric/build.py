@@ -21,7 +21,14 @@ from accelgen.fabric.space import Grid
 from accelgen.fabric.structure import Structure, decide
 from accelgen.reuse.schedule import Schedule
 
-__all__ = ["RunTime", "build_fabric", "lay_out", "least_bus", "without_trivial_loops"]
+__all__ = [
+    "RunTime",
+    "build_fabric",
+    "lay_out",
+    "least_bus",
+    "without_trivial_loops",
+    "written_once",
+]
 
 DEFAULT_BUS_BITS = 64
 
@@ -157,7 +164,7 @@ class _Plans:
         sums = tensor.format.bits
         sums_bus = self.bus_bits // kernel.result_bits * sums or self.bus_bits
         if self.run_time is None:
-            accumulate = not _written_once(kernel, tensor, inner)
+            accumulate = not written_once(kernel, tensor, inner)
             leaves = (False,) * tensor.rank
         else:
             accumulate = self.run_time.accumulate
@@ -232,7 +239,7 @@ def _along_chain(
     )
 
 
-def _written_once(kernel: SpaceTime, tensor: TensorAccess, level: int) -> bool:
+def written_once(kernel: SpaceTime, tensor: TensorAccess, level: int) -> bool:
     """Whether every output element is the sum of exactly one tile of one group.
 
     Groups have distinct indices: axes that move the index along one line count once per point of

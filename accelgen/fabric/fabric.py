@@ -89,6 +89,11 @@ class Fabric:
     """Whether the bounds are those of one problem of many."""
 
     @property
+    def plans(self) -> tuple[InputPlan | OutputPlan, ...]:
+        """The plans of all tensors, the output's last."""
+        return (*self.inputs, self.output)
+
+    @property
     def prologue(self) -> int:
         """Cycles before the first iteration in which stationary tensors are loaded."""
         return max(0, *(-plan.pattern.start for plan in self.inputs))
@@ -97,8 +102,7 @@ class Fabric:
         """Assert what the netlist relies on."""
         self.schedule.check()
         assert min(self.offsets) == 0
-        plans: tuple[InputPlan | OutputPlan, ...] = (*self.inputs, self.output)
-        for plan in plans:
+        for plan in self.plans:
             plan.pattern.check()
             plan.banked.check()
             if plan.chain is not None:

@@ -8,7 +8,7 @@ them apart: a multiple of a modulus that does is one that does, so there always 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 from math import lcm, prod
 
@@ -95,6 +95,7 @@ def common_forms(
 def place(pattern: AccessPattern, shape: IntVector, form: BankForm) -> BankedAccess:
     """The accesses of a tensor of ``shape`` in memories of a form."""
     weights = _weights(form.dims, shape)
+    pattern = _moved(pattern, form.dims)
     layout = _layout(form.dims, shape, form.moduli, form.element_bits, form.per_beat, form.words)
     steps = weights @ np.array(pattern.steps, dtype=np.int64).reshape(len(shape), -1)
     origin = weights @ np.array(pattern.origin, dtype=np.int64)
@@ -163,20 +164,36 @@ def _rotating(use: Use, dims: tuple[IntVector, ...], moduli: Sequence[int]) -> t
     one to another.
     """
     turns = []
+    pattern = _moved(use.pattern, dims)
     for group, modulus in zip(dims, moduli, strict=True):
         moving = [
             (step, varies)
             for d in group
-            for step, varies in zip(use.pattern.steps[d], use.varies[d], strict=True)
+            for step, varies in zip(pattern.steps[d], use.varies[d], strict=True)
             if step or varies
         ]
-        begins = any(use.pattern.origin[d] or use.shifts[d] for d in group[:-1])
+        begins = any(pattern.origin[d] or use.shifts[d] for d in group[:-1])
         straight = len(group) == 1 and all(
             not varies and step % modulus == 0 for step, varies in moving
         )
         shifts = any(use.shifts[d] for d in group)
         turns.append(modulus > 1 and (shifts or begins or bool(moving and not straight)))
     return tuple(turns)
+
+
+def _moved(pattern: AccessPattern, dims: tuple[IntVector, ...]) -> AccessPattern:
+    """The same accesses; what all slots have in common in a dimension that merges with a later one
+    is in the origin, where it may depend on the shape.
+    """
+    common = [0] * len(pattern.origin)
+    for group in dims:
+        for d in group[:-1]:
+            (common[d],) = {slot[d] for slot in pattern.slots}
+    return replace(
+        pattern,
+        origin=tuple(a + b for a, b in zip(pattern.origin, common, strict=True)),
+        slots=tuple(tuple(a - b for a, b in zip(s, common, strict=True)) for s in pattern.slots),
+    )
 
 
 def _weights(

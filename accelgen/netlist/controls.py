@@ -32,6 +32,10 @@ class Flags:
         """The node of a tensor's mode, which stays for a whole problem."""
         return self._add(f"{tensor.lower()}_mode", ("mode", tensor), MODE)
 
+    def number(self, name: str, condition: tuple[object, ...], most: int) -> int:
+        """The node of a number up to ``most`` that stays for a whole problem."""
+        return self._add(name, condition, IntFormat(max(1, most.bit_length()), signed=False))
+
     def _add(self, name: str, condition: tuple[object, ...], format: IntFormat) -> int:
         if condition not in self._known:
             self._known[condition] = self._builder.add(

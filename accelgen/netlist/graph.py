@@ -11,12 +11,13 @@ from accelgen.formats import IntFormat
 __all__ = ["Edge", "Home", "Kind", "Netlist", "Node"]
 
 Kind = Literal[
-    "flag",  # a control bit, registered in the controller
+    "flag",  # a control bit or number, registered in the controller
     "read",  # one slot of an input memory
     "address",  # the address generator of a memory
     "write",  # one slot of the output memory
     "wire",  # names a value
     "select",  # in0 when the flag is set, else in1
+    "fifo",  # its first input as it was second input cycles ago; parameter: the most
     "hold",  # a register that takes its input when the flag is set
     "gate",  # its first input, or 0 unless all flags are set
     "multiply",
@@ -68,8 +69,8 @@ Kind = Literal[
     "pick",  # one of them, by index
     "collect",  # a bit that a flag clears, and that is set once its input has been, when enabled
 ]
-"""What a primitive does; those with a latency (``flag``, ``read``, ``hold``, ``accumulate``,
-``partials``, ``collect``) have registers inside.
+"""What a primitive does; those with a latency (``flag``, ``read``, ``fifo``, ``hold``,
+``accumulate``, ``partials``, ``collect``) have registers inside.
 """
 
 Home = tuple[str, int]

@@ -44,15 +44,17 @@ def add_operands(builder: Builder, flags: Flags, fabric: Fabric, plan: InputPlan
     for head in _givers_first(plan):
         sources = []
         if links.giver[head] >= 0:
-            link = links.links[links.link[head]]
-            sources.append(Edge(operand[links.giver[head]], link.depth, f"{name}_in"))
+            given = operand[links.giver[head]]
+            sources.append(_through(builder, flags, fabric, plan, head, given))
         if head in ports:
             sources.append(ports[head])
         if len(sources) == 1:
             shared = sources[0]
         else:
             dt = links.links[links.link[head]].dt
-            flag = flags(f"{name}_near{links.link[head]}", "inside", dt)
+            number = links.link[head]
+            which = (plan.tensor.name, number) if fabric.programmable else ()
+            flag = flags(f"{name}_near{number}", "inside", dt, *which)
             select = builder.add(
                 "select",
                 f"{name}_select",
@@ -73,6 +75,32 @@ def add_operands(builder: Builder, flags: Flags, fabric: Fabric, plan: InputPlan
                 "wire", f"{name}_operand", ("pe", unit), format, [shared], group=f"operand.{name}"
             )
     return operand
+
+
+def _through(
+    builder: Builder, flags: Flags, fabric: Fabric, plan: InputPlan, head: int, given: int
+) -> Edge:
+    """What a unit is given through its link, at the link's delay.
+
+    Where the bounds are registers, so is the depth of a link through time.
+    """
+    name, number = plan.tensor.name.lower(), plan.interconnect.link[head]
+    link = plan.interconnect.links[number]
+    if not (fabric.programmable and link.predicated):
+        return Edge(given, link.depth, f"{name}_in")
+    most = max(1, link.depth - 1)
+    depth = flags.number(f"{name}_depth{number}", ("depth", plan.tensor.name, number), most)
+    fifo = builder.add(
+        "fifo",
+        f"{name}_fifo{number}",
+        ("pe", head),
+        plan.tensor.format,
+        [Edge(given, 0, f"{name}_fifo_in"), Edge(depth, 0, f"{name}_fifo_depth")],
+        group=f"fifo.{name}",
+        latency=1,
+        parameters=(most,),
+    )
+    return Edge(fifo, 0, f"{name}_in")
 
 
 def _followers(plan: InputPlan) -> list[list[int]]:

@@ -50,6 +50,11 @@ class TimingModel:
             return delay("add", width)
         if node.kind in ("select", "hold"):
             return delay("mux", width)
+        if node.kind == "fifo":
+            (most,) = node.parameters
+            assert isinstance(most, int)
+            words = most + 1
+            return delay("add", max(2, words.bit_length())) + delay("mux", width, max(2, words))
         if node.kind == "gate":
             return delay("and", width) * ceil(log2(len(inputs)))
         if node.kind == "write" and node.ways > 1:

@@ -167,7 +167,7 @@ class Unit(wiring.Component):
         return m
 
 
-_REGISTERS = ("hold", "accumulate", "collect", "partials")
+_REGISTERS = ("fifo", "hold", "accumulate", "collect", "partials")
 _STEPS = {**DOT_STEPS, **COMPOSE_STEPS, **FLOAT_STEPS, **MULTI_FORMAT_STEPS}
 
 
@@ -186,6 +186,10 @@ def _emit(m: Module, part: Part, value: Signal, inputs: Sequence[Value]) -> None
         m.d.comb += value.eq(inputs[0] * inputs[1])
     elif kind == "add":
         m.d.comb += value.eq(inputs[0] + inputs[1])
+    elif kind == "fifo":
+        (most,) = part.parameters
+        assert isinstance(most, int)
+        _fifo(m, value, inputs[0], inputs[1], most)
     elif kind == "hold":
         with m.If(inputs[1]):
             m.d.sync += value.eq(inputs[0])
@@ -210,6 +214,18 @@ def _emit(m: Module, part: Part, value: Signal, inputs: Sequence[Value]) -> None
         enable = inputs[2] if len(inputs) > 2 else 1
         with m.If(enable):
             m.d.sync += value.eq(inputs[0] + Mux(inputs[1], 0, value))
+
+
+def _fifo(m: Module, value: Signal, data: Value, depth: Value, most: int) -> None:
+    """``value`` is ``data`` as it was 1 + ``depth`` cycles ago; a ring of the last ``most``."""
+    words = 1 << most.bit_length()
+    bits = len(data)
+    ring = Signal(words * bits, name=f"{value.name}_ring", reset_less=True)
+    at = Signal(range(words), name=f"{value.name}_at")
+    m.d.sync += [at.eq(at + 1), ring.word_select(at, bits).eq(data)]
+    past = ring.word_select((at - depth)[: len(at)], bits)
+    chosen = Mux(depth == 0, data.as_unsigned(), past)
+    m.d.sync += value.eq(chosen.as_signed() if value.shape().signed else chosen)
 
 
 def _hdl_shape(format: IntFormat) -> Shape:

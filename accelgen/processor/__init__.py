@@ -1,0 +1,1 @@
+"""Designs whose bounds are registers, and which run several dataflows on one array."""
