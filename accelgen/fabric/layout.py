@@ -71,8 +71,8 @@ class Layout:
 
     @property
     def aligned(self) -> bool:
-        """Whether every row starts at the first element of a beat."""
-        return self.shape[-1] % self.per_beat == 0
+        """Whether every row starts at the first element of a beat, whatever the shape is."""
+        return self.words is None and self.shape[-1] % self.per_beat == 0
 
     def check(self) -> None:
         """Assert what the stream units rely on."""

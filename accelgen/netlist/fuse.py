@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from accelgen.netlist.graph import Node
+from collections.abc import Sequence
 
-__all__ = ["conditions_of"]
+from accelgen.netlist.graph import Netlist, Node
+
+__all__ = ["conditions_of", "fuse"]
 
 Condition = tuple[object, ...] | None
 """What a flag stands for in one dataflow; ``None`` where it has none."""
@@ -17,3 +19,10 @@ def conditions_of(node: Node, dataflows: int) -> tuple[Condition, ...]:
     conditions = node.parameters[1]
     assert isinstance(conditions, tuple)
     return conditions
+
+
+def fuse(netlists: Sequence[Netlist]) -> Netlist:
+    """One netlist that does what each of several does, when its dataflow is chosen."""
+    if len(netlists) == 1:
+        return netlists[0]
+    raise NotImplementedError

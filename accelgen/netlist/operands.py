@@ -89,13 +89,14 @@ def _through(
     if not (fabric.programmable and link.predicated):
         return Edge(given, link.depth, f"{name}_in")
     most = max(1, link.depth - 1)
-    depth = flags.number(f"{name}_depth{number}", ("depth", plan.tensor.name, number), most)
+    # The first cycle of the link is the register of the FIFO.
+    depth = flags.number(f"{name}_cycles{number}", ("depth", plan.tensor.name, number), most)
     fifo = builder.add(
         "fifo",
         f"{name}_fifo{number}",
         ("pe", head),
         plan.tensor.format,
-        [Edge(given, 0, f"{name}_fifo_in"), Edge(depth, 0, f"{name}_fifo_depth")],
+        [Edge(given, 1, f"{name}_fifo_in"), Edge(depth, 0, f"{name}_fifo_depth")],
         group=f"fifo.{name}",
         latency=1,
         parameters=(most,),

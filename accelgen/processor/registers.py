@@ -111,7 +111,10 @@ def setting_of(
             assert number is None or value == quantity.values[dataflow], quantity.name
             continue
         coded = quantity.coded(value)
-        wraps = quantity.name.endswith("_at") or "_step" in quantity.name
+        # Addresses, and what is added to them, count modulo the memory.
+        wraps = (
+            quantity.name.endswith("_at") or "_step" in quantity.name or "_stride" in quantity.name
+        )
         back = quantity.decoded(coded)
         if coded > quantity.most or (back != value and not wraps):
             raise InputError(

@@ -29,7 +29,7 @@ from accelgen.rtl.streams.output_buffer import OutputBuffer
 from accelgen.rtl.streams.rounder import Rounder
 from accelgen.rtl.streams.watch import CodeWatch
 
-__all__ = ["Kernel"]
+__all__ = ["Kernel", "stream_ports"]
 
 
 class Kernel(wiring.Component):
@@ -61,9 +61,9 @@ class Kernel(wiring.Component):
                 **{
                     port: member
                     for plan in fabric.inputs
-                    for port, member in _stream_ports(plan.tensor.name, In, fabric).items()
+                    for port, member in stream_ports(plan.tensor.name, In, fabric).items()
                 },
-                **_stream_ports(fabric.output.tensor.name, Out, fabric),
+                **stream_ports(fabric.output.tensor.name, Out, fabric),
                 "busy": Out(1),
                 "error": Out(1),
                 **({"bad_number": Out(1)} if fabric.kernel.blocks else {}),
@@ -312,7 +312,7 @@ def _bad_codes(operand: BlockOperand) -> tuple[list[int], list[int]]:
     return specials, np.flatnonzero(operand.scales()[1]).tolist()
 
 
-def _stream_ports(tensor: str, flow: Flow, fabric: Fabric) -> dict[str, wiring.Member]:
+def stream_ports(tensor: str, flow: Flow, fabric: Fabric) -> dict[str, wiring.Member]:
     """An AXI4-Stream with the usual flat port names; ``flow`` is the direction of the data."""
     prefix = f"{'s' if flow is In else 'm'}_axis_{tensor.lower()}"
     return {

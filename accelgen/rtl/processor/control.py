@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import reduce
 from operator import and_
 
-from amaranth.hdl import C, Module, Shape, Signal, Value
+from amaranth.hdl import C, Module, Shape, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -316,7 +316,7 @@ def _lasts(
     component: wiring.Component,
     numbers: NumberPorts,
     flows: Sequence[Flow],
-    plans: Sequence[InputPlan] | Sequence[OutputPlan],
+    plans: Sequence[InputPlan | OutputPlan],
 ) -> list[Value]:
     """The extents, less one, of a tensor's nest: those main loops that move it, then its chain."""
     levels = levels_of(flows)

@@ -11,7 +11,7 @@ from accelgen.rtl.library import UnitLibrary
 from accelgen.rtl.streams.geometry import StreamGeometry
 from accelgen.rtl.streams.ports import axi_stream, bank_read
 from accelgen.rtl.streams.rotate import rotate
-from accelgen.rtl.streams.walker import SegmentWalker, code_of
+from accelgen.rtl.streams.walker import SegmentWalker, code_of, connect_shape, shape_ports
 
 __all__ = ["Collector"]
 
@@ -21,7 +21,8 @@ class Collector(wiring.Component):
 
     Ports: ``read`` (to an OutputBuffer; ``accumulate`` as there), ``stream`` (AXI4-Stream
     master: ``tlast`` on the last beat of a page, unused bits zero, all outputs but ``tready``'s
-    answer registered).  While ``tready`` is low everything stands still.
+    answer registered).  While ``tready`` is low everything stands still.  With a flexible layout
+    the shape of ``read.page`` is given too (see SegmentWalker).
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Collector(wiring.Component):
             {
                 "read": Out(bank_read(layout, clear=accumulate)),
                 "stream": Out(axi_stream(bus_bits)),
+                **shape_ports(layout),
             }
         )
 
@@ -61,6 +63,7 @@ class Collector(wiring.Component):
         g = StreamGeometry(self.layout)
         walker = self.library.instance(SegmentWalker(self.layout), self.walker)
         m.submodules.walker = walker
+        connect_shape(m, walker, self, self.layout)
         page = Signal()
         advance = Signal()
         issue = Signal()

@@ -11,7 +11,7 @@ from accelgen.rtl.library import UnitLibrary
 from accelgen.rtl.streams.geometry import StreamGeometry
 from accelgen.rtl.streams.ports import axi_stream, bank_write
 from accelgen.rtl.streams.rotate import rotate
-from accelgen.rtl.streams.walker import SegmentWalker, code_of
+from accelgen.rtl.streams.walker import SegmentWalker, code_of, connect_shape, shape_ports
 
 __all__ = ["Loader"]
 
@@ -26,6 +26,9 @@ class Loader(wiring.Component):
     ``error`` (sticky: a packet had the wrong length).  With ``user_bits``: ``user_in`` (beside
     ``stream``, AXI4-Stream's ``tuser``) and ``user`` (that of the last beat of the packet in
     ``page``, valid with ``full``).
+
+    With a flexible layout the shape is given too (see SegmentWalker), and nothing is accepted but
+    the packet that ``begin`` (a pulse, before its first beat) says is to come.
 
     A packet with ``tlast`` before its last beat is dropped; one without ``tlast`` on its last
     beat is dropped with everything up to the next ``tlast``.  The next packet takes its place.
@@ -49,6 +52,8 @@ class Loader(wiring.Component):
         self.walker = walker
         self.user_bits = user_bits
         user = {"user_in": In(user_bits), "user": Out(user_bits)} if user_bits else {}
+        self.flexible = layout.words is not None
+        begin = {"begin": In(1)} if self.flexible else {}
         super().__init__(
             {
                 "stream": In(axi_stream(bus_bits)),
@@ -59,6 +64,8 @@ class Loader(wiring.Component):
                 "release": In(1),
                 "error": Out(1),
                 **user,
+                **begin,
+                **shape_ports(layout),
             }
         )
 
@@ -92,7 +99,15 @@ class Loader(wiring.Component):
             walker.step.eq(segment),
             walker.restart.eq(early),
         ]
+        connect_shape(m, walker, self, layout)
         room = self._pages(m, good, segment & walker.packet_end)
+        if self.flexible:
+            wanted = Signal()
+            with m.If(self.begin):
+                m.d.sync += wanted.eq(1)
+            with m.Elif(good):
+                m.d.sync += wanted.eq(0)
+            room = room & wanted & ~(segment & walker.packet_end)
         m.d.comb += self.stream.tready.eq(self.enable & room & (~beat_valid | taken))
         with m.If(self.stream.tready):
             m.d.sync += [

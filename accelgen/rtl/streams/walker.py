@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from accelgen.fabric.layout import Layout
 from accelgen.rtl.streams.geometry import StreamGeometry, address_bits
 
-__all__ = ["SegmentWalker", "code_of", "shape_ports"]
+__all__ = ["SegmentWalker", "code_of", "connect_shape", "shape_ports"]
 
 
 class SegmentWalker(wiring.Component):
@@ -260,6 +260,14 @@ def shape_ports(layout: Layout) -> dict[str, wiring.Member]:
         ports[f"last_{j}"] = In(range(extent))
         ports[f"stride_{j}"] = In(address_bits(layout))
     return ports
+
+
+def connect_shape(
+    m: Module, inner: wiring.Component, outer: wiring.Component, layout: Layout
+) -> None:
+    """Give a unit the shape that the one around it has."""
+    for name in shape_ports(layout):
+        m.d.comb += getattr(inner, name).eq(getattr(outer, name))
 
 
 def code_of(outer: Sequence[int], residues: Mapping[int, Value]) -> int:

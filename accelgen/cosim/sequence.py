@@ -1,0 +1,206 @@
+"""Sequences of problems on a design whose bounds are registers: run, and judged."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelgen.cosim.model import build_model
+from accelgen.cosim.packing import pack, unpack
+from accelgen.cosim.simulate import run_simulator
+from accelgen.cosim.toolchain import find_toolchain
+from accelgen.processor.design import Problem, ProcessorDesign
+from accelgen.rtl.processor.axil import AXIL_PORTS, CONTROL, REFUSED, STATUS
+
+__all__ = ["Asked", "Phase", "Seen", "run_sequences"]
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A problem with the values of its inputs and of its result, by name in the design."""
+
+    problem: Problem
+    inputs: Mapping[str, NDArray[np.int64]]
+    output: NDArray[np.int64]
+
+    @classmethod
+    def random(
+        cls,
+        design: ProcessorDesign,
+        dataflow: int,
+        bounds: Mapping[str, int],
+        rng: np.random.Generator,
+    ) -> Asked:
+        """A problem with random values."""
+        problem = design.problem(dataflow, bounds)
+        flow = design.flows[dataflow]
+        workload = flow.description.with_overrides(bounds=bounds).workload
+        values = {}
+        for tensor in problem.fabric.kernel.inputs:
+            form = tensor.format
+            values[tensor.name] = rng.integers(form.min, form.max, tensor.shape, np.int64, True)
+        named = {own: values[name] for own, name in flow.tensors.items() if name in values}
+        return cls(problem, values, workload.evaluate(named))
+
+
+@dataclass(frozen=True, eq=False)
+class Phase:
+    """Problems that follow one another; a ``None`` among them is a start that must be refused,
+    for the register and value in ``illegal``.
+    """
+
+    problems: Sequence[Asked | None]
+    illegal: tuple[int, int] = (0, 0)
+    pause_in: float = 0.0
+    pause_out: float = 0.0
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was wrong in a phase, and the cycles of its problems."""
+
+    faults: tuple[str, ...]
+    busy: tuple[int, ...]
+    total: int | None
+
+
+def run_sequences(
+    design: ProcessorDesign, verilog: Path, phases: Sequence[Phase], *, seed: int = 0
+) -> list[Seen]:
+    """Simulate the design in the file ``verilog`` and say what it did wrong in each phase."""
+    tools = find_toolchain()
+    model = build_model(tools, [verilog], design.name, _ports(design))
+    with tempfile.TemporaryDirectory(prefix="accelgen-") as name:
+        folder = Path(name)
+        _write_plan(design, phases, folder, seed)
+        results = run_simulator(tools, model, "processor_bench.py", folder, design.name, seed=seed)
+        seen = json.loads(results.read_text(encoding="utf-8"))
+        with np.load(folder / "outputs.npz") as archive:
+            frames = {key: archive[key] for key in archive.files}
+    return [
+        _judge(design, phase, result, [frames[f"{n}.{i}"] for i in range(result["outputs"])])
+        for n, (phase, result) in enumerate(zip(phases, seen, strict=True))
+    ]
+
+
+def _ports(design: ProcessorDesign) -> list[str]:
+    kernel = design.flows[0].fabric.kernel
+    prefixes = [f"s_axis_{t.name.lower()}" for t in kernel.inputs]
+    prefixes.append(f"m_axis_{kernel.output.name.lower()}")
+    streams = [f"{p}_{s}" for p in prefixes for s in ("tdata", "tvalid", "tready", "tlast")]
+    return ["clk", "rst", "busy", "error", *streams, *(f"s_axil_{name}" for name in AXIL_PORTS)]
+
+
+def _write_plan(design: ProcessorDesign, phases: Sequence[Phase], folder: Path, seed: int) -> None:
+    offsets = {register.name: register.offset for register in design.registers}
+    kernel = design.flows[0].fabric.kernel
+    bus = design.flows[0].fabric.bus_bits
+    arrays: dict[str, NDArray[np.uint8]] = {}
+    listed = []
+    written: dict[str, int] = {}
+    for number, phase in enumerate(phases):
+        problems = []
+        for i, asked in enumerate(phase.problems):
+            if asked is None:
+                problems.append({"writes": [phase.illegal], "packets": {}})
+                continue
+            setting = asked.problem.setting
+            writes = [
+                (offsets[name], value)
+                for name, value in setting.items()
+                if written.get(name) != value
+            ]
+            written.update(setting)
+            packets = {}
+            for tensor in kernel.inputs:
+                name = f"{number}.{tensor.name}.{i}"
+                arrays[name] = pack(asked.inputs[tensor.name], tensor.format.bits, bus)
+                packets[f"s_axis_{tensor.name.lower()}"] = name
+            problems.append({"writes": writes, "packets": packets})
+        known = [asked for asked in phase.problems if asked is not None]
+        work = sum(asked.problem.cycles.total_cycles for asked in known)
+        paused = bool(phase.pause_in or phase.pause_out)
+        listed.append(
+            {
+                "problems": problems,
+                "outputs": len(known),
+                "limit": 20000 + (30 if paused else 4) * work,
+                "reset": number == 0,
+                "pause_in": phase.pause_in,
+                "pause_out": phase.pause_out,
+                "seed": seed + 100 * number,
+            }
+        )
+    plan = {
+        "ports": {"clock": "clk", "reset": "rst", "busy": "busy", "error": "error",
+                  "bad_number": None},
+        "registers": "s_axil",
+        "offsets": {"control": CONTROL, "status": STATUS, "refused": REFUSED},
+        "inputs": [f"s_axis_{tensor.name.lower()}" for tensor in kernel.inputs],
+        "output": f"m_axis_{kernel.output.name.lower()}",
+        "packets": "packets.npz",
+        "outputs": "outputs.npz",
+        "results": "results.json",
+        "phases": listed,
+    }  # fmt: skip
+    np.savez(folder / "packets.npz", **arrays)  # type: ignore[arg-type]
+    (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+
+
+def _judge(
+    design: ProcessorDesign,
+    phase: Phase,
+    seen: Mapping[str, object],
+    outputs: Sequence[NDArray[np.uint8]],
+) -> Seen:
+    known = [asked for asked in phase.problems if asked is not None]
+    faults = [str(violation) for violation in _listed(seen["violations"])]
+    if seen["hung"] or len(outputs) != len(known):
+        faults.append(f"{len(outputs)} of {len(known)} results came")
+    output = design.flows[0].fabric.kernel.output
+    bus = design.flows[0].fabric.bus_bits
+    for number, (asked, beats) in enumerate(zip(known, outputs, strict=False)):
+        expected = asked.output
+        per_beat = bus // output.format.bits
+        which = f"result {number + 1}: "
+        if len(beats) != -(-expected.size // per_beat):
+            faults.append(f"{which}{len(beats)} beats for {expected.size} elements")
+            continue
+        values, clean = unpack(beats, expected.size, output.format, bus)
+        wrong = np.flatnonzero(values != expected.reshape(-1))
+        if len(wrong):
+            k = int(wrong[0])
+            faults.append(
+                f"{which}element {k} is {values[k]} instead of {expected.reshape(-1)[k]} "
+                f"({len(wrong)} of {expected.size} differ)"
+            )
+        if not clean:
+            faults.append(f"{which}unused bits are not zero")
+    refused = [int(str(at)) for at in _listed(seen["refused"])]
+    wanted = [phase.illegal[0] if asked is None else 0 for asked in phase.problems]
+    if refused != wanted:
+        faults.append(f"starts were refused for the registers {refused} instead of {wanted}")
+    if seen["error_after"]:
+        faults.append("error rises although every packet is right")
+    spans = [(int(a), int(b)) for a, b in _listed(seen["busy_spans"])]  # type: ignore[misc]
+    busy = tuple(end - start for start, end in spans)
+    expected_busy = tuple(asked.problem.cycles.compute_cycles for asked in known)
+    if busy != expected_busy:
+        faults.append(f"busy for {busy} cycles instead of {expected_busy}")
+    total = seen["total_cycles"]
+    total = int(str(total)) if total is not None else None
+    paused = phase.pause_in or phase.pause_out
+    if len(known) == 1 and not paused and total != known[0].problem.cycles.total_cycles:
+        faults.append(f"total_cycles {total} instead of {known[0].problem.cycles.total_cycles}")
+    return Seen(tuple(faults), busy, total)
+
+
+def _listed(value: object) -> list[object]:
+    assert isinstance(value, list)
+    return value

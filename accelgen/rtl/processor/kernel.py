@@ -1,0 +1,344 @@
+"""The top level of a design whose bounds are registers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import and_, or_
+
+from amaranth.hdl import Module, Mux, Shape, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from accelgen.cycles import START_CYCLES
+from accelgen.fabric.forms import BankForm
+from accelgen.passes.delay_matching import Pipeline
+from accelgen.processor.flow import Flow
+from accelgen.processor.registers import Quantity, registers_of
+from accelgen.rtl.array import Array
+from accelgen.rtl.delay import delay_line
+from accelgen.rtl.kernel import stream_ports
+from accelgen.rtl.library import UnitLibrary
+from accelgen.rtl.processor.axil import AXIL_PORTS, RegisterPort
+from accelgen.rtl.processor.control import LoadAddresses, LoadedController, WriteControl
+from accelgen.rtl.processor.numbers import by_dataflow
+from accelgen.rtl.streams.addressing import Slots
+from accelgen.rtl.streams.collector import Collector
+from accelgen.rtl.streams.input_buffer import InputBuffer
+from accelgen.rtl.streams.loader import Loader
+from accelgen.rtl.streams.output_buffer import OutputBuffer
+from accelgen.rtl.streams.walker import shape_ports
+
+__all__ = ["Processor"]
+
+
+class Processor(wiring.Component):
+    """A kernel whose dataflow and bounds are registers.
+
+    Ports: those of :class:`accelgen.rtl.kernel.Kernel`, and an AXI4-Lite slave ``s_axil`` (see
+    :class:`RegisterPort`).  A problem is described by writing its registers and starting it; then
+    its packets are accepted.  It is computed when they are complete and the one before is done,
+    and from that cycle on the registers can be written for the next one, whose packets are taken
+    while this one is computed.  Latency and throughput: those of the model of each problem.
+    """
+
+    def __init__(
+        self,
+        flows: Sequence[Flow],
+        quantities: Sequence[Quantity],
+        pipeline: Pipeline,
+        library: UnitLibrary,
+    ) -> None:
+        self._flows = tuple(flows)
+        self._quantities = tuple(quantities)
+        self._pipeline = pipeline
+        self._library = library
+        self._fabric = flows[0].fabric
+        fabric = self._fabric
+        super().__init__(
+            {
+                **{
+                    port: member
+                    for plan in fabric.inputs
+                    for port, member in stream_ports(plan.tensor.name, In, fabric).items()
+                },
+                **stream_ports(fabric.output.tensor.name, Out, fabric),
+                **{f"s_axil_{name}": member for name, member in AXIL_PORTS.items()},
+                "busy": Out(1),
+                "error": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Build the hardware."""
+        m = Module()
+        library, nodes = self._library, self._pipeline.netlist.nodes
+        registers = registers_of(self._quantities, len(self._flows))
+        port = library.instance(RegisterPort(registers), "registers")
+        m.submodules.registers = port
+        for name, member in AXIL_PORTS.items():
+            outer, inner = getattr(self, f"s_axil_{name}"), getattr(port, f"axil_{name}")
+            m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
+
+        go, done = Signal(), Signal()
+        m.d.comb += [port.taken.eq(go), port.finished.eq(done)]
+        # What is computed with stays while the registers are written for the next problem.
+        self._active: dict[str, Signal] = {}
+        for register in registers:
+            active = Signal(register.bits, name=f"active_{register.name}", reset_less=True)
+            with m.If(go):
+                m.d.sync += active.eq(getattr(port, register.name))
+            self._active[register.name] = active
+
+        flags = [node for node in nodes if node.kind == "flag" and node.group == "control"]
+        control = library.instance(
+            LoadedController(self._flows, self._quantities, flags), "controller"
+        )
+        array = library.instance(
+            Array(self._pipeline, self._fabric.kernel.space_extents, library), "array"
+        )
+        m.submodules.controller = control
+        m.submodules.array = array
+        self._connect_numbers(m, control)
+        m.d.comb += [getattr(array, node.name).eq(getattr(control, node.name)) for node in flags]
+
+        stopwatch = self._stopwatch(m, go)
+        self._start(m, stopwatch, [flow.fabric.prologue for flow in self._flows], control.start)
+        loaders = [
+            self._input(m, position, array, port, stopwatch, release=done)
+            for position in range(len(self._fabric.inputs))
+        ]
+        free, ready = self._output(m, array, control, done)
+        m.d.comb += [loader.enable.eq(ready) for loader in loaders]
+        running = Signal()
+        complete = reduce(and_, (loader.full for loader in loaders), port.pending)
+        m.d.comb += [go.eq(complete & free & ~running), port.computing.eq(running)]
+        with m.If(go):
+            m.d.sync += running.eq(1)
+        with m.Elif(done):
+            m.d.sync += running.eq(0)
+        computing = Signal()
+        with m.If(done):
+            m.d.sync += computing.eq(0)
+        with m.Elif(control.issue):
+            m.d.sync += computing.eq(1)
+        m.d.comb += [
+            self.busy.eq(control.issue | computing),
+            self.error.eq(reduce(or_, (loader.error for loader in loaders))),
+        ]
+        return m
+
+    def _connect_numbers(self, m: Module, unit: wiring.Component) -> None:
+        """Give a unit the numbers of the problem that is computed."""
+        for name, active in self._active.items():
+            if name in unit.signature.members:
+                m.d.comb += getattr(unit, name).eq(active)
+
+    @property
+    def dataflow(self) -> Value:
+        """The dataflow of the problem that is computed."""
+        return self._active["dataflow"]
+
+    def _load_start(self, position: int) -> list[int]:
+        """Per dataflow, cycles after the prologue's begin at which an input begins to be read."""
+        starts = []
+        for flow in self._flows:
+            plan = flow.fabric.inputs[position]
+            at = self._pipeline.position(f"read.{plan.tensor.name}")
+            starts.append(flow.fabric.prologue + plan.pattern.start + at)
+        return starts
+
+    def _stopwatch(self, m: Module, go: Value) -> tuple[Signal, Signal]:
+        """Counts the cycles since ``go`` up to the last start of a loop nest."""
+        positions = range(len(self._fabric.inputs))
+        last = max(
+            *(flow.fabric.prologue for flow in self._flows),
+            *(start for position in positions for start in self._load_start(position)),
+        )
+        elapsed = Signal(range(last + 1))
+        counting = Signal()
+        with m.If(go):
+            m.d.sync += [counting.eq(1), elapsed.eq(0)]
+        with m.Elif(elapsed == last):
+            m.d.sync += counting.eq(0)
+        with m.Elif(counting):
+            m.d.sync += elapsed.eq(elapsed + 1)
+        return elapsed, counting
+
+    def _start(
+        self, m: Module, stopwatch: tuple[Signal, Signal], cycles: Sequence[int], start: Value
+    ) -> None:
+        """Start a nest some cycles, by dataflow, after the prologue begins."""
+        assert START_CYCLES == 2  # one in which the stopwatch starts, one in which the nest does
+        elapsed, counting = stopwatch
+        times = [elapsed == cycle for cycle in cycles]
+        now = times[0] if len(set(cycles)) == 1 else by_dataflow(m, self, times, "now")
+        m.d.comb += start.eq(counting & now)
+
+    def _input(
+        self,
+        m: Module,
+        position: int,
+        array: wiring.Component,
+        port: wiring.Component,
+        stopwatch: tuple[Signal, Signal],
+        release: Value,
+    ) -> Loader:
+        library, fabric = self._library, self._fabric
+        tensor = fabric.inputs[position].tensor
+        name = tensor.name.lower()
+        form = self._flows[0].run_time.forms[tensor.name]
+        layout = form.largest
+        loader = library.instance(
+            Loader(layout, fabric.bus_bits, library, f"walker_{name}"), f"loader_{name}"
+        )
+        uses = [
+            Slots(flow.fabric.inputs[position].banked.slots, _form(flow, tensor.name).rotating)
+            for flow in self._flows
+        ]
+        buffer = library.instance(
+            InputBuffer(layout, uses[0].offsets, uses[0].rotating, library, tuple(uses[1:])),
+            f"buffer_{name}",
+        )
+        address = library.instance(
+            LoadAddresses(self._flows, self._quantities, position), f"address_{name}"
+        )
+        m.submodules[f"loader_{name}"] = loader
+        m.submodules[f"buffer_{name}"] = buffer
+        m.submodules[f"address_{name}"] = address
+        m.d.comb += [
+            loader.stream.tdata.eq(getattr(self, f"s_axis_{name}_tdata")),
+            loader.stream.tvalid.eq(getattr(self, f"s_axis_{name}_tvalid")),
+            loader.stream.tlast.eq(getattr(self, f"s_axis_{name}_tlast")),
+            getattr(self, f"s_axis_{name}_tready").eq(loader.stream.tready),
+            loader.begin.eq(port.set),
+            loader.release.eq(release),
+        ]
+        for shape in shape_ports(layout):
+            m.d.comb += getattr(loader, shape).eq(getattr(port, f"{name}_{shape}"))
+        wiring.connect(m, loader.write, buffer.write)
+        self._start(m, stopwatch, self._load_start(position), address.start)
+        self._connect_numbers(m, address)
+        m.d.comb += buffer.page.eq(loader.page)
+        self._connect_access(m, buffer, address, name, form)
+        slots = max(len(use.offsets) for use in uses)
+        for slot in range(slots):
+            m.d.comb += getattr(array, f"{name}_read{slot}").eq(getattr(buffer, f"data_{slot}"))
+        return loader
+
+    def _connect_access(
+        self,
+        m: Module,
+        buffer: wiring.Component,
+        address: wiring.Component | Mapping[str, Value],
+        name: str,
+        form: BankForm,
+    ) -> None:
+        """Give a buffer the index that the slots are relative to, and how it is laid out."""
+        for member in buffer.signature.members:
+            if member == "address" or member.startswith("residue_"):
+                given = address[member] if isinstance(address, dict) else getattr(address, member)
+                m.d.comb += getattr(buffer, member).eq(given)
+        for j in range(len(form.moduli) - 1):
+            m.d.comb += getattr(buffer, f"stride_{j}").eq(self._active[f"{name}_stride_{j}"])
+        if len(self._flows) > 1:
+            m.d.comb += buffer.dataflow.eq(self.dataflow)
+
+    def _output(
+        self, m: Module, array: wiring.Component, control: wiring.Component, done: Signal
+    ) -> tuple[Value, Value]:
+        """Returns whether the output memory has a free page, and whether it is cleared."""
+        library, pipeline, fabric = self._library, self._pipeline, self._fabric
+        tensor = fabric.output.tensor
+        name, accumulate = tensor.name.lower(), fabric.output.accumulate
+        form = self._flows[0].run_time.forms[tensor.name]
+        layout = form.largest
+        nodes = pipeline.netlist.nodes
+        flags = [node for node in nodes if node.kind == "flag" and node.group == "write.control"]
+        position = pipeline.position("write.control")
+        delays = [_after_tile(flow) + position for flow in self._flows]
+        address = library.instance(
+            WriteControl(self._flows, self._quantities, flags, delays), f"address_{name}"
+        )
+        uses = [
+            Slots(flow.fabric.output.banked.slots, _form(flow, tensor.name).rotating)
+            for flow in self._flows
+        ]
+        buffer = library.instance(
+            OutputBuffer(
+                layout,
+                uses[0].offsets,
+                uses[0].rotating,
+                library,
+                accumulate=accumulate,
+                others=tuple(uses[1:]),
+            ),
+            f"buffer_{name}",
+        )
+        collector = library.instance(
+            Collector(layout, fabric.bus_bits, library, f"walker_{name}", accumulate=accumulate),
+            f"collector_{name}",
+        )
+        m.submodules[f"address_{name}"] = address
+        m.submodules[f"buffer_{name}"] = buffer
+        m.submodules[f"collector_{name}"] = collector
+        m.d.comb += [
+            getattr(self, f"m_axis_{name}_tdata").eq(collector.stream.tdata),
+            getattr(self, f"m_axis_{name}_tvalid").eq(collector.stream.tvalid),
+            getattr(self, f"m_axis_{name}_tlast").eq(collector.stream.tlast),
+            collector.stream.tready.eq(getattr(self, f"m_axis_{name}_tready")),
+            address.start.eq(control.start),
+            address.tile.eq(control.tile),
+        ]
+        wiring.connect(m, collector.read, buffer.read)
+        self._connect_numbers(m, address)
+        self._page_shapes(m, collector, name, form, done)
+        wait = pipeline.latency - position
+        late: dict[str, Value] = {}
+        for member in address.signature.members:
+            if member == "address" or member.startswith("residue_"):
+                value = getattr(address, member)
+                line = delay_line(m, value, Shape(len(value)), {wait}, member)
+                late[member] = line[wait]
+        self._connect_access(m, buffer, late, name, form)
+        for number, node in enumerate(nodes):
+            if node.kind != "write":
+                continue
+            slot = node.parameters[0]
+            flag = nodes[node.inputs[1].source].name
+            count = pipeline.registers[number][1]
+            enable = delay_line(m, getattr(address, flag), Shape(1), {count}, flag, reset=True)
+            m.d.comb += [
+                getattr(buffer, f"data_{slot}").eq(getattr(array, node.name)),
+                getattr(buffer, f"enable_{slot}").eq(enable[count]),
+            ]
+        latency = fabric.output.banked.write_latency(accumulate)
+        finished = delay_line(m, address.final, Shape(1), {wait + latency - 1}, "final", reset=True)
+        m.d.comb += [done.eq(finished[wait + latency - 1]), buffer.commit.eq(done)]
+        return buffer.free, buffer.ready
+
+    def _page_shapes(
+        self, m: Module, collector: wiring.Component, name: str, form: BankForm, done: Value
+    ) -> None:
+        """Keep, per page, the shape of what is in it while it is streamed out."""
+        filling = Signal()
+        m.d.sync += filling.eq(filling ^ done)
+        for shape in shape_ports(form.largest):
+            active = self._active[f"{name}_{shape}"]
+            pages = [Signal(len(active), name=f"{shape}_{p}", reset_less=True) for p in range(2)]
+            for number, page in enumerate(pages):
+                with m.If(done & (filling == number)):
+                    m.d.sync += page.eq(active)
+            m.d.comb += getattr(collector, shape).eq(Mux(collector.read.page, pages[1], pages[0]))
+
+
+def _form(flow: Flow, tensor: str) -> BankForm:
+    return flow.run_time.forms[tensor]
+
+
+def _after_tile(flow: Flow) -> int:
+    """Cycles from the last iteration of a tile to its first element at the end of the array."""
+    output = flow.fabric.output
+    if output.chain is None:
+        return max(group.offset for group in output.reduction.groups)
+    return max(arrivals[-1] for arrivals in output.chain.arrivals)
