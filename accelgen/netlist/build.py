@@ -12,13 +12,16 @@ from accelgen.netlist.sums import add_products, sum_in_space, sum_in_time
 __all__ = ["build_netlist"]
 
 
-def build_netlist(fabric: Fabric) -> Netlist:
-    """Operands, products, sums in space, sums in time, drain, memory: in the order of the data."""
+def build_netlist(fabric: Fabric, *, passed: bool = False) -> Netlist:
+    """Operands, products, sums in space, sums in time, drain, memory: in the order of the data.
+
+    ``passed``: sums that units pass on are added up in accumulators (see :func:`sum_in_space`).
+    """
     builder = Builder()
     flags = Flags(builder, fabric)
     operands = [add_operands(builder, flags, fabric, plan) for plan in fabric.inputs]
     products = add_products(builder, flags, fabric, operands)
-    totals = sum_in_space(builder, fabric, products)
+    totals = sum_in_space(builder, flags, fabric, products, passed=passed)
     sums = sum_in_time(builder, flags, fabric, totals)
     drain(builder, flags, fabric, sums)
     return builder.netlist()

@@ -17,12 +17,13 @@ Kind = Literal[
     "write",  # one slot of the output memory
     "wire",  # names a value
     "select",  # in0 when the flag is set, else in1
+    "choose",  # the input that the parameters name for the dataflow, a flag, the last input
     "fifo",  # its first input as it was second input cycles ago; parameter: the most
     "hold",  # a register that takes its input when the flag is set
     "gate",  # its first input, or 0 unless all flags are set
     "multiply",
     "add",
-    "accumulate",  # a running sum that restarts when the flag is set
+    "accumulate",  # a running sum that restarts when the flag is set; see netlist.fuse
     "add_shifted",  # low + (high << parameter)
     "shift_left",  # its first input << the bits low..high (parameters) of the second
     # Block dot products; parameters: the pair of formats, a side of it (0 or 1), a level, bits.
@@ -170,6 +171,11 @@ class Builder:
 
     def __getitem__(self, number: int) -> Node:
         return self._nodes[number]
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """The nodes so far."""
+        return tuple(self._nodes)
 
     def netlist(self) -> Netlist:
         """The finished, checked netlist."""

@@ -69,8 +69,14 @@ def _add_product(
     return add_composed(builder, home, product, a, b, *modes)
 
 
-def sum_in_space(builder: Builder, fabric: Fabric, products: Sequence[int]) -> list[Edge]:
-    """The sum of every group, as an edge on the group's own time."""
+def sum_in_space(
+    builder: Builder, flags: Flags, fabric: Fabric, products: Sequence[int], *, passed: bool = False
+) -> list[Edge]:
+    """The sum of every group, as an edge on the group's own time.
+
+    With ``passed`` the units have accumulators, for another dataflow: sums that go from unit to
+    unit are added up in these, whose register is the first of the link.
+    """
     reduction = fabric.output.reduction
     offsets = fabric.offsets
     limit = fabric.output.tensor.format
@@ -78,7 +84,27 @@ def sum_in_space(builder: Builder, fabric: Fabric, products: Sequence[int]) -> l
     terms, product = _largest_chain(reduction), builder[products[0]].format
     totals = list(products)
     for unit in sorted(range(len(products)), key=lambda u: offsets[u]):
-        for position, source in enumerate(reduction.partials[unit]):
+        partials = reduction.partials[unit]
+        if passed:
+            form = repeated_format(product, terms, limit)
+            name = "goes_on" if partials else "begins"
+            first = flags(name, "constant", not partials)
+            inputs = [Edge(totals[unit], 0, "total_in"), Edge(first, offsets[unit], "first")]
+            if partials:
+                behind = offsets[unit] - offsets[partials[0]]
+                inputs.append(Edge(totals[partials[0]], behind, "passed_on"))
+            totals[unit] = builder.add(
+                "accumulate",
+                "sum",
+                ("pe", unit),
+                form,
+                inputs,
+                group="sum",
+                latency=1,
+                parameters=("passed",) if partials else (),
+            )
+            partials = partials[1:]
+        for position, source in enumerate(partials, start=int(passed)):
             totals[unit] = builder.add(
                 "add",
                 f"partial{position}",

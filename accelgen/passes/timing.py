@@ -50,6 +50,8 @@ class TimingModel:
             return delay("add", width)
         if node.kind in ("select", "hold"):
             return delay("mux", width)
+        if node.kind == "choose":
+            return delay("mux", width, max(2, len(inputs) - 1))
         if node.kind == "fifo":
             (most,) = node.parameters
             assert isinstance(most, int)

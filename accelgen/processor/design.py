@@ -81,8 +81,18 @@ def design_processor(
     library = load_technology(technology)
     flows = make_flows(descriptions, bus_bits, words)
     quantities = quantities_of(flows)
-    netlist = fuse([build_netlist(flow.fabric) for flow in flows])
+    # Sums that one dataflow passes on share the adders in which another accumulates.
+    holds = any(flow.fabric.output.hold is not None for flow in flows)
+    netlist = fuse(
+        [build_netlist(flow.fabric, passed=holds and _passes_on(flow.fabric)) for flow in flows]
+    )
     pipeline = match_delays(netlist, library, period)
     return ProcessorDesign(
         name, flows, quantities, registers_of(quantities, len(flows)), pipeline, library
     )
+
+
+def _passes_on(fabric: Fabric) -> bool:
+    """Whether sums go from unit to unit and are not kept in one."""
+    output = fabric.output
+    return output.hold is None and any(output.reduction.partials)

@@ -15,7 +15,7 @@ from accelgen.rtl.unit import Unit, names_of, output_port, unit_shapes
 
 __all__ = ["Array"]
 
-UNIT_KINDS = ("pe", "sum")
+UNIT_KINDS = ("pe", "sum", "exit")
 
 
 class Array(wiring.Component):

@@ -209,11 +209,35 @@ def _emit(m: Module, part: Part, value: Signal, inputs: Sequence[Value]) -> None
         for k in range(len(value) // len(data)):
             with m.If(enable & (index == k)):
                 m.d.sync += value[k * len(data) : (k + 1) * len(data)].eq(data)
+    elif kind == "choose":
+        *values, choice = inputs
+        chosen = [values[number] for number in part.parameters if isinstance(number, int)]
+        m.d.comb += value.eq(_chosen(m, chosen, choice, value))
     else:
         assert kind == "accumulate", kind
+        before: Value = value
         enable = inputs[2] if len(inputs) > 2 else 1
+        if part.parameters:
+            # In some dataflows what the neighbour passes on takes the place of the last sum.
+            _, passed, issued = part.parameters
+            assert isinstance(passed, tuple)
+            enable = inputs[2] if issued else 1
+            choices = [inputs[-2] if chained else value for chained in passed]
+            before = _chosen(m, choices, inputs[-1], value)
         with m.If(enable):
-            m.d.sync += value.eq(inputs[0] + Mux(inputs[1], 0, value))
+            m.d.sync += value.eq(inputs[0] + Mux(inputs[1], 0, before))
+
+
+def _chosen(m: Module, values: Sequence[Value], choice: Value, like: Signal) -> Value:
+    """The value of the dataflow that ``choice`` says."""
+    chosen = Signal(like.shape(), name=f"{like.name}_chosen")
+    with m.Switch(choice):
+        for number, value in enumerate(values[:-1]):
+            with m.Case(number):
+                m.d.comb += chosen.eq(value)
+        with m.Default():
+            m.d.comb += chosen.eq(values[-1])
+    return chosen
 
 
 def _fifo(m: Module, value: Signal, data: Value, depth: Value, most: int) -> None:

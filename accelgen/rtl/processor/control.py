@@ -108,6 +108,8 @@ class LoadedController(wiring.Component):
         if condition is None:
             return C(1)
         kind, *arguments = condition
+        if kind == "dataflow":
+            return self.dataflow
         if kind == "constant":
             return C(int(bool(arguments[0])))
         if kind == "issue":
