@@ -6,6 +6,7 @@ another dataflow takes it through a ``choose``.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -112,14 +113,20 @@ class _Fusion:
         known = [node for node in members if node is not None]
         first = known[0]
         assert all(node.latency == first.latency for node in known), key
-        ports: dict[str, list[tuple[Edge, int] | None]] = {}
+        # Inputs from inside of the unit may share one port name.
+        ports: dict[tuple[str, int], list[tuple[Edge, int] | None]] = {}
         for d, node in enumerate(members):
+            seen: Counter[str] = Counter()
             for edge in node.inputs if node is not None else ():
-                ports.setdefault(edge.port, [None] * len(members))[d] = (edge, d)
+                place = (edge.port, seen[edge.port])
+                seen[edge.port] += 1
+                ports.setdefault(place, [None] * len(members))[d] = (edge, d)
         inputs: list[Edge] = []
         keys: list[Key | None] = []
-        for port, edges in ports.items():
-            edge, source = self._input(key, first, port, edges, waiting)
+        for (port, occurrence), edges in ports.items():
+            named = f"{port}{occurrence}" if not port or occurrence else port
+            edge, source = self._input(key, first, named, edges, waiting)
+            edge = replace(edge, port=port) if edge.port == named and source else edge
             inputs.append(edge)
             keys.append(source)
         parameters = _parameters(members)
