@@ -46,6 +46,11 @@ class Chain:
         return max(len(run) for run in self.runs)
 
     @property
+    def registers(self) -> int:
+        """Registers of all chains."""
+        return sum(sum(self.hops(run)) for run in range(len(self.runs)))
+
+    @property
     def cycles(self) -> int:
         """Cycles the longest chain is busy with one tile."""
         return self.spacing * (self.length - 1) + 1
@@ -72,13 +77,16 @@ def choose_chain(
     flow: Literal["load", "drain"],
     pinned: int | None = None,
     where: str = "chain",
+    prefer: tuple[int, int] | None = None,
 ) -> Chain | None:
     """The chain that stretches the schedule least, then has the fewest ports, then registers.
 
     ``residency`` is the number of cycles a tile lasts (a chain that is busy for longer
-    stretches it).  Returns ``None``, for a memory port per member, when no two members are
-    neighbours along any allowed axis, and, unless an axis is ``pinned``, when every chain would
-    stretch the schedule and there are at most ``MOST_PORTS`` members.
+    stretches it).  Where they stretch alike and have as many ports, chains along the axis and in
+    the direction ``prefer`` come before those of fewer registers.  Returns ``None``, for a memory
+    port per member, when no two members are neighbours along any allowed axis, and, unless an
+    axis is ``pinned``, when every chain would stretch the schedule and there are at most
+    ``MOST_PORTS`` members.
     """
     candidates = []
     for axis in range(len(skew)) if pinned is None else [pinned]:
@@ -90,10 +98,10 @@ def choose_chain(
                 tuple(_arrivals([offsets[m] for m in run], spacing, flow)) for run in runs
             )
             chain = Chain(axis, direction, spacing, tuple(map(tuple, runs)), arrivals)
-            registers = sum(sum(chain.hops(run)) for run in range(len(runs)))
             stretch = max(0, chain.cycles - residency)
             if chain.length > 1:
-                candidates.append(((stretch, len(runs), registers, axis), chain))
+                away = prefer is not None and (axis, direction) != prefer
+                candidates.append(((stretch, len(runs), away, chain.registers, axis), chain))
     if not candidates:
         if pinned is not None:
             raise InputError(

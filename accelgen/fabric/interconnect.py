@@ -16,14 +16,23 @@ from accelgen.fabric.space import Grid
 from accelgen.reuse.links import Link, candidate_links, spatial_links
 from accelgen.reuse.schedule import Schedule
 
-__all__ = ["PORT_WEIGHT", "Interconnect", "at_depths", "connect"]
+__all__ = [
+    "PORT_WEIGHT",
+    "SCALE",
+    "Candidates",
+    "Interconnect",
+    "at_depths",
+    "candidates",
+    "connect",
+]
 
 PORT_WEIGHT = 32
 """Cost of a memory port read in every cycle, in registers of the same width.  A port that a
 link relieves in a share of the iterations costs the remaining share: what counts is both the
 wiring of the port and the energy of its reads, of the order of tens of register writes."""
 
-_SCALE = 1 << 10
+SCALE = 1 << 10
+"""Costs are integers: this many to a register of one bit."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +68,58 @@ class Interconnect:
             assert self.port[here]
 
 
-def connect(
-    kernel: SpaceTime,
-    tensor: TensorAccess,
-    grid: Grid,
-    schedule: Schedule | None,
-) -> Interconnect:
-    """The cheapest tree of links and ports that feeds every unit (Edmonds over wire clusters).
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """All ways to feed the clusters of units that wires join.
+
+    ``cluster[u]`` numbers the cluster of unit ``u``.  Option ``o`` feeds cluster ``target[o] - 1``
+    at its unit ``entry[o]``, by ``links[via[o]]`` from cluster ``source[o] - 1``, or, where
+    ``via[o]`` is -1 and ``source[o]`` 0, by a memory port.  It costs ``hops[o]`` registers and
+    ``port[o]``, the part of a memory port that it takes, both times ``SCALE`` and the width.
+    """
+
+    tensor: str
+    bits: int
+    links: tuple[Link, ...]
+    grid: Grid
+    cluster: NDArray[np.int64]
+    source: NDArray[np.int64]
+    target: NDArray[np.int64]
+    entry: NDArray[np.int64]
+    via: NDArray[np.int64]
+    hops: NDArray[np.int64]
+    port: NDArray[np.int64]
+
+    @property
+    def clusters(self) -> int:
+        """Number of clusters."""
+        return int(self.cluster.max()) + 1
+
+    def tree(self, cost: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The option of every cluster in a cheapest tree, at a cost per option (Edmonds)."""
+        return minimum_arborescence(self.clusters + 1, self.source, self.target, cost)[1:]
+
+    def only(self, chosen: NDArray[np.int64]) -> Candidates:
+        """The same clusters with no option but those chosen."""
+        columns = ("source", "target", "entry", "via", "hops", "port")
+        return replace(self, **{name: getattr(self, name)[chosen] for name in columns})
+
+    def interconnect(self, chosen: NDArray[np.int64]) -> Interconnect:
+        """The sources of all units, given the option of every cluster."""
+        return _assemble(
+            self.tensor,
+            self.links,
+            self.grid,
+            self.cluster,
+            self.entry[chosen],
+            self.via[chosen],
+        )
+
+
+def candidates(
+    kernel: SpaceTime, tensor: TensorAccess, grid: Grid, schedule: Schedule | None
+) -> Candidates:
+    """The ports and links that could feed every unit.
 
     ``schedule`` is ``None`` for a stationary tensor, whose elements travel through space only.
     """
@@ -81,29 +135,41 @@ def connect(
     np.minimum.at(first, cluster, np.arange(grid.size))
 
     bits = tensor.format.bits
-    port_cost = PORT_WEIGHT * bits * _SCALE
+    port_cost = PORT_WEIGHT * bits * SCALE
     source = [np.zeros(clusters, dtype=np.int64)]
     target = [np.arange(1, clusters + 1, dtype=np.int64)]
-    cost = [np.full(clusters, port_cost, dtype=np.int64)]
+    hops = [np.zeros(clusters, dtype=np.int64)]
+    port = [np.full(clusters, port_cost, dtype=np.int64)]
     via = [np.full(clusters, -1, dtype=np.int64)]
     entry = [first]
     for index, link in enumerate(links):
         giver = grid.shifted(link.ds)
         units = np.flatnonzero(giver >= 0)
-        price = link.depth * bits * _SCALE
+        part = 0
         if link.predicated:
-            price += round(port_cost * (1 - link.share_held(kernel.time_extents)))
+            part = round(port_cost * (1 - link.share_held(kernel.time_extents)))
         source.append(cluster[giver[units]] + 1)
         target.append(cluster[units] + 1)
-        cost.append(np.full(len(units), price, dtype=np.int64))
+        hops.append(np.full(len(units), link.depth * bits * SCALE, dtype=np.int64))
+        port.append(np.full(len(units), part, dtype=np.int64))
         via.append(np.full(len(units), index, dtype=np.int64))
         entry.append(units)
-    chosen = minimum_arborescence(
-        clusters + 1, np.concatenate(source), np.concatenate(target), np.concatenate(cost)
-    )[1:]
-    head_link = np.concatenate(via)[chosen]
-    heads = np.concatenate(entry)[chosen]
-    return _assemble(tensor.name, links, grid, cluster, heads, head_link)
+    joined = [np.concatenate(column) for column in (source, target, entry, via, hops, port)]
+    return Candidates(tensor.name, bits, tuple(links), grid, cluster, *joined)
+
+
+def connect(
+    kernel: SpaceTime,
+    tensor: TensorAccess,
+    grid: Grid,
+    schedule: Schedule | None,
+) -> Interconnect:
+    """The cheapest tree of links and ports that feeds every unit (Edmonds over wire clusters).
+
+    ``schedule`` is ``None`` for a stationary tensor, whose elements travel through space only.
+    """
+    ways = candidates(kernel, tensor, grid, schedule)
+    return ways.interconnect(ways.tree(ways.hops + ways.port))
 
 
 def at_depths(links: Interconnect, schedule: Schedule) -> Interconnect:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from accelgen.affine.spacetime import IntVector, SpaceTime, TensorAccess
 from accelgen.fabric.chain import Chain, choose_chain
@@ -13,7 +13,7 @@ from accelgen.fabric.space import Grid
 from accelgen.names import FrozenMap
 from accelgen.reuse.schedule import Schedule, chain_pads, hold_level, residency
 
-__all__ = ["Structure", "decide"]
+__all__ = ["Draft", "Structure", "decide"]
 
 
 @dataclass(frozen=True)
@@ -39,31 +39,60 @@ class Structure:
         return chain_pads(kernel, longest)
 
 
-def decide(kernel: SpaceTime) -> Structure:
-    """Choose sums, stationarity, links and chains.
+@dataclass
+class Draft:
+    """A structure in the making.
 
     Stationary tensors come first because their chains may stretch the schedule, on which the
     depths of all links through time depend.
     """
-    grid = Grid(kernel.space_extents)
-    unstretched = chain_pads(kernel, {})
-    offsets = tuple(unstretched.offset(s) for s in grid.points.tolist())
-    reduction = reduce_in_space(kernel, grid, offsets)
-    hold = FrozenMap({t.name: _hold(kernel, t) for t in kernel.tensors})
-    links = {
-        t.name: connect(kernel, t, grid, None) for t in kernel.inputs if hold[t.name] is not None
-    }
-    chains = {
-        name: _load_chain(kernel, grid, found, hold[name], offsets) for name, found in links.items()
-    }
-    output = kernel.output.name
-    chains[output] = _drain_chain(kernel, grid, reduction, hold[output])
-    structure = Structure(reduction, hold, FrozenMap(links), FrozenMap(chains))
-    schedule = structure.schedule(kernel)
+
+    kernel: SpaceTime
+    grid: Grid
+    offsets: IntVector
+    reduction: Reduction
+    hold: Mapping[str, int | None]
+    links: dict[str, Interconnect]
+    chains: dict[str, Chain | None]
+
+    @classmethod
+    def begin(cls, kernel: SpaceTime) -> Draft:
+        """Choose sums and stationarity."""
+        grid = Grid(kernel.space_extents)
+        unstretched = chain_pads(kernel, {})
+        offsets = tuple(unstretched.offset(s) for s in grid.points.tolist())
+        reduction = reduce_in_space(kernel, grid, offsets)
+        hold = FrozenMap({t.name: _hold(kernel, t) for t in kernel.tensors})
+        return cls(kernel, grid, offsets, reduction, hold, {}, {})
+
+    def chain(self, tensor: str, prefer: tuple[int, int] | None = None) -> Chain | None:
+        """The chain of a tensor, an input's links being known; ``prefer`` is an axis and a
+        direction, see :func:`choose_chain`.
+        """
+        if tensor == self.kernel.output.name:
+            return _drain_chain(self.kernel, self.grid, self.reduction, self.hold[tensor], prefer)
+        links = self.links[tensor]
+        return _load_chain(self.kernel, self.grid, links, self.hold[tensor], self.offsets, prefer)
+
+    def structure(self) -> Structure:
+        """What is chosen so far."""
+        links, chains = FrozenMap(self.links), FrozenMap(self.chains)
+        return Structure(self.reduction, self.hold, links, chains)
+
+
+def decide(kernel: SpaceTime) -> Structure:
+    """Choose sums, stationarity, links and chains of one dataflow."""
+    draft = Draft.begin(kernel)
     for tensor in kernel.inputs:
-        if tensor.name not in links:
-            links[tensor.name] = connect(kernel, tensor, grid, schedule)
-    return replace(structure, links=FrozenMap(links))
+        if draft.hold[tensor.name] is not None:
+            draft.links[tensor.name] = connect(kernel, tensor, draft.grid, None)
+            draft.chains[tensor.name] = draft.chain(tensor.name)
+    draft.chains[kernel.output.name] = draft.chain(kernel.output.name)
+    schedule = draft.structure().schedule(kernel)
+    for tensor in kernel.inputs:
+        if tensor.name not in draft.links:
+            draft.links[tensor.name] = connect(kernel, tensor, draft.grid, schedule)
+    return draft.structure()
 
 
 def _hold(kernel: SpaceTime, tensor: TensorAccess) -> int | None:
@@ -90,6 +119,7 @@ def _load_chain(
     links: Interconnect,
     level: int | None,
     offsets: IntVector,
+    prefer: tuple[int, int] | None,
 ) -> Chain | None:
     decided, axis = _pinned(kernel, links.tensor)
     if level is None or (decided and axis is None):
@@ -104,11 +134,16 @@ def _load_chain(
         flow="load",
         pinned=axis,
         where=f"chain of {links.tensor}",
+        prefer=prefer,
     )
 
 
 def _drain_chain(
-    kernel: SpaceTime, grid: Grid, reduction: Reduction, level: int | None
+    kernel: SpaceTime,
+    grid: Grid,
+    reduction: Reduction,
+    level: int | None,
+    prefer: tuple[int, int] | None,
 ) -> Chain | None:
     decided, axis = _pinned(kernel, kernel.output.name)
     if level is None or (decided and axis is None):
@@ -123,4 +158,5 @@ def _drain_chain(
         flow="drain",
         pinned=axis,
         where=f"chain of {kernel.output.name}",
+        prefer=prefer,
     )

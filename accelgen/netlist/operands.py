@@ -93,7 +93,8 @@ def _through(
     depth = flags.number(f"{name}_cycles{number}", ("depth", plan.tensor.name, number), most)
     fifo = builder.add(
         "fifo",
-        f"{name}_fifo{number}",
+        # A unit has one per operand, so that dataflows which take it from elsewhere share it.
+        f"{name}_fifo",
         ("pe", head),
         plan.tensor.format,
         [Edge(given, 1, f"{name}_fifo_in"), Edge(depth, 0, f"{name}_fifo_depth")],

@@ -12,7 +12,8 @@ from accelgen.errors import InputError
 from accelgen.fabric.build import RunTime, lay_out, least_bus, written_once
 from accelgen.fabric.fabric import Fabric
 from accelgen.fabric.forms import Use, common_forms
-from accelgen.fabric.structure import Structure, decide
+from accelgen.fabric.structure import Structure
+from accelgen.fabric.together import decide_together
 from accelgen.names import FrozenMap, within
 
 __all__ = ["Flow", "make_flows", "retarget"]
@@ -53,7 +54,7 @@ def make_flows(
         replace(kernel, time_extents=tuple(max(2, n) for n in kernel.time_extents))
         for kernel in kernels
     ]
-    structures = [decide(kernel) for kernel in looped]
+    structures = decide_together(looped)
     accumulate = any(
         not written_once(kernel, kernel.output, _inner(kernel, structure))
         for kernel, structure in zip(looped, structures, strict=True)
