@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from accelgen.pipeline import Design
 
 __all__ = ["count_memories", "count_units", "cycle_rows", "greedy_bits", "link_kind",
-           "waiting", "write_report"]  # fmt: skip
+           "section", "table", "waiting", "write_report"]  # fmt: skip
 
 
 def count_units(pipeline: Pipeline) -> dict[str, int]:
@@ -122,7 +122,7 @@ def _array(design: Design) -> str:
     axes = zip(kernel.space, kernel.space_extents, kernel.skew, strict=True)
     loops = [f"{name} = {n}" for name, n in zip(kernel.time, kernel.time_extents, strict=True)]
     shape = ", ".join(f"{axis} = {n} (skew {c})" for axis, n, c in axes)
-    return _section(
+    return section(
         "Array",
         [
             f"{kernel.units} functional units: {shape}",
@@ -181,7 +181,7 @@ def _output(plan: OutputPlan, fabric: Fabric) -> str:
 def _tensor(plan: InputPlan | OutputPlan, lines: Sequence[str], role: str) -> str:
     tensor = plan.tensor
     shape = " x ".join(map(str, tensor.shape)) or "scalar"
-    return _section(f"Tensor {tensor.name}: {role}, {shape}, {tensor.type_name}", lines)
+    return section(f"Tensor {tensor.name}: {role}, {shape}, {tensor.type_name}", lines)
 
 
 def _stay(hold: int | None, fabric: Fabric) -> str:
@@ -250,13 +250,13 @@ def _cycles(design: Design) -> str:
         waiting(design.cycles) if design.cycles.chain_wait else "no cycle waits for a shift chain",
     ]
     rows = [("part", "cycles", "meaning"), *cycle_rows(design.cycles)]
-    return _section("Cycles of one problem", lines) + "\n" + _table(rows)
+    return section("Cycles of one problem", lines) + "\n" + table(rows)
 
 
 def _pipeline(design: Design) -> str:
     pipeline = design.pipeline
     early = greedy_bits(pipeline, design.technology)
-    return _section(
+    return section(
         "Pipeline",
         [
             f"clock period {pipeline.period:g} ns, longest path {design.critical:.3f} ns "
@@ -291,18 +291,20 @@ def _units(design: Design) -> str:
         (f"{design.description.name}_{name}", count)
         for name, count in count_units(design.pipeline).items()
     ]
-    return "## Units of the array\n\n" + _table([("module", "instances"), *rows])
+    return "## Units of the array\n\n" + table([("module", "instances"), *rows])
 
 
 def _count(count: int, thing: str, things: str | None = None) -> str:
     return f"{count} {thing if count == 1 else things or thing + 's'}"
 
 
-def _section(title: str, lines: Iterable[str]) -> str:
+def section(title: str, lines: Iterable[str]) -> str:
+    """A heading with a list below it, as Markdown."""
     return "\n".join([f"## {title}", "", *(f"- {line}" for line in lines), ""])
 
 
-def _table(rows: Sequence[Sequence[object]]) -> str:
+def table(rows: Sequence[Sequence[object]]) -> str:
+    """A table whose first row is its head, as Markdown."""
     head, *body = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
     rule = "|" + " --- |" * len(rows[0])
     return "\n".join([head, rule, *body, ""])

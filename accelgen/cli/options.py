@@ -16,12 +16,24 @@ BOUNDS = "m=64,n=64"
 SPACE = "i=16,j=16"
 
 
-def add_description(parser: argparse.ArgumentParser, *, ranges: bool = False) -> None:
-    """Add DESCRIPTION and the options that change it; with ``ranges``, to many values."""
+def add_description(
+    parser: argparse.ArgumentParser, *, ranges: bool = False, several: bool = False
+) -> None:
+    """Add DESCRIPTION (or ``several``) and the options that change it; with ``ranges``, to many
+    values.
+    """
     more = "; each a number, a range FIRST:LAST:STEP or a list 16|32|64" if ranges else ""
-    parser.add_argument(
-        "description", metavar="DESCRIPTION", help="a shipped name (accelgen list) or a YAML file"
-    )
+    if several:
+        parser.add_argument(
+            "description", metavar="DESCRIPTION", nargs="+",
+            help="a shipped name (accelgen list) or a YAML file; several run on one array, chosen "
+            "at run time, as do those that a file lists as dataflows: [a, b]",
+        )  # fmt: skip
+    else:
+        parser.add_argument(
+            "description", metavar="DESCRIPTION",
+            help="a shipped name (accelgen list) or a YAML file",
+        )  # fmt: skip
     parser.add_argument("--bounds", metavar=BOUNDS, help=f"loop bounds{more}")
     parser.add_argument("--space", metavar=SPACE, help=f"extents of the array{more}")
     parser.add_argument("--time", metavar="k1=4", help="extents of time loops")

@@ -80,13 +80,14 @@ def sum_in_space(
     reduction = fabric.output.reduction
     offsets = fabric.offsets
     limit = fabric.output.tensor.format
+    widen = fabric.programmable
     # One width for all running sums keeps the units alike.
     terms, product = _largest_chain(reduction), builder[products[0]].format
     totals = list(products)
     for unit in sorted(range(len(products)), key=lambda u: offsets[u]):
         partials = reduction.partials[unit]
         if passed:
-            form = repeated_format(product, terms, limit)
+            form = limit
             name = "goes_on" if partials else "begins"
             first = flags(name, "constant", not partials)
             inputs = [Edge(totals[unit], 0, "total_in"), Edge(first, offsets[unit], "first")]
@@ -109,7 +110,7 @@ def sum_in_space(
                 "add",
                 f"partial{position}",
                 ("pe", unit),
-                repeated_format(product, terms, limit),
+                limit if widen else repeated_format(product, terms, limit),
                 [
                     Edge(totals[unit], 0, "in0"),
                     Edge(
@@ -134,7 +135,9 @@ def sum_in_space(
                     "add",
                     f"level{depth}_{position // 2}",
                     ("sum", number),
-                    sum_format((builder[edge.source].format for edge in pair), limit),
+                    limit
+                    if widen
+                    else sum_format((builder[edge.source].format for edge in pair), limit),
                     pair,
                     group=f"sum{size}.level{depth}",
                 )
@@ -170,6 +173,9 @@ def sum_in_time(
             # The stretched schedule has idle cycles inside a tile.
             inputs.append(Edge(flags("issued", "issue"), group.offset, "issue"))
         format = repeated_format(builder[total.source].format, terms, plan.tensor.format)
+        if fabric.programmable:
+            # Other dataflows add up other numbers of terms in the same place.
+            format = plan.tensor.format
         node = builder.add("accumulate", "sum", home, format, inputs, group="sum", latency=1)
         sums.append(Edge(node, 0, "sum"))
     return sums
