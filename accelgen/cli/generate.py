@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accelgen.cli.command import Command, add_json, print_json, remark, stages, table
-from accelgen.cli.options import add_description, add_hardware, read_description
+from accelgen.cli.options import add_description, add_hardware, passes_without, read_description
 from accelgen.cli.verify import simulate, summary
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def _generate(arguments: argparse.Namespace) -> int:
             period=arguments.period,
             technology=arguments.technology,
             bus_bits=arguments.bus,
+            without=passes_without(arguments),
             progress=progress,
         )
     if made.cycles.chain_wait:
@@ -91,6 +92,7 @@ def _summary(made: Design, folder: Path, *more: tuple[str, str]) -> str:
             f"estimated ({made.technology.name})",
         ),
         ("registers", f"{pipeline.bits} pipeline bits, {greedy - pipeline.bits} fewer than greedy"),
+        *([("without", ", ".join(made.without))] if made.without else []),
         ("units", _units(count_units(pipeline))),
         *(
             ("memory", f"{tensor}: {_banks(kinds)}, double-buffered")
@@ -137,6 +139,7 @@ def _figures(made: Design, folder: Path) -> dict[str, object]:
         },
         "units": count_units(made.pipeline),
         "memories": count_memories(made.fabric),
+        "without": list(made.without),
     }
 
 

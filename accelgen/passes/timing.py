@@ -16,7 +16,7 @@ from accelgen.technology import Technology
 __all__ = ["TimingModel", "arrivals"]
 
 _STEPS = {**DOT_DELAYS, **COMPOSE_DELAYS, **FLOAT_DELAYS, **MULTI_FORMAT_DELAYS}
-_FREE = frozenset(("read", "address", "write", "wire"))
+_FREE = frozenset(("read", "address", "write", "wire", "constant"))
 """Kinds whose inputs go to a register or a memory at once, or that only name a value."""
 
 TOLERANCE = 1e-9
@@ -50,8 +50,10 @@ class TimingModel:
             return delay("add", width)
         if node.kind in ("select", "hold"):
             return delay("mux", width)
+        if node.kind == "choose":
+            return delay("mux", width, max(2, len(inputs) - 1))
         if node.kind == "gate":
-            return delay("and", width) * ceil(log2(len(inputs)))
+            return delay("and", width) * ceil(log2(max(2, len(inputs))))
         if node.kind == "write" and node.ways > 1:
             return delay("mux", width, node.ways)
         if node.kind in _STEPS:
