@@ -12,6 +12,7 @@ from accelgen.fabric.chain import Chain
 from accelgen.fabric.fabric import Fabric, InputPlan, OutputPlan
 from accelgen.passes.delay_matching import Pipeline
 from accelgen.passes.delay_problem import formulate, greedy
+from accelgen.passes.table import pass_rows
 from accelgen.passes.timing import TimingModel
 from accelgen.reuse.links import Link
 from accelgen.rtl.array import UNIT_KINDS
@@ -61,7 +62,8 @@ def count_memories(fabric: Fabric) -> dict[str, list[dict[str, int]]]:
 
 def greedy_bits(pipeline: Pipeline, technology: Technology) -> int:
     """Register bits of the same pipeline with everything as early as possible."""
-    problem = formulate(pipeline.netlist, TimingModel(technology, pipeline.period))
+    model = TimingModel(technology, pipeline.period)
+    problem = formulate(pipeline.netlist, model, share=pipeline.shared)
     return problem.cost(greedy(problem))
 
 
@@ -108,6 +110,7 @@ def write_report(design: Design) -> str:
         _output(design.fabric.output, design.fabric),
         _cycles(design),
         _pipeline(design),
+        _passes(design),
         _units(design),
     ]
     return "\n".join(sections)
@@ -267,6 +270,12 @@ def _pipeline(design: Design) -> str:
             f"{early} when everything is as early as possible",
         ],
     )
+
+
+def _passes(design: Design) -> str:
+    rows = pass_rows([record.to_json() for record in design.passes], "passes")
+    without = f"\nWithout {', '.join(design.without)}.\n" if design.without else ""
+    return "## Passes over the netlist\n\n" + table(rows) + without
 
 
 def _rounding(design: Design) -> list[str]:

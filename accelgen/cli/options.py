@@ -10,7 +10,8 @@ from accelgen.cli.values import axes, extents, pairs
 if TYPE_CHECKING:
     from accelgen.affine import Description
 
-__all__ = ["BOUNDS", "SPACE", "add_description", "add_hardware", "read_description"]
+__all__ = ["BOUNDS", "SPACE", "add_description", "add_hardware", "passes_without",
+           "read_description"]  # fmt: skip
 
 BOUNDS = "m=64,n=64"
 SPACE = "i=16,j=16"
@@ -62,6 +63,15 @@ def add_hardware(parser: argparse.ArgumentParser) -> None:
         "--bus", type=int, metavar="BITS",
         help="width of the streams (default 64, or a whole block where that is wider)",
     )  # fmt: skip
+    parser.add_argument(
+        "--without", metavar="PASS", action="append", default=[],
+        help="leave out a pass over the netlist (accelgen passes); several with commas, or again",
+    )  # fmt: skip
+
+
+def passes_without(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """The passes that are left out."""
+    return tuple(name.strip() for text in arguments.without for name in text.split(","))
 
 
 def read_description(arguments: argparse.Namespace, *, ranges: bool = False) -> Description:

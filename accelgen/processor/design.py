@@ -12,7 +12,9 @@ from accelgen.fabric.fabric import Fabric
 from accelgen.names import unknown
 from accelgen.netlist.build import build_netlist
 from accelgen.netlist.fuse import fuse
+from accelgen.netlist.graph import Netlist
 from accelgen.passes import Pipeline, match_delays
+from accelgen.passes.trees import TREES
 from accelgen.processor.flow import Flow, make_flows
 from accelgen.processor.registers import Quantity, Register, quantities_of, registers_of, setting_of
 from accelgen.rtl.library import UnitLibrary
@@ -111,7 +113,10 @@ def design_processor(
     # Sums that one dataflow passes on share the adders in which another accumulates.
     holds = any(flow.fabric.output.hold is not None for flow in flows)
     netlist = fuse(
-        [build_netlist(flow.fabric, passed=holds and _passes_on(flow.fabric)) for flow in flows]
+        [
+            _balanced(build_netlist(flow.fabric, passed=holds and _passes_on(flow.fabric)))
+            for flow in flows
+        ]
     )
     progress("match delays")
     pipeline = match_delays(netlist, library, period)
@@ -124,6 +129,13 @@ def design_processor(
         pipeline,
         library,
     )
+
+
+def _balanced(netlist: Netlist) -> Netlist:
+    """With balanced adder trees."""
+    after = TREES.run(netlist)
+    TREES.verify(netlist, after)
+    return after
 
 
 def _passes_on(fabric: Fabric) -> bool:
