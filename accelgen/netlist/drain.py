@@ -35,8 +35,14 @@ def drain(builder: Builder, flags: Flags, fabric: Fabric, sums: Sequence[Edge]) 
                 zip(plan.pattern.slots[slot], plan.tensor.shape, strict=True)
             )
         )
+        members = plan.runs[slot] if plan.chain is not None else None
+        if fabric.programmable:
+            # Which sides can be left at some bounds is known of what the bounds are not.
+            guards = plan.guards[slot]
+            short = plan.chain is not None and plan.runs[slot] < plan.chain.length
+            members = plan.runs[slot] if short else None
         # A drain chain shorter than the others ends early.
-        condition = ("write", guards, plan.runs[slot] if plan.chain is not None else None)
+        condition = ("write", guards, members)
         enable = builder.add(
             "flag",
             f"write{slot}",

@@ -23,7 +23,8 @@ def add_products(
 ) -> list[int]:
     """The product of every unit, zero where its point lies outside the iteration domain."""
     numbered: dict[Guard, int] = {}
-    guards = _guards(fabric)
+    # Which sides can be left at some bounds is known of what the bounds are not.
+    guards = fabric.guards if fabric.programmable else _guards(fabric)
     limit = fabric.output.tensor.format
     products = []
     for unit in range(fabric.kernel.units):
@@ -55,7 +56,7 @@ def add_products(
     return products
 
 
-def _guards(fabric: Fabric) -> list[list[Guard]]:
+def _guards(fabric: Fabric) -> Sequence[Sequence[Guard]]:
     """Per unit, that its point is inside the iteration domain: both sides of every dimension."""
     kernel = fabric.kernel
     matrix = np.array(kernel.space_matrix, dtype=np.int64).reshape(len(kernel.loops), -1)
