@@ -37,7 +37,7 @@ def run(netlist: Netlist) -> Netlist:
     fixed = [
         any(
             nodes[n].kind not in RING
-            or (nodes[n].kind == "accumulate" and not nodes[n].parameters)
+            or (nodes[n].kind == "accumulate" and not _counted(nodes[n]))
             or any(_takes_all(nodes[r]) for r, _ in readers[n])
             for n in members
         )
@@ -66,6 +66,11 @@ def run(netlist: Netlist) -> Netlist:
             for n, node in enumerate(nodes)
         ),
     )
+
+
+def _counted(node: Node) -> bool:
+    """Whether it is known how many terms an accumulation has: not where they are passed on."""
+    return bool(node.parameters) and isinstance(node.parameters[0], int)
 
 
 def _narrower(needed: IntFormat, given: IntFormat) -> IntFormat:
@@ -101,7 +106,7 @@ def _combined(node: Node, taken: Sequence[Range], given: Range) -> Range:
     if node.kind == "gate":
         return min(0, low), max(0, high)
     if node.kind == "accumulate":
-        if not node.parameters:
+        if not _counted(node):
             return given
         (terms,) = node.parameters
         assert isinstance(terms, int)

@@ -61,7 +61,7 @@ def prove(netlist: Netlist) -> None:
 
 def _interval(node: Node, known: Sequence[_Value]) -> tuple[int, int, Sequence[_Value]] | None:
     """The integers a node is, and the values it is made of; ``None`` where it says so itself."""
-    if not known or (node.kind == "accumulate" and not node.parameters):
+    if not known or (node.kind == "accumulate" and node.parameters[:1] in ((), ("chained",))):
         return None
     first = known[0]
     match node.kind:

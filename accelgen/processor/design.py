@@ -15,6 +15,7 @@ from accelgen.netlist.fuse import fuse
 from accelgen.netlist.graph import Netlist
 from accelgen.passes import Pipeline, match_delays
 from accelgen.passes.trees import TREES
+from accelgen.passes.widths import WIDTHS
 from accelgen.processor.flow import Flow, make_flows
 from accelgen.processor.registers import Quantity, Register, quantities_of, registers_of, setting_of
 from accelgen.rtl.library import UnitLibrary
@@ -118,6 +119,7 @@ def design_processor(
             for flow in flows
         ]
     )
+    netlist = _narrowed(netlist)
     progress("match delays")
     pipeline = match_delays(netlist, library, period)
     return ProcessorDesign(
@@ -135,6 +137,13 @@ def _balanced(netlist: Netlist) -> Netlist:
     """With balanced adder trees."""
     after = TREES.run(netlist)
     TREES.verify(netlist, after)
+    return after
+
+
+def _narrowed(netlist: Netlist) -> Netlist:
+    """With values no wider than what they are at any bounds needs."""
+    after = WIDTHS.run(netlist)
+    WIDTHS.verify(netlist, after)
     return after
 
 
