@@ -65,7 +65,8 @@ int accelerator_settings(const struct accelerator_problem *problem,
 /*
  * Wait until registers can be written, write those that change, start.  The problem runs once its
  * inputs have been streamed in, possibly behind the one before: bringing these, and taking the
- * result, is up to the caller (DMA).  Returns 0 or an error.
+ * result, is up to the caller (DMA).  Returns 0 or an error.  A start is refused as well after a
+ * value that somebody else wrote, before accelerator_open: then the next one is not.
  */
 int accelerator_configure(struct accelerator_device *device,
                           const struct accelerator_problem *problem);

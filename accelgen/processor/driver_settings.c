@@ -282,14 +282,14 @@ static void put_schedule(struct work *w)
 
     for (unsigned t = flow->time; t-- > 0;) {
         length = flow->chain_cycles[t] > length ? flow->chain_cycles[t] : length;
-        w->stride[t] = length;
-        put(w, last_registers[t + pad], w->extent[t] - 1);
-        put(w, gap_registers[t + pad], length - inner - 1);
-        inner += (w->extent[t] - 1) * length;
         if (w->extent[t] > MOST_CYCLES / length) {
             fail(w, ACCELERATOR_TOO_LARGE);
             return;
         }
+        w->stride[t] = length;
+        put(w, last_registers[t + pad], w->extent[t] - 1);
+        put(w, gap_registers[t + pad], length - inner - 1);
+        inner += (w->extent[t] - 1) * length;
         length *= w->extent[t];
     }
 }

@@ -82,7 +82,7 @@ NAMES = [*SIZES, *UNUSUAL, *FUSED]
 
 # What Python says, by the error that C returns for it.
 SAID = {
-    -1: ["the design reaches", "is outside 1.."],
+    -1: ["the design reaches", "is outside 1..", "is too narrow"],
     -2: ["does not follow", "the map leaves its bounds"],
     -3: ["words in each memory"],
     -4: ["beyond what its register holds"],
