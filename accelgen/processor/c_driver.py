@@ -6,7 +6,7 @@ from pathlib import Path
 
 from accelgen.processor.c_tables import write_tables
 from accelgen.processor.c_text import named
-from accelgen.processor.design import ProcessorDesign
+from accelgen.processor.design import ProcessorModel
 
 __all__ = ["write_driver"]
 
@@ -14,10 +14,10 @@ _FOLDER = Path(__file__).resolve().parent
 _PARTS = ("driver_settings.c", "driver_tensors.c", "driver_device.c")
 
 
-def write_driver(design: ProcessorDesign) -> str:
+def write_driver(design: ProcessorModel) -> str:
     """The driver ``<name>.c``: C99 that needs ``<name>.h`` and no library.
 
-    It computes what :meth:`ProcessorDesign.problem` does, for any bounds, from tables.  Raises
+    It computes what :meth:`ProcessorModel.problem` does, for any bounds, from tables.  Raises
     :class:`InputError` for a design it cannot do so for.
     """
     top = f"""\

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from accelgen.processor.c_names import dataflow_names, loop_names
 from accelgen.processor.c_text import named
-from accelgen.processor.design import ProcessorDesign
+from accelgen.processor.design import ProcessorModel
 from accelgen.processor.registers import FIRST_REGISTER
 from accelgen.rtl.processor.axil import CONTROL, FINISHED, IDENTITY, MAGIC, REFUSED, STATUS
 
@@ -57,7 +57,7 @@ int accelerator_open(struct accelerator_device *device, volatile uint32_t *base)
  * against its register, and that the map has extents.  Not checked: that the map executes every
  * iteration exactly once, and every result is complete before it is written where the memory of
  * results cannot add.  Both were proven at the largest bounds, and hold at smaller ones for maps
- * that tile a loop (size(i)*i1 + i); `ProcessorDesign.problem` in Python checks them at any.
+ * that tile a loop (size(i)*i1 + i); `ProcessorModel.problem` in Python checks them at any.
  */
 int accelerator_settings(const struct accelerator_problem *problem,
                          uint32_t settings[ACCELERATOR_REGISTERS]);
@@ -82,7 +82,7 @@ uint32_t accelerator_finished(const struct accelerator_device *device);
 """
 
 
-def write_header(design: ProcessorDesign) -> str:
+def write_header(design: ProcessorModel) -> str:
     """The header ``<name>.h`` of the driver that :func:`write_driver` writes."""
     most_loops = max(len(flow.description.workload.loops) for flow in design.flows)
     text = f"""\
@@ -149,7 +149,7 @@ def _fixed() -> str:
     )
 
 
-def _registers(design: ProcessorDesign) -> str:
+def _registers(design: ProcessorModel) -> str:
     assert design.registers[0].offset == FIRST_REGISTER
     signed = {quantity.name for quantity in design.quantities if quantity.signed}
     width = max(len(register.name) for register in design.registers)
@@ -173,14 +173,14 @@ def _errors() -> str:
     )
 
 
-def _dataflows(design: ProcessorDesign) -> str:
+def _dataflows(design: ProcessorModel) -> str:
     names = dataflow_names(design)
     return ",\n".join(
         f"    ACCELERATOR_DATAFLOW_{name.upper()} = {d}" for d, name in enumerate(names)
     )
 
 
-def _bounds(design: ProcessorDesign) -> str:
+def _bounds(design: ProcessorModel) -> str:
     structs = []
     for d, name in enumerate(dataflow_names(design)):
         workload = design.flows[d].description.workload
@@ -194,7 +194,7 @@ def _bounds(design: ProcessorDesign) -> str:
     return "\n\n".join(structs)
 
 
-def _members(design: ProcessorDesign) -> str:
+def _members(design: ProcessorModel) -> str:
     return "\n".join(
         f"        struct accelerator_{name}_bounds {name};" for name in dataflow_names(design)
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from accelgen.processor.design import ProcessorDesign
+from accelgen.processor.design import ProcessorModel
 
 __all__ = ["dataflow_names", "loop_names", "unique"]
 
@@ -36,12 +36,12 @@ def unique(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
     return found
 
 
-def dataflow_names(design: ProcessorDesign) -> list[str]:
+def dataflow_names(design: ProcessorModel) -> list[str]:
     """The names of the dataflows, as constants of the enum and as members of the union."""
     return unique((flow.description.name for flow in design.flows), taken=["loop"])
 
 
-def loop_names(design: ProcessorDesign, dataflow: int) -> list[str]:
+def loop_names(design: ProcessorModel, dataflow: int) -> list[str]:
     """The names of the workload loops of a dataflow, as fields of its struct.
 
     These are in their own name space: loops that differ in case only are two.

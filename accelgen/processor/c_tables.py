@@ -10,7 +10,7 @@ import numpy as np
 from accelgen.errors import InputError
 from accelgen.fabric.fabric import InputPlan, OutputPlan
 from accelgen.processor.c_text import Value, array, literal
-from accelgen.processor.design import ProcessorDesign
+from accelgen.processor.design import ProcessorModel
 from accelgen.processor.flow import Flow
 from accelgen.processor.numbers import guarded, write_guarded
 from accelgen.processor.registers import FIRST_REGISTER, levels_of, wraps
@@ -21,7 +21,7 @@ _CONSTANT = 255
 _MOST = 2**31 - 1
 
 
-def write_tables(design: ProcessorDesign, types: str) -> str:
+def write_tables(design: ProcessorModel, types: str) -> str:
     """Constants, ``types`` (C, which refer to these), and the tables of these types.
 
     Raises :class:`InputError` for what a driver cannot compute: an index of a tensor whose
@@ -58,7 +58,7 @@ def write_tables(design: ProcessorDesign, types: str) -> str:
 class _Registers:
     """Which register holds which number."""
 
-    def __init__(self, design: ProcessorDesign, limits: Mapping[str, int]) -> None:
+    def __init__(self, design: ProcessorModel, limits: Mapping[str, int]) -> None:
         self._number = {register.name: n for n, register in enumerate(design.registers)}
         self._levels, self._dims = limits["LEVELS"], limits["MAX_DIMS"]
         signed = {quantity.name: quantity.signed for quantity in design.quantities}
