@@ -92,7 +92,7 @@ def run(
     (place / "run.tcl").write_text(f"{sdf}write_sdf -digits 5 {place}/out.sdf\n")
     call(["sta", "-no_splash", "-exit", str(place / "run.tcl")], place)
     step = SETTINGS["sg13g2" if cells.voltage > 1 else "asap7"][1]
-    netlist = Netlist(place / "out.json", cells, delays(place / "out.sdf", step), apart)
+    netlist = Netlist(first_module(place / "out.json"), cells, delays(place / "out.sdf", step), apart)
     stimuli = [
         {port: bits(words[cycle], width) for port, (width, words) in ports.items()}
         for cycle in range(skip + CYCLES)

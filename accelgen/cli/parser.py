@@ -21,6 +21,7 @@ from accelgen.cli import (
     show,
     simulate,
     sweep,
+    synth,
     verify,
 )
 from accelgen.cli.command import Command
@@ -44,7 +45,7 @@ COMMANDS: tuple[Command, ...] = (
     describe.LIST,
     generate.DEMO,
     check.LINT,
-    check.SYNTH,
+    synth.SYNTH,
     doctor.DOCTOR,
 )
 
