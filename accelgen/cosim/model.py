@@ -47,7 +47,8 @@ def build_model(
 ) -> Model:
     """Compile ``sources`` with module ``top`` as root; only ``ports`` are visible to the bench.
 
-    ``options`` are further ones of Verilator.  The same text is never compiled twice on one machine.
+    ``options`` are further ones of Verilator.  The same text is never compiled twice on one
+    machine.
 
     Raises:
         InputError: a source cannot be read.

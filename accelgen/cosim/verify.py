@@ -110,6 +110,7 @@ def trace_format() -> Trace:
 
 
 def port_names(manifest: Manifest) -> list[str]:
+    """The ports that the bench of a kernel uses."""
     ports = manifest.ports
     signals = ("tdata", "tvalid", "tready", "tlast")
     streams = [f"{s.prefix}_{signal}" for s in manifest.streams for signal in signals]

@@ -102,9 +102,9 @@ def record(directory: Path, seed: int) -> Trace:
     with tempfile.TemporaryDirectory(prefix="accelgen-") as name:
         folder = Path(name)
         target = folder / "trace.vcd"
-        seen = run_bench(
-            tools, model, manifest, [phase], [limit], folder, seed=seed, waves=target
-        )[0]
+        seen = run_bench(tools, model, manifest, [phase], [limit], folder, seed=seed, waves=target)[
+            0
+        ]
         spans = sorted(seen.busy_spans)
         if seen.hung or len(spans) < 1:
             raise AccelgenError(

@@ -122,7 +122,9 @@ def place(source: Source, folder: Path, device: str, period: float, seed: int) -
         raise AccelgenError("nextpnr found no clock", where=source.listing.name)
     name, limit = min(clocks.items(), key=lambda item: float(item[1]["achieved"]))
     paths = [p["path"] for p in report.get("critical_paths", ()) if name in p["from"]]
-    used = {kind: (int(u["used"]), int(u["available"])) for kind, u in report["utilization"].items()}
+    used = {
+        kind: (int(u["used"]), int(u["available"])) for kind, u in report["utilization"].items()
+    }
     return Placed(
         device=DEVICES[device],
         megahertz=float(limit["achieved"]),
@@ -133,7 +135,7 @@ def place(source: Source, folder: Path, device: str, period: float, seed: int) -
     )
 
 
-def _path(hops: list[Mapping[str, Mapping[str, object]]]) -> tuple[str, ...]:
+def _path(hops: list[Mapping[str, object]]) -> tuple[str, ...]:
     """The named values that a path passes."""
     names: list[str] = []
     for hop in hops:

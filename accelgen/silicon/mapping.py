@@ -77,7 +77,11 @@ def map_passes(
 
 
 def clock_script(
-    library: CellLibrary, liberty: Sequence[str], netlist: str, top: str, period: float,
+    library: CellLibrary,
+    liberty: Sequence[str],
+    netlist: str,
+    top: str,
+    period: float,
     clock: str = "clk",
 ) -> list[str]:
     """OpenSTA's commands up to the clock of ``period`` ns."""  # fmt: skip

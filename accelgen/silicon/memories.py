@@ -187,10 +187,11 @@ def _body(tiling: Tiling) -> str:
     macro, memory = tiling.macro, tiling.memory
     inner = macro.address_bits
     wide = macro.width * tiling.columns
+    ones = f"{{{wide}{{1'b1}}}}"
     lines = [
         f"wire [{wide - 1}:0] data = WR_DATA;",
         # A mask that all bits share is the write enable, and need not reach every bit.
-        f"wire [{wide - 1}:0] mask = {'WR_EN' if memory.masked else f'{{{wide}{{1{chr(39)}b1}}}}'};",
+        f"wire [{wide - 1}:0] mask = {'WR_EN' if memory.masked else ones};",
         "wire write = |WR_EN;",
     ]
     above = memory.depth > PAGES
@@ -214,7 +215,8 @@ def _body(tiling: Tiling) -> str:
         if tops:
             lines += [
                 f"reg [7:0] row{page};",
-                f"always @(posedge RD_CLK) if ({ren}) row{page} <= word{page}[{inner + 7}:{inner}];",
+                f"wire [7:0] next{page} = word{page}[{inner + 7}:{inner}];",
+                f"always @(posedge RD_CLK) if ({ren}) row{page} <= next{page};",
                 f"assign out{page} = {_choose(page, tiling.rows)};",
             ]
         else:

@@ -228,7 +228,7 @@ def _energies(
     load: Mapping[int, float],
     lanes: int,
 ) -> tuple[float, float, float]:
-    """pJ of all lanes: inside of cells, in what they drive, and both without glitches."""
+    """PJ of all lanes: inside of cells, in what they drive, and both without glitches."""
     cells, toggles = netlist.cells, run.toggles
     internal = switching = useful = 0.0
     moved = {net: (v ^ before.get(net, 0)).bit_count() for net, v in run.value.items()}
@@ -253,9 +253,7 @@ def _energies(
     return internal, switching, useful
 
 
-def _accesses(
-    netlist: Netlist, values: Mapping[int, int], scale: float
-) -> tuple[Accesses, ...]:
+def _accesses(netlist: Netlist, values: Mapping[int, int], scale: float) -> tuple[Accesses, ...]:
     found = []
     for kind, pins in netlist.others.values():
         if not {"A_MEN", "A_WEN", "A_REN"} <= set(pins):

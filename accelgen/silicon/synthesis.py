@@ -114,7 +114,9 @@ def elaborate(directory: Path, folder: Path) -> Source:
 def _pages(values: Mapping[str, object]) -> list[tuple[int, int]]:
     """Words, of both pages, and bits of the double buffers that the manifest lists."""
     listed = values.get("memories")
-    kinds = [kind for group in listed.values() for kind in group] if isinstance(listed, dict) else []
+    kinds = (
+        [kind for group in listed.values() for kind in group] if isinstance(listed, dict) else []
+    )
     return [(k["words"] * PAGES, k["bits"]) for k in kinds if k.get("pages") == PAGES]
 
 
@@ -151,9 +153,7 @@ def map_design(
     return read_json(folder / "mapped.json")
 
 
-def library_area(
-    source: Source, netlist: Json, cells: Cells, tilings: Sequence[Tiling]
-) -> Area:
+def library_area(source: Source, netlist: Json, cells: Cells, tilings: Sequence[Tiling]) -> Area:
     """The area of a mapped design in um2."""
     sizes = {tiling.macro.cell: tiling.macro.area for tiling in tilings}
     areas, registers = cells.areas()

@@ -18,6 +18,8 @@ __all__ = ["Timing", "time_netlist"]
 
 _PIN = re.compile(r"^.*?(-?[\d.]+)\s+[\^v]\s+(\S+)\s+\((\S+)\)\s*$", re.MULTILINE)
 _SLACK = re.compile(r"(-?[\d.]+)\s+slack \((?:MET|VIOLATED)\)")
+_LEVELS = {"$mul": 6, "$add": 3, "$sub": 3, "$lt": 3, "$le": 3, "$gt": 3, "$ge": 3, "$alu": 3}
+"""Levels of logic in a cell, roughly, of which others have one: to tell the longest way."""
 _REGISTER = re.compile(r"(.*)_reg(?:_\d+)?")
 
 
@@ -74,16 +76,19 @@ def time_netlist(
     Ports come from and go to registers at the boundary without a delay of their own.  Raises
     :class:`MissingToolError` without OpenSTA, :class:`AccelgenError` when no path is found.
     """
+    ports = modules_of(source)[top]["ports"]
+    assert isinstance(ports, dict)
+    inputs = [name for name, p in ports.items() if p["direction"] == "input" and name != clock]
     script = [
         *clock_script(library, liberty, "mapped.v", top, period, clock),
-        f"set_input_delay 0 -clock {clock} [all_inputs]",
+        f"set inputs [concat {' '.join(f'[get_ports {{{one}}}]' for one in inputs)}]",
+        f"set_input_delay 0 -clock {clock} $inputs",
         f"set_output_delay 0 -clock {clock} [all_outputs]",
-        f"set_driving_cell -lib_cell {library.driver} [all_inputs]",
+        f"set_driving_cell -lib_cell {library.driver} $inputs",
         f"set_load {library.load_ff / 1000} [all_outputs]",
         "report_checks -digits 6 -no_line_splits",
     ]
     report = run_sta(script, folder, where)
-    open('/tmp/silicon/rep.txt','w').write(report)
     slack = _SLACK.search(report)
     if slack is None:
         raise AccelgenError("OpenSTA found no path between registers", where=where)
@@ -143,9 +148,11 @@ def _signal(instance: str) -> str:
 
 
 def _point(instance: str) -> str:
-    name = instance.replace("\\", "")
+    """A register or port; of values that the description does not name the unit alone."""
+    name = re.sub(r"genblk\d+\.", "", instance.replace("\\", ""))
     match = _REGISTER.fullmatch(name)
-    return (match[1] if match else name).replace("/", ".")
+    shown = (match[1] if match else name).replace("/", ".")
+    return re.sub(r"\.?\b_\d+_(\[\d+\])?$", "", shown) or shown
 
 
 def _module(modules: Mapping[str, Json], top: str, unit: str) -> str | None:
@@ -182,30 +189,33 @@ def _between(module: Json, first: str | None, last: str | None) -> list[str]:
 
     @cache
     def longest(bit: int) -> tuple[int, tuple[str, ...]] | None:
-        """Cells and names from a bit to the end; ``None`` when it does not get there."""
+        """Levels and names from a bit to the end; ``None`` when it does not get there."""
         ends = (0, ()) if bit in outputs else None
-        ways = [w for after in drives.get(bit, ()) if (w := longest(after)) is not None]
-        best = max(ways, key=lambda way: way[0], default=None)
-        found = (best[0] + 1, best[1]) if best is not None else ends
+        ways = [
+            (way[0] + steps, way[1])
+            for after, steps in drives.get(bit, ())
+            if (way := longest(after)) is not None
+        ]
+        found = max(ways, key=lambda way: (way[0], len(way[1])), default=ends)
         if found is None:
             return None
         name = shown.get(bit)
         return found if name is None or name in found[1] else (found[0], (name, *found[1]))
 
     ways = [way for bit in starts if (way := longest(bit)) is not None]
-    best = max(ways, key=lambda way: way[0], default=(0, ()))
+    best = max(ways, key=lambda way: (way[0], len(way[1])), default=(0, ()))
     return [name for name in best[1] if name not in (first, last)]
 
 
 def _logic(
     module: Json, shown: Mapping[int, str], last: str | None
-) -> tuple[dict[int, list[int]], set[int], set[int]]:
-    """Which bits every bit drives through a cell, what the register ``last`` takes, and what
-    registers and inputs give.
+) -> tuple[dict[int, list[tuple[int, int]]], set[int], set[int]]:
+    """Which bits every bit drives through a cell of how many levels, what the register ``last``
+    takes, and what registers and inputs give.
     """
     ports = module["ports"]
     assert isinstance(ports, dict)
-    drives: dict[int, list[int]] = {}
+    drives: dict[int, list[tuple[int, int]]] = {}
     goal: set[int] = set()
     starts = {b for p in ports.values() if p["direction"] == "input" for b in p["bits"]}
     for item in cells_of(module).values():
@@ -224,5 +234,5 @@ def _logic(
         outputs = [b for b in ends.get("Y", ()) if isinstance(b, int)]
         # A bit each way is enough: the values are what is named, not their bits.
         for bit in dict.fromkeys(inputs):
-            drives.setdefault(bit, []).extend(outputs)
+            drives.setdefault(bit, []).extend((out, _LEVELS.get(kind, 1)) for out in outputs)
     return drives, goal, {bit for bit in starts if isinstance(bit, int)}

