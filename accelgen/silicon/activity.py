@@ -62,13 +62,21 @@ class Trace:
     signals: Mapping[tuple[str, str], _Signal]
     """By path of the instance (``array.pe_0_1``; empty: the top) and name."""
 
+    def find(self, path: str, name: str) -> _Signal | None:
+        """A signal of an instance; one of a generate block has the block in its name."""
+        found = self.signals.get((path, name))
+        if found is None and "." in name:
+            block, _, rest = name.rpartition(".")
+            found = self.signals.get((f"{path}.{block}" if path else block, rest))
+        return found
+
     def planes(
         self, paths: Sequence[str], name: str, cycles: NDArray[np.int64]
     ) -> dict[int, int] | None:
         """Every bit of a signal as an integer with a bit per instance and cycle, the cycles of the
         first instance lowest; ``None`` where it is not traced in all instances.
         """
-        found = [self.signals.get((path, name)) for path in paths]
+        found = [self.find(path, name) for path in paths]
         if any(signal is None for signal in found):
             return None
         columns = [

@@ -212,7 +212,7 @@ class Cells:
         """The cell of a name; ``KeyError`` when there is none."""
         if name not in self._cells:
             for text in self.texts:
-                start = re.search(rf'\bcell\s*\(\s*"?{name}"?\s*\)\s*\{{', text)
+                start = re.search(rf'\bcell\s*\(\s*"?{re.escape(name)}"?\s*\)\s*\{{', text)
                 if start is not None:
                     self._cells[name] = Cell(_block(text, start.start()), self.slew, self.unit)
                     break

@@ -146,13 +146,13 @@ def _lanes(
     for name, item in module["netnames"].items():
         bits = item["bits"]
         match = _BIT.fullmatch(name)
-        if match and len(bits) == 1 and (paths[0], name) not in trace.signals:
+        if match and len(bits) == 1 and trace.find(paths[0], name) is None:
             asked.setdefault(match[1], []).append((int(match[2]), bits[0]))
         else:
             low = item.get("offset", 0)
             asked.setdefault(name, []).extend((low + k, bit) for k, bit in enumerate(bits))
     for name, places in asked.items():
-        if (paths[0], name) not in trace.signals:
+        if trace.find(paths[0], name) is None:
             continue
         planes = [trace.planes(paths, name, cycles - back) for back in (2, 1, 0)]
         for kept, plane in zip(values, planes, strict=True):

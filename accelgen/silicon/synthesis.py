@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from accelgen.manifest import Listing, read_manifest
-from accelgen.silicon.hierarchy import Json, ModuleArea, count_instances, module_areas
+from accelgen.silicon.hierarchy import Json, ModuleArea, count_instances, module_areas, modules_of
 from accelgen.silicon.liberty import Cells
 from accelgen.silicon.libraries import CellLibrary
 from accelgen.silicon.mapping import GENERIC_PASSES, map_passes, write_abc_files
@@ -106,9 +107,35 @@ def elaborate(directory: Path, folder: Path) -> Source:
     ]
     run_yosys(script, folder, listing.name, "elaborate")
     netlist = read_json(folder / "source.json")
+    if names := _plain_names(modules_of(netlist)):
+        # OpenSTA does not read the names that Yosys gives to modules with parameters.
+        text = (folder / "source.il").read_text(encoding="utf-8")
+        for name, plain in names.items():
+            text = re.sub(rf"(?<=\s)\\?{re.escape(name)}(?=\s)", rf"\\{plain}", text)
+        (folder / "source.il").write_text(text, encoding="utf-8")
+        script = ["read_rtlil source.il", "write_json source.json"]
+        run_yosys(script, folder, listing.name, "rename")
+        netlist = read_json(folder / "source.json")
     counts = count_instances(netlist, listing.top)
     memories = find_memories(netlist, counts, _pages(values))
     return Source(directory, listing, values, netlist, tuple(memories))
+
+
+def _plain_names(modules: Iterable[str]) -> dict[str, str]:
+    """Identifiers for modules with parameters: ``bank_WIDTH64_BITS6``."""
+    found: dict[str, str] = {}
+    for name in modules:
+        if re.fullmatch(r"\w+", name):
+            continue
+        # $paramod\\bank\\WIDTH=32'0100, or $paramod$<hash>\\bank where that is long.
+        _, _, rest = name.partition("\\")
+        base, *values = rest.split("\\")
+        texts = [re.sub(r"=s?\d+'([01]+)", lambda m: str(int(m[1], 2)), v) for v in values]
+        plain = re.sub(r"\W+", "_", "_".join([base or "module", *texts]))
+        while plain in found.values() or plain in modules:
+            plain += "_"
+        found[name] = plain
+    return found
 
 
 def _pages(values: Mapping[str, object]) -> list[tuple[int, int]]:
@@ -150,6 +177,10 @@ def map_design(
         "write_verilog -noattr -noexpr mapped.v",
     ]  # fmt: skip
     run_yosys(script, folder, source.listing.name, "map")
+    text = (folder / "mapped.v").read_text(encoding="utf-8")
+    # OpenSTA knows no signed nets.
+    text = re.sub(r"^(  (?:input|output|wire)) signed ", r"\1 ", text, flags=re.MULTILINE)
+    (folder / "mapped.v").write_text(text, encoding="utf-8")
     return read_json(folder / "mapped.json")
 
 

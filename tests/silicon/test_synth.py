@@ -13,6 +13,7 @@ from accelgen.cli import main
 from accelgen.cosim.verify import verify
 from accelgen.errors import InputError, MissingToolError
 from accelgen.manifest import Manifest
+from accelgen.silicon.hierarchy import Json
 from accelgen.silicon.libraries import library_of, read_liberty
 from accelgen.silicon.memories import Macro, tile
 from accelgen.silicon.report import SiliconReport, to_markdown
@@ -117,7 +118,7 @@ def test_without_opensta_there_is_a_note(folder: Path, monkeypatch: pytest.Monke
 
 def test_timing_alone_needs_opensta(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("accelgen.silicon.tools.shutil.which", lambda name: None)
-    netlist = {"modules": {"top": {"attributes": {}, "ports": {}, "cells": {}}}}
+    netlist: Json = {"modules": {"top": {"attributes": {}, "ports": {}, "cells": {}}}}
     library = library_of(read_liberty([TINY], tmp_path))
     with pytest.raises(MissingToolError, match="opensta"):
         time_netlist(library, [], tmp_path, "top", "clk", 1.0, netlist, "here")
