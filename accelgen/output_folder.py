@@ -57,7 +57,7 @@ def check_replaceable(folder: Path) -> None:
         ours |= {f"{listing.name}.c", f"{listing.name}.h"}
     except InputError:
         ours = set()
-    ours |= {"waves.vcd", "waves.fst"}
+    ours |= {"waves.vcd", "waves.fst", "synth.json", "synth.md"}
     if foreign := sorted(present - ours):
         raise InputError(
             f"holds {foreign[0]}, which accelgen did not write", where=str(folder), hint=hint

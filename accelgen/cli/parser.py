@@ -22,6 +22,7 @@ from accelgen.cli import (
     show,
     simulate,
     sweep,
+    synth,
     verify,
 )
 from accelgen.cli.command import Command
@@ -47,7 +48,7 @@ COMMANDS: tuple[Command, ...] = (
     describe.LIST,
     generate.DEMO,
     check.LINT,
-    check.SYNTH,
+    synth.SYNTH,
     doctor.DOCTOR,
 )
 
