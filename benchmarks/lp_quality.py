@@ -4,13 +4,14 @@
 
 Register bits of every shipped dataflow at its own size, placed by the linear program and with
 everything as early as possible (greedy), for the same latency; how many linear programs were
-solved, and how many of them had to be solved again as integer programs.  The exit code is 1 when a mark is
-missed.
+solved, and how many of them had to be solved again as integer programs.  The exit code is 1 when a
+mark is missed.
 """
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from statistics import mean
 
 from accelgen.content import list_content
@@ -25,7 +26,7 @@ MOST = 0.85
 
 
 def main() -> int:
-    names = list_content("dataflows")
+    names = [Path(file).stem for file in list_content("dataflows")]
     rows = []
     for name in names:
         progress(name)
