@@ -59,6 +59,8 @@ def to_manifest(made: Design) -> Manifest:
         "period_ns": made.pipeline.period,
         "technology": made.technology.name,
         "description": str(made.description),
+        "passes": [record.to_json() for record in made.passes],
+        "without": list(made.without),
     }
     return Manifest(
         name=name,

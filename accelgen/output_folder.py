@@ -52,10 +52,12 @@ def check_replaceable(folder: Path) -> None:
     if not present:
         return
     try:
-        ours = {*Listing.read(folder).verilog, "manifest.json", "report.md"}
+        listing = Listing.read(folder)
+        ours = {*listing.verilog, "manifest.json", "report.md"}
+        ours |= {f"{listing.name}.c", f"{listing.name}.h"}
     except InputError:
         ours = set()
-    ours |= {"waves.vcd", "waves.fst"}
+    ours |= {"waves.vcd", "waves.fst", "synth.json", "synth.md"}
     if foreign := sorted(present - ours):
         raise InputError(
             f"holds {foreign[0]}, which accelgen did not write", where=str(folder), hint=hint

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from accelgen.affine import Description, SpaceTime, load_description
@@ -17,7 +18,17 @@ from accelgen.netlist.build import build_netlist
 from accelgen.netlist.graph import Netlist
 from accelgen.netlist.rounding import rounding_of
 from accelgen.output_folder import check_replaceable, replace_folder, writing
-from accelgen.passes import Pipeline, common_period, least_latency, match_delays
+from accelgen.passes import (
+    Pipeline,
+    check_names,
+    common_period,
+    least_latency,
+    match_delays,
+    place_registers,
+    records,
+    rewrite,
+)
+from accelgen.passes.order import Record, Stage, last_netlist, last_pipeline
 from accelgen.report import write_report
 from accelgen.technology import Technology, load_technology
 
@@ -36,6 +47,9 @@ Source = Description | str | Path
 class Design:
     """Every stage of one design, from the integer form of the kernel to its pipeline, and that of
     the rounding of its results where they are rounded.
+
+    ``stages`` are the netlist and what each pass made of it, by name; ``without`` the passes that
+    did not run.
     """
 
     description: Description
@@ -45,6 +59,13 @@ class Design:
     rounding: Pipeline | None
     cycles: CycleModel
     technology: Technology
+    stages: tuple[Stage, ...] = ()
+    without: tuple[str, ...] = ()
+
+    @cached_property
+    def passes(self) -> tuple[Record, ...]:
+        """What each pass changed; worked out when first asked for."""
+        return records(self.stages, self.technology, self.without)
 
     @property
     def critical(self) -> float:
@@ -67,6 +88,7 @@ def design(
     period: float | None = None,
     technology: str = "sg13g2",
     bus_bits: int | None = None,
+    without: Collection[str] = (),
     progress: Progress | None = None,
 ) -> Design:
     """Run all stages short of Verilog.
@@ -75,12 +97,14 @@ def design(
     ``period`` is the target clock period in ns; without one it is the technology's default, or
     the shortest this design can have when that is longer.  ``bus_bits`` is the width of every
     stream, a multiple of 8 up to 4096; without one it is 64, or as wide as a block that is wider.
+    ``without`` names passes that are left out; the result is right, and costs more.
 
     Raises:
         InputError: the dataflow is not legal, or an option is out of range.
         InfeasibleError: no pipeline reaches ``period``.
     """
     _check_options(period, bus_bits)
+    check_names(without)
     progress = progress or _quiet
     description = _described(description)
     library = load_technology(technology)
@@ -90,14 +114,28 @@ def design(
     fabric = build_fabric(kernel, bus_bits)
     progress("build the netlist")
     netlist = build_netlist(fabric)
+    progress("rewrite the netlist")
+    rewritten = rewrite(netlist, without)
+    netlist = last_netlist(rewritten)
     progress("match delays")
     rounding = _rounding(fabric)
     if period is None:
         period = common_period([netlist, *rounding], library)
-    pipeline = match_delays(netlist, library, period)
+    placed = place_registers(netlist, library, period, without)
+    pipeline = last_pipeline(placed)
     rounded = match_delays(rounding[0], library, period) if rounding else None
     cycles = model_cycles(fabric, pipeline.latency, rounded.latency if rounded else None)
-    return Design(description, kernel, fabric, pipeline, rounded, cycles, library)
+    return Design(
+        description,
+        kernel,
+        fabric,
+        pipeline,
+        rounded,
+        cycles,
+        library,
+        (*rewritten, *placed),
+        tuple(sorted(without)),
+    )
 
 
 def predict(
@@ -106,15 +144,18 @@ def predict(
     period: float | None = None,
     technology: str = "sg13g2",
     bus_bits: int | None = None,
+    without: Collection[str] = (),
 ) -> CycleModel:
     """The cycles of the design these options give, without designing it to the end.
 
     Arguments and errors are those of :func:`design`.
     """
     _check_options(period, bus_bits)
+    check_names(without)
     fabric = build_fabric(_described(description).lower(), bus_bits)
     library = load_technology(technology)
-    netlist, rounding = build_netlist(fabric), _rounding(fabric)
+    netlist = last_netlist(rewrite(build_netlist(fabric), without))
+    rounding = _rounding(fabric)
     if period is None:
         period = common_period([netlist, *rounding], library)
     rounded = least_latency(rounding[0], library, period) if rounding else None
@@ -128,6 +169,7 @@ def generate(
     period: float | None = None,
     technology: str = "sg13g2",
     bus_bits: int | None = None,
+    without: Collection[str] = (),
     progress: Progress | None = None,
 ) -> Design:
     """Write ``<name>.v``, ``manifest.json`` and ``report.md`` into the folder ``output``.
@@ -142,7 +184,12 @@ def generate(
     with writing(folder):
         check_replaceable(folder)
     made = design(
-        description, period=period, technology=technology, bus_bits=bus_bits, progress=progress
+        description,
+        period=period,
+        technology=technology,
+        bus_bits=bus_bits,
+        without=without,
+        progress=progress,
     )
     progress("write Verilog")
     verilog = to_verilog(made)

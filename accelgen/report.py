@@ -12,6 +12,7 @@ from accelgen.fabric.chain import Chain
 from accelgen.fabric.fabric import Fabric, InputPlan, OutputPlan
 from accelgen.passes.delay_matching import Pipeline
 from accelgen.passes.delay_problem import formulate, greedy
+from accelgen.passes.table import pass_rows
 from accelgen.passes.timing import TimingModel
 from accelgen.reuse.links import Link
 from accelgen.rtl.array import UNIT_KINDS
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from accelgen.pipeline import Design
 
 __all__ = ["count_memories", "count_units", "cycle_rows", "greedy_bits", "link_kind",
-           "waiting", "write_report"]  # fmt: skip
+           "section", "table", "waiting", "write_report"]  # fmt: skip
 
 
 def count_units(pipeline: Pipeline) -> dict[str, int]:
@@ -61,7 +62,8 @@ def count_memories(fabric: Fabric) -> dict[str, list[dict[str, int]]]:
 
 def greedy_bits(pipeline: Pipeline, technology: Technology) -> int:
     """Register bits of the same pipeline with everything as early as possible."""
-    problem = formulate(pipeline.netlist, TimingModel(technology, pipeline.period))
+    model = TimingModel(technology, pipeline.period)
+    problem = formulate(pipeline.netlist, model, share=pipeline.shared)
     return problem.cost(greedy(problem))
 
 
@@ -108,6 +110,7 @@ def write_report(design: Design) -> str:
         _output(design.fabric.output, design.fabric),
         _cycles(design),
         _pipeline(design),
+        _passes(design),
         _units(design),
     ]
     return "\n".join(sections)
@@ -122,7 +125,7 @@ def _array(design: Design) -> str:
     axes = zip(kernel.space, kernel.space_extents, kernel.skew, strict=True)
     loops = [f"{name} = {n}" for name, n in zip(kernel.time, kernel.time_extents, strict=True)]
     shape = ", ".join(f"{axis} = {n} (skew {c})" for axis, n, c in axes)
-    return _section(
+    return section(
         "Array",
         [
             f"{kernel.units} functional units: {shape}",
@@ -181,7 +184,7 @@ def _output(plan: OutputPlan, fabric: Fabric) -> str:
 def _tensor(plan: InputPlan | OutputPlan, lines: Sequence[str], role: str) -> str:
     tensor = plan.tensor
     shape = " x ".join(map(str, tensor.shape)) or "scalar"
-    return _section(f"Tensor {tensor.name}: {role}, {shape}, {tensor.type_name}", lines)
+    return section(f"Tensor {tensor.name}: {role}, {shape}, {tensor.type_name}", lines)
 
 
 def _stay(hold: int | None, fabric: Fabric) -> str:
@@ -250,13 +253,13 @@ def _cycles(design: Design) -> str:
         waiting(design.cycles) if design.cycles.chain_wait else "no cycle waits for a shift chain",
     ]
     rows = [("part", "cycles", "meaning"), *cycle_rows(design.cycles)]
-    return _section("Cycles of one problem", lines) + "\n" + _table(rows)
+    return section("Cycles of one problem", lines) + "\n" + table(rows)
 
 
 def _pipeline(design: Design) -> str:
     pipeline = design.pipeline
     early = greedy_bits(pipeline, design.technology)
-    return _section(
+    return section(
         "Pipeline",
         [
             f"clock period {pipeline.period:g} ns, longest path {design.critical:.3f} ns "
@@ -267,6 +270,12 @@ def _pipeline(design: Design) -> str:
             f"{early} when everything is as early as possible",
         ],
     )
+
+
+def _passes(design: Design) -> str:
+    rows = pass_rows([record.to_json() for record in design.passes], "passes")
+    without = f"\nWithout {', '.join(design.without)}.\n" if design.without else ""
+    return "## Passes over the netlist\n\n" + table(rows) + without
 
 
 def _rounding(design: Design) -> list[str]:
@@ -291,18 +300,20 @@ def _units(design: Design) -> str:
         (f"{design.description.name}_{name}", count)
         for name, count in count_units(design.pipeline).items()
     ]
-    return "## Units of the array\n\n" + _table([("module", "instances"), *rows])
+    return "## Units of the array\n\n" + table([("module", "instances"), *rows])
 
 
 def _count(count: int, thing: str, things: str | None = None) -> str:
     return f"{count} {thing if count == 1 else things or thing + 's'}"
 
 
-def _section(title: str, lines: Iterable[str]) -> str:
+def section(title: str, lines: Iterable[str]) -> str:
+    """A heading with a list below it, as Markdown."""
     return "\n".join([f"## {title}", "", *(f"- {line}" for line in lines), ""])
 
 
-def _table(rows: Sequence[Sequence[object]]) -> str:
+def table(rows: Sequence[Sequence[object]]) -> str:
+    """A table whose first row is its head, as Markdown."""
     head, *body = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
     rule = "|" + " --- |" * len(rows[0])
     return "\n".join([head, rule, *body, ""])

@@ -231,7 +231,7 @@ def solve_only(size: int) -> dict[str, object]:
     problem = formulate(made.pipeline.netlist, model)
     watch = Stopwatch()
     watch.enter("solve")
-    positions = solve(problem)
+    positions = solve(problem).positions
     watch.enter("")
     return {
         "nodes": len(made.pipeline.netlist.nodes),

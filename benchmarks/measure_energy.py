@@ -12,7 +12,6 @@ gives more than 0.041.
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,13 +25,16 @@ from numpy.typing import NDArray
 
 from accelgen.formats import IntFormat, block_format, get_format
 from accelgen.rtl.arithmetic import Bf16MultiplyAccumulate, BlockDot, MultiplyAccumulate
+from accelgen.silicon.gates import Energy, Netlist, delays, simulate
+from accelgen.silicon.hierarchy import Json, modules_of
+from accelgen.silicon.liberty import Cells
+from accelgen.silicon.libraries import KNOWN, read_liberty
+from accelgen.silicon.sram import macros_of
+from accelgen.silicon.synthesis import read_json
+from accelgen.silicon.tools import run_sta, sta_version
 from benchmarks.arithmetic_area import Subject, wrapped
-from benchmarks.gate_power import Energy, Netlist, delays, simulate
-from benchmarks.liberty import Cells, parse
 from benchmarks.measure_technology import (
-    LIBRARIES,
     Bench,
-    call,
     number,
     regfile_verilog,
     registered,
@@ -48,8 +50,8 @@ BLOCKS = (
     "nvfp4", "nvint4", "if4", "mxfp4", "mxfp6_e2m3", "mxint8", "mxfp8_e4m3",
 )  # fmt: skip
 """The hardware of nvfp4_4over6 is that of nvfp4."""
-SETTINGS = {"sg13g2": (0.05, 0.01), "asap7": (20.0, 0.001)}
-"""Typical slew in the library's unit of time, and step of the simulation in ns."""
+STEPS = {"sg13g2": 0.01, "asap7": 0.001}
+"""Step of the simulation in ns."""
 
 Words = NDArray[np.int64]
 """Cycles, streams, and where a port carries several, its elements."""
@@ -80,19 +82,11 @@ def run(
     place = bench.folder / f"{name}{option}"
     place.mkdir()
     (place / "in.v").write_text(verilog)
-    (place / "run.ys").write_text(bench.yosys_script(place, option))
-    (place / "json.ys").write_text(f"read_verilog {place}/out.v\nwrite_json {place}/out.json\n")
-    for script in ("run.ys", "json.ys"):
-        code = (
-            "from pyosys import libyosys as y; "
-            f"y.run_pass({f'script {place / script}'!r}, y.Design())"
-        )
-        call([sys.executable, "-c", code], place)
-    sdf = bench.sta_script(f"read_verilog {place}/out.v").rsplit("report_checks", 1)[0]
-    (place / "run.tcl").write_text(f"{sdf}write_sdf -digits 5 {place}/out.sdf\n")
-    call(["sta", "-no_splash", "-exit", str(place / "run.tcl")], place)
-    step = SETTINGS["sg13g2" if cells.voltage > 1 else "asap7"][1]
-    netlist = Netlist(place / "out.json", cells, delays(place / "out.sdf", step), apart)
+    bench.map(place, option)
+    script = [*bench.sta_script(place / "out.v"), f"write_sdf -digits 5 {place}/out.sdf"]
+    run_sta(script, place, name)
+    step = STEPS["sg13g2" if cells.voltage > 1 else "asap7"]
+    netlist = Netlist(first_module(place), cells, delays(place / "out.sdf", step), apart)
     stimuli = [
         {port: bits(words[cycle], width) for port, (width, words) in ports.items()}
         for cycle in range(skip + CYCLES)
@@ -106,6 +100,11 @@ def run(
         f"{energy.leakage:.4g} mW, {area:.1f} um2"
     )
     return Figure(energy, area)
+
+
+def first_module(place: Path) -> Json:
+    """The module of ``place/out.json`` that is no cell."""
+    return next(iter(modules_of(read_json(place / "out.json")).values()))
 
 
 def bits(words: Words, width: int) -> list[int]:
@@ -247,30 +246,17 @@ def cells_held(energy: Energy, flip_flops: int) -> float:
 
 def macro(path: Path) -> tuple[int, int, str]:
     """Width, size and row of an SRAM macro from its Liberty file."""
-    library = parse(path.read_text()).groups[0]
-    cell = next(library.all("cell"))
-    memory = next(cell.all("memory"))
-    width = int(memory.attributes["word_width"])
-    size = width * (1 << int(memory.attributes["address_width"])) // 8
-    pins = {pin.label: pin for pin in cell.all("pin")} | {p.label: p for p in cell.all("bus")}
-
-    def power(pin: str, when: str, edge: str) -> float:
-        inner = [pins[pin], *pins[pin].all("pin")]
-        for group in (g for part in inner for g in part.all("internal_power")):
-            if group.attributes.get("when", "").replace(" ", "") == when:
-                table = next(group.all(edge))
-                return float(table.attributes["values"].split(",")[0].strip(' "'))
-        raise ValueError(f"{path.name}: no {edge} of {pin} when {when!r}")
-
-    edges = ("rise_power", "fall_power")
-    read = power("A_CLK", "A_MEN&!A_WEN&A_REN", "rise_power")
-    write = power("A_CLK", "A_MEN&A_WEN&!A_REN", "rise_power")
-    # Random data: every second bit toggles, half of the toggles rise.
-    write += width / 4 * sum(power("A_DIN", "A_MEN", edge) for edge in edges)
-    leakage = float(cell.attributes["cell_leakage_power"]) * 1e-6
-    area = float(cell.attributes["area"]) * 1e-6
-    row = f"    - [{size}, {width}, {read:.5g}, {write:.5g}, {leakage:.5g}, {area:.5g}]\n"
-    return width, size, row
+    with tempfile.TemporaryDirectory() as scratch:
+        found, _ = macros_of(read_liberty([path], Path(scratch)))
+    if not found or found[0].read_pj is None or found[0].write_pj is None:
+        raise ValueError(f"{path.name}: no macro with energies")
+    one = found[0]
+    size = one.width * one.depth // 8
+    row = (
+        f"    - [{size}, {one.width}, {one.read_pj:.5g}, {one.write_pj:.5g}, "
+        f"{one.leakage_mw:.5g}, {one.area * 1e-6:.5g}]\n"
+    )
+    return one.width, size, row
 
 
 def section(key: str, source: str, rest: str) -> str:
@@ -287,8 +273,8 @@ def document(
     link: float,
 ) -> str:
     """The whole YAML file."""
-    tools = f"Yosys {version('pyosys')}, OpenSTA {call(['sta', '-version'], Path.cwd()).strip()}"
-    library = LIBRARIES[name]
+    tools = f"Yosys {version('pyosys')}, OpenSTA {sta_version()}"
+    library = KNOWN[name]
     wires = f"wire-load model {library.wire_load}" if library.wire_load else "no wires"
     how = (
         f"benchmarks/measure_energy.py: {tools}; mapped for speed; simulated with the cells' "
@@ -350,7 +336,7 @@ def document(
 def main() -> None:
     """Measure and write the file whole."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--library", choices=sorted(LIBRARIES), required=True)
+    parser.add_argument("--library", choices=sorted(KNOWN), required=True)
     parser.add_argument("--liberty", type=Path, nargs="+", required=True, metavar="FILE")
     parser.add_argument("--sram", type=Path, nargs="*", default=[], metavar="FILE")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE")
@@ -362,8 +348,8 @@ def main() -> None:
         folder = Path(scratch)
         liberty = [unpack(path, folder) for path in options.liberty]
         srams = [unpack(path, folder) for path in options.sram]
-        bench = Bench(folder, LIBRARIES[name], liberty)
-        cells = Cells(liberty, SETTINGS[name][0], LIBRARIES[name].wire_load)
+        bench = Bench(folder, KNOWN[name], liberty)
+        cells = Cells(liberty, KNOWN[name].slew, KNOWN[name].wire_load)
         pair = run(bench, cells, "link", registered([("a", 16)], 16, "a_q"),
                    {"a": (16, np.random.default_rng(SEED).integers(0, 1 << 16, (16, LANES)))},
                    4, ())  # fmt: skip

@@ -1,6 +1,6 @@
 """Measure delay and area of accelgen's primitives on a standard-cell library.
 
-    python benchmarks/measure_technology.py --library sg13g2 --liberty CELLS.lib.gz \
+    python -m benchmarks.measure_technology --library sg13g2 --liberty CELLS.lib.gz \
         [--sram MACRO.lib.gz ...] --output mapping/technology/sg13g2.yaml
 
 Every point is one small Verilog module with the primitive between registers.  Yosys maps it
@@ -23,7 +23,6 @@ import importlib.metadata
 import math
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -37,59 +36,15 @@ import numpy as np
 import yaml
 from scipy.optimize import nnls
 
+from accelgen.silicon.libraries import KNOWN, CellLibrary
+from accelgen.silicon.mapping import clock_script, map_passes, write_abc_files
+from accelgen.silicon.tools import run_sta, run_yosys, sta_version
 from accelgen.technology import parse_technology
 
 CLOCK_NS = 100.0
 """Period given to OpenSTA; only the slack against it is read."""
 
-ABC_SCRIPT = """\
-strash
-dch -f
-map -B 0.9 -D {target}
-topo
-buffer -c -N 4
-upsize -c -D {target}
-dnsize -c -D {target}
-"""
-
-
-@dataclass(frozen=True)
-class Library:
-    """What the tools must be told about one cell library, beside its Liberty files."""
-
-    description: str
-    driver: str
-    """Cell that drives the logic, as ABC assumes it."""
-    load_ff: float
-    """Load of each output in femtofarads: a register's data pin."""
-    target_ps: int
-    """Delay ABC is asked for: out of reach, so that it always optimises for speed."""
-    tie_high: str
-    tie_low: str
-    dont_use: tuple[str, ...] = ()
-    wire_load: str | None = None
-
-
-LIBRARIES = {
-    "sg13g2": Library(
-        description="IHP SG13G2, 130 nm, typical corner, 1.20 V, 25 C, sg13g2_stdcell",
-        driver="sg13g2_buf_2",
-        load_ff=5.0,
-        target_ps=50,
-        tie_high="sg13g2_tiehi L_HI",
-        tie_low="sg13g2_tielo L_LO",
-        wire_load="1k",
-    ),
-    "asap7": Library(
-        description="ASAP7 predictive 7 nm, 7.5-track, RVT, TT corner, 0.70 V, 25 C",
-        driver="BUFx2_ASAP7_75t_R",
-        load_ff=0.6,
-        target_ps=5,
-        tie_high="TIEHIx1_ASAP7_75t_R H",
-        tie_low="TIELOx1_ASAP7_75t_R L",
-        dont_use=("*x1p*_ASAP7*", "*xp*", "SDF*", "ICG*", "DFFLQN*", "DFFASR*", "DFFHQx4*"),
-    ),
-}
+LIBRARIES = KNOWN
 
 
 @dataclass(frozen=True)
@@ -243,30 +198,24 @@ REGISTER = registered([("a", 8)], 8, "a_q")
 class Bench:
     """Yosys and OpenSTA on one library, in one scratch folder."""
 
-    def __init__(self, folder: Path, library: Library, liberty: Sequence[Path]) -> None:
+    def __init__(self, folder: Path, library: CellLibrary, liberty: Sequence[Path]) -> None:
         self.folder = folder
         self.library = library
         self.liberty = [str(path) for path in liberty]
-        self.constraint = folder / "abc.constr"
-        self.constraint.write_text(
-            f"set_driving_cell {library.driver}\nset_load {library.load_ff}\n"
-        )
-        self.script = folder / "abc.script"
-        self.script.write_text(ABC_SCRIPT.format(target=library.target_ps))
+        self.abc_files = write_abc_files(library, library.target_ps, folder)
+
+    def map(self, place: Path, option: str = "") -> None:
+        """Map ``place/in.v`` to ``place/out.v`` and ``out.json``; areas go to ``stat.txt``."""
+        run_yosys(self.yosys_script(place, option), place, place.name)
 
     def measure(self, name: str, verilog: str, option: str = "") -> Timing:
-        """Map and time one module; raise RuntimeError with the tool's words when that fails."""
+        """Map and time one module; raise AccelgenError with the tool's words when that fails."""
         place = self.folder / name
         place.mkdir()
         (place / "in.v").write_text(verilog)
-        (place / "run.ys").write_text(self.yosys_script(place, option))
-        code = (
-            "from pyosys import libyosys as y; "
-            f"y.run_pass({f'script {place}/run.ys'!r}, y.Design())"
-        )
-        call([sys.executable, "-c", code], place)
-        (place / "run.tcl").write_text(self.sta_script(f"read_verilog {place}/out.v"))
-        report = call(["sta", "-no_splash", "-exit", str(place / "run.tcl")], place)
+        self.map(place, option)
+        script = [*self.sta_script(place / "out.v"), "report_checks -digits 6"]
+        report = run_sta(script, place, name)
         stat = (place / "stat.txt").read_text()
         timing = Timing(
             arrival=number(r"([\d.]+)\s+data arrival time", report),
@@ -277,47 +226,28 @@ class Bench:
         shutil.rmtree(place)
         return timing
 
-    def yosys_script(self, place: Path, option: str) -> str:
+    def yosys_script(self, place: Path, option: str) -> list[str]:
         """The mapping script of one module, with one more option of synth."""
-        lib = self.library
-        files = " ".join(f"-liberty {path}" for path in self.liberty)
-        avoid = " ".join(f"-dont_use {cell}" for cell in lib.dont_use)
-        return dedent(f"""\
-            read_verilog {place}/in.v
-            synth -flatten -top top -noabc {option} -extra-map +/choices/han-carlson.v
-            dfflibmap {files} {avoid}
-            abc {files} {avoid} -D {lib.target_ps} -constr {self.constraint} -script {self.script}
-            setundef -zero
-            splitnets
-            opt_clean -purge
-            tee -o {place}/stat.txt stat {files}
-            hilomap -singleton -hicell {lib.tie_high} -locell {lib.tie_low}
-            opt_clean -purge
-            write_verilog -noattr -noexpr {place}/out.v
-            """)
-
-    def sta_script(self, read: str) -> str:
-        """The timing script: the longest register-to-register path."""
-        wire = self.library.wire_load
-        lines = [
-            *(f"read_liberty {path}" for path in self.liberty),
-            read,
-            "link_design top",
-            *([f"set_wire_load_model -name {wire}"] if wire else []),
-            "set_cmd_units -time ns -capacitance pF",
-            f"create_clock -name clk -period {CLOCK_NS} clk",
-            "report_checks -digits 6",
+        passes = map_passes(
+            self.library,
+            self.liberty,
+            "top",
+            self.abc_files,
+            target_ps=self.library.target_ps,
+            flatten=True,
+            option=option,
+            statistics=f"{place}/stat.txt",
+        )
+        return [
+            f"read_verilog {place}/in.v",
+            *passes,
+            f"write_verilog -noattr -noexpr {place}/out.v",
+            f"write_json {place}/out.json",
         ]
-        return "\n".join(lines) + "\n"
 
-
-def call(command: list[str], place: Path) -> str:
-    """Run a tool and return what it said; raise RuntimeError when it failed."""
-    done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
-    text = done.stdout + done.stderr
-    if done.returncode != 0 or re.search(r"^(Error|ERROR):", text, re.MULTILINE):
-        raise RuntimeError(f"{command[0]} failed in {place}:\n{text[-2000:]}")
-    return text
+    def sta_script(self, netlist: Path) -> list[str]:
+        """OpenSTA's commands for a netlist with a clock that limits nothing."""
+        return clock_script(self.library, self.liberty, str(netlist), "top", CLOCK_NS)
 
 
 def number(pattern: str, text: str) -> float:
@@ -383,8 +313,7 @@ def measure_sram(path: Path, folder: Path) -> tuple[Row, float]:
         f"output [{width - 1}:0] y;\n"
         f"{cell} m (.A_CLK(clk), .A_DOUT(y), {connect});\nendmodule\n"
     )
-    (place / "run.tcl").write_text(
-        dedent(f"""\
+    script = dedent(f"""\
         read_liberty {path}
         read_verilog {place}/in.v
         link_design top
@@ -397,8 +326,7 @@ def measure_sram(path: Path, folder: Path) -> tuple[Row, float]:
         report_checks -digits 6 -to [get_ports y]
         report_checks -digits 6 -from [get_ports A_*]
         """)
-    )
-    report = call(["sta", "-no_splash", "-exit", str(place / "run.tcl")], place)
+    report = run_sta(script.splitlines(), place, cell)
     delay = number(r"([\d.]+)\s+data arrival time", report)
     setup = -number(r"(-?[\d.]+)\s+[-\d.]+\s+library setup time", report)
     return (depth, width, delay, number(r"\narea\s*: ([\d.]+)", text)), setup
@@ -430,10 +358,10 @@ PERIOD_RULE = (
 )
 
 
-def method(name: str, library: Library, liberty: Sequence[Path], sram: Sequence[Path]) -> str:
+def method(name: str, library: CellLibrary, liberty: Sequence[Path], sram: Sequence[Path]) -> str:
     """How the numbers came about, for the head of the file."""
     yosys = importlib.metadata.version("pyosys")
-    sta = call(["sta", "-version"], Path.cwd()).strip()
+    sta = sta_version()
     files = " ".join(path.name for path in liberty)
     macros = f" --sram {' '.join(path.name for path in sram)}" if sram else ""
     wire = (

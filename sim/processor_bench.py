@@ -19,7 +19,7 @@ import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, SimTimeoutError, with_timeout
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamFrame
-from kernel_bench import (
+from kernel_bench import (  # type: ignore[import-not-found]  # beside this file
     PERIOD,
     SETTLE,
     Bench,

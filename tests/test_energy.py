@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,9 +22,9 @@ from accelgen.energy import (
 )
 from accelgen.errors import InputError
 from accelgen.hardware import parse_hardware
+from accelgen.silicon.gates import Energy, Netlist, simulate
+from accelgen.silicon.liberty import Cells
 from accelgen.technology import list_technologies
-from benchmarks.gate_power import Energy, Netlist, simulate
-from benchmarks.liberty import Cells
 
 MINIMAL = """
 name: mine
@@ -287,12 +286,10 @@ def test_the_benchmark_counts_toggles_glitches_and_clocks(tmp_path: Path) -> Non
             "flop": {"type": "FLOP", "connections": {"C": [2], "D": [5], "Q": [6]}},
         },
     }
-    file = tmp_path / "out.json"
-    file.write_text(json.dumps({"modules": {"top": module}}), encoding="utf-8")
     stimuli = [{"a": [bit]} for bit in (0b00, 0b01, 0b00, 0b01)]
 
     def energy(late: int, apart: Sequence[str] = ()) -> Energy:
-        netlist = Netlist(file, cells, {"late": late, "edge": 2, "flop": 1}, apart)
+        netlist = Netlist(module, cells, {"late": late, "edge": 2, "flop": 1}, apart)
         return simulate(netlist, stimuli, lanes=2, skip=1)
 
     # Nets 4 and 5 carry 2 + 1 and 3 + 1 pF; a toggle takes half of that and, at slew 0.5 and that

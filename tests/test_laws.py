@@ -28,6 +28,7 @@ from accelgen.cosim.lint import lint
 from accelgen.cosim.verify import verify
 from accelgen.emit import to_manifest, to_verilog
 from accelgen.errors import InfeasibleError
+from accelgen.passes import PASSES
 from accelgen.pipeline import design, generate, predict
 from accelgen.technology import load_technology
 from tests.affine.strategies import block_descriptions, descriptions
@@ -45,6 +46,7 @@ class Options:
     period: float | None
     technology: str
     bus_bits: int
+    without: frozenset[str] = frozenset()
 
 
 @st.composite
@@ -72,6 +74,14 @@ def designs(draw: st.DrawFn, drawn: st.SearchStrategy[Description]) -> tuple[Des
     return description, draw(options(description))
 
 
+@st.composite
+def subsets(draw: st.DrawFn) -> tuple[Description, Options]:
+    """A dataflow of either kind, and any of the passes left out."""
+    description = draw(st.one_of(descriptions(), descriptions(), block_descriptions()))
+    left_out = draw(st.sets(st.sampled_from([step.name for step in PASSES]), min_size=1))
+    return description, Options(None, "sg13g2", 256, frozenset(left_out))
+
+
 def check(drawn: tuple[Description, Options]) -> None:
     description, chosen = drawn
     with tempfile.TemporaryDirectory(prefix="accelgen-law-") as scratch:
@@ -82,12 +92,14 @@ def check(drawn: tuple[Description, Options]) -> None:
             period=chosen.period,
             technology=chosen.technology,
             bus_bits=chosen.bus_bits,
+            without=chosen.without,
         )
         model = predict(
             description,
             period=chosen.period,
             technology=chosen.technology,
             bus_bits=chosen.bus_bits,
+            without=chosen.without,
         )
         assert model == made.cycles
         assert lint(folder).problems == ()
@@ -109,6 +121,23 @@ def test_a_random_dataflow_keeps_the_laws(drawn: tuple[Description, Options]) ->
 @given(designs(block_descriptions()))
 @settings(max_examples=2, derandomize=True, database=None, suppress_health_check=RELAXED)
 def test_a_random_dataflow_of_blocks_keeps_the_laws(drawn: tuple[Description, Options]) -> None:
+    check(drawn)
+
+
+@given(subsets())
+@settings(max_examples=3, derandomize=True, database=None, suppress_health_check=RELAXED)
+def test_a_random_dataflow_keeps_the_laws_without_some_passes(
+    drawn: tuple[Description, Options],
+) -> None:
+    check(drawn)
+
+
+@pytest.mark.slow
+@given(subsets())
+@settings(max_examples=MANY // 2, suppress_health_check=RELAXED)
+def test_many_random_dataflows_keep_the_laws_without_some_passes(
+    drawn: tuple[Description, Options],
+) -> None:
     check(drawn)
 
 

@@ -1,13 +1,13 @@
-"""``accelgen lint`` and ``accelgen synth``."""
+"""``accelgen lint``."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from accelgen.cli.command import Command, add_json, print_json, stages, table
+from accelgen.cli.command import Command, add_json, print_json, stages
 
-__all__ = ["LINT", "SYNTH"]
+__all__ = ["LINT"]
 
 
 def _add_lint_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,33 +33,4 @@ def _lint(arguments: argparse.Namespace) -> int:
     return 0 if passed else 1
 
 
-def _add_synth_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directory", metavar="DIR", help="what generate wrote")
-    parser.add_argument(
-        "--target", choices=("ecp5", "generic"), default="ecp5",
-        help="Lattice ECP5 cells (default), or two-input gates",
-    )  # fmt: skip
-    add_json(parser)
-
-
-def _synth(arguments: argparse.Namespace) -> int:
-    from accelgen.cosim.lint import synthesise
-
-    directory = Path(arguments.directory)
-    with stages(f"synthesising {directory} for {arguments.target}"):
-        report = synthesise(directory, arguments.target)
-    if arguments.json:
-        print_json(
-            {
-                "target": report.target,
-                "cells": dict(report.cells),
-                "seconds": round(report.seconds, 3),
-            }
-        )
-    else:
-        print(table([("cell", "count"), *report.cells.items()]))
-    return 0
-
-
 LINT = Command("lint", "check a design with Verilator's lint and Yosys", _add_lint_arguments, _lint)
-SYNTH = Command("synth", "synthesise a design with Yosys", _add_synth_arguments, _synth)

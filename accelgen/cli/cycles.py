@@ -15,6 +15,7 @@ from accelgen.cli.options import (
     SPACE,
     add_description,
     add_hardware,
+    passes_without,
     read_description,
 )
 from accelgen.cli.values import MAX_POINTS, combinations, sweep
@@ -115,6 +116,7 @@ def _predict(
                 period=arguments.period,
                 technology=arguments.technology,
                 bus_bits=arguments.bus,
+                without=passes_without(arguments),
             )
         yield _Point(values, description, cycles)
 

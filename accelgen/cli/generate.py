@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accelgen.cli.command import Command, add_json, print_json, remark, stages, table
-from accelgen.cli.options import add_description, add_hardware, read_description
+from accelgen.cli.options import add_description, add_hardware, passes_without, read_description
+from accelgen.cli.processor import add_processor, is_processor
+from accelgen.cli.processor import generate as generate_processor
 from accelgen.cli.verify import simulate, summary
 
 if TYPE_CHECKING:
@@ -21,7 +23,8 @@ DEMO_DESCRIPTION = "gemm_os_systolic"
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_description(parser)
+    add_description(parser, several=True)
+    add_processor(parser)
     add_hardware(parser)
     parser.add_argument("-o", "--output", metavar="DIR", help="default: rtl_out/<name>")
     add_json(parser)
@@ -31,6 +34,9 @@ def _generate(arguments: argparse.Namespace) -> int:
     from accelgen.pipeline import generate
     from accelgen.report import waiting
 
+    if is_processor(arguments):
+        return generate_processor(arguments)
+    (arguments.description,) = arguments.description
     description = read_description(arguments)
     folder = Path(arguments.output or Path("rtl_out", description.name))
     with stages(f"generating {description.name}") as progress:
@@ -40,6 +46,7 @@ def _generate(arguments: argparse.Namespace) -> int:
             period=arguments.period,
             technology=arguments.technology,
             bus_bits=arguments.bus,
+            without=passes_without(arguments),
             progress=progress,
         )
     if made.cycles.chain_wait:
@@ -91,6 +98,7 @@ def _summary(made: Design, folder: Path, *more: tuple[str, str]) -> str:
             f"estimated ({made.technology.name})",
         ),
         ("registers", f"{pipeline.bits} pipeline bits, {greedy - pipeline.bits} fewer than greedy"),
+        *([("without", ", ".join(made.without))] if made.without else []),
         ("units", _units(count_units(pipeline))),
         *(
             ("memory", f"{tensor}: {_banks(kinds)}, double-buffered")
@@ -137,6 +145,7 @@ def _figures(made: Design, folder: Path) -> dict[str, object]:
         },
         "units": count_units(made.pipeline),
         "memories": count_memories(made.fabric),
+        "without": list(made.without),
     }
 
 

@@ -10,18 +10,31 @@ from accelgen.cli.values import axes, extents, pairs
 if TYPE_CHECKING:
     from accelgen.affine import Description
 
-__all__ = ["BOUNDS", "SPACE", "add_description", "add_hardware", "read_description"]
+__all__ = ["BOUNDS", "SPACE", "add_description", "add_hardware", "passes_without",
+           "read_description"]  # fmt: skip
 
 BOUNDS = "m=64,n=64"
 SPACE = "i=16,j=16"
 
 
-def add_description(parser: argparse.ArgumentParser, *, ranges: bool = False) -> None:
-    """Add DESCRIPTION and the options that change it; with ``ranges``, to many values."""
+def add_description(
+    parser: argparse.ArgumentParser, *, ranges: bool = False, several: bool = False
+) -> None:
+    """Add DESCRIPTION (or ``several``) and the options that change it; with ``ranges``, to many
+    values.
+    """
     more = "; each a number, a range FIRST:LAST:STEP or a list 16|32|64" if ranges else ""
-    parser.add_argument(
-        "description", metavar="DESCRIPTION", help="a shipped name (accelgen list) or a YAML file"
-    )
+    if several:
+        parser.add_argument(
+            "description", metavar="DESCRIPTION", nargs="+",
+            help="a shipped name (accelgen list) or a YAML file; several run on one array, chosen "
+            "at run time, as do those that a file lists as dataflows: [a, b]",
+        )  # fmt: skip
+    else:
+        parser.add_argument(
+            "description", metavar="DESCRIPTION",
+            help="a shipped name (accelgen list) or a YAML file",
+        )  # fmt: skip
     parser.add_argument("--bounds", metavar=BOUNDS, help=f"loop bounds{more}")
     parser.add_argument("--space", metavar=SPACE, help=f"extents of the array{more}")
     parser.add_argument("--time", metavar="k1=4", help="extents of time loops")
@@ -50,6 +63,15 @@ def add_hardware(parser: argparse.ArgumentParser) -> None:
         "--bus", type=int, metavar="BITS",
         help="width of the streams (default 64, or a whole block where that is wider)",
     )  # fmt: skip
+    parser.add_argument(
+        "--without", metavar="PASS", action="append", default=[],
+        help="leave out a pass over the netlist (accelgen passes); several with commas, or again",
+    )  # fmt: skip
+
+
+def passes_without(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """The passes that are left out."""
+    return tuple(name.strip() for text in arguments.without for name in text.split(","))
 
 
 def read_description(arguments: argparse.Namespace, *, ranges: bool = False) -> Description:

@@ -12,6 +12,7 @@ from accelgen.cli import (
     cycles,
     describe,
     doctor,
+    explain,
     generate,
     hardware,
     mac,
@@ -21,6 +22,7 @@ from accelgen.cli import (
     show,
     simulate,
     sweep,
+    synth,
     verify,
 )
 from accelgen.cli.command import Command
@@ -33,6 +35,8 @@ COMMANDS: tuple[Command, ...] = (
     generate.GENERATE,
     verify.VERIFY,
     cycles.CYCLES,
+    explain.EXPLAIN,
+    explain.PASSES,
     show.SHOW,
     quantize.QUANTIZE,
     mac.MAC,
@@ -44,7 +48,7 @@ COMMANDS: tuple[Command, ...] = (
     describe.LIST,
     generate.DEMO,
     check.LINT,
-    check.SYNTH,
+    synth.SYNTH,
     doctor.DOCTOR,
 )
 

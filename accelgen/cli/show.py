@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from accelgen.cli.command import Command, stages
-from accelgen.cli.options import add_description, add_hardware, read_description
+from accelgen.cli.options import add_description, add_hardware, passes_without, read_description
 
 __all__ = ["SHOW"]
 
@@ -35,6 +35,7 @@ def _show(arguments: argparse.Namespace) -> int:
             period=arguments.period,
             technology=arguments.technology,
             bus_bits=arguments.bus,
+            without=passes_without(arguments),
             progress=progress,
         )
         progress("draw")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from accelgen.cli.command import Command, add_json, print_json, remark, stages, table
 from accelgen.cli.mac import show_unit_report
+from accelgen.cli.processor import verify as verify_processor
 
 if TYPE_CHECKING:
     from accelgen.cosim.verify import VerifyReport
@@ -38,12 +39,16 @@ def _verify(arguments: argparse.Namespace) -> int:
     # Bad usage is an error of its own, whatever the folder holds.
     problems = _PROBLEMS if arguments.problems is None else arguments.problems
     usable = problems >= 2
-    if usable and Listing.read(Path(arguments.directory)).design != "kernel":
+    directory = Path(arguments.directory)
+    design = Listing.read(directory).design if usable else "kernel"
+    if design == "processor":
+        return verify_processor(directory, arguments, problems)
+    if design != "kernel":
         if arguments.problems is not None:
             remark("--problems says nothing here: an arithmetic unit has no problems")
         return _verify_unit(arguments)
     report = simulate(
-        Path(arguments.directory),
+        directory,
         seed=arguments.seed,
         problems=problems,
         waves=arguments.waves,

@@ -43,10 +43,12 @@ def build_model(
     top: str,
     ports: Sequence[str],
     trace: Trace = "none",
+    options: Sequence[str] = (),
 ) -> Model:
     """Compile ``sources`` with module ``top`` as root; only ``ports`` are visible to the bench.
 
-    The same text is never compiled twice on one machine.
+    ``options`` are further ones of Verilator.  The same text is never compiled twice on one
+    machine.
 
     Raises:
         InputError: a source cannot be read.
@@ -67,6 +69,7 @@ def build_model(
             str(_UNIT),
             top,
             *ports,
+            *options,
             str(libraries),
             main.read_bytes(),
             *texts,
@@ -86,6 +89,7 @@ def build_model(
         ]  # fmt: skip
         if trace != "none":
             command.append(f"--trace-{trace}")
+        command += options
         run_tool([*command, str(visible), *(str(path.resolve()) for path in sources)], tools)
         units = _translation_units(sheets, sorted(sheets.glob("*.cpp")))
         with units[-1].open("a", encoding="utf-8") as last:

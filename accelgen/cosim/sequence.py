@@ -15,7 +15,7 @@ from accelgen.cosim.model import build_model
 from accelgen.cosim.packing import pack, unpack
 from accelgen.cosim.simulate import run_simulator
 from accelgen.cosim.toolchain import find_toolchain
-from accelgen.processor.design import Problem, ProcessorDesign
+from accelgen.processor.design import Problem, ProcessorModel
 from accelgen.rtl.processor.axil import AXIL_PORTS, CONTROL, REFUSED, STATUS
 
 __all__ = ["Asked", "Phase", "Seen", "run_sequences"]
@@ -32,7 +32,7 @@ class Asked:
     @classmethod
     def random(
         cls,
-        design: ProcessorDesign,
+        design: ProcessorModel,
         dataflow: int,
         bounds: Mapping[str, int],
         rng: np.random.Generator,
@@ -51,11 +51,12 @@ class Asked:
 
 @dataclass(frozen=True, eq=False)
 class Phase:
-    """Problems that follow one another; a ``None`` among them is a start that must be refused,
-    for the register and value in ``illegal``.
+    """What is run in a row, under a ``name``: problems, and for every ``None`` among them a start
+    that must be refused, because of the offset and value in ``illegal``.
     """
 
     problems: Sequence[Asked | None]
+    name: str = ""
     illegal: tuple[int, int] = (0, 0)
     pause_in: float = 0.0
     pause_out: float = 0.0
@@ -71,7 +72,7 @@ class Seen:
 
 
 def run_sequences(
-    design: ProcessorDesign, verilog: Path, phases: Sequence[Phase], *, seed: int = 0
+    design: ProcessorModel, verilog: Path, phases: Sequence[Phase], *, seed: int = 0
 ) -> list[Seen]:
     """Simulate the design in the file ``verilog`` and say what it did wrong in each phase."""
     tools = find_toolchain()
@@ -89,7 +90,7 @@ def run_sequences(
     ]
 
 
-def _ports(design: ProcessorDesign) -> list[str]:
+def _ports(design: ProcessorModel) -> list[str]:
     kernel = design.flows[0].fabric.kernel
     prefixes = [f"s_axis_{t.name.lower()}" for t in kernel.inputs]
     prefixes.append(f"m_axis_{kernel.output.name.lower()}")
@@ -97,7 +98,7 @@ def _ports(design: ProcessorDesign) -> list[str]:
     return ["clk", "rst", "busy", "error", *streams, *(f"s_axil_{name}" for name in AXIL_PORTS)]
 
 
-def _write_plan(design: ProcessorDesign, phases: Sequence[Phase], folder: Path, seed: int) -> None:
+def _write_plan(design: ProcessorModel, phases: Sequence[Phase], folder: Path, seed: int) -> None:
     offsets = {register.name: register.offset for register in design.registers}
     kernel = design.flows[0].fabric.kernel
     bus = design.flows[0].fabric.bus_bits
@@ -105,7 +106,7 @@ def _write_plan(design: ProcessorDesign, phases: Sequence[Phase], folder: Path, 
     listed = []
     written: dict[str, int] = {}
     for number, phase in enumerate(phases):
-        problems = []
+        problems: list[dict[str, object]] = []
         for i, asked in enumerate(phase.problems):
             if asked is None:
                 problems.append({"writes": [phase.illegal], "packets": {}})
@@ -154,7 +155,7 @@ def _write_plan(design: ProcessorDesign, phases: Sequence[Phase], folder: Path, 
 
 
 def _judge(
-    design: ProcessorDesign,
+    design: ProcessorModel,
     phase: Phase,
     seen: Mapping[str, object],
     outputs: Sequence[NDArray[np.uint8]],
@@ -188,7 +189,7 @@ def _judge(
         faults.append(f"starts were refused for the registers {refused} instead of {wanted}")
     if seen["error_after"]:
         faults.append("error rises although every packet is right")
-    spans = [(int(a), int(b)) for a, b in _listed(seen["busy_spans"])]  # type: ignore[misc]
+    spans = [tuple(map(int, map(str, _listed(span)))) for span in _listed(seen["busy_spans"])]
     busy = tuple(end - start for start, end in spans)
     expected_busy = tuple(asked.problem.cycles.compute_cycles for asked in known)
     if busy != expected_busy:

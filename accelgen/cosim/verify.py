@@ -22,7 +22,7 @@ from accelgen.cosim.verdict import PhaseVerdict, Verdict
 from accelgen.errors import InputError
 from accelgen.manifest import Manifest, StreamSpec
 
-__all__ = ["PhaseResult", "VerifyReport", "verify"]
+__all__ = ["PhaseResult", "VerifyReport", "port_names", "verify"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,7 @@ def verify(
     tools = find_toolchain()
     trace: Trace = trace_format() if waves else "none"
     sources = [directory / name for name in manifest.verilog]
-    model = build_model(tools, sources, manifest.top, _port_names(manifest), trace)
+    model = build_model(tools, sources, manifest.top, port_names(manifest), trace)
     target = directory / f"waves.{trace}" if waves else None
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="accelgen-") as folder:
@@ -109,7 +109,8 @@ def trace_format() -> Trace:
     return "fst" if fst else "vcd"
 
 
-def _port_names(manifest: Manifest) -> list[str]:
+def port_names(manifest: Manifest) -> list[str]:
+    """The ports that the bench of a kernel uses."""
     ports = manifest.ports
     signals = ("tdata", "tvalid", "tready", "tlast")
     streams = [f"{s.prefix}_{signal}" for s in manifest.streams for signal in signals]

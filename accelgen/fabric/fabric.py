@@ -98,6 +98,20 @@ class Fabric:
         """Cycles before the first iteration in which stationary tensors are loaded."""
         return max(0, *(-plan.pattern.start for plan in self.inputs))
 
+    @property
+    def domain(self) -> AccessPattern:
+        """The main loop nest, which moves through the iteration domain as if it were a tensor."""
+        kernel, schedule = self.kernel, self.schedule
+        return AccessPattern(
+            "domain",
+            schedule.extents,
+            schedule.strides,
+            0,
+            kernel.time_matrix,
+            kernel.offset,
+            ((0,) * len(kernel.loops),),
+        )
+
     def check(self) -> None:
         """Assert what the netlist relies on."""
         self.schedule.check()

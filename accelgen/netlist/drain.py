@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from math import prod
 
 from accelgen.fabric.chain import Chain
-from accelgen.fabric.fabric import Fabric
+from accelgen.fabric.fabric import Fabric, Guard
 from accelgen.netlist.controls import BIT, CONTROL, Flags, add_address
 from accelgen.netlist.graph import Builder, Edge
-from accelgen.netlist.widths import widest
 
 __all__ = ["drain"]
 
@@ -30,9 +29,20 @@ def drain(builder: Builder, flags: Flags, fabric: Fabric, sums: Sequence[Edge]) 
     name = f"address_{plan.tensor.name.lower()}"
     address = add_address(builder, name, plan.banked, "write.control")
     for slot in range(len(plan.pattern.slots)):
-        run = plan.runs[slot]
-        short = run if plan.chain is not None and run < plan.chain.length else None
-        condition = ("write", plan.guards[slot], short)
+        guards = tuple(
+            Guard(d, -at, n - 1 - at)
+            for d, (at, n) in enumerate(
+                zip(plan.pattern.slots[slot], plan.tensor.shape, strict=True)
+            )
+        )
+        members = plan.runs[slot] if plan.chain is not None else None
+        if fabric.programmable:
+            # Which sides can be left at some bounds is known of what the bounds are not.
+            guards = plan.guards[slot]
+            short = plan.chain is not None and plan.runs[slot] < plan.chain.length
+            members = plan.runs[slot] if short else None
+        # A drain chain shorter than the others ends early.
+        condition = ("write", guards, members)
         enable = builder.add(
             "flag",
             f"write{slot}",
@@ -62,8 +72,7 @@ def _drain_chains(
     groups = plan.reduction.groups
     latest = max(arrivals[-1] for arrivals in chain.arrivals)
     last = flags(f"last_of_{plan.hold}", "last", plan.hold)
-    # Groups of different size have sums of different width; any may pass through any stage.
-    format = widest(builder[total.source].format for total in sums)
+    format = plan.tensor.format
     exits: dict[int, Edge] = {}
     for number, (run, arrivals) in enumerate(zip(chain.runs, chain.arrivals, strict=True)):
         upstream: Edge | None = None

@@ -50,7 +50,7 @@ class _Fusion:
 
     def __init__(self, netlists: Sequence[Netlist]) -> None:
         self._netlists = netlists
-        self._builder = Builder()
+        self._builder = Builder(netlists[0].frame)
         self._flags: dict[tuple[object, ...], int] = {}
         self._made: dict[Key, int] = {}
         # Per primitive its node in each dataflow, if it has one there.
@@ -74,7 +74,7 @@ class _Fusion:
             inputs = list(node.inputs)
             inputs[position] = replace(inputs[position], source=self._made[key])
             nodes[number] = replace(node, inputs=tuple(inputs))
-        netlist = Netlist(tuple(nodes))
+        netlist = Netlist(tuple(nodes), self._netlists[0].frame)
         netlist.check()
         return netlist
 
@@ -283,8 +283,13 @@ def _parameters(members: Sequence[Node | None]) -> tuple[object, ...]:
         return max((node.parameters for node in known), key=lambda p: int(str(p[0])))
     if first.kind == "accumulate":
         passed = [node is not None and node.parameters == ("passed",) for node in members]
-        issued = any(edge.port == "issue" for node in known for edge in node.inputs)
-        return ("chained", tuple(passed), issued) if any(passed) else ()
+        if any(passed):
+            issued = any(edge.port == "issue" for node in known for edge in node.inputs)
+            return ("chained", tuple(passed), issued)
+        # The most terms that any dataflow adds up, where all say how many.
+        if all(node.parameters for node in known):
+            return max((node.parameters for node in known), key=lambda p: int(str(p[0])))
+        return ()
     if first.kind == "address":
         return max((node.parameters for node in known), key=lambda p: int(str(p[0])))
     if first.kind in ("read", "write"):

@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from accelgen.affine.spacetime import IntVector
+from accelgen.fabric.access import AccessPattern
 from accelgen.formats import IntFormat
 
-__all__ = ["Edge", "Home", "Kind", "Netlist", "Node"]
+__all__ = ["Builder", "Edge", "Frame", "Home", "Kind", "Netlist", "Node", "data_inputs"]
 
 Kind = Literal[
     "flag",  # a control bit or number, registered in the controller
     "read",  # one slot of an input memory
     "address",  # the address generator of a memory
     "write",  # one slot of the output memory
+    "constant",  # zero
     "wire",  # names a value
     "select",  # in0 when the flag is set, else in1
     "choose",  # the input that the parameters name for the dataflow, a flag, the last input
@@ -23,7 +26,8 @@ Kind = Literal[
     "gate",  # its first input, or 0 unless all flags are set
     "multiply",
     "add",
-    "accumulate",  # a running sum that restarts when the flag is set; see netlist.fuse
+    "accumulate",  # a running sum that restarts when the flag is set; parameter: of how many terms,
+    # or see netlist.fuse
     "add_shifted",  # low + (high << parameter)
     "shift_left",  # its first input << the bits low..high (parameters) of the second
     # Block dot products; parameters: the pair of formats, a side of it (0 or 1), a level, bits.
@@ -107,10 +111,28 @@ class Node:
 
 
 @dataclass(frozen=True)
+class Frame:
+    """What the nodes of an array stand in: the loop nests that its flags are conditions on, and
+    the grid of its units.
+
+    ``issues`` are the iterations, whose indices are those of the iteration domain; ``writes`` the
+    accesses to the output memory.
+    """
+
+    issues: AccessPattern
+    writes: AccessPattern
+    space: IntVector
+
+
+@dataclass(frozen=True)
 class Netlist:
-    """Nodes in topological order of their undelayed edges; edges refer to node numbers."""
+    """Nodes in topological order of their undelayed edges; edges refer to node numbers.
+
+    The frame is there for arrays, and ``None`` for units that are useful alone.
+    """
 
     nodes: tuple[Node, ...]
+    frame: Frame | None = None
 
     def fanout(self) -> list[list[tuple[int, Edge]]]:
         """For every node the (reader, edge) pairs it drives."""
@@ -121,13 +143,8 @@ class Netlist:
         return readers
 
     def check(self) -> None:
-        """Assert that edges exist and run forward unless delayed, and that no value is cut
-        narrower than both its range and the output.
-        """
-        limit = max(node.format.bits for node in self.nodes if node.kind == "write")
+        """Assert that edges exist and run forward unless delayed."""
         for number, node in enumerate(self.nodes):
-            low, high = _range(node, [self.nodes[edge.source].format for edge in node.inputs])
-            assert node.format.bits >= limit or node.format.holds(low, high), f"{node.name} is cut"
             for edge in node.inputs:
                 assert 0 <= edge.source < len(self.nodes)
                 assert edge.delay >= 0
@@ -137,8 +154,9 @@ class Netlist:
 class Builder:
     """Collects the nodes of a netlist, each after those it reads without delay."""
 
-    def __init__(self) -> None:
+    def __init__(self, frame: Frame | None = None) -> None:
         self._nodes: list[Node] = []
+        self._frame = frame
 
     def add(
         self,
@@ -179,18 +197,14 @@ class Builder:
 
     def netlist(self) -> Netlist:
         """The finished, checked netlist."""
-        netlist = Netlist(tuple(self._nodes))
+        netlist = Netlist(tuple(self._nodes), self._frame)
         netlist.check()
         return netlist
 
 
-def _range(node: Node, inputs: Sequence[IntFormat]) -> tuple[int, int]:
-    """Values a node must hold, given the formats of its inputs."""
-    if node.kind == "multiply":
-        a, b = inputs
-        corners = [x * y for x in (a.min, a.max) for y in (b.min, b.max)]
-        return min(corners), max(corners)
-    # How often units add up is known where the sums are built; here, that none cuts an input.
-    data = {"add": 2, "select": 2, "wire": 1, "hold": 1, "gate": 1, "accumulate": 1, "write": 1}
-    values = inputs[: data.get(node.kind, 0)]
-    return min((f.min for f in values), default=0), max((f.max for f in values), default=0)
+def data_inputs(node: Node) -> int:
+    """How many of its inputs, which come first, are integers that it passes on or adds."""
+    return len(node.inputs) - 1 if node.kind == "choose" else _DATA.get(node.kind, 0)
+
+
+_DATA = {"add": 2, "select": 2, "wire": 1, "hold": 1, "gate": 1, "accumulate": 1, "write": 1}

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
+
+import numpy as np
 
 from accelgen.affine.blocks import BlockProduct
 from accelgen.fabric.fabric import Fabric, Guard
-from accelgen.fabric.reduction import Reduction
+from accelgen.fabric.space import Grid
 from accelgen.netlist.compose import add_composed
 from accelgen.netlist.controls import Flags
 from accelgen.netlist.dot import add_block_dot
 from accelgen.netlist.graph import Builder, Edge, Home
-from accelgen.netlist.widths import product_format, repeated_format, sum_format
 
 __all__ = ["add_products", "sum_in_space", "sum_in_time"]
 
@@ -21,36 +23,48 @@ def add_products(
 ) -> list[int]:
     """The product of every unit, zero where its point lies outside the iteration domain."""
     numbered: dict[Guard, int] = {}
+    # Which sides can be left at some bounds is known of what the bounds are not.
+    guards = fabric.guards if fabric.programmable else _guards(fabric)
+    limit = fabric.output.tensor.format
     products = []
     for unit in range(fabric.kernel.units):
         home: Home = ("pe", unit)
         value = operands[0][unit]
-        guards = [
+        conditions = [
             Edge(
                 flags(f"guard{numbered.setdefault(guard, len(numbered))}", "guard", guard),
                 fabric.offsets[unit],
                 f"valid{position}",
             )
-            for position, guard in enumerate(fabric.guards[unit])
+            for position, guard in enumerate(guards[unit])
         ]
-        if guards:
-            format = builder[value].format
-            value = builder.add("gate", "gated", home, format, [Edge(value, 0, "in"), *guards])
+        format = builder[value].format
+        value = builder.add("gate", "gated", home, format, [Edge(value, 0, "in"), *conditions])
         if fabric.kernel.product is not None:
             words = [value, *(operand[unit] for operand in operands[1:])]
             products.append(_add_product(builder, flags, fabric, unit, words))
             continue
         for position, operand in enumerate(operands[1:]):
-            left, right = builder[value].format, builder[operand[unit]].format
             value = builder.add(
                 "multiply",
                 f"product{position}" if len(operands) > 2 else "product",
                 home,
-                product_format(left, right, fabric.output.tensor.format),
+                limit,
                 [Edge(value, 0, "in0"), Edge(operand[unit], 0, "in1")],
             )
         products.append(value)
     return products
+
+
+def _guards(fabric: Fabric) -> Sequence[Sequence[Guard]]:
+    """Per unit, that its point is inside the iteration domain: both sides of every dimension."""
+    kernel = fabric.kernel
+    matrix = np.array(kernel.space_matrix, dtype=np.int64).reshape(len(kernel.loops), -1)
+    places = Grid(kernel.space_extents).points @ matrix.T
+    return [
+        [Guard(d, -w, n - 1 - w) for d, (w, n) in enumerate(zip(place, kernel.bounds, strict=True))]
+        for place in places.tolist()
+    ]
 
 
 def _add_product(
@@ -80,13 +94,11 @@ def sum_in_space(
     reduction = fabric.output.reduction
     offsets = fabric.offsets
     limit = fabric.output.tensor.format
-    # One width for all running sums keeps the units alike.
-    terms, product = _largest_chain(reduction), builder[products[0]].format
     totals = list(products)
     for unit in sorted(range(len(products)), key=lambda u: offsets[u]):
         partials = reduction.partials[unit]
         if passed:
-            form = repeated_format(product, terms, limit)
+            form = limit
             name = "goes_on" if partials else "begins"
             first = flags(name, "constant", not partials)
             inputs = [Edge(totals[unit], 0, "total_in"), Edge(first, offsets[unit], "first")]
@@ -109,9 +121,9 @@ def sum_in_space(
                 "add",
                 f"partial{position}",
                 ("pe", unit),
-                repeated_format(product, terms, limit),
+                limit,
                 [
-                    Edge(totals[unit], 0, "in0"),
+                    Edge(totals[unit], 0, f"to_partial{position}"),
                     Edge(
                         totals[source], offsets[unit] - offsets[source], f"from_partial{position}"
                     ),
@@ -119,30 +131,20 @@ def sum_in_space(
             )
     sums = []
     for number, group in enumerate(reduction.groups):
-        level = [
+        total, *others = (
             Edge(totals[u], group.offset - offsets[u], f"in{k}") for k, u in enumerate(group.ends)
-        ]
-        if len(level) == 1:
-            sums.append(level[0])
-            continue
-        size, depth = len(level), 0
-        while len(level) > 1:
-            summed = []
-            for position in range(0, len(level) - 1, 2):
-                pair = level[position : position + 2]
-                node = builder.add(
-                    "add",
-                    f"level{depth}_{position // 2}",
-                    ("sum", number),
-                    sum_format((builder[edge.source].format for edge in pair), limit),
-                    pair,
-                    group=f"sum{size}.level{depth}",
-                )
-                summed.append(Edge(node, 0, ""))
-            # An odd one out joins the next level.
-            level = summed + level[len(level) - len(level) % 2 :]
-            depth += 1
-        sums.append(level[0])
+        )
+        for position, term in enumerate(others):
+            node = builder.add(
+                "add",
+                f"chain{position}",
+                ("sum", number),
+                limit,
+                [total, term],
+                group=f"sum{len(group.ends)}.chain{position}",
+            )
+            total = Edge(node, 0, "")
+        sums.append(total)
     return sums
 
 
@@ -153,11 +155,7 @@ def sum_in_time(
     plan = fabric.output
     if plan.hold is None:
         return list(totals)
-    schedule = fabric.schedule
-    terms = 1
-    for extent in schedule.extents[plan.hold :]:
-        terms *= extent
-    tight = schedule.flat([0] * plan.hold + [n - 1 for n in schedule.extents[plan.hold :]])
+    terms = prod(fabric.schedule.extents[plan.hold :])
     first = flags(f"first_of_{plan.hold}", "first", plan.hold)
     sums = []
     for group, total in zip(plan.reduction.groups, totals, strict=True):
@@ -165,24 +163,17 @@ def sum_in_time(
         inputs = [
             Edge(total.source, total.delay, "total_in"),
             Edge(first, group.offset, "first"),
+            Edge(flags("issued", "issue"), group.offset, "issue"),
         ]
-        if tight != terms - 1:
-            # The stretched schedule has idle cycles inside a tile.
-            inputs.append(Edge(flags("issued", "issue"), group.offset, "issue"))
-        format = repeated_format(builder[total.source].format, terms, plan.tensor.format)
-        node = builder.add("accumulate", "sum", home, format, inputs, group="sum", latency=1)
+        node = builder.add(
+            "accumulate",
+            "sum",
+            home,
+            plan.tensor.format,
+            inputs,
+            group="sum",
+            latency=1,
+            parameters=(terms,),
+        )
         sums.append(Edge(node, 0, "sum"))
     return sums
-
-
-def _largest_chain(reduction: Reduction) -> int:
-    """The number of units in the largest chained sum."""
-    largest = 0
-    for group in reduction.groups:
-        for end in group.ends:
-            stack, units = [end], 0
-            while stack:
-                units += 1
-                stack.extend(reduction.partials[stack.pop()])
-            largest = max(largest, units)
-    return largest

@@ -9,7 +9,7 @@ among those solutions the one with the fewest register bits is taken.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil, floor
 
 from accelgen.errors import InfeasibleError
@@ -23,7 +23,7 @@ from accelgen.passes.delay_problem import (
     relax,
     tight_loop,
 )
-from accelgen.passes.delay_solver import solve
+from accelgen.passes.delay_solver import Solution, solve
 from accelgen.passes.timing import TOLERANCE, TimingModel
 from accelgen.technology import Technology
 
@@ -35,7 +35,8 @@ class Pipeline:
     """A netlist with the registers on its edges.
 
     ``registers[n][e]`` belongs to input ``e`` of node ``n``; ``latency`` is the position of the
-    memory writes; ``bits`` the register bits on edges (delay lines shared per node).
+    memory writes; ``bits`` the register bits on edges (delay lines shared per node, unless
+    ``shared`` is false: then every edge has its own); ``solution`` is what they were solved from.
     """
 
     netlist: Netlist
@@ -44,6 +45,8 @@ class Pipeline:
     period: float
     critical: float
     bits: int
+    shared: bool = True
+    solution: Solution = field(default=Solution({}), compare=False, repr=False)
 
     def position(self, group: str) -> int:
         """Pipeline position of a group in cycles."""
@@ -57,15 +60,26 @@ class Pipeline:
         return self.position(SINK)
 
 
-def match_delays(netlist: Netlist, technology: Technology, period: float | None = None) -> Pipeline:
+def match_delays(
+    netlist: Netlist,
+    technology: Technology,
+    period: float | None = None,
+    *,
+    optimise: bool = True,
+    share: bool = True,
+) -> Pipeline:
     """Formulate, solve, verify.
+
+    Without ``optimise`` everything is as early as possible; without ``share`` every edge has a
+    delay line of its own.
 
     ``period`` is the target clock in ns; without one it is the technology's default, or the
     shortest this netlist can have when that is longer.  Raises :class:`InfeasibleError` naming
     the loop that does not fit the period and the smallest period that would do.
     """
-    model, problem = _posed(netlist, technology, period)
-    positions = solve(problem)
+    model, problem = _posed(netlist, technology, period, share=share)
+    solution = solve(problem) if optimise else Solution(greedy(problem))
+    positions = solution.positions
     registers = _registers(netlist, positions)
     critical = verify(netlist, registers, model)
     return Pipeline(
@@ -75,6 +89,8 @@ def match_delays(netlist: Netlist, technology: Technology, period: float | None 
         model.period,
         critical + model.overhead,
         problem.cost(positions),
+        share,
+        solution,
     )
 
 
@@ -95,13 +111,13 @@ def least_latency(netlist: Netlist, technology: Technology, period: float | None
 
 
 def _posed(
-    netlist: Netlist, technology: Technology, period: float | None
+    netlist: Netlist, technology: Technology, period: float | None, *, share: bool = True
 ) -> tuple[TimingModel, DelayProblem]:
     """The timing model and a problem that is known to have a solution."""
     if period is None:
         period = _shortest_period(netlist, technology, technology.default_period)
     model = TimingModel(technology, period)
-    problem = formulate(netlist, model)
+    problem = formulate(netlist, model, share=share)
     if not _feasible(netlist, model):
         raise _explain(netlist, model, problem)
     return model, problem

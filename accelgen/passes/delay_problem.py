@@ -50,8 +50,11 @@ class DelayProblem:
         return None
 
 
-def formulate(netlist: Netlist, model: TimingModel) -> DelayProblem:
-    """The constraints and delay lines of a netlist under a clock period."""
+def formulate(netlist: Netlist, model: TimingModel, *, share: bool = True) -> DelayProblem:
+    """The constraints and delay lines of a netlist under a clock period.
+
+    The edges that leave a node are taps of one delay line, or, without ``share``, a line each.
+    """
     nodes = netlist.nodes
     groups = sorted({ORIGIN, *(node.group for node in nodes)})
     least: dict[tuple[str, str], int] = {}
@@ -64,7 +67,9 @@ def formulate(netlist: Netlist, model: TimingModel) -> DelayProblem:
             key = (source.group, group)
             least[key] = max(least.get(key, -extra), -extra)
             taps[group] = max(taps.get(group, extra), extra)
-        if taps:
+            if not share and source.kind != "constant":
+                lines[source.group, source.format.bits, ((group, extra),)] += 1
+        if share and taps and source.kind != "constant":
             lines[source.group, source.format.bits, tuple(sorted(taps.items()))] += 1
     for (u, v), registers in _long_paths(netlist, model).items():
         least[u, v] = max(least.get((u, v), registers), registers)

@@ -7,15 +7,27 @@ variables, so the optimum is integral; that is checked, never rounded.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pulp
 
 from accelgen.passes.delay_problem import ORIGIN, SINK, DelayProblem, greedy
 
-__all__ = ["solve"]
+__all__ = ["Solution", "solve"]
 
 
-def solve(problem: DelayProblem) -> dict[str, int]:
+@dataclass(frozen=True)
+class Solution:
+    """Positions by group; how many linear programs were solved for them, and how many of those had
+    an optimum that is not integral and were solved again as integer programs.
+    """
+
+    positions: Mapping[str, int]
+    programs: int = 0
+    fallbacks: int = 0
+
+
+def solve(problem: DelayProblem) -> Solution:
     """The positions with the fewest register bits among those of least latency.
 
     Where several solutions have the fewest, the one in which everything is earliest: the
@@ -38,16 +50,19 @@ def solve(problem: DelayProblem) -> dict[str, int]:
     for (u, _, taps), line in zip(problem.lines, length, strict=True):
         for v, extra in taps:
             program += line - position[v] + position[u] >= extra
-    fewest = problem.cost(_run(program, position))
+    first, fell_back = _run(program, position)
+    fewest = problem.cost(first)
     program += bits <= fewest
     program.setObjective(pulp.lpSum(position.values()))
-    positions = _run(program, position)
+    positions, again = _run(program, position)
     assert problem.cost(positions) == fewest
-    return positions
+    return Solution(positions, 2, fell_back + again)
 
 
-def _run(program: pulp.LpProblem, position: Mapping[str, pulp.LpVariable]) -> dict[str, int]:
-    """Solve; as an integer program should the optimum of the linear one not be integral."""
+def _run(
+    program: pulp.LpProblem, position: Mapping[str, pulp.LpVariable]
+) -> tuple[dict[str, int], bool]:
+    """Solve; as an integer program, and say so, should the linear one's optimum not be integral."""
     for category in (pulp.LpContinuous, pulp.LpInteger):
         for variable in position.values():
             variable.cat = category
@@ -56,4 +71,4 @@ def _run(program: pulp.LpProblem, position: Mapping[str, pulp.LpVariable]) -> di
         values = {group: float(variable.value()) for group, variable in position.items()}
         if all(abs(value - round(value)) <= 1e-6 for value in values.values()):
             break
-    return {group: round(value) for group, value in values.items()}
+    return {group: round(value) for group, value in values.items()}, category == pulp.LpInteger

@@ -16,7 +16,7 @@ from accelgen.technology import Technology
 __all__ = ["TimingModel", "arrivals"]
 
 _STEPS = {**DOT_DELAYS, **COMPOSE_DELAYS, **FLOAT_DELAYS, **MULTI_FORMAT_DELAYS}
-_FREE = frozenset(("read", "address", "write", "wire"))
+_FREE = frozenset(("read", "address", "write", "wire", "constant"))
 """Kinds whose inputs go to a register or a memory at once, or that only name a value."""
 
 TOLERANCE = 1e-9
@@ -58,7 +58,7 @@ class TimingModel:
             words = most + 1
             return delay("add", max(2, words.bit_length())) + delay("mux", width, max(2, words))
         if node.kind == "gate":
-            return delay("and", width) * ceil(log2(len(inputs)))
+            return delay("and", width) * ceil(log2(max(2, len(inputs))))
         if node.kind == "write" and node.ways > 1:
             return delay("mux", width, node.ways)
         if node.kind in _STEPS:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from accelgen.affine import Description
 from accelgen.cycles import CycleModel, model_cycles
+from accelgen.errors import InputError
 from accelgen.fabric.fabric import Fabric
+from accelgen.names import unknown
 from accelgen.netlist.build import build_netlist
 from accelgen.netlist.fuse import fuse
+from accelgen.netlist.graph import Netlist
 from accelgen.passes import Pipeline, match_delays
+from accelgen.passes.trees import TREES
+from accelgen.passes.widths import WIDTHS
 from accelgen.processor.flow import Flow, make_flows
 from accelgen.processor.registers import Quantity, Register, quantities_of, registers_of, setting_of
 from accelgen.rtl.library import UnitLibrary
@@ -18,7 +23,7 @@ from accelgen.rtl.processor.kernel import Processor
 from accelgen.technology import Technology, load_technology
 from accelgen.verilog import top_verilog
 
-__all__ = ["Problem", "ProcessorDesign", "design_processor"]
+__all__ = ["Problem", "ProcessorDesign", "ProcessorModel", "design_processor"]
 
 
 @dataclass(frozen=True)
@@ -32,26 +37,44 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class ProcessorDesign:
-    """A design that runs several dataflows, each at any bounds up to those of its description."""
+class ProcessorModel:
+    """What a driver needs to know of a design that runs several dataflows, each at any bounds up
+    to those of its description; ``latency`` is that of its pipeline.
+    """
 
     name: str
     flows: tuple[Flow, ...]
     quantities: tuple[Quantity, ...]
     registers: tuple[Register, ...]
-    pipeline: Pipeline
-    technology: Technology
+    latency: int
+
+    def number(self, dataflow: int | str) -> int:
+        """The number of a dataflow by its number or name; :class:`InputError` for no such one."""
+        names = [flow.description.name for flow in self.flows]
+        if isinstance(dataflow, str):
+            if dataflow not in names:
+                raise unknown(dataflow, "dataflow", names)
+            return names.index(dataflow)
+        if not 0 <= dataflow < len(names):
+            raise InputError(f"there is no dataflow {dataflow}", hint=f"0 to {len(names) - 1}")
+        return dataflow
 
     def problem(self, dataflow: int | str, bounds: Mapping[str, int]) -> Problem:
         """A problem of a dataflow, by its number or name; bounds not named are the largest.
 
         Raises :class:`InputError` when the design cannot run it.
         """
-        if isinstance(dataflow, str):
-            names = [flow.description.name for flow in self.flows]
-            dataflow = names.index(dataflow)
-        setting, fabric = setting_of(self.flows, self.quantities, dataflow, bounds)
-        return Problem(dataflow, setting, fabric, model_cycles(fabric, self.pipeline.latency))
+        number = self.number(dataflow)
+        setting, fabric = setting_of(self.flows, self.quantities, number, bounds)
+        return Problem(number, setting, fabric, model_cycles(fabric, self.latency))
+
+
+@dataclass(frozen=True)
+class ProcessorDesign(ProcessorModel):
+    """The same with the pipeline it is built from."""
+
+    pipeline: Pipeline
+    technology: Technology
 
     def verilog(self) -> str:
         """The Verilog, every distinct unit once."""
@@ -71,25 +94,57 @@ def design_processor(
     technology: str = "sg13g2",
     bus_bits: int | None = None,
     words: Mapping[str, int] | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> ProcessorDesign:
     """Run all stages short of Verilog.
+
+    The design reaches the bounds of the descriptions.  ``words`` gives, per tensor of the design,
+    how many words each of its memories has, where that is not what the largest bounds need.
 
     Raises:
         InputError: the dataflows are not legal, or cannot share one array.
         InfeasibleError: no pipeline reaches ``period``.
     """
+    progress = progress or (lambda stage: None)
     library = load_technology(technology)
+    progress("lay out the dataflows")
     flows = make_flows(descriptions, bus_bits, words)
     quantities = quantities_of(flows)
+    progress("fuse the netlists")
     # Sums that one dataflow passes on share the adders in which another accumulates.
     holds = any(flow.fabric.output.hold is not None for flow in flows)
     netlist = fuse(
-        [build_netlist(flow.fabric, passed=holds and _passes_on(flow.fabric)) for flow in flows]
+        [
+            _balanced(build_netlist(flow.fabric, passed=holds and _passes_on(flow.fabric)))
+            for flow in flows
+        ]
     )
+    netlist = _narrowed(netlist)
+    progress("match delays")
     pipeline = match_delays(netlist, library, period)
     return ProcessorDesign(
-        name, flows, quantities, registers_of(quantities, len(flows)), pipeline, library
+        name,
+        flows,
+        quantities,
+        registers_of(quantities, len(flows)),
+        pipeline.latency,
+        pipeline,
+        library,
     )
+
+
+def _balanced(netlist: Netlist) -> Netlist:
+    """With balanced adder trees."""
+    after = TREES.run(netlist)
+    TREES.verify(netlist, after)
+    return after
+
+
+def _narrowed(netlist: Netlist) -> Netlist:
+    """With values no wider than what they are at any bounds needs."""
+    after = WIDTHS.run(netlist)
+    WIDTHS.verify(netlist, after)
+    return after
 
 
 def _passes_on(fabric: Fabric) -> bool:

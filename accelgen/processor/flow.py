@@ -112,9 +112,14 @@ def _check_like(fabric: Fabric, flow: Flow) -> None:
                 hint="split the problem",
             )
     if not flow.run_time.accumulate:
+        # Memories that do not add keep what an earlier problem left where nothing is written.
         kernel = fabric.kernel
-        once = written_once(kernel, kernel.output, _inner(kernel, flow.structure))
-        assert once, "a sum would be written twice"
+        if not written_once(kernel, kernel.output, _inner(kernel, flow.structure)):
+            raise InputError(
+                f"not every element of {kernel.output.name} is written just once at these bounds",
+                where=name,
+                hint="use the largest bounds, or an expression without a constant in its output",
+            )
     sides = [
         [(g.dimension, g.low is None, g.high is None) for unit in f.guards for g in unit]
         for f in (fabric, flow.fabric)

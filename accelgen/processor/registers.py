@@ -13,7 +13,7 @@ from accelgen.processor.numbers import domain_of, guarded, numbers_of, write_gua
 from accelgen.rtl.streams.geometry import address_bits
 
 __all__ = ["FIRST_REGISTER", "Quantity", "Register", "levels_of", "quantities_of",
-           "registers_of", "setting_of"]  # fmt: skip
+           "registers_of", "setting_of", "wraps"]  # fmt: skip
 
 FIRST_REGISTER = 0x40
 """The offset of the first register that describes a problem: which dataflow it is of."""
@@ -111,12 +111,8 @@ def setting_of(
             assert number is None or value == quantity.values[dataflow], quantity.name
             continue
         coded = quantity.coded(value)
-        # Addresses, and what is added to them, count modulo the memory.
-        wraps = (
-            quantity.name.endswith("_at") or "_step" in quantity.name or "_stride" in quantity.name
-        )
         back = quantity.decoded(coded)
-        if coded > quantity.most or (back != value and not wraps):
+        if coded > quantity.most or (back != value and not wraps(quantity.name)):
             raise InputError(
                 f"{quantity.name} would be {value}, beyond what its register holds",
                 where=flow.description.name,
@@ -124,6 +120,11 @@ def setting_of(
             )
         setting[quantity.name] = coded
     return setting, fabric
+
+
+def wraps(name: str) -> bool:
+    """Whether a quantity is an address, or added to one: these count modulo the memory."""
+    return name.endswith("_at") or "_step" in name or "_stride" in name
 
 
 class _Shapes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from amaranth.hdl import Module, Shape, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -60,6 +62,9 @@ class Array(wiring.Component):
             m.submodules[self._label(home)] = unit
             units[home] = unit
 
+        if not pipeline.shared:
+            self._connect_apart(m, units)
+            return m
         taps: dict[int, set[int]] = {number: set() for number in self._inputs}
         for number, node in enumerate(nodes):
             if node.home in units:
@@ -93,6 +98,30 @@ class Array(wiring.Component):
             line = delay_line(m, leaving, _shape(nodes[edge.source]), {count}, node.name)
             m.d.comb += getattr(self, node.name).eq(line[count])
         return m
+
+    def _connect_apart(self, m: Module, units: Mapping[Home, wiring.Component]) -> None:
+        """A delay line for every wire between units, beside the one that reads it."""
+        nodes = self._pipeline.netlist.nodes
+        connected: set[tuple[Home, str]] = set()
+        for number, node in enumerate(nodes):
+            if node.kind != "write" and node.home not in units:
+                continue
+            for edge, count in zip(node.inputs, self._pipeline.registers[number], strict=True):
+                source = nodes[edge.source]
+                if source.home == node.home or (node.kind == "write" and edge.port != "data"):
+                    continue
+                key = (node.home, node.name if node.kind == "write" else edge.port)
+                if key in connected:
+                    continue
+                connected.add(key)
+                if edge.source in self._inputs:
+                    value = getattr(self, source.name)
+                else:
+                    value = getattr(units[source.home], output_port(source.name, 0))
+                name = f"{self._label(node.home)}_{key[1]}"
+                line = delay_line(m, value, _shape(source), {count}, name, keep=True)
+                target = self if node.kind == "write" else units[node.home]
+                m.d.comb += getattr(target, key[1]).eq(line[count])
 
     def _label(self, home: Home) -> str:
         kind, number = home

@@ -48,18 +48,7 @@ class Controller(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """Build the hardware."""
         m = Module()
-        fabric = self._fabric
-        kernel, schedule = fabric.kernel, fabric.schedule
-        # The main nest moves through the iteration domain as if it were a tensor.
-        domain = AccessPattern(
-            "domain",
-            schedule.extents,
-            schedule.strides,
-            0,
-            kernel.time_matrix,
-            kernel.offset,
-            ((0,) * len(kernel.loops),),
-        )
+        domain = self._fabric.domain
         nest = loop_nest(m, domain.extents, domain.gaps, self.start)
         m.d.comb += self.issue.eq(nest.valid)
         guards = _Guards(m, nest, domain)

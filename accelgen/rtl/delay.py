@@ -10,18 +10,27 @@ __all__ = ["delay_line"]
 
 
 def delay_line(
-    m: Module, value: Value, shape: Shape, taps: Collection[int], name: str, *, reset: bool = False
+    m: Module,
+    value: Value,
+    shape: Shape,
+    taps: Collection[int],
+    name: str,
+    *,
+    reset: bool = False,
+    keep: bool = False,
 ) -> dict[int, Value]:
     """``value`` as it was ``r`` cycles ago, for every ``r`` in ``taps``.
 
     One shift register serves all taps.  Without ``reset`` its contents are undefined until it
-    has been filled once.
+    has been filled once.  With ``keep`` synthesis does not merge it with another of the same value.
     """
     longest = max(taps, default=0)
     result: dict[int, Value] = {0: value} if 0 in taps else {}
     if longest == 0:
         return result
-    line = Signal(longest * shape.width, name=f"{name}_line", reset_less=not reset)
+    attributes = {"keep": 1} if keep else {}
+    width = longest * shape.width
+    line = Signal(width, name=f"{name}_line", reset_less=not reset, attrs=attributes)
     m.d.sync += line.eq(Cat(value.as_unsigned(), line[: (longest - 1) * shape.width]))
     for r in taps:
         if r:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_
 
-from amaranth.hdl import Module, Mux, Shape, Signal, Value
+from amaranth.hdl import C, Module, Mux, Shape, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from accelgen.errors import InputError
 from accelgen.formats import IntFormat
-from accelgen.netlist.graph import Home, Netlist
+from accelgen.netlist.graph import Home
 from accelgen.passes.delay_matching import Pipeline
 from accelgen.rtl.delay import delay_line
 from accelgen.rtl.primitives.compose import COMPOSE_STEPS
@@ -42,6 +42,8 @@ class UnitShape:
     parts: tuple[Part, ...]
     ports: tuple[tuple[str, IntFormat], ...]
     taps: tuple[tuple[int, int], ...]
+    shared: bool = True
+    """Whether all that read a value share one delay line."""
 
     @property
     def registered(self) -> bool:
@@ -66,32 +68,27 @@ def unit_shapes(pipeline: Pipeline, kinds: Sequence[str]) -> dict[Home, UnitShap
         if node.home[0] in kinds:
             members.setdefault(node.home, []).append(number)
     taps = _taps(pipeline)
-    return {
-        home: _shape(netlist, pipeline.registers, numbers, taps)
-        for home, numbers in members.items()
-    }
+    return {home: _shape(pipeline, numbers, taps) for home, numbers in members.items()}
 
 
 def _taps(pipeline: Pipeline) -> list[set[int]]:
     """Per node the register counts with which other homes read it.
 
-    Registers towards the output memory are placed outside, to leave the units alike.
+    Registers towards the output memory are placed outside, to leave the units alike; so are all
+    between homes when they are not shared.
     """
     nodes = pipeline.netlist.nodes
     taps: list[set[int]] = [set() for _ in nodes]
     for number, node in enumerate(nodes):
         for edge, registers in zip(node.inputs, pipeline.registers[number], strict=True):
             if nodes[edge.source].home != node.home:
-                taps[edge.source].add(registers if node.kind != "write" else 0)
+                inside = pipeline.shared and node.kind != "write"
+                taps[edge.source].add(registers if inside else 0)
     return taps
 
 
-def _shape(
-    netlist: Netlist,
-    registers: Sequence[Sequence[int]],
-    numbers: Sequence[int],
-    taps: Sequence[set[int]],
-) -> UnitShape:
+def _shape(pipeline: Pipeline, numbers: Sequence[int], taps: Sequence[set[int]]) -> UnitShape:
+    netlist, registers = pipeline.netlist, pipeline.registers
     local = {number: k for k, number in enumerate(numbers)}
     ports: dict[str, tuple[IntFormat, int, int]] = {}
     parts = []
@@ -116,6 +113,7 @@ def _shape(
         tuple(parts),
         tuple((name, format) for name, (format, _, _) in ports.items()),
         tuple(leaving),
+        pipeline.shared,
     )
 
 
@@ -144,6 +142,28 @@ class Unit(wiring.Component):
             Signal(_hdl_shape(part.format), name=part.name, reset_less=part.kind in _REGISTERS)
             for part in shape.parts
         ]
+        late = self._delayed(m, values)
+        for part, value in zip(shape.parts, values, strict=True):
+            inputs = [
+                late(source, count) if isinstance(source, int) else getattr(self, source)
+                for source, count in part.inputs
+            ]
+            _emit(m, part, value, inputs)
+        for source, count in shape.taps:
+            port = output_port(shape.parts[source].name, count)
+            m.d.comb += getattr(self, port).eq(late(source, count))
+        return m
+
+    def _delayed(self, m: Module, values: Sequence[Signal]) -> Callable[[int, int], Value]:
+        """What gives a part's value as it was some cycles ago; to be called once per reader."""
+        shape = self._shape
+
+        def alone(source: int, count: int) -> Value:
+            value = values[source]
+            return delay_line(m, value, value.shape(), {count}, value.name, keep=True)[count]
+
+        if not shape.shared:
+            return alone
         needed: list[set[int]] = [set() for _ in values]
         for part in shape.parts:
             for source, count in part.inputs:
@@ -152,19 +172,12 @@ class Unit(wiring.Component):
         for source, count in shape.taps:
             needed[source].add(count)
         lines = [
-            delay_line(m, value, value.shape(), counts, value.name)
-            for value, counts in zip(values, needed, strict=True)
+            dict.fromkeys(counts, value)
+            if part.kind == "constant"
+            else delay_line(m, value, value.shape(), counts, value.name)
+            for part, value, counts in zip(shape.parts, values, needed, strict=True)
         ]
-        for part, value in zip(shape.parts, values, strict=True):
-            inputs = [
-                lines[source][count] if isinstance(source, int) else getattr(self, source)
-                for source, count in part.inputs
-            ]
-            _emit(m, part, value, inputs)
-        for source, count in shape.taps:
-            port = output_port(shape.parts[source].name, count)
-            m.d.comb += getattr(self, port).eq(lines[source][count])
-        return m
+        return lambda source, count: lines[source][count]
 
 
 _REGISTERS = ("fifo", "hold", "accumulate", "collect", "partials")
@@ -178,10 +191,12 @@ def _emit(m: Module, part: Part, value: Signal, inputs: Sequence[Value]) -> None
         _STEPS[kind](m, value, inputs, part.parameters)
     elif kind == "wire":
         m.d.comb += value.eq(inputs[0])
+    elif kind == "constant":
+        m.d.comb += value.eq(0)
     elif kind == "select":
         m.d.comb += value.eq(Mux(inputs[2], inputs[0], inputs[1]))
     elif kind == "gate":
-        m.d.comb += value.eq(Mux(reduce(and_, inputs[1:]), inputs[0], 0))
+        m.d.comb += value.eq(Mux(reduce(and_, inputs[1:], C(1)), inputs[0], 0))
     elif kind == "multiply":
         m.d.comb += value.eq(inputs[0] * inputs[1])
     elif kind == "add":
@@ -217,7 +232,7 @@ def _emit(m: Module, part: Part, value: Signal, inputs: Sequence[Value]) -> None
         assert kind == "accumulate", kind
         before: Value = value
         enable = inputs[2] if len(inputs) > 2 else 1
-        if part.parameters:
+        if part.parameters[:1] == ("chained",):
             # In some dataflows what the neighbour passes on takes the place of the last sum.
             _, passed, issued = part.parameters
             assert isinstance(passed, tuple)

@@ -18,7 +18,7 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
   wire _13_;
   wire [1:0] address;
   reg [2:0] \address$125 ;
-  wire [2:0] \address$151 ;
+  wire [2:0] \address$150 ;
   wire [1:0] \address$82 ;
   output busy;
   wire busy;
@@ -27,10 +27,8 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
   reg computing;
   reg counting;
   wire [7:0] data_0;
-  wire [19:0] \data_0$129 ;
   wire [7:0] \data_0$87 ;
   wire [7:0] data_1;
-  wire [19:0] \data_1$133 ;
   wire [7:0] \data_1$89 ;
   wire [7:0] data_2;
   wire [7:0] \data_2$91 ;
@@ -38,17 +36,16 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
   reg [3:0] elapsed;
   wire enable;
   wire enable_0;
-  wire enable_1;
   output error;
   wire error;
+  wire \error$148 ;
   wire \error$149 ;
-  wire \error$150 ;
   wire \final ;
   reg [3:0] final_line;
   wire first_of_4;
   wire free;
   wire full;
-  wire \full$146 ;
+  wire \full$145 ;
   wire go;
   wire issue;
   output [63:0] m_axis_y_tdata;
@@ -78,7 +75,7 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
   wire [1:0] residue_1;
   wire [2:0] residue_2;
   reg [1:0] \residue_2$127 ;
-  wire [1:0] \residue_2$152 ;
+  wire [1:0] \residue_2$151 ;
   wire [1:0] \residue_2$84 ;
   input rst;
   wire rst;
@@ -99,6 +96,8 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
   wire s_axis_x_tready;
   input s_axis_x_tvalid;
   wire s_axis_x_tvalid;
+  wire [18:0] slot0;
+  wire [18:0] slot1;
   wire start;
   wire \start$124 ;
   wire [1:0] write__address__0;
@@ -122,14 +121,14 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
   assign _02_ = ~ running;
   assign _03_ = free & _02_;
   assign _04_ = _03_ & full;
-  assign go = _04_ & \full$146 ;
-  assign error = \error$149  | \error$150 ;
+  assign go = _04_ & \full$145 ;
+  assign error = \error$148  | \error$149 ;
   assign _01_ = elapsed == 4'h8;
   assign _05_ = elapsed + 1'h1;
   always @(posedge clk)
-    \address$125  <= \address$151 ;
+    \address$125  <= \address$150 ;
   always @(posedge clk)
-    \residue_2$127  <= \residue_2$152 ;
+    \residue_2$127  <= \residue_2$151 ;
   always @(posedge clk)
     if (_07_) computing <= 1'h0;
     else computing <= busy;
@@ -170,20 +169,19 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
     .start(start)
   );
   conv2d_rs_eyeriss_address_y address_y (
-    .address(\address$151 ),
+    .address(\address$150 ),
     .clk(clk),
     .\final (\final ),
-    .residue_2(\residue_2$152 ),
+    .residue_2(\residue_2$151 ),
     .rst(rst),
     .start(\start$124 ),
-    .write0(enable_0),
-    .write1(enable_1)
+    .write0(enable_0)
   );
   conv2d_rs_eyeriss_array array (
     .clk(clk),
     .first_of_4(first_of_4),
-    .slot0(\data_0$129 ),
-    .slot1(\data_1$133 ),
+    .slot0(slot0),
+    .slot1(slot1),
     .w_read0(\data_0$87 ),
     .w_read1(\data_1$89 ),
     .w_read2(\data_2$91 ),
@@ -233,10 +231,10 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
     .address(\address$125 ),
     .clk(clk),
     .commit(final_line[3]),
-    .data_0(\data_0$129 ),
-    .data_1(\data_1$133 ),
+    .data_0({ slot0[18], slot0 }),
+    .data_1({ slot1[18], slot1 }),
     .enable_0(enable_0),
-    .enable_1(enable_1),
+    .enable_1(enable_0),
     .free(free),
     .read__address__0(read__address__0),
     .read__address__1(read__address__1),
@@ -288,8 +286,8 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
   conv2d_rs_eyeriss_loader_w loader_w (
     .clk(clk),
     .enable(enable),
-    .error(\error$150 ),
-    .full(\full$146 ),
+    .error(\error$149 ),
+    .full(\full$145 ),
     .page(\page$80 ),
     .\release (final_line[3]),
     .rst(rst),
@@ -307,7 +305,7 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
   conv2d_rs_eyeriss_loader_x loader_x (
     .clk(clk),
     .enable(enable),
-    .error(\error$149 ),
+    .error(\error$148 ),
     .full(full),
     .page(page),
     .\release (final_line[3]),
@@ -756,7 +754,7 @@ module conv2d_rs_eyeriss_address_x(start, clk, rst, address, residue_1, residue_
   assign residue_1[0] = 1'h0;
 endmodule
 
-module conv2d_rs_eyeriss_address_y(start, clk, rst, \final , address, residue_2, write0, write1);
+module conv2d_rs_eyeriss_address_y(start, clk, rst, \final , address, residue_2, write0);
   wire _00_;
   wire _01_;
   wire _02_;
@@ -818,9 +816,6 @@ module conv2d_rs_eyeriss_address_y(start, clk, rst, \final , address, residue_2,
   reg [1:0] waiting;
   output write0;
   reg write0;
-  output write1;
-  wire write1;
-  assign _09_ = valid & _03_;
   assign _10_ = ~ t1_at_end;
   assign _00_ = valid & t3_at_end;
   assign _01_ = ~ t2_at_end;
@@ -848,6 +843,7 @@ module conv2d_rs_eyeriss_address_y(start, clk, rst, \final , address, residue_2,
   assign _07_ = valid & _04_;
   assign _08_ = ~ t0_at_end;
   assign _03_ = t3_at_end & t2_at_end;
+  assign _09_ = valid & _03_;
   always @(posedge clk)
     if (rst) write0 <= 1'h0;
     else write0 <= valid;
@@ -895,7 +891,6 @@ module conv2d_rs_eyeriss_address_y(start, clk, rst, \final , address, residue_2,
   assign _19_[3:2] = 2'hx;
   assign counter_step[1] = counter_step[2];
   assign _24_[2:1] = 2'h0;
-  assign write1 = write0;
 endmodule
 
 module conv2d_rs_eyeriss_array(x_read0, x_read1, x_read2, x_read3, w_read0, w_read1, w_read2, first_of_4, clk, slot0, slot1);
@@ -906,12 +901,12 @@ module conv2d_rs_eyeriss_array(x_read0, x_read1, x_read2, x_read3, w_read0, w_re
   reg [4:0] first_of_4_line;
   wire [15:0] from_partial0;
   wire [15:0] \from_partial0$33 ;
-  wire [17:0] \from_partial0$35 ;
-  wire [17:0] \from_partial0$37 ;
-  output [19:0] slot0;
-  wire [19:0] slot0;
-  output [19:0] slot1;
-  wire [19:0] slot1;
+  wire [16:0] \from_partial0$35 ;
+  wire [16:0] \from_partial0$37 ;
+  output [18:0] slot0;
+  wire [18:0] slot0;
+  output [18:0] slot1;
+  wire [18:0] slot1;
   reg [7:0] \w_in$27 ;
   input [7:0] w_read0;
   wire [7:0] w_read0;
@@ -2813,22 +2808,18 @@ module conv2d_rs_eyeriss_pe_2(x_in, w_in, from_partial0, clk, partial0_out1);
   wire clk;
   input [15:0] from_partial0;
   wire [15:0] from_partial0;
-  wire [17:0] partial0;
-  output [17:0] partial0_out1;
-  wire [17:0] partial0_out1;
+  wire [16:0] partial0;
+  output [16:0] partial0_out1;
+  reg [16:0] partial0_out1;
   wire [15:0] product;
   input [7:0] w_in;
   wire [7:0] w_in;
   input [7:0] x_in;
   wire [7:0] x_in;
   assign product = $signed(x_in) * $signed(w_in);
-  assign { partial0[17], partial0[15:0] } = $signed(product) + $signed(from_partial0);
-  reg [16:0] _2_;
+  assign partial0 = $signed(product) + $signed(from_partial0);
   always @(posedge clk)
-    _2_ <= { partial0[17], partial0[15:0] };
-  assign { partial0_out1[17], partial0_out1[15:0] } = _2_;
-  assign partial0[16] = partial0[17];
-  assign partial0_out1[16] = partial0_out1[17];
+    partial0_out1 <= partial0;
 endmodule
 
 module conv2d_rs_eyeriss_pe_3(x_in, w_in, from_partial0, clk, x_operand_out1, partial0_out1);
@@ -2836,9 +2827,9 @@ module conv2d_rs_eyeriss_pe_3(x_in, w_in, from_partial0, clk, x_operand_out1, pa
   wire clk;
   input [15:0] from_partial0;
   wire [15:0] from_partial0;
-  wire [17:0] partial0;
-  output [17:0] partial0_out1;
-  wire [17:0] partial0_out1;
+  wire [16:0] partial0;
+  output [16:0] partial0_out1;
+  reg [16:0] partial0_out1;
   wire [15:0] product;
   input [7:0] w_in;
   wire [7:0] w_in;
@@ -2847,38 +2838,34 @@ module conv2d_rs_eyeriss_pe_3(x_in, w_in, from_partial0, clk, x_operand_out1, pa
   output [7:0] x_operand_out1;
   reg [7:0] x_operand_out1;
   assign product = $signed(x_in) * $signed(w_in);
-  assign { partial0[17], partial0[15:0] } = $signed(product) + $signed(from_partial0);
+  assign partial0 = $signed(product) + $signed(from_partial0);
   always @(posedge clk)
     x_operand_out1 <= x_in;
-  reg [16:0] _3_;
   always @(posedge clk)
-    _3_ <= { partial0[17], partial0[15:0] };
-  assign { partial0_out1[17], partial0_out1[15:0] } = _3_;
-  assign partial0_out1[16] = partial0_out1[17];
-  assign partial0[16] = partial0[17];
+    partial0_out1 <= partial0;
 endmodule
 
 module conv2d_rs_eyeriss_pe_4(x_in, w_in, from_partial0, first, clk, sum_out);
-  wire [19:0] _0_;
-  wire [19:0] _1_;
+  wire [18:0] _0_;
+  wire [18:0] _1_;
   input clk;
   wire clk;
   input first;
   wire first;
-  input [17:0] from_partial0;
-  wire [17:0] from_partial0;
-  wire [17:0] partial0;
-  reg [17:0] partial0_line;
+  input [16:0] from_partial0;
+  wire [16:0] from_partial0;
+  wire [16:0] partial0;
+  reg [16:0] partial0_line;
   wire [15:0] product;
-  output [19:0] sum_out;
-  reg [19:0] sum_out;
+  output [18:0] sum_out;
+  reg [18:0] sum_out;
   input [7:0] w_in;
   wire [7:0] w_in;
   input [7:0] x_in;
   wire [7:0] x_in;
   always @(posedge clk)
     sum_out <= _1_;
-  assign _0_ = first ? 20'h00000 : sum_out;
+  assign _0_ = first ? 19'h00000 : sum_out;
   assign _1_ = $signed(partial0_line) + $signed(_0_);
   assign product = $signed(x_in) * $signed(w_in);
   assign partial0 = $signed(product) + $signed(from_partial0);
@@ -3171,31 +3158,31 @@ module conv2d_rs_eyeriss_walker_x(step, restart, clk, rst, mask, address, beat_e
   assign beat_end = fills | packet_end;
   assign spare = fills ? 3'h0 : _035_[2:0];
   always @(posedge clk)
-    if (_042_) address <= 2'h0;
+    if (_046_) address <= 2'h0;
     else if (_017_) address <= advance;
   always @(posedge clk)
-    if (_043_) index_0 <= 1'h0;
+    if (_042_) index_0 <= 1'h0;
     else if (_027_) index_0 <= _030_;
   always @(posedge clk)
-    if (_044_) index_1 <= 3'h0;
+    if (_043_) index_1 <= 3'h0;
     else if (_017_) index_1 <= _025_[2:0];
   always @(posedge clk)
-    if (_045_) residue_1 <= 2'h0;
+    if (_044_) residue_1 <= 2'h0;
     else if (_017_) residue_1 <= _021_;
   always @(posedge clk)
-    if (_046_) shift <= 2'h0;
+    if (_045_) shift <= 2'h0;
     else if (step) shift <= total;
   always @(posedge clk)
-    if (_042_) in_beat <= 4'h8;
+    if (_046_) in_beat <= 4'h8;
     else if (step) in_beat <= _036_[3:0];
   always @(posedge clk)
-    if (_042_) in_row <= 3'h6;
+    if (_046_) in_row <= 3'h6;
     else if (step) in_row <= _034_[2:0];
-  assign _042_ = | { _032_, rst };
-  assign _043_ = | { _029_, rst };
-  assign _044_ = | { _023_, rst };
-  assign _045_ = | { _020_, rst };
-  assign _046_ = | { _040_, rst };
+  assign _042_ = | { _029_, rst };
+  assign _043_ = | { _023_, rst };
+  assign _044_ = | { _020_, rst };
+  assign _045_ = | { _040_, rst };
+  assign _046_ = | { _032_, rst };
   assign _007_ = | in_beat[3:2];
   assign _011_ = | in_beat[3:1];
   assign _014_ = | in_beat;

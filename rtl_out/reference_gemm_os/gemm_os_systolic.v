@@ -22,7 +22,7 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   wire [7:0] a_read3;
   wire address;
   reg [3:0] \address$137 ;
-  wire [3:0] \address$169 ;
+  wire [3:0] \address$166 ;
   wire [2:0] \address$96 ;
   wire [7:0] b_read0;
   wire [7:0] b_read1;
@@ -37,23 +37,20 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   reg counting;
   wire [18:0] \data_0$139 ;
   wire [18:0] \data_1$143 ;
-  wire [18:0] \data_2$147 ;
-  wire [18:0] \data_3$151 ;
+  wire [18:0] \data_2$146 ;
+  wire [18:0] \data_3$149 ;
   reg [3:0] elapsed;
   wire enable;
   wire enable_0;
-  wire enable_1;
-  wire enable_2;
-  wire enable_3;
   output error;
   wire error;
-  wire \error$167 ;
-  wire \error$168 ;
+  wire \error$164 ;
+  wire \error$165 ;
   wire \final ;
   wire first_of_2;
   wire free;
   wire full;
-  wire \full$164 ;
+  wire \full$161 ;
   wire go;
   wire issue;
   wire last_of_2;
@@ -130,12 +127,12 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   assign _02_ = ~ running;
   assign _03_ = free & _02_;
   assign _04_ = _03_ & full;
-  assign go = _04_ & \full$164 ;
-  assign error = \error$167  | \error$168 ;
+  assign go = _04_ & \full$161 ;
+  assign error = \error$164  | \error$165 ;
   assign _01_ = elapsed == 4'hd;
   assign _05_ = elapsed + 1'h1;
   always @(posedge clk)
-    \address$137  <= \address$169 ;
+    \address$137  <= \address$166 ;
   always @(posedge clk)
     if (_07_) computing <= 1'h0;
     else computing <= busy;
@@ -175,15 +172,12 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
     .start(start)
   );
   gemm_os_systolic_address_y address_y (
-    .address(\address$169 ),
+    .address(\address$166 ),
     .clk(clk),
     .\final (\final ),
     .rst(rst),
     .start(\start$136 ),
-    .write0(enable_0),
-    .write1(enable_1),
-    .write2(enable_2),
-    .write3(enable_3)
+    .write0(enable_0)
   );
   gemm_os_systolic_array array (
     .a_read0(a_read0),
@@ -199,8 +193,8 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
     .last_of_2(last_of_2),
     .slot0(\data_0$139 ),
     .slot1(\data_1$143 ),
-    .slot2(\data_2$147 ),
-    .slot3(\data_3$151 )
+    .slot2(\data_2$146 ),
+    .slot3(\data_3$149 )
   );
   gemm_os_systolic_buffer_a buffer_a (
     .address(address),
@@ -252,12 +246,12 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
     .commit(commit),
     .data_0(\data_0$139 ),
     .data_1(\data_1$143 ),
-    .data_2(\data_2$147 ),
-    .data_3(\data_3$151 ),
+    .data_2(\data_2$146 ),
+    .data_3(\data_3$149 ),
     .enable_0(enable_0),
-    .enable_1(enable_1),
-    .enable_2(enable_2),
-    .enable_3(enable_3),
+    .enable_1(enable_0),
+    .enable_2(enable_0),
+    .enable_3(enable_0),
     .free(free),
     .read__address__0(read__address__0),
     .read__address__1(read__address__1),
@@ -305,7 +299,7 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   gemm_os_systolic_loader_a loader_a (
     .clk(clk),
     .enable(enable),
-    .error(\error$167 ),
+    .error(\error$164 ),
     .full(full),
     .page(page),
     .\release (commit),
@@ -329,8 +323,8 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   gemm_os_systolic_loader_b loader_b (
     .clk(clk),
     .enable(enable),
-    .error(\error$168 ),
-    .full(\full$164 ),
+    .error(\error$165 ),
+    .full(\full$161 ),
     .page(\page$94 ),
     .\release (commit),
     .rst(rst),
@@ -543,7 +537,7 @@ module gemm_os_systolic_address_b(start, clk, rst, address, residue_1);
   assign residue_1[1:0] = 2'h0;
 endmodule
 
-module gemm_os_systolic_address_y(start, clk, rst, \final , address, write0, write1, write2, write3);
+module gemm_os_systolic_address_y(start, clk, rst, \final , address, write0);
   wire _00_;
   wire _01_;
   wire _02_;
@@ -591,12 +585,6 @@ module gemm_os_systolic_address_y(start, clk, rst, \final , address, write0, wri
   reg waiting;
   output write0;
   reg write0;
-  output write1;
-  wire write1;
-  output write2;
-  wire write2;
-  output write3;
-  wire write3;
   assign step0 = _02_ & _03_;
   assign step1 = _04_ & _05_;
   assign _12_ = ~ t2_at_end;
@@ -615,6 +603,12 @@ module gemm_os_systolic_address_y(start, clk, rst, \final , address, write0, wri
   assign _10_ = waiting - 1'h1;
   assign _11_ = address + { counter_step[3], 1'h0, counter_step[1:0] };
   always @(posedge clk)
+    if (rst) write0 <= 1'h0;
+    else write0 <= valid;
+  always @(posedge clk)
+    if (_13_) address <= 4'h0;
+    else if (valid) address <= _11_;
+  always @(posedge clk)
     if (rst) waiting <= 1'h0;
     else waiting <= _17_;
   always @(posedge clk)
@@ -632,12 +626,6 @@ module gemm_os_systolic_address_y(start, clk, rst, \final , address, write0, wri
   always @(posedge clk)
     if (rst) t0_at_end <= 1'h0;
     else if (_02_) t0_at_end <= _03_;
-  always @(posedge clk)
-    if (rst) write0 <= 1'h0;
-    else write0 <= valid;
-  always @(posedge clk)
-    if (_13_) address <= 4'h0;
-    else if (valid) address <= _11_;
   assign _13_ = | { rst, \final  };
   assign _14_ = waiting | step0;
   assign _15_ = _14_ | step1;
@@ -654,9 +642,6 @@ module gemm_os_systolic_address_y(start, clk, rst, \final , address, write0, wri
   assign _07_[2] = 1'hx;
   assign _24_[2:1] = { 1'h0, _24_[3] };
   assign counter_step[2] = 1'h0;
-  assign write1 = write0;
-  assign write2 = write0;
-  assign write3 = write0;
 endmodule
 
 module gemm_os_systolic_array(a_read0, a_read1, a_read2, a_read3, b_read0, b_read1, b_read2, b_read3, first_of_2, last_of_2, clk, slot0, slot1, slot2, slot3);

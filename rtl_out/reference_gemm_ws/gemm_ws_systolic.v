@@ -33,8 +33,6 @@ module gemm_ws_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   wire clk;
   reg computing;
   reg counting;
-  wire [13:0] \data_0$133 ;
-  wire [13:0] \data_1$137 ;
   reg [3:0] elapsed;
   wire enable;
   wire enable_0;
@@ -50,9 +48,9 @@ module gemm_ws_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   wire full;
   wire \full$150 ;
   wire go;
-  wire guard0;
-  wire guard1;
-  wire guard2;
+  wire guard3;
+  wire guard4;
+  wire guard5;
   wire issue;
   output [63:0] m_axis_y_tdata;
   wire [63:0] m_axis_y_tdata;
@@ -100,6 +98,8 @@ module gemm_ws_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   wire s_axis_b_tready;
   input s_axis_b_tvalid;
   wire s_axis_b_tvalid;
+  wire [12:0] slot0;
+  wire [12:0] slot1;
   wire start;
   wire \start$128 ;
   wire \start$51 ;
@@ -196,11 +196,11 @@ module gemm_ws_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
     .b_read1(b_read1),
     .clk(clk),
     .first_of_2(first_of_2),
-    .guard0(guard0),
-    .guard1(guard1),
-    .guard2(guard2),
-    .slot0(\data_0$133 ),
-    .slot1(\data_1$137 )
+    .guard3(guard3),
+    .guard4(guard4),
+    .guard5(guard5),
+    .slot0(slot0),
+    .slot1(slot1)
   );
   gemm_ws_systolic_buffer_a buffer_a (
     .address(address),
@@ -243,8 +243,8 @@ module gemm_ws_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
     .address(\address$129 ),
     .clk(clk),
     .commit(final_line[3]),
-    .data_0(\data_0$133 ),
-    .data_1(\data_1$137 ),
+    .data_0({ slot0[12], slot0 }),
+    .data_1({ slot1[12], slot1 }),
     .enable_0(enable_0),
     .enable_1(enable_1),
     .free(free),
@@ -289,9 +289,9 @@ module gemm_ws_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   gemm_ws_systolic_controller controller (
     .clk(clk),
     .first_of_2(first_of_2),
-    .guard0(guard0),
-    .guard1(guard1),
-    .guard2(guard2),
+    .guard3(guard3),
+    .guard4(guard4),
+    .guard5(guard5),
     .issue(issue),
     .rst(rst),
     .start(start)
@@ -889,7 +889,7 @@ module gemm_ws_systolic_address_y(start, clk, rst, \final , address, residue_1, 
   assign residue_1[0] = 1'h0;
 endmodule
 
-module gemm_ws_systolic_array(a_read0, a_read1, a_read2, b_read0, b_read1, first_of_2, guard0, guard1, guard2, clk, slot0, slot1);
+module gemm_ws_systolic_array(a_read0, a_read1, a_read2, b_read0, b_read1, first_of_2, guard3, guard4, guard5, clk, slot0, slot1);
   wire [7:0] \a_in$23 ;
   reg [7:0] \a_in$25 ;
   wire [7:0] \a_in$26 ;
@@ -917,22 +917,22 @@ module gemm_ws_systolic_array(a_read0, a_read1, a_read2, b_read0, b_read1, first
   reg [4:0] first_of_2_line;
   wire [11:0] from_partial0;
   wire [11:0] \from_partial0$56 ;
-  wire [13:0] \from_partial0$58 ;
-  wire [13:0] \from_partial0$60 ;
-  input guard0;
-  wire guard0;
-  reg [5:0] guard0_line;
-  input guard1;
-  wire guard1;
-  reg [4:0] guard1_line;
-  input guard2;
-  wire guard2;
-  reg [5:0] guard2_line;
-  wire [13:0] partial0_out;
-  output [13:0] slot0;
-  reg [13:0] slot0;
-  output [13:0] slot1;
-  wire [13:0] slot1;
+  wire [12:0] \from_partial0$58 ;
+  wire [12:0] \from_partial0$60 ;
+  input guard3;
+  wire guard3;
+  reg [5:0] guard3_line;
+  input guard4;
+  wire guard4;
+  reg [4:0] guard4_line;
+  input guard5;
+  wire guard5;
+  reg [5:0] guard5_line;
+  wire [12:0] partial0_out;
+  output [12:0] slot0;
+  reg [12:0] slot0;
+  output [12:0] slot1;
+  wire [12:0] slot1;
   always @(posedge clk)
     \a_in$25  <= a_read1;
   always @(posedge clk)
@@ -942,11 +942,11 @@ module gemm_ws_systolic_array(a_read0, a_read1, a_read2, b_read0, b_read1, first
   always @(posedge clk)
     first_of_2_line <= { first_of_2_line[3:0], first_of_2 };
   always @(posedge clk)
-    guard0_line <= { guard0_line[4:0], guard0 };
+    guard3_line <= { guard3_line[4:0], guard3 };
   always @(posedge clk)
-    guard1_line <= { guard1_line[3:0], guard1 };
+    guard4_line <= { guard4_line[3:0], guard4 };
   always @(posedge clk)
-    guard2_line <= { guard2_line[4:0], guard2 };
+    guard5_line <= { guard5_line[4:0], guard5 };
   always @(posedge clk)
     slot0 <= partial0_out;
   gemm_ws_systolic_pe_0 pe_0_0 (
@@ -963,7 +963,7 @@ module gemm_ws_systolic_array(a_read0, a_read1, a_read2, b_read0, b_read1, first
     .b_switch(first_of_2_line[2]),
     .clk(clk),
     .product_out1(\from_partial0$56 ),
-    .valid0(guard0_line[3])
+    .valid0(guard3_line[3])
   );
   gemm_ws_systolic_pe_2 pe_1_0 (
     .a_in(\a_in$25 ),
@@ -974,7 +974,7 @@ module gemm_ws_systolic_array(a_read0, a_read1, a_read2, b_read0, b_read1, first
     .clk(clk),
     .from_partial0(from_partial0),
     .partial0_out1(\from_partial0$58 ),
-    .valid0(guard1_line[3])
+    .valid0(guard4_line[3])
   );
   gemm_ws_systolic_pe_3 pe_1_1 (
     .a_in(\a_in$26 ),
@@ -984,8 +984,8 @@ module gemm_ws_systolic_array(a_read0, a_read1, a_read2, b_read0, b_read1, first
     .clk(clk),
     .from_partial0(\from_partial0$56 ),
     .partial0_out1(\from_partial0$60 ),
-    .valid0(guard0_line[4]),
-    .valid1(guard1_line[4])
+    .valid0(guard3_line[4]),
+    .valid1(guard4_line[4])
   );
   gemm_ws_systolic_pe_4 pe_2_0 (
     .a_in(a_read2_line[15:8]),
@@ -996,7 +996,7 @@ module gemm_ws_systolic_array(a_read0, a_read1, a_read2, b_read0, b_read1, first
     .clk(clk),
     .from_partial0(\from_partial0$58 ),
     .partial0_out(partial0_out),
-    .valid0(guard2_line[4])
+    .valid0(guard5_line[4])
   );
   gemm_ws_systolic_pe_5 pe_2_1 (
     .a_in(\a_in$29 ),
@@ -1006,8 +1006,8 @@ module gemm_ws_systolic_array(a_read0, a_read1, a_read2, b_read0, b_read1, first
     .clk(clk),
     .from_partial0(\from_partial0$60 ),
     .partial0_out(slot1),
-    .valid0(guard0_line[5]),
-    .valid1(guard2_line[5])
+    .valid0(guard3_line[5]),
+    .valid1(guard5_line[5])
   );
 endmodule
 
@@ -1938,7 +1938,7 @@ module gemm_ws_systolic_collector_y(read__data__0, read__data__1, read__data__2,
   assign stream__tdata[63:56] = 8'h00;
 endmodule
 
-module gemm_ws_systolic_controller(start, clk, rst, issue, first_of_2, guard0, guard1, guard2);
+module gemm_ws_systolic_controller(start, clk, rst, issue, first_of_2, guard3, guard4, guard5);
   wire _00_;
   wire _01_;
   wire _02_;
@@ -1972,12 +1972,12 @@ module gemm_ws_systolic_controller(start, clk, rst, issue, first_of_2, guard0, g
   wire \final ;
   output first_of_2;
   reg first_of_2;
-  output guard0;
-  reg guard0;
-  output guard1;
-  reg guard1;
-  output guard2;
-  reg guard2;
+  output guard3;
+  reg guard3;
+  output guard4;
+  reg guard4;
+  output guard5;
+  reg guard5;
   wire [2:0] index1;
   reg [2:0] index2;
   wire [2:0] index2_step;
@@ -2030,17 +2030,17 @@ module gemm_ws_systolic_controller(start, clk, rst, issue, first_of_2, guard0, g
     if (rst) t0 <= 2'h0;
     else if (_02_) t0 <= _04_[1:0];
   always @(posedge clk)
-    if (rst) guard2 <= 1'h0;
-    else guard2 <= _22_;
+    if (rst) guard5 <= 1'h0;
+    else guard5 <= _22_;
   always @(posedge clk)
-    if (rst) guard1 <= 1'h0;
-    else guard1 <= _21_;
+    if (rst) guard4 <= 1'h0;
+    else guard4 <= _21_;
   always @(posedge clk)
     if (_25_) index2 <= 3'h0;
     else if (issue) index2 <= _20_[2:0];
   always @(posedge clk)
-    if (rst) guard0 <= 1'h0;
-    else guard0 <= _19_;
+    if (rst) guard3 <= 1'h0;
+    else guard3 <= _19_;
   reg [1:0] _62_;
   always @(posedge clk)
     if (_25_) _62_ <= 2'h0;
@@ -2793,27 +2793,23 @@ module gemm_ws_systolic_pe_2(a_in, b_load_in, b_switch, valid0, from_partial0, c
   input [11:0] from_partial0;
   wire [11:0] from_partial0;
   wire [7:0] gated;
-  wire [13:0] partial0;
-  output [13:0] partial0_out1;
-  wire [13:0] partial0_out1;
+  wire [12:0] partial0;
+  output [12:0] partial0_out1;
+  reg [12:0] partial0_out1;
   wire [11:0] product;
   input valid0;
   wire valid0;
   assign gated = valid0 ? a_in : 8'h00;
   assign product = $signed(gated) * $signed(b_held);
-  assign { partial0[13], partial0[11:0] } = $signed(product) + $signed(from_partial0);
+  assign partial0 = $signed(product) + $signed(from_partial0);
   always @(posedge clk)
     a_operand_out1 <= a_in;
   always @(posedge clk)
     b_load_out1 <= b_load_in;
-  reg [12:0] _5_;
   always @(posedge clk)
-    _5_ <= { partial0[13], partial0[11:0] };
-  assign { partial0_out1[13], partial0_out1[11:0] } = _5_;
+    partial0_out1 <= partial0;
   always @(posedge clk)
     if (b_switch) b_held <= b_load_in;
-  assign partial0[12] = partial0[13];
-  assign partial0_out1[12] = partial0_out1[13];
 endmodule
 
 module gemm_ws_systolic_pe_3(a_in, b_load_in, b_switch, valid0, valid1, from_partial0, clk, b_load_out1, partial0_out1);
@@ -2832,28 +2828,24 @@ module gemm_ws_systolic_pe_3(a_in, b_load_in, b_switch, valid0, valid1, from_par
   input [11:0] from_partial0;
   wire [11:0] from_partial0;
   wire [7:0] gated;
-  wire [13:0] partial0;
-  output [13:0] partial0_out1;
-  wire [13:0] partial0_out1;
+  wire [12:0] partial0;
+  output [12:0] partial0_out1;
+  reg [12:0] partial0_out1;
   wire [11:0] product;
   input valid0;
   wire valid0;
   input valid1;
   wire valid1;
+  always @(posedge clk)
+    partial0_out1 <= partial0;
   assign _0_ = valid0 & valid1;
   assign gated = _0_ ? a_in : 8'h00;
   assign product = $signed(gated) * $signed(b_held);
-  assign { partial0[13], partial0[11:0] } = $signed(product) + $signed(from_partial0);
+  assign partial0 = $signed(product) + $signed(from_partial0);
   always @(posedge clk)
     b_load_out1 <= b_load_in;
-  reg [12:0] _6_;
-  always @(posedge clk)
-    _6_ <= { partial0[13], partial0[11:0] };
-  assign { partial0_out1[13], partial0_out1[11:0] } = _6_;
   always @(posedge clk)
     if (b_switch) b_held <= b_load_in;
-  assign partial0[12] = partial0[13];
-  assign partial0_out1[12] = partial0_out1[13];
 endmodule
 
 module gemm_ws_systolic_pe_4(a_in, b_load_in, b_switch, valid0, from_partial0, clk, a_operand_out1, b_load_out1, partial0_out);
@@ -2870,11 +2862,11 @@ module gemm_ws_systolic_pe_4(a_in, b_load_in, b_switch, valid0, from_partial0, c
   wire b_switch;
   input clk;
   wire clk;
-  input [13:0] from_partial0;
-  wire [13:0] from_partial0;
+  input [12:0] from_partial0;
+  wire [12:0] from_partial0;
   wire [7:0] gated;
-  output [13:0] partial0_out;
-  wire [13:0] partial0_out;
+  output [12:0] partial0_out;
+  wire [12:0] partial0_out;
   wire [11:0] product;
   input valid0;
   wire valid0;
@@ -2902,22 +2894,22 @@ module gemm_ws_systolic_pe_5(a_in, b_load_in, b_switch, valid0, valid1, from_par
   wire b_switch;
   input clk;
   wire clk;
-  input [13:0] from_partial0;
-  wire [13:0] from_partial0;
+  input [12:0] from_partial0;
+  wire [12:0] from_partial0;
   wire [7:0] gated;
-  output [13:0] partial0_out;
-  wire [13:0] partial0_out;
+  output [12:0] partial0_out;
+  wire [12:0] partial0_out;
   wire [11:0] product;
   input valid0;
   wire valid0;
   input valid1;
   wire valid1;
+  always @(posedge clk)
+    b_load_out1 <= b_load_in;
   assign _0_ = valid0 & valid1;
   assign gated = _0_ ? a_in : 8'h00;
   assign product = $signed(gated) * $signed(b_held);
   assign partial0_out = $signed(product) + $signed(from_partial0);
-  always @(posedge clk)
-    b_load_out1 <= b_load_in;
   always @(posedge clk)
     if (b_switch) b_held <= b_load_in;
 endmodule

@@ -147,7 +147,7 @@ def test_a_missing_tool(
     assert "sudo apt install perl" in out
 
 
-@pytest.mark.parametrize("when", ["write_report", "match_delays"])
+@pytest.mark.parametrize("when", ["write_report", "rewrite", "place_registers"])
 def test_an_interrupt_leaves_what_was_there(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

@@ -43,6 +43,14 @@ def test_descriptions_technologies_and_benches_are_in_the_package(installed: Pat
             assert (content / kind / file).read_bytes() == (ROOT / kind / file).read_bytes()
 
 
+def test_the_parts_of_c_drivers_are_in_the_package(installed: Path) -> None:
+    parts = sorted((ROOT / "accelgen" / "processor").glob("*.c"))
+    assert parts
+    for part in parts:
+        copy = installed / part.relative_to(ROOT)
+        assert copy.read_bytes() == part.read_bytes()
+
+
 @pytest.mark.rtl
 def test_commands_use_the_installed_package(installed: Path, tmp_path: Path) -> None:
     code = "import accelgen; print(accelgen.__file__)"

@@ -1,25 +1,25 @@
-"""Energy of mapped netlists: toggles by simulation with delays, pJ from Liberty tables.
+"""Energy of a mapped module: toggles by simulation with delays, pJ from Liberty tables.
 
 Simulation takes many independent streams of stimuli at once, one per bit of an integer.  Every
 cell has one delay (the mean of its arcs in an SDF file) and is inertial: pulses shorter than it are
 swallowed.  A toggle of a net costs C V^2 / 2, with C the pins on it and the wire-load model, and
-what the cell that drives it takes inside; see :mod:`benchmarks.liberty`.
+what the cell that drives it takes inside; see :mod:`accelgen.silicon.liberty`.
 """
 
 from __future__ import annotations
 
 import heapq
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from benchmarks.liberty import Cell, Cells, mean
+from accelgen.silicon.liberty import Cell, Cells, mean
 
-__all__ = ["Energy", "Netlist", "delays", "simulate"]
+__all__ = ["ONE", "ZERO", "Energy", "Gate", "Netlist", "Simulation", "delays", "simulate"]
 
-_ONE, _ZERO = -1, -2
+ONE, ZERO = -1, -2
 """Nets of the constants."""
 
 
@@ -54,6 +54,7 @@ class Gate:
     output: int
     delay: int
     apart: bool = False
+    name: str = ""
 
 
 def delays(sdf: Path, step: float) -> dict[str, int]:
@@ -72,21 +73,27 @@ def delays(sdf: Path, step: float) -> dict[str, int]:
 class Netlist:
     """A mapped module, from JSON by Yosys, with a delay for every instance.
 
-    Flip-flops that drive a net whose name begins with one of ``apart`` are set apart.
+    Flip-flops that drive a net whose name begins with one of ``apart`` are set apart.  Cells that
+    the library does not have (modules, macros) are ``others``; what they give is no gate's.
     """
 
     def __init__(
-        self, file: Path, cells: Cells, times: Mapping[str, int], apart: Sequence[str]
+        self,
+        module: Mapping[str, Any],
+        cells: Cells,
+        times: Mapping[str, int],
+        apart: Sequence[str] = (),
     ) -> None:
-        module = next(iter(json.loads(file.read_text())["modules"].values()))
         self.cells = cells
+        self.others: dict[str, tuple[str, dict[str, list[int]]]] = {}
+        """Kind and pins of cells that the library does not have."""
         self.ports = {
             name: (port["direction"], [_net(bit) for bit in port["bits"]])
             for name, port in module["ports"].items()
         }
         self.gates: list[Gate] = []
         self.registers: list[Gate] = []
-        self.constants = {_ONE: True, _ZERO: False}
+        self.constants = {ONE: True, ZERO: False}
         self.load: dict[int, float] = {}
         """Capacitance of the pins on a net."""
         self.fanout: dict[int, int] = {}
@@ -98,11 +105,19 @@ class Netlist:
             if name.startswith(tuple(apart))
         }
         for name, item in module["cells"].items():
-            pins = {pin: _net(bits[0]) for pin, bits in item["connections"].items() if bits}
+            ends = {pin: [_net(bit) for bit in bits] for pin, bits in item["connections"].items()}
+            try:
+                cell = cells[item["type"]]
+            except KeyError:
+                self.others[name] = item["type"], ends
+                continue
+            pins = {pin: bits[0] for pin, bits in ends.items() if bits}
             # Cells without a delay drive constants.
-            self._add(cells[item["type"]], pins, times.get(name, 1), outside)
+            self._add(name, cell, pins, times.get(name, 1), outside)
 
-    def _add(self, cell: Cell, pins: Mapping[str, int], delay: int, outside: set[int]) -> None:
+    def _add(
+        self, name: str, cell: Cell, pins: Mapping[str, int], delay: int, outside: set[int]
+    ) -> None:
         outputs = [pin for pin in pins if "function" in cell.pins[pin].attributes]
         apart = cell.storage is not None and any(pins[pin] in outside for pin in outputs)
         if not apart:
@@ -113,8 +128,8 @@ class Netlist:
                 self.constants[pins[pin]] = text == "1"
                 continue
             evaluate, names = cell.function(pin)
-            inputs = [pins[name] for name in names]
-            gate = Gate(cell, pin, evaluate, inputs, pins[pin], delay, apart)
+            inputs = [pins[one] for one in names]
+            gate = Gate(cell, pin, evaluate, inputs, pins[pin], delay, apart, name)
             (self.registers if cell.storage is not None else self.gates).append(gate)
         for pin, net in pins.items():
             if pin not in outputs and pin != cell.clock:
@@ -122,10 +137,20 @@ class Netlist:
                 self.fanout[net] = self.fanout.get(net, 0) + 1
 
 
-class _Simulation:
-    """Values of all nets, and their toggles since they were last cleared."""
+class Simulation:
+    """Values of all nets, and their toggles since they were last cleared.
 
-    def __init__(self, netlist: Netlist, lanes: int) -> None:
+    ``settled`` are values that the gates agree with, from which it goes on; without them all inputs
+    and flip-flops are 0.  Outputs of the gates ``cut`` do not follow their inputs.
+    """
+
+    def __init__(
+        self,
+        netlist: Netlist,
+        lanes: int,
+        settled: Mapping[int, int] | None = None,
+        cut: Sequence[Gate] = (),
+    ) -> None:
         self.netlist = netlist
         self.mask = (1 << lanes) - 1
         self.value = {net: self.mask if one else 0 for net, one in netlist.constants.items()}
@@ -133,9 +158,16 @@ class _Simulation:
         self._pending: dict[int, list[tuple[int, int]]] = {}
         self._queue: list[tuple[int, int]] = []
         self._readers: dict[int, list[Gate]] = {}
+        apart = {id(gate) for gate in cut}
         for gate in netlist.gates:
+            if id(gate) in apart:
+                continue
             for net in set(gate.inputs):
                 self._readers.setdefault(net, []).append(gate)
+        if settled is not None:
+            self.value |= settled
+            return
+        for gate in netlist.gates:
             self.schedule(gate.output, self.result(gate), 1)
         self.settle()
         self.toggles.clear()
@@ -186,7 +218,7 @@ def simulate(
 
     ``stimuli`` give of every cycle the bits of the inputs, lowest first, one bit per stream each.
     """
-    run = _Simulation(netlist, lanes)
+    run = Simulation(netlist, lanes)
     total = Energy(leakage=netlist.leakage)
     useful: dict[int, int] = {}
     for cycle, inputs in enumerate(stimuli):
@@ -261,4 +293,4 @@ def _switched(
 
 def _net(bit: int | str) -> int:
     """The net of a bit in Yosys' JSON; undefined ones are 0."""
-    return bit if isinstance(bit, int) else {"1": _ONE}.get(bit, _ZERO)
+    return bit if isinstance(bit, int) else {"1": ONE}.get(bit, ZERO)

@@ -1,4 +1,4 @@
-"""What gate simulation needs of Liberty files: functions, capacitances, energies, leakage.
+"""What reports need of Liberty files: areas, functions, capacitances, delays, energies, leakage.
 
 A toggle of an output takes the cell's internal energy at its load and a typical slew: the mean of
 its arcs, and of rise and fall.  A flip-flop takes clock energy in every cycle, by whether it keeps
@@ -154,6 +154,16 @@ class Cell:
             groups = [g for g in groups if g.attributes.get("related_pin") == self.clock]
         return self._energy(groups, load, 1)
 
+    def delay(self, pin: str, load: float) -> float:
+        """From an input (of a flip-flop: its clock) to an output, in the library's unit of time:
+        the mean of its arcs, and of rise and fall.
+        """
+        arcs = [a for a in self.pins[pin].all("timing")
+                if a.attributes.get("timing_type", "combinational").strip('"')
+                in ("combinational", "rising_edge", "falling_edge")]  # fmt: skip
+        tables = [t for a in arcs for t in a.groups if t.kind in ("cell_rise", "cell_fall")]
+        return mean([at(table, self.slew, load) for table in tables])
+
     def data(self, pin: str) -> float:
         """Internal energy of a toggle of a flip-flop's input."""
         return self._energy(list(self.pins[pin].all("internal_power")), 0.0, 1)
@@ -193,6 +203,8 @@ class Cells:
         watts = library.attributes["leakage_power_unit"]
         self.leakage_unit = numbers(watts)[0] * {"pW": 1e-9, "nW": 1e-6}[watts.strip('"')[-2:]]
         self.slew = slew
+        head_time = library.attributes.get("time_unit", "1ns").strip('"')
+        self.nanoseconds = numbers(head_time)[0] * {"ps": 1e-3, "ns": 1.0}[head_time[-2:]]
         self._cells: dict[str, Cell] = {}
         self._wire = _wire_load(self.texts[0], wire_load) if wire_load else _NO_WIRE
 
@@ -200,13 +212,27 @@ class Cells:
         """The cell of a name; ``KeyError`` when there is none."""
         if name not in self._cells:
             for text in self.texts:
-                start = re.search(rf'\bcell\s*\(\s*"?{name}"?\s*\)\s*\{{', text)
+                start = re.search(rf'\bcell\s*\(\s*"?{re.escape(name)}"?\s*\)\s*\{{', text)
                 if start is not None:
                     self._cells[name] = Cell(_block(text, start.start()), self.slew, self.unit)
                     break
             else:
                 raise KeyError(name)
         return self._cells[name]
+
+    def areas(self) -> tuple[dict[str, float], frozenset[str]]:
+        """Areas of all cells by name, and which of them are flip-flops."""
+        found: dict[str, float] = {}
+        flops: set[str] = set()
+        for text in self.texts:
+            for part in re.split(r"^\s*cell\s*\(", text, flags=re.MULTILINE)[1:]:
+                name = re.match(r'\s*"?([\w$]+)', part)
+                area = re.search(r"\barea\s*:\s*\"?([\d.eE+-]+)", part)
+                if name:
+                    found[name[1]] = float(area[1]) if area else 0.0
+                    if re.search(r"^\s*(ff|latch|ff_bank)\s*\(", part, re.MULTILINE):
+                        flops.add(name[1])
+        return found, frozenset(flops)
 
     def wire(self, fanout: int) -> float:
         """Capacitance of a net's wires."""

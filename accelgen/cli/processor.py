@@ -1,0 +1,173 @@
+"""``accelgen generate`` and ``verify`` of designs whose bounds are registers."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from accelgen.cli.command import print_json, stages, table
+from accelgen.cli.options import BOUNDS, SPACE
+from accelgen.cli.values import extents, pairs
+from accelgen.errors import InputError
+
+if TYPE_CHECKING:
+    from accelgen.cosim.verify_processor import ProcessorReport
+    from accelgen.processor.design import ProcessorDesign
+
+__all__ = ["add_processor", "generate", "is_processor", "verify"]
+
+
+def add_processor(parser: argparse.ArgumentParser) -> None:
+    """Add the options of designs whose bounds are registers."""
+    parser.add_argument(
+        "--programmable", action="store_true",
+        help="bounds are registers, up to those given; so they are with several descriptions",
+    )  # fmt: skip
+    parser.add_argument(
+        "--words", metavar="A=1024",
+        help="words of each memory of a tensor, where these are registers",
+    )  # fmt: skip
+    parser.add_argument("--name", metavar="NAME", help="of a design of several dataflows")
+
+
+def is_processor(arguments: argparse.Namespace) -> bool:
+    """Whether a design with registers is asked for."""
+    from accelgen.processor.suite import is_suite
+
+    several = len(arguments.description) > 1
+    if several or arguments.programmable or is_suite(arguments.description[0]):
+        return True
+    for option in ("words", "name"):
+        if getattr(arguments, option) is not None:
+            raise InputError(
+                f"--{option} is of designs whose bounds are registers", hint="add --programmable"
+            )
+    return False
+
+
+def generate(arguments: argparse.Namespace) -> int:
+    """Generate the design of one or several descriptions, or of a file that lists them."""
+    from accelgen.affine import load_description
+    from accelgen.processor.generate import generate_processor
+    from accelgen.processor.suite import Suite, is_suite, load_suite, with_common
+
+    for option in ("time", "skew", "chain"):
+        if getattr(arguments, option) is not None:
+            raise InputError(
+                f"--{option} says nothing of which dataflow it is meant for",
+                hint="write it into the descriptions",
+            )
+    sources: list[str] = arguments.description
+    if len(sources) == 1 and is_suite(sources[0]):
+        suite = load_suite(sources[0])
+    else:
+        found = tuple(load_description(source) for source in sources)
+        suite = Suite(found[0].name if len(found) == 1 else "fused", found)
+    bounds, space, types = arguments.bounds, arguments.space, arguments.types
+    descriptions = with_common(
+        suite.descriptions,
+        bounds=extents(bounds, "--bounds", BOUNDS) if bounds is not None else None,
+        space=extents(space, "--space", SPACE) if space is not None else None,
+        types=pairs(types, "--types", "A=int4") if types is not None else None,
+    )
+    words = dict(suite.words)
+    if arguments.words is not None:
+        words |= extents(arguments.words, "--words", "A=1024")
+    name = arguments.name or suite.name
+    folder = Path(arguments.output or Path("rtl_out", name))
+    with stages(f"generating {name}") as progress:
+        made = generate_processor(
+            descriptions,
+            folder,
+            name=name,
+            period=arguments.period,
+            technology=arguments.technology,
+            bus_bits=arguments.bus,
+            words=words,
+            progress=progress,
+        )
+    if arguments.json:
+        print_json(_figures(made, folder))
+    else:
+        print(_summary(made, folder))
+    return 0
+
+
+def verify(directory: Path, arguments: argparse.Namespace, problems: int) -> int:
+    """Verify such a design."""
+    from accelgen.cosim.verify_processor import verify_processor
+
+    if arguments.waves:
+        raise InputError("--waves is not for designs whose bounds are registers")
+    with stages(f"building and simulating {directory}"):
+        report = verify_processor(directory, seed=arguments.seed, problems=problems)
+    if arguments.json:
+        print_json(report.to_json())
+    else:
+        print(_shown(report))
+    return 0 if report.passed else 1
+
+
+def _summary(made: ProcessorDesign, folder: Path) -> str:
+    from accelgen.processor.report import mux_inputs
+
+    pipeline = made.pipeline
+    units = " x ".join(map(str, made.flows[0].fabric.kernel.space_extents))
+    rows = [
+        ("Verilog", folder / f"{made.name}.v"),
+        *(
+            (
+                f"dataflow {number}",
+                f"{flow.description.name}: {flow.description.workload.expression}, up to "
+                + " ".join(f"{k}={n}" for k, n in flow.description.workload.bounds.items()),
+            )
+            for number, flow in enumerate(made.flows)
+        ),
+        ("registers", f"{len(made.registers)} describe a problem, on s_axil"),
+        (
+            "clock",
+            f"{pipeline.critical:.3f} ns of a period of {pipeline.period:g} ns, "
+            f"estimated ({made.technology.name})",
+        ),
+        ("pipeline", f"{made.latency} cycles, {pipeline.bits} register bits"),
+        ("multiplexers", f"{mux_inputs(made)} inputs, so that units serve all dataflows"),
+        ("next", f"accelgen verify {shlex.quote(str(folder))}"),
+    ]
+    several = len(made.flows)
+    count = f"{several} dataflow{'s' * (several > 1)}"
+    return f"{made.name}: {count} on {units} units\n{table(rows, indent='  ')}"
+
+
+def _figures(made: ProcessorDesign, folder: Path) -> dict[str, object]:
+    from accelgen.processor.manifest import to_json
+    from accelgen.processor.report import mux_inputs
+
+    manifest = to_json(made)
+    return {
+        "name": made.name,
+        "output": str(folder),
+        "verilog": [str(folder / f"{made.name}.v")],
+        "manifest": str(folder / "manifest.json"),
+        "report": str(folder / "report.md"),
+        "dataflows": manifest["dataflows"],
+        "memories": manifest["memories"],
+        "technology": made.technology.name,
+        "period_ns": made.pipeline.period,
+        "critical_path_ns": round(made.pipeline.critical, 6),
+        "register_bits": made.pipeline.bits,
+        "mux_inputs": mux_inputs(made),
+    }
+
+
+def _shown(report: ProcessorReport) -> str:
+    rows: list[tuple[object, ...]] = [("phase", "problems", "busy cycles", "total cycles", "")]
+    for phase in report.phases:
+        total = "-" if phase.total_cycles is None else phase.total_cycles
+        busy = " ".join(map(str, phase.busy))
+        rows.append((phase.name, phase.problems, busy, total, "pass" if phase.passed else "FAIL"))
+    failed = sum(not phase.passed for phase in report.phases)
+    verdict = f"FAIL in {failed} of" if failed else "PASS in all"
+    last = f"{report.name}: {verdict} {len(report.phases)} phases"
+    return "\n".join([table(rows), "", *report.faults, last])

@@ -1,0 +1,198 @@
+"""The passes, in the order in which they run, and why in that order."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import pairwise
+
+from accelgen.errors import InfeasibleError, InputError
+from accelgen.names import shorten
+from accelgen.netlist.graph import Netlist
+from accelgen.passes.base import DelayOption, NetlistPass, Pass, PipelinePass
+from accelgen.passes.constants import CONSTANTS
+from accelgen.passes.delay_matching import Pipeline, match_delays
+from accelgen.passes.metrics import Metrics, measure
+from accelgen.passes.pins import PINS
+from accelgen.passes.timing import TimingModel
+from accelgen.passes.trees import TREES
+from accelgen.passes.widths import WIDTHS
+from accelgen.passes.widths_check import prove
+from accelgen.technology import Technology
+
+__all__ = [
+    "PASSES",
+    "Record",
+    "Stage",
+    "check_names",
+    "last_netlist",
+    "last_pipeline",
+    "place_registers",
+    "records",
+    "rewrite",
+]
+
+DELAY_MATCHING = DelayOption(
+    "delay_matching",
+    "pipeline registers by linear programming; without it, as early as possible",
+)
+SHARED_FANOUT = DelayOption(
+    "shared_fanout",
+    "one tapped delay line per value; without it, a line for every reader",
+)
+
+PASSES: tuple[Pass, ...] = (
+    # First what shrinks the netlist: all that follows is then less work, and conditions that
+    # are always met would keep adders and multiplexers apart that belong together.
+    CONSTANTS,
+    # Which sources meet at which pin, while sums are still chains with all their terms in view.
+    PINS,
+    # The shape of sums, on which the ranges of their partial sums depend.
+    TREES,
+    # The last to change nodes, since all before it change what values there are; delays, and so
+    # the pipeline, depend on widths.
+    WIDTHS,
+    # Registers, at last; the two are choices of one step.
+    DELAY_MATCHING,
+    SHARED_FANOUT,
+)
+
+MOST_NODES = 10_000
+"""Nodes up to which the linear program is solved for netlists on the way as well."""
+
+Stage = tuple[str, Netlist | Pipeline]
+"""What a pass made, with the pass's name; the first is what there was before all passes."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """The figures before and after a pass."""
+
+    name: str
+    before: Metrics
+    after: Metrics
+
+    def to_json(self) -> dict[str, object]:
+        """Name and figures."""
+        return {
+            "name": self.name,
+            "before": self.before.to_json(),
+            "after": self.after.to_json(),
+        }
+
+
+def check_names(without: Collection[str]) -> None:
+    """Raise :class:`InputError` for a name that is no pass."""
+    names = [step.name for step in PASSES]
+    for name in without:
+        if name not in names:
+            raise InputError(
+                f"there is no pass {shorten(name)}; there are {', '.join(names)}",
+                where="without",
+                hint="accelgen passes says what each does",
+            )
+
+
+def rewrite(netlist: Netlist, without: Collection[str] = ()) -> tuple[Stage, ...]:
+    """The netlist, and what every pass before registers makes of it, each verified."""
+    stages: list[Stage] = [("", netlist)]
+    for step in PASSES:
+        if isinstance(step, NetlistPass) and step.name not in without:
+            after = step.run(netlist)
+            after.check()
+            step.verify(netlist, after)
+            stages.append((step.name, after))
+            netlist = after
+    prove(netlist)
+    return tuple(stages)
+
+
+def place_registers(
+    netlist: Netlist, technology: Technology, period: float, without: Collection[str] = ()
+) -> tuple[Stage, ...]:
+    """The pipeline of the netlist, and what every pass over it makes of it, each verified."""
+    pipeline = match_delays(
+        netlist,
+        technology,
+        period,
+        optimise=DELAY_MATCHING.name not in without,
+        share=SHARED_FANOUT.name not in without,
+    )
+    stages: list[Stage] = [(DELAY_MATCHING.name, pipeline)]
+    for step in PASSES:
+        if isinstance(step, PipelinePass) and step.name not in without:
+            changed = step.run(pipeline)
+            step.verify(pipeline, changed, TimingModel(technology, period))
+            stages.append((step.name, changed))
+            pipeline = changed
+    return tuple(stages)
+
+
+def last_netlist(stages: Sequence[Stage]) -> Netlist:
+    """What the passes before registers make of a netlist in the end."""
+    found = stages[-1][1]
+    assert isinstance(found, Netlist)
+    return found
+
+
+def last_pipeline(stages: Sequence[Stage]) -> Pipeline:
+    """What the passes after registers make of a pipeline in the end."""
+    found = stages[-1][1]
+    assert isinstance(found, Pipeline)
+    return found
+
+
+def records(
+    stages: Sequence[Stage], technology: Technology, without: Collection[str] = ()
+) -> tuple[Record, ...]:
+    """The figures before and after each pass that ran, all for the period of the last.
+
+    ``lp_bits`` of a netlist are those of the pipeline it would have; ``None`` where that does not
+    reach the period, or beyond ``MOST_NODES`` on the way.
+    """
+    last = stages[-1][1]
+    assert isinstance(last, Pipeline)
+    found = []
+    before = _figures(stages[0][1], technology, last)
+    for (_, old), (name, new) in pairwise(stages):
+        after = before if new is old else _figures(new, technology, last)
+        if name == DELAY_MATCHING.name:
+            found += _options(new, after, technology, without)
+        else:
+            found.append(Record(name, before, after))
+        before = after
+    return tuple(found)
+
+
+def _options(
+    pipeline: Netlist | Pipeline,
+    after: Metrics,
+    technology: Technology,
+    without: Collection[str],
+) -> list[Record]:
+    """What each choice of delay matching is good for: the pipeline without it, and with it."""
+    assert isinstance(pipeline, Pipeline)
+    found = []
+    for option in (DELAY_MATCHING, SHARED_FANOUT):
+        if option.name not in without:
+            off = {*without, option.name}
+            other = match_delays(
+                pipeline.netlist,
+                technology,
+                pipeline.period,
+                optimise=DELAY_MATCHING.name not in off,
+                share=SHARED_FANOUT.name not in off,
+            )
+            found.append(Record(option.name, _figures(other, technology, pipeline), after))
+    return found
+
+
+def _figures(value: Netlist | Pipeline, technology: Technology, last: Pipeline) -> Metrics:
+    if isinstance(value, Pipeline):
+        return measure(value.netlist, value.registers, shared=value.shared, lp_bits=value.bits)
+    bits = None
+    if len(value.nodes) <= MOST_NODES:
+        with suppress(InfeasibleError):
+            bits = match_delays(value, technology, last.period, share=last.shared).bits
+    return measure(value, lp_bits=bits)

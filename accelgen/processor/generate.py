@@ -1,0 +1,73 @@
+"""Write a design whose bounds are registers into a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from accelgen.affine import Description
+from accelgen.errors import InputError
+from accelgen.names import check_name
+from accelgen.output_folder import check_replaceable, replace_folder, writing
+from accelgen.processor.c_driver import write_driver
+from accelgen.processor.c_header import write_header
+from accelgen.processor.design import ProcessorDesign, design_processor
+from accelgen.processor.manifest import dumps, to_json
+from accelgen.processor.report import write_report
+
+__all__ = ["generate_processor"]
+
+
+def generate_processor(
+    descriptions: Sequence[Description],
+    output: Path | str,
+    *,
+    name: str,
+    period: float | None = None,
+    technology: str = "sg13g2",
+    bus_bits: int | None = None,
+    words: Mapping[str, int] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> ProcessorDesign:
+    """Write ``<name>.v``, ``manifest.json``, ``report.md``, and a driver in C, ``<name>.h`` and
+    ``<name>.c`` (but for indices with ``size()`` in them), into the folder ``output``.
+
+    Arguments and errors are those of :func:`design_processor`, the folder's those of
+    :func:`accelgen.generate`.
+    """
+    folder = Path(output)
+    check_name(name, "design")
+    with writing(folder):
+        check_replaceable(folder)
+    made = design_processor(
+        descriptions,
+        name,
+        period=period,
+        technology=technology,
+        bus_bits=bus_bits,
+        words=words,
+        progress=progress,
+    )
+    if progress is not None:
+        progress("write Verilog")
+    verilog = made.verilog()
+    sources = _driver(made)
+
+    def fill(empty: Path) -> None:
+        (empty / f"{name}.v").write_text(verilog, encoding="utf-8")
+        (empty / "report.md").write_text(write_report(made), encoding="utf-8")
+        for suffix, source in sources.items():
+            (empty / f"{name}.{suffix}").write_text(source, encoding="utf-8")
+        (empty / "manifest.json").write_text(dumps(to_json(made)), encoding="utf-8")
+
+    with writing(folder):
+        replace_folder(folder.resolve(), fill)
+    return made
+
+
+def _driver(design: ProcessorDesign) -> dict[str, str]:
+    """The sources of the driver by their suffix; none where C cannot derive the numbers."""
+    try:
+        return {"h": write_header(design), "c": write_driver(design)}
+    except InputError:
+        return {}

@@ -1,0 +1,144 @@
+"""``manifest.json`` of a design whose bounds are registers: written, and read back as a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from accelgen.affine.description import parse_description
+from accelgen.errors import InputError
+from accelgen.fabric.fabric import Fabric, InputPlan
+from accelgen.manifest import MANIFEST_SCHEMA, read_manifest
+from accelgen.processor.design import ProcessorDesign, ProcessorModel
+from accelgen.processor.flow import make_flows
+from accelgen.processor.registers import quantities_of, registers_of
+from accelgen.rtl.processor.axil import CONTROL, FINISHED, IDENTITY, MAGIC, REFUSED, STATUS
+
+__all__ = ["PROCESSOR", "dumps", "read_model", "to_json"]
+
+PROCESSOR = "processor"
+"""The ``design`` of such manifests."""
+
+
+def to_json(design: ProcessorDesign) -> dict[str, object]:
+    """The manifest: the stable part is that of the first dataflow at its largest bounds."""
+    flows = design.flows
+    first = flows[0]
+    largest = design.problem(0, first.description.workload.bounds)
+    return {
+        "schema": MANIFEST_SCHEMA,
+        "design": PROCESSOR,
+        "name": design.name,
+        "top": design.name,
+        "verilog": [f"{design.name}.v"],
+        "expression": first.description.workload.expression,
+        "bounds": dict(first.description.workload.bounds),
+        "streams": _streams(largest.fabric),
+        "predicted": _cycles(design, 0),
+        "ports": {
+            "clock": "clk",
+            "reset": "rst",
+            "busy": "busy",
+            "error": "error",
+            "registers": "s_axil",
+        },
+        "dataflows": [
+            {
+                "number": number,
+                "name": flow.description.name,
+                "expression": flow.description.workload.expression,
+                "largest": dict(flow.description.workload.bounds),
+                "tensors": dict(flow.tensors),
+                "predicted_at_largest": _cycles(design, number),
+                "description": str(flow.description),
+            }
+            for number, flow in enumerate(flows)
+        ],
+        "registers": {
+            "identity": {"offset": IDENTITY, "reads": MAGIC},
+            "control": {"offset": CONTROL, "start": 1},
+            "status": {"offset": STATUS, "ready": 1, "computing": 2, "refused": 4},
+            "refused": {"offset": REFUSED},
+            "finished": {"offset": FINISHED},
+            "problem": [
+                {"name": r.name, "offset": r.offset, "bits": r.bits, "most": r.most}
+                for r in design.registers
+            ],
+        },
+        "memories": {
+            name: {"words": form.words, "moduli": list(form.moduli)}
+            for name, form in first.run_time.forms.items()
+        },
+        "bus_bits": first.fabric.bus_bits,
+        "latency": design.latency,
+        "period_ns": design.pipeline.period,
+        "technology": design.technology.name,
+        "generator": f"accelgen {version('accelgen')}",
+    }
+
+
+def read_model(directory: Path) -> ProcessorModel:
+    """The model of the design in a folder, for drivers and benches.
+
+    Raises :class:`InputError` when its manifest is none of such a design, or does not agree with
+    this version of accelgen.
+    """
+    return read_manifest(directory, _parse)
+
+
+def _parse(data: object) -> ProcessorModel:
+    if not isinstance(data, dict) or data.get("design") != PROCESSOR:
+        raise InputError("is not that of a design whose bounds are registers")
+    try:
+        descriptions = [
+            parse_description(entry["description"], "manifest") for entry in data["dataflows"]
+        ]
+        words = {name: int(memory["words"]) for name, memory in data["memories"].items()}
+        flows = make_flows(descriptions, int(data["bus_bits"]), words)
+        quantities = quantities_of(flows)
+        registers = registers_of(quantities, len(flows))
+        listed = [(r["name"], r["offset"]) for r in data["registers"]["problem"]]
+        model = ProcessorModel(
+            str(data["name"]), flows, quantities, registers, int(data["latency"])
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"cannot be read: {error}", hint="generate the design again") from None
+    if listed != [(register.name, register.offset) for register in registers]:
+        raise InputError(
+            "lists other registers than this version of accelgen makes",
+            hint="generate the design again",
+        )
+    return model
+
+
+def dumps(manifest: Mapping[str, object]) -> str:
+    """The text of the file."""
+    return json.dumps(manifest, indent=2) + "\n"
+
+
+def _cycles(design: ProcessorModel, number: int) -> dict[str, int]:
+    bounds = design.flows[number].description.workload.bounds
+    cycles = design.problem(number, bounds).cycles
+    return {"compute_cycles": cycles.compute_cycles, "total_cycles": cycles.total_cycles}
+
+
+def _streams(fabric: Fabric) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = []
+    for plan in fabric.plans:
+        tensor, inward = plan.tensor, isinstance(plan, InputPlan)
+        found.append(
+            {
+                "tensor": tensor.name,
+                "kind": "elements",
+                "direction": "in" if inward else "out",
+                "prefix": f"{'s' if inward else 'm'}_axis_{tensor.name.lower()}",
+                "shape": list(tensor.shape),
+                "format": str(tensor.format),
+                "element_bits": tensor.format.bits,
+                "bus_bits": fabric.bus_bits,
+                "beats": plan.banked.layout.beats,
+            }
+        )
+    return found

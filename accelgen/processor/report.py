@@ -1,0 +1,78 @@
+"""``report.md`` of a design whose bounds are registers."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from accelgen.processor.design import ProcessorDesign
+from accelgen.report import section, table
+
+__all__ = ["mux_inputs", "write_report"]
+
+
+def write_report(design: ProcessorDesign) -> str:
+    """The report as Markdown: the same bytes for the same design, without paths."""
+    parts = [f"# {design.name}\n", _dataflows(design), _memories(design), _array(design)]
+    parts += [_registers(design)]
+    return "\n".join(parts)
+
+
+def mux_inputs(design: ProcessorDesign) -> int:
+    """Inputs, beyond the first, of what chooses sources by dataflow."""
+    nodes = design.pipeline.netlist.nodes
+    return sum(len(node.inputs) - 2 for node in nodes if node.kind == "choose")
+
+
+def _dataflows(design: ProcessorDesign) -> str:
+    rows: list[tuple[object, ...]] = [
+        ("number", "dataflow", "expression", "largest bounds", "compute cycles", "total cycles")
+    ]
+    for number, flow in enumerate(design.flows):
+        work = flow.description.workload
+        cycles = design.problem(number, work.bounds).cycles
+        rows.append(
+            (
+                number,
+                flow.description.name,
+                f"`{work.expression}`",
+                " ".join(f"{loop}={n}" for loop, n in work.bounds.items()),
+                cycles.compute_cycles,
+                cycles.total_cycles,
+            )
+        )
+    units = " x ".join(map(str, design.flows[0].fabric.kernel.space_extents))
+    return f"## Dataflows, on {units} units\n\n" + table(rows)
+
+
+def _memories(design: ProcessorDesign) -> str:
+    lines = []
+    for name, form in design.flows[0].run_time.forms.items():
+        memories = form.largest.memories
+        bits = 2 * memories * form.words * form.element_bits
+        lines.append(
+            f"{name}: 2 pages of {memories} memories x {form.words} words x {form.element_bits} "
+            f"bits, {bits} bits in all, banked by index modulo {' x '.join(map(str, form.moduli))}"
+        )
+    return section("Memories, shared by all dataflows", lines)
+
+
+def _array(design: ProcessorDesign) -> str:
+    pipeline = design.pipeline
+    kinds = Counter(node.kind for node in pipeline.netlist.nodes)
+    lines = [
+        f"clock period {pipeline.period:g} ns, longest path {pipeline.critical:.3f} ns "
+        f"(estimated, technology {design.technology.name})",
+        f"latency {pipeline.latency} cycles, {pipeline.bits} register bits placed by the linear "
+        "program",
+        f"{mux_inputs(design)} more inputs of multiplexers, so that units serve all dataflows",
+        "primitives: " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())),
+    ]
+    return section("Array", lines)
+
+
+def _registers(design: ProcessorDesign) -> str:
+    rows: list[tuple[object, ...]] = [("offset", "register", "bits", "most")]
+    rows += [(f"0x{r.offset:03x}", r.name, r.bits, r.most) for r in design.registers]
+    bits = sum(r.bits for r in design.registers)
+    title = f"## Registers of a problem: {len(design.registers)}, {bits} bits\n\n"
+    return title + table(rows)

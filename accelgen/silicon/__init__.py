@@ -1,0 +1,1 @@
+"""What a design becomes in silicon: area, timing and power of cell libraries, and of an FPGA."""

@@ -1,0 +1,192 @@
+"""Designs whose bounds are registers, without simulation: memories, registers, fusion, errors."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from accelgen.affine import Description, load_description
+from accelgen.affine.varying import varying
+from accelgen.cli import main
+from accelgen.errors import InputError
+from accelgen.fabric.layout import Layout
+from accelgen.netlist.build import build_netlist
+from accelgen.netlist.fuse import fuse
+from accelgen.processor.design import ProcessorDesign, design_processor
+from accelgen.processor.flow import make_flows, retarget
+from accelgen.processor.generate import generate_processor
+from accelgen.processor.manifest import read_model
+from accelgen.processor.numbers import numbers_of
+from accelgen.processor.registers import levels_of, quantities_of
+from tests.shipped import SIZES
+
+SET = ("gemm_os_systolic", "gemm_ws_systolic", "conv2d_ws_nvdla", "depthwise")
+
+
+def small(name: str) -> Description:
+    return load_description(name).with_overrides(space={"i": 4, "j": 4}, types={"Y": "int32"})
+
+
+@pytest.fixture(scope="module")
+def fused() -> ProcessorDesign:
+    return design_processor([small(name) for name in SET], "fused")
+
+
+def location(layout: Layout, index: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
+    memory = tuple(i % m for i, m in zip(index, layout.moduli, strict=True))
+    places = zip(index, layout.moduli, layout.strides, strict=True)
+    return memory, sum(i // m * stride for i, m, stride in places)
+
+
+@pytest.mark.parametrize("name", sorted(SIZES))
+def test_tensors_of_any_shape_have_places_of_their_own(name: str) -> None:
+    rng = np.random.default_rng(len(name))
+    (flow,) = make_flows([load_description(name)])
+    largest = flow.description.workload.bounds
+    for _ in range(3):
+        bounds = {
+            loop: int(rng.integers(1, min(n, 6), endpoint=True)) for loop, n in largest.items()
+        }
+        try:
+            fabric = retarget(flow, bounds)
+        except InputError:
+            continue
+        for plan in fabric.plans:
+            layout = plan.banked.layout
+            places = [location(layout, i) for i in product(*map(range, layout.shape))]
+            assert len(set(places)) == layout.elements
+            assert max(address for _, address in places) < layout.depth
+            assert layout.words is not None
+            assert layout.depth <= layout.words
+            assert plan.banked.layout.moduli == flow.run_time.forms[plan.tensor.name].moduli
+
+
+@pytest.mark.parametrize("name", sorted(SIZES))
+def test_what_does_not_vary_does_not(name: str) -> None:
+    rng = np.random.default_rng(len(name))
+    (flow,) = make_flows([load_description(name)])
+    levels = levels_of([flow])
+    largest = numbers_of(flow, flow.fabric, levels)
+    quantities = {q.name: q for q in quantities_of([flow])}
+    for _ in range(5):
+        bounds = {
+            loop: int(rng.integers(1, n, endpoint=True))
+            for loop, n in flow.description.workload.bounds.items()
+        }
+        try:
+            numbers = numbers_of(flow, retarget(flow, bounds), levels)
+        except InputError:
+            continue
+        assert list(numbers) == list(largest)
+        for key, number in numbers.items():
+            if not number.varies:
+                assert number.value == largest[key].value, key
+            assert 0 <= quantities[key].coded(number.value) < 1 << quantities[key].bits
+
+
+def test_a_dataflow_fused_with_itself_needs_no_multiplexers() -> None:
+    for name in SET:
+        netlist = build_netlist(make_flows([small(name)])[0].fabric)
+        twice = fuse([netlist, netlist])
+        alone, both = (Counter(n.kind for n in nodes) for nodes in (netlist.nodes, twice.nodes))
+        assert both["choose"] == 0
+        assert {k: n for k, n in both.items() if k != "flag"} == {
+            k: n for k, n in alone.items() if k != "flag"
+        }
+
+
+def test_dataflows_share_units_and_adders(fused: ProcessorDesign) -> None:
+    kinds = Counter(node.kind for node in fused.pipeline.netlist.nodes)
+    assert kinds["multiply"] == 16
+    homes = [n.home for n in fused.pipeline.netlist.nodes if n.kind == "accumulate"]
+    assert len(homes) == len(set(homes)) == 16
+    alone = [design_processor([small(name)], name) for name in SET]
+    assert kinds["hold"] <= max(
+        sum(n.kind == "hold" for n in made.pipeline.netlist.nodes) for made in alone
+    )
+
+
+def test_registers_have_offsets_and_ranges(fused: ProcessorDesign) -> None:
+    offsets = [register.offset for register in fused.registers]
+    assert offsets == list(range(0x40, 0x40 + 4 * len(offsets), 4))
+    assert fused.registers[0].name == "dataflow"
+    assert fused.registers[0].most == 3
+    for number, flow in enumerate(fused.flows):
+        setting = fused.problem(number, flow.description.workload.bounds).setting
+        assert set(setting) == {register.name for register in fused.registers}
+        for register in fused.registers:
+            assert 0 <= setting[register.name] <= register.most
+
+
+def test_problems_that_cannot_run_are_refused(fused: ProcessorDesign) -> None:
+    with pytest.raises(InputError, match="m = 65, the design reaches 64"):
+        fused.problem("gemm_os_systolic", {"m": 65})
+    with pytest.raises(InputError, match="unknown dataflow"):
+        fused.problem("gemm_os", {})
+    few = design_processor([small("gemm_os_systolic")], "few", words={"A": 20})
+    assert few.problem(0, {"m": 8, "k": 8}).cycles.compute_cycles > 0
+    with pytest.raises(InputError, match=r"A takes .* words in each memory, there are 20"):
+        few.problem(0, {})
+
+
+def test_dataflows_that_do_not_fit_together_are_refused() -> None:
+    wide = load_description("gemm_os_systolic")
+    with pytest.raises(InputError, match="an array of 16 x 16 units is none of 4 x 4"):
+        make_flows([small("gemm_ws_systolic"), wide])
+    with pytest.raises(InputError, match="its types are"):
+        make_flows(
+            [small("gemm_ws_systolic"), small("depthwise").with_overrides(types={"X": "int4"})]
+        )
+    gemm = load_description("gemm_os_systolic")
+    maps = {"m": "size(m1)*i + m1", "n": "size(j)*n1 + j"}
+    stretched = replace(gemm, dataflow=replace(gemm.dataflow, map=maps))
+    with pytest.raises(InputError, match="how far i moves m depends on the bounds"):
+        varying(stretched)
+
+
+def test_a_model_is_read_back_from_its_manifest(tmp_path: Path) -> None:
+    made = generate_processor(
+        [small("gemm_os_systolic"), small("depthwise")], tmp_path / "two", name="two"
+    )
+    model = read_model(tmp_path / "two")
+    assert model.registers == made.registers
+    bounds = {"m": 5, "n": 9, "k": 3}
+    assert model.problem(0, bounds).setting == made.problem(0, bounds).setting
+    assert model.problem(0, bounds).cycles == made.problem(0, bounds).cycles
+    again = generate_processor(
+        [small("gemm_os_systolic"), small("depthwise")], tmp_path / "again", name="two"
+    )
+    assert again.verilog() == (tmp_path / "two" / "two.v").read_text(encoding="utf-8")
+
+
+def test_the_command_line_says_what_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(tmp_path / "out")
+    gemm = "gemm_os_systolic"
+    for arguments, message in (
+        ([gemm, "--words", "A=4"], "add --programmable"),
+        ([gemm, "depthwise", "--space", "u=4"], "unknown axis"),
+        ([gemm, "depthwise", "--skew", "systolic"], "write it into the descriptions"),
+        ([gemm, "--programmable", "--types", "A=nvfp4,B=nvfp4"], "no registers for bounds"),
+    ):
+        assert main(["generate", *arguments, "-o", folder]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_a_file_lists_dataflows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "set.yaml"
+    file.write_text(
+        "name: pair\ndataflows: [gemm_os_systolic, depthwise]\nspace: {i: 2, j: 2}\n"
+        "bounds: {m: 4, n: 4, k: 4}\ntypes: {Y: int32}\n",
+        encoding="utf-8",
+    )
+    folder = tmp_path / "out"
+    assert main(["generate", str(file), "-o", str(folder)]) == 0
+    assert "pair: 2 dataflows on 2 x 2 units" in capsys.readouterr().out
+    assert read_model(folder).problem("depthwise", {"c": 3}).dataflow == 1
