@@ -39,25 +39,29 @@ def verify(operands: Sequence[Wired]) -> int:
     sources: list[set[tuple[object, ...]]] = [set() for _ in range(operands[0].kernel.units)]
     for operand in operands:
         _check(operand)
-        for unit in range(operand.kernel.units):
-            source, parts = _source(operand, operand.interconnect.head[unit])
-            sources[unit].add(source)
+        slots, offsets = _slots(operand), _offsets(operand)
+        fed = {}
+        for head in set(operand.interconnect.head):
+            fed[head], parts = _source(operand, head, slots[head], offsets[head])
             for part, size in parts.items():
                 sizes[part] = max(size, sizes.get(part, 0))
+        for unit, head in enumerate(operand.interconnect.head):
+            sources[unit].add(fed[head])
     bits = max(operand.tensor.format.bits for operand in operands)
     more = [len(seen) - 1 for seen in sources]
     return sum(sizes.values()) + sum(round(n * MUX_WEIGHT * SCALE * bits) for n in more)
 
 
-def _source(operand: Wired, head: int) -> tuple[tuple[object, ...], dict[tuple[object, ...], int]]:
+def _source(
+    operand: Wired, head: int, slot: int, offset: int
+) -> tuple[tuple[object, ...], dict[tuple[object, ...], int]]:
     """What feeds a head, by a name that is the same in all dataflows, and what it is made of."""
     links, bits = operand.interconnect, operand.tensor.format.bits
     whole = PORT_WEIGHT * bits * SCALE
     port: tuple[object, ...] = ("held", head)
     memory = port
     if operand.schedule is not None:
-        slot = _slot(operand, head)
-        port, memory = ("port", slot, head), ("port", slot, _offset(operand, head))
+        port, memory = ("port", slot, head), ("port", slot, offset)
     if links.link[head] < 0:
         return memory, {port: whole}
     link, giver = links.links[links.link[head]], links.giver[head]
@@ -116,16 +120,18 @@ def _hop(kernel: SpaceTime, ds: IntVector) -> int:
     return sum(c * d for c, d in zip(kernel.skew, ds, strict=True))
 
 
-def _slot(operand: Wired, unit: int) -> int:
-    """The place of a unit's element among those that the array needs at once."""
+def _slots(operand: Wired) -> list[int]:
+    """The place of each unit's element among those that the array needs at once."""
     grid = Grid(operand.kernel.space_extents)
-    places = [
-        tuple(p) for p in (grid.points @ operand.kernel.along_space(operand.tensor).T).tolist()
-    ]
-    return sorted(set(places)).index(places[unit])
+    moves = operand.kernel.along_space(operand.tensor)
+    places = [tuple(place) for place in (grid.points @ moves.T).tolist()]
+    number = {place: n for n, place in enumerate(sorted(set(places)))}
+    return [number[place] for place in places]
 
 
-def _offset(operand: Wired, unit: int) -> int:
+def _offsets(operand: Wired) -> list[int]:
+    """The cycles by which each unit runs behind the earliest."""
     grid = Grid(operand.kernel.space_extents)
     ahead = [_hop(operand.kernel, grid.coordinates(u)) for u in range(grid.size)]
-    return ahead[unit] - min(ahead)
+    least = min(ahead)
+    return [cycles - least for cycles in ahead]
