@@ -24,7 +24,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,11 +131,6 @@ class Sharing:
             )
             for d, (rows, columns) in enumerate(sees)
         ]
-
-    @cached_property
-    def weighted(self) -> list[csr_array]:
-        """``sees`` with the cost of a multiplexer input in place of ones."""
-        return [csr_array(matrix.multiply(self.weight[None, :])) for matrix in self.sees]
 
     def levels(self, d: int, chosen: Ints) -> Ints:
         """How much of each resource a member takes."""

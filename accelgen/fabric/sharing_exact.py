@@ -36,11 +36,18 @@ class Exact:
     proven: bool
 
 
-def exact(problem: Sharing, seconds: float = 10.0, start: list[Ints] | None = None) -> Exact:
+def exact(
+    problem: Sharing,
+    seconds: float = 10.0,
+    start: list[Ints] | None = None,
+    *,
+    nodes: int | None = None,
+) -> Exact:
     """The cheapest choice.
 
-    ``start``, by default that of the heuristic, is the answer when nothing is cheaper or time
-    runs out; so what is found within the time depends on nothing but whether it was enough.
+    ``start``, by default that of the heuristic, is the answer when nothing is cheaper, or when
+    the time runs out before the optimum is found.  A limit of ``nodes`` of the search tree, over
+    all programs, ends it at the same place on any machine.
     """
     best = heuristic(problem) if start is None else start
     least = problem.cost(best)
@@ -49,8 +56,8 @@ def exact(problem: Sharing, seconds: float = 10.0, start: list[Ints] | None = No
     deadline = time.monotonic() + seconds
     model = _Model(problem)
     bound = 0.0
-    while (left := deadline - time.monotonic()) > 0:
-        finished, lower = model.solve(left)
+    while (left := deadline - time.monotonic()) > 0 and (nodes is None or model.nodes < nodes):
+        finished, lower = model.solve(left, None if nodes is None else nodes - model.nodes)
         bound = max(bound, min(lower, least))
         # Costs are integers.
         if bound > least - 1 + 1e-3:
@@ -61,8 +68,10 @@ def exact(problem: Sharing, seconds: float = 10.0, start: list[Ints] | None = No
         cycles = [_cycles(problem, d, chosen) for d, chosen in enumerate(choice)]
         if not any(cycles):
             cost = problem.cost(choice)
-            assert cost >= bound - 1
-            return Exact(choice, cost, proven=True) if cost < least else Exact(best, least, True)
+            if cost < least:
+                best, least = choice, cost
+            proven = least - bound < 1
+            return Exact(best, least if proven else bound, proven)
         for d, found in enumerate(cycles):
             for cycle in found:
                 model.enter(d, cycle)
@@ -76,6 +85,7 @@ class _Model:
         self.problem = problem
         self.program = program = pulp.LpProblem("sharing", pulp.LpMinimize)
         self.pick: list[list[pulp.LpVariable]] = []
+        self.nodes = 0
         level = [program.add_variable(f"R{r}", lowBound=0) for r in range(problem.resources)]
         source = [program.add_variable(f"S{p}", lowBound=0) for p in range(len(problem.weight))]
         # In registers of one bit: the tolerances of the solver are absolute.
@@ -120,12 +130,22 @@ class _Model:
         entering = np.isin(ways.target - 1, clusters) & ~np.isin(ways.source - 1, clusters)
         self.program += pulp.lpSum(self.pick[d][o] for o in np.flatnonzero(entering)) >= 1
 
-    def solve(self, seconds: float) -> tuple[bool, float]:
+    def solve(self, seconds: float, nodes: int | None) -> tuple[bool, float]:
         """Whether the optimum was found, and a bound, scaled as costs are."""
+        limits = {} if nodes is None else {"mip_max_nodes": nodes}
         self.program.solve(
-            pulp.HiGHS(msg=False, threads=1, timeLimit=seconds, mip_rel_gap=0, mip_abs_gap=1e-6)
+            pulp.HiGHS(
+                msg=False,
+                threads=1,
+                timeLimit=seconds,
+                mip_rel_gap=0,
+                mip_abs_gap=1e-6,
+                **limits,
+            )
         )
-        bound = float(self.program.solverModel.getInfo().mip_dual_bound)
+        info = self.program.solverModel.getInfo()
+        self.nodes += max(1, int(info.mip_node_count))
+        bound = float(info.mip_dual_bound)
         finished = self.program.sol_status == pulp.LpSolutionOptimal
         return finished, bound * SCALE - self.problem.first_sources
 

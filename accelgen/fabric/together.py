@@ -27,7 +27,12 @@ EXACT_UNITS = 64
 """Units up to which links are chosen exactly unless asked otherwise: 8 x 8."""
 
 EXACT_SECONDS = 10.0
-"""Time for each exact choice, after which that of the heuristic is taken."""
+"""Time for each exact choice where it is compared with others."""
+
+EXACT_NODES = 200
+"""Nodes of the search tree for each exact choice of a design, after which that of the heuristic is
+taken: a limit in time would make the design depend on the machine.  Pairs and sets of shipped
+dataflows take one node or two."""
 
 Solver = Callable[[Sharing], Choice]
 """How a choice is found."""
@@ -37,7 +42,7 @@ def best(problem: Sharing) -> Choice:
     """Exactly up to ``EXACT_UNITS`` units, by the heuristic beyond."""
     if problem.members[0].candidates.grid.size > EXACT_UNITS:
         return heuristic(problem)
-    return exact(problem, EXACT_SECONDS).choice
+    return exact(problem, float("inf"), nodes=EXACT_NODES).choice
 
 
 def decide_together(kernels: Sequence[SpaceTime], solver: Solver = best) -> list[Structure]:
