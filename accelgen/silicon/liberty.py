@@ -206,18 +206,19 @@ class Cells:
         head_time = library.attributes.get("time_unit", "1ns").strip('"')
         self.nanoseconds = numbers(head_time)[0] * {"ps": 1e-3, "ns": 1.0}[head_time[-2:]]
         self._cells: dict[str, Cell] = {}
+        found = re.compile(r'\bcell\s*\(\s*"?([\w$]+)"?\s*\)\s*\{')
+        self._places = {
+            match[1]: (text, match.start())
+            for text in reversed(self.texts)
+            for match in found.finditer(text)
+        }
         self._wire = _wire_load(self.texts[0], wire_load) if wire_load else _NO_WIRE
 
     def __getitem__(self, name: str) -> Cell:
         """The cell of a name; ``KeyError`` when there is none."""
         if name not in self._cells:
-            for text in self.texts:
-                start = re.search(rf'\bcell\s*\(\s*"?{re.escape(name)}"?\s*\)\s*\{{', text)
-                if start is not None:
-                    self._cells[name] = Cell(_block(text, start.start()), self.slew, self.unit)
-                    break
-            else:
-                raise KeyError(name)
+            text, start = self._places[name]
+            self._cells[name] = Cell(_block(text, start), self.slew, self.unit)
         return self._cells[name]
 
     def areas(self) -> tuple[dict[str, float], frozenset[str]]:

@@ -21,6 +21,7 @@ from accelgen.silicon.loads import Load
 
 __all__ = ["Accesses", "ModulePower", "simulate_module"]
 
+_REGISTER = re.compile(r"(.*?)(?:\[(\d+)\])?_reg(?:_\d+)?")
 _BIT = re.compile(r"(.*)\[(\d+)\]")
 
 
@@ -77,6 +78,7 @@ def simulate_module(
         delay = gate.cell.delay(gate.pin, load[gate.output]) * cells.nanoseconds
         gate.delay = max(1, round(delay / step))
     lanes = _lanes(module, trace, paths, cycles)
+    _from_names(netlist, lanes, trace, paths, cycles)
     order = _order(netlist)
     sources, registers = _sources(netlist), {gate.output: gate for gate in netlist.registers}
     known = {net for net in sources if net in lanes.values[1]}
@@ -160,6 +162,32 @@ def _lanes(
                 if plane is not None and k in plane and isinstance(net, int):
                     kept[net] = plane[k]
     return _Lanes((values[0], values[1], values[2]), len(paths) * len(cycles))
+
+
+def _from_names(
+    netlist: Netlist,
+    lanes: _Lanes,
+    trace: Trace,
+    paths: Sequence[str],
+    cycles: NDArray[np.int64],
+) -> None:
+    """Add registers whose net has no name, by their own: those that give their bit inverted."""
+    mask = (1 << lanes.count) - 1
+    planes: dict[str, list[dict[int, int] | None]] = {}
+    for gate in netlist.registers:
+        match = _REGISTER.fullmatch(gate.name)
+        if gate.output in lanes.values[1] or match is None:
+            continue
+        # A name with an index is a bit, or a word of a memory that is traced as such.
+        whole = trace.find(paths[0], gate.name.rpartition("_reg")[0]) is not None
+        name = gate.name.rpartition("_reg")[0] if whole or not match[2] else match[1]
+        if name not in planes:
+            planes[name] = [trace.planes(paths, name, cycles - back) for back in (2, 1, 0)]
+        inverted = gate.evaluate(*(-1 for _ in gate.inputs)) & 1 == 0
+        for kept, plane in zip(lanes.values, planes[name], strict=True):
+            bit = 0 if whole or not match[2] else int(match[2])
+            if plane is not None and bit in plane:
+                kept[gate.output] = plane[bit] ^ mask if inverted else plane[bit]
 
 
 def _order(netlist: Netlist) -> list[Gate]:
