@@ -143,6 +143,8 @@ def _path(hops: list[Mapping[str, object]]) -> tuple[str, ...]:
             continue
         name = re.sub(r"_(TRELLIS_FF|LUT4|CCU2C|PFUMX|L6MUX21|MULT18X18D|DP16KD)_.*$", "",
                       str(hop["net"]))  # fmt: skip
+        # What a block RAM gives is the memory's: its pins are no names of the description.
+        name = re.sub(r"(\.\d+)*_DO[AB]?\d+$", "", name)
         name = re.sub(r"\[\d+\]$", "", name)
         if not name.startswith("$") and name not in names:
             names.append(name)

@@ -49,7 +49,14 @@ def sta_version() -> str:
     program = sta_path()
     if program is None:
         return ""
-    done = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [program, "-version"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+    )
     return done.stdout.strip()
 
 
@@ -66,8 +73,16 @@ def call(command: Sequence[str], folder: Path, where: str) -> str:
 
     Raises :class:`AccelgenError` with its first error, naming ``where``, when it failed.
     """
+    # In a session of its own: OpenSTA sets the terminal, which stops a job in the background.
     done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, errors="replace", check=False
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        start_new_session=True,
     )
     text = done.stdout + done.stderr
     error = _FAILED.search(text)

@@ -6,12 +6,15 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from accelgen import generate
+from accelgen.silicon.liberty import Cells
 from accelgen.silicon.libraries import KNOWN
 from accelgen.silicon.synth import Options, synthesise
 from accelgen.technology import load_technology
+from benchmarks.measure_energy import LANES, SEED, macro, run
 from benchmarks.measure_technology import (
     BASE_BITS,
     LIBRARIES,
@@ -19,6 +22,7 @@ from benchmarks.measure_technology import (
     REGISTER,
     Bench,
     measure_points,
+    registered,
     unpack,
 )
 
@@ -67,3 +71,16 @@ def test_a_small_kernel_on_cells_and_macros(tmp_path: Path) -> None:
         "RM_IHPSG13_1P_256x48_c2_bm_bist",
         "RM_IHPSG13_1P_256x64_c2_bm_bist",
     }
+
+
+def test_a_few_energies_of_the_shipped_technologies_come_out(tmp_path: Path) -> None:
+    text = Path("mapping/technology/energy/sg13g2.yaml").read_text(encoding="utf-8")
+    for path in sorted((PDK / "sg13g2").glob("RM_IHPSG13_1P_*x64_*")):
+        assert macro(unpack(path, tmp_path))[2].strip() in text, path.name
+    files = [unpack(path, tmp_path) for path in cells("sg13g2")]
+    bench = Bench(tmp_path, LIBRARIES["sg13g2"], files)
+    library = Cells(files, LIBRARIES["sg13g2"].slew, LIBRARIES["sg13g2"].wire_load)
+    drawn = np.random.default_rng(SEED).integers(0, 1 << 16, (16, LANES))
+    pair = run(bench, library, "link", registered([("a", 16)], 16, "a_q"), {"a": (16, drawn)},
+               4, ())  # fmt: skip
+    assert f"pj_per_bit: {pair.energy.units / 32:.4g}\n" in text
