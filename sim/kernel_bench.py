@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,7 @@ class Bench:
             )
             for prefix in plan["inputs"]
         }
+        self.plan = plan
         self.output = plan["output"]
         self.sink = AxiStreamSink(
             AxiStreamBus.from_prefix(dut, self.output), self.clock, self.reset, byte_lanes=1
@@ -85,6 +86,17 @@ class Bench:
 @cocotb.test()
 async def run_plan(dut: Any) -> None:  # noqa: ANN401
     """Run every phase of the plan and write down what was seen."""
+    await run_phases(dut, offer)
+
+
+Feed = Callable[
+    ["Bench", Mapping[str, Any], Mapping[str, NDArray[np.uint8]]], Coroutine[Any, Any, None]
+]
+"""What gives a design the packets of a phase."""
+
+
+async def run_phases(dut: Any, feed: Feed) -> None:  # noqa: ANN401
+    """Run every phase of the plan as ``feed`` gives it to the design; write down what was seen."""
     path = Path(os.environ["ACCELGEN_PLAN"])
     plan = json.loads(path.read_text(encoding="utf-8"))
     with np.load(path.parent / plan["packets"]) as archive:
@@ -98,7 +110,7 @@ async def run_plan(dut: Any) -> None:  # noqa: ANN401
     for number, phase in enumerate(plan["phases"]):
         if phase["reset"] or hung:
             await bench.restart()
-        result, outputs = await run_phase(bench, phase, packets)
+        result, outputs = await run_phase(bench, phase, feed(bench, phase, packets))
         hung = result["hung"]
         width = (len(bench.sink.bus.tdata) + 7) // 8
         for position, output in enumerate(outputs):
@@ -108,10 +120,20 @@ async def run_plan(dut: Any) -> None:  # noqa: ANN401
     (path.parent / plan["results"]).write_text(json.dumps(results), encoding="utf-8")
 
 
-async def run_phase(
+async def offer(
     bench: Bench, phase: Mapping[str, Any], packets: Mapping[str, NDArray[np.uint8]]
+) -> None:
+    """Offer every packet of the phase at once."""
+    for prefix, names in phase["packets"].items():
+        for name, user in names:
+            frame = AxiStreamFrame(to_words(packets[name]), tuser=user)
+            bench.sources[prefix].send_nowait(frame)
+
+
+async def run_phase(
+    bench: Bench, phase: Mapping[str, Any], feed: Coroutine[Any, Any, None]
 ) -> tuple[dict[str, Any], list[Sequence[int]]]:
-    """Offer every packet of the phase at once and collect the outputs."""
+    """Give the design what the phase has and collect the outputs."""
     seen = Watch()
     error_before = int(bench.error.value)
     tasks = [
@@ -121,10 +143,7 @@ async def run_phase(
     disturbance = None
     if phase["pause_in"] or phase["pause_out"]:
         disturbance = cocotb.start_soon(disturb(bench, phase, seen))
-    for prefix, names in phase["packets"].items():
-        for name, user in names:
-            frame = AxiStreamFrame(to_words(packets[name]), tuser=user)
-            bench.sources[prefix].send_nowait(frame)
+    tasks.append(cocotb.start_soon(feed))
     outputs: list[AxiStreamFrame] = []
     try:
         await with_timeout(

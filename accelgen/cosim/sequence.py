@@ -82,10 +82,16 @@ def run_sequences(
         _write_plan(design, phases, folder, seed)
         results = run_simulator(tools, model, "processor_bench.py", folder, design.name, seed=seed)
         seen = json.loads(results.read_text(encoding="utf-8"))
+        refused = json.loads((folder / "refused.json").read_text(encoding="utf-8"))
         with np.load(folder / "outputs.npz") as archive:
             frames = {key: archive[key] for key in archive.files}
     return [
-        _judge(design, phase, result, [frames[f"{n}.{i}"] for i in range(result["outputs"])])
+        _judge(
+            design,
+            phase,
+            {**result, "refused": refused[n]},
+            [frames[f"{n}.{i}"] for i in range(result["outputs"])],
+        )
         for n, (phase, result) in enumerate(zip(phases, seen, strict=True))
     ]
 

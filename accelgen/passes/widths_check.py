@@ -14,6 +14,9 @@ from accelgen.netlist.graph import Netlist, Node
 
 __all__ = ["prove", "verify"]
 
+_ANY = 1 << 4096
+"""Beyond every value."""
+
 
 @dataclass(frozen=True)
 class _Value:
@@ -37,26 +40,51 @@ def verify(before: Netlist, after: Netlist) -> None:
 
 
 def prove(netlist: Netlist) -> None:
-    """Raise :class:`AssertionError` unless every write is right, modulo two to its width."""
-    nodes = netlist.nodes
+    """Raise :class:`AssertionError` unless every write is right, modulo two to its width.
+
+    A value that comes from a later node, round a loop with registers in it, is first taken to be
+    exact; where that node turns out not to be, to agree in as many bits as it does.  What is left
+    in the end holds by induction over the cycles.
+    """
+    taken = [
+        _Value(node.format.min, node.format.max, node.format.bits, exact=True)
+        for node in netlist.nodes
+    ]
+    while True:
+        values = _values(netlist, taken)
+        weaker = [
+            before
+            if value.exact or (not before.exact and value.good >= before.good)
+            else _Value(-_ANY, _ANY, min(value.good, before.good), exact=False)
+            for before, value in zip(taken, values, strict=True)
+        ]
+        if weaker == taken:
+            break
+        taken = weaker
+    for node, value in zip(netlist.nodes, values, strict=True):
+        right = node.kind != "write" or value.good == node.format.bits
+        assert right, f"{node.name} writes a value that was cut"
+
+
+def _values(netlist: Netlist, taken: Sequence[_Value]) -> list[_Value]:
+    """What is known of every value when later ones are as they are taken to be."""
     values: list[_Value] = []
-    for number, node in enumerate(nodes):
+    for number, node in enumerate(netlist.nodes):
         form = node.format
-        known = [values[e.source] for e in node.inputs if e.source < number]
-        interval = _interval(node, known) if len(known) == len(node.inputs) else None
+        known = [values[e.source] if e.source < number else taken[e.source] for e in node.inputs]
+        interval = _interval(node, known)
         if interval is None:
             # It defines its own values, of values that are what they are.
-            assert node.kind == "wire" or all(value.exact for value in known), (
+            earlier = [v for e, v in zip(node.inputs, known, strict=True) if e.source < number]
+            assert node.kind == "wire" or all(value.exact for value in earlier), (
                 f"{node.name} reads a value that was cut"
             )
             values.append(_Value(form.min, form.max, form.bits, exact=True))
             continue
         low, high, used = interval
         good = min([form.bits, *(value.good for value in used if not value.exact)])
-        exact = good == form.bits and form.holds(low, high)
-        values.append(_Value(low, high, good, exact))
-        if node.kind == "write":
-            assert good == form.bits, f"{node.name} writes a value that was cut"
+        values.append(_Value(low, high, good, good == form.bits and form.holds(low, high)))
+    return values
 
 
 def _interval(node: Node, known: Sequence[_Value]) -> tuple[int, int, Sequence[_Value]] | None:

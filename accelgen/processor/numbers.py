@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from accelgen.fabric.access import AccessPattern
 from accelgen.fabric.fabric import Fabric, InputPlan, OutputPlan
 from accelgen.processor.flow import Flow
 
-__all__ = ["Number", "domain_of", "fold", "guarded", "numbers_of", "write_guarded"]
+__all__ = ["Number", "fold", "guarded", "numbers_of", "write_guarded"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def numbers_of(flow: Flow, fabric: Fabric, levels: int) -> dict[str, Number]:
         name = fabric.kernel.time[level - pad] if level >= pad else None
         extent = 1 if name is None else fabric.kernel.time_extents[level - pad]
         found[f"last{level}"] = Number(extent - 1, name is not None and name not in given)
-    domain = domain_of(fabric)
+    domain = fabric.domain
     for level, gap in enumerate(domain.gaps):
         found[f"gap{level + pad}"] = Number(gap, _paced(flow, level))
     for k, d in enumerate(guarded(fabric)):
@@ -56,20 +55,6 @@ def numbers_of(flow: Flow, fabric: Fabric, levels: int) -> dict[str, Number]:
         _put_tensor(found, flow, fabric, plan, levels)
     _put_write_guards(found, flow, fabric, levels)
     return found
-
-
-def domain_of(fabric: Fabric) -> AccessPattern:
-    """The main loop nest, which moves through the iteration domain as if it were a tensor."""
-    kernel, schedule = fabric.kernel, fabric.schedule
-    return AccessPattern(
-        "domain",
-        schedule.extents,
-        schedule.strides,
-        0,
-        kernel.time_matrix,
-        kernel.offset,
-        ((0,) * len(kernel.loops),),
-    )
 
 
 def guarded(fabric: Fabric) -> list[int]:

@@ -9,7 +9,7 @@ from accelgen.errors import InputError
 from accelgen.fabric.fabric import Fabric
 from accelgen.formats import IntFormat
 from accelgen.processor.flow import Flow, retarget
-from accelgen.processor.numbers import domain_of, guarded, numbers_of, write_guarded
+from accelgen.processor.numbers import guarded, numbers_of, write_guarded
 from accelgen.rtl.streams.geometry import address_bits
 
 __all__ = ["FIRST_REGISTER", "Quantity", "Register", "levels_of", "quantities_of",
@@ -179,7 +179,7 @@ class _Shapes:
             if k >= len(dimensions):
                 continue
             d = dimensions[k]
-            pattern = fabric.output.pattern if writes else domain_of(fabric)
+            pattern = fabric.output.pattern if writes else fabric.domain
             bound = fabric.output.tensor.shape[d] if writes else fabric.kernel.bounds[d]
             first, last = pattern.range(d)
             reach = max(abs(first), abs(last)) + bound

@@ -12,7 +12,6 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import Flow, In, Out
 
 from accelgen.affine.blocks import BlockProduct, role
-from accelgen.cycles import START_CYCLES
 from accelgen.fabric.fabric import Fabric, InputPlan
 from accelgen.golden.block_pair import BlockOperand
 from accelgen.golden.elements import Element
@@ -28,6 +27,14 @@ from accelgen.rtl.streams.loader import Loader
 from accelgen.rtl.streams.output_buffer import OutputBuffer
 from accelgen.rtl.streams.rounder import Rounder
 from accelgen.rtl.streams.watch import CodeWatch
+from accelgen.rtl.top import (
+    Stopwatch,
+    connect_input,
+    connect_output,
+    sequence,
+    start_at,
+    stopwatch,
+)
 
 __all__ = ["Kernel", "stream_ports"]
 
@@ -84,12 +91,12 @@ class Kernel(wiring.Component):
         m.d.comb += [getattr(array, node.name).eq(getattr(control, node.name)) for node in flags]
 
         go = Signal()
-        elapsed = self._stopwatch(m, go)
+        elapsed = stopwatch(m, go, max(self._offsets()))
         done = Signal()
         self._start(m, elapsed, fabric.prologue, control)
         loaders = [self._input(m, plan, array, elapsed, release=done) for plan in fabric.inputs]
-        free, ready = self._output(m, array, elapsed, done)
-        m.d.comb += [loader.enable.eq(ready) for loader in loaders]
+        free, cleared = self._output(m, array, elapsed, done)
+        m.d.comb += [loader.enable.eq(cleared) for loader in loaders]
         for node in control_bits:
             if node not in flags:
                 plans = [plan.tensor.name for plan in fabric.inputs]
@@ -97,22 +104,8 @@ class Kernel(wiring.Component):
                 m.d.comb += getattr(array, node.name).eq(loader.user)
         if fabric.kernel.blocks is not None:
             self._watch(m, fabric.kernel.blocks, loaders)
-        running = Signal()
-        m.d.comb += go.eq(reduce(and_, (loader.full for loader in loaders), free & ~running))
-        with m.If(go):
-            m.d.sync += running.eq(1)
-        with m.Elif(done):
-            m.d.sync += running.eq(0)
-        # ``issue`` is high with the first iteration; ``computing`` carries on to the last write.
-        computing = Signal()
-        with m.If(done):
-            m.d.sync += computing.eq(0)
-        with m.Elif(control.issue):
-            m.d.sync += computing.eq(1)
-        m.d.comb += [
-            self.busy.eq(control.issue | computing),
-            self.error.eq(reduce(or_, (loader.error for loader in loaders))),
-        ]
+        ready = reduce(and_, (loader.full for loader in loaders), free)
+        sequence(m, self, go, done, ready, control.issue, loaders)
         return m
 
     def _watch(self, m: Module, product: BlockProduct, loaders: Sequence[Loader]) -> None:
@@ -146,33 +139,17 @@ class Kernel(wiring.Component):
         ]
         return [fabric.prologue + offset for offset in (0, output, *reads)]
 
-    def _stopwatch(self, m: Module, go: Value) -> tuple[Signal, Signal]:
-        """Counts the cycles since ``go`` up to the last start of a loop nest."""
-        last = max(self._offsets())
-        elapsed = Signal(range(last + 1))
-        counting = Signal()
-        with m.If(go):
-            m.d.sync += [counting.eq(1), elapsed.eq(0)]
-        with m.Elif(elapsed == last):
-            m.d.sync += counting.eq(0)
-        with m.Elif(counting):
-            m.d.sync += elapsed.eq(elapsed + 1)
-        return elapsed, counting
-
-    def _start(
-        self, m: Module, stopwatch: tuple[Signal, Signal], cycle: int, nest: wiring.Component
-    ) -> None:
-        """Start a nest ``cycle`` cycles after the prologue begins (START_CYCLES after go)."""
-        assert START_CYCLES == 2  # one in which the stopwatch starts, one in which the nest does
-        elapsed, counting = stopwatch
-        m.d.comb += nest.start.eq(counting & (elapsed == cycle))
+    def _start(self, m: Module, watch: Stopwatch, cycle: int, nest: wiring.Component) -> None:
+        """Start a nest ``cycle`` cycles after the prologue begins."""
+        elapsed, _ = watch
+        start_at(m, watch, elapsed == cycle, nest)
 
     def _input(
         self,
         m: Module,
         plan: InputPlan,
         array: wiring.Component,
-        stopwatch: tuple[Signal, Signal],
+        watch: Stopwatch,
         release: Value,
     ) -> Loader:
         name, banked = plan.tensor.name.lower(), plan.banked
@@ -196,17 +173,12 @@ class Kernel(wiring.Component):
         m.submodules[f"loader_{name}"] = loader
         m.submodules[f"buffer_{name}"] = buffer
         m.submodules[f"address_{name}"] = address
-        m.d.comb += [
-            loader.stream.tdata.eq(getattr(self, f"s_axis_{name}_tdata")),
-            loader.stream.tvalid.eq(getattr(self, f"s_axis_{name}_tvalid")),
-            loader.stream.tlast.eq(getattr(self, f"s_axis_{name}_tlast")),
-            getattr(self, f"s_axis_{name}_tready").eq(loader.stream.tready),
-        ]
+        connect_input(m, self, loader, name)
         if _user_bits(self._fabric):
             m.d.comb += loader.user_in.eq(getattr(self, f"s_axis_{name}_tuser"))
         wiring.connect(m, loader.write, buffer.write)
         cycle = plan.pattern.start + self._pipeline.position(f"read.{plan.tensor.name}")
-        self._start(m, stopwatch, self._fabric.prologue + cycle, address)
+        self._start(m, watch, self._fabric.prologue + cycle, address)
         m.d.comb += [
             loader.release.eq(release),
             buffer.page.eq(loader.page),
@@ -222,7 +194,7 @@ class Kernel(wiring.Component):
         self,
         m: Module,
         array: wiring.Component,
-        stopwatch: tuple[Signal, Signal],
+        watch: Stopwatch,
         done: Signal,
     ) -> tuple[Value, Value]:
         """Returns whether the output memory has a free page, and whether it is cleared."""
@@ -267,15 +239,10 @@ class Kernel(wiring.Component):
             m.submodules[f"rounder_{name}"] = rounder
             wiring.connect(m, collector.stream, rounder.exact)
             leaving = rounder.stream
-        m.d.comb += [
-            getattr(self, f"m_axis_{name}_tdata").eq(leaving.tdata),
-            getattr(self, f"m_axis_{name}_tvalid").eq(leaving.tvalid),
-            getattr(self, f"m_axis_{name}_tlast").eq(leaving.tlast),
-            leaving.tready.eq(getattr(self, f"m_axis_{name}_tready")),
-        ]
+        connect_output(m, self, leaving, name)
         wiring.connect(m, collector.read, buffer.read)
         position = pipeline.position("write.control")
-        self._start(m, stopwatch, self._fabric.prologue + plan.pattern.start + position, address)
+        self._start(m, watch, self._fabric.prologue + plan.pattern.start + position, address)
         wait = pipeline.latency - position
         ports = ["address", *(f"residue_{j}" for j in self._rotating(banked.rotating))]
         for port in ports:

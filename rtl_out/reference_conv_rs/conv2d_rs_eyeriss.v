@@ -45,7 +45,7 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
   wire first_of_4;
   wire free;
   wire full;
-  wire \full$145 ;
+  wire \full$144 ;
   wire go;
   wire issue;
   output [63:0] m_axis_y_tdata;
@@ -118,10 +118,10 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
   assign _00_ = ! elapsed;
   assign start = counting & _00_;
   assign \start$124  = counting & _01_;
-  assign _02_ = ~ running;
-  assign _03_ = free & _02_;
-  assign _04_ = _03_ & full;
-  assign go = _04_ & \full$145 ;
+  assign _02_ = free & full;
+  assign _03_ = _02_ & \full$144 ;
+  assign _04_ = ~ running;
+  assign go = _03_ & _04_;
   assign error = \error$148  | \error$149 ;
   assign _01_ = elapsed == 4'h8;
   assign _05_ = elapsed + 1'h1;
@@ -287,7 +287,7 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
     .clk(clk),
     .enable(enable),
     .error(\error$149 ),
-    .full(\full$145 ),
+    .full(\full$144 ),
     .page(\page$80 ),
     .\release (final_line[3]),
     .rst(rst),

@@ -50,7 +50,7 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   wire first_of_2;
   wire free;
   wire full;
-  wire \full$161 ;
+  wire \full$160 ;
   wire go;
   wire issue;
   wire last_of_2;
@@ -124,10 +124,10 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   assign _00_ = ! elapsed;
   assign start = counting & _00_;
   assign \start$136  = counting & _01_;
-  assign _02_ = ~ running;
-  assign _03_ = free & _02_;
-  assign _04_ = _03_ & full;
-  assign go = _04_ & \full$161 ;
+  assign _02_ = free & full;
+  assign _03_ = _02_ & \full$160 ;
+  assign _04_ = ~ running;
+  assign go = _03_ & _04_;
   assign error = \error$164  | \error$165 ;
   assign _01_ = elapsed == 4'hd;
   assign _05_ = elapsed + 1'h1;
@@ -324,7 +324,7 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
     .clk(clk),
     .enable(enable),
     .error(\error$165 ),
-    .full(\full$161 ),
+    .full(\full$160 ),
     .page(\page$94 ),
     .\release (commit),
     .rst(rst),

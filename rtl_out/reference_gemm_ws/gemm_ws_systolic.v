@@ -46,7 +46,7 @@ module gemm_ws_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   wire first_of_2;
   wire free;
   wire full;
-  wire \full$150 ;
+  wire \full$149 ;
   wire go;
   wire guard3;
   wire guard4;
@@ -129,10 +129,10 @@ module gemm_ws_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   assign _02_ = ! elapsed;
   assign \start$86  = counting & _02_;
   assign \start$128  = counting & _03_;
-  assign _04_ = ~ running;
-  assign _05_ = free & _04_;
-  assign _06_ = _05_ & full;
-  assign go = _06_ & \full$150 ;
+  assign _04_ = free & full;
+  assign _05_ = _04_ & \full$149 ;
+  assign _06_ = ~ running;
+  assign go = _05_ & _06_;
   assign error = \error$153  | \error$154 ;
   assign _03_ = elapsed == 4'h8;
   assign _07_ = elapsed + 1'h1;
@@ -323,7 +323,7 @@ module gemm_ws_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
     .clk(clk),
     .enable(enable),
     .error(\error$154 ),
-    .full(\full$150 ),
+    .full(\full$149 ),
     .page(\page$88 ),
     .\release (final_line[3]),
     .rst(rst),

@@ -111,6 +111,14 @@ def test_dataflows_share_units_and_adders(fused: ProcessorDesign) -> None:
     )
 
 
+def test_values_that_go_round_in_another_dataflow_keep_their_widths() -> None:
+    # Sums drain one way in one dataflow and the other way in the other.
+    made = design_processor([small("conv2d_rs_eyeriss"), small("conv2d_os_shidiannao")], "round")
+    nodes = made.pipeline.netlist.nodes
+    assert all(node.format.bits == 32 for node in nodes if node.kind == "write")
+    assert any(edge.source > number for number, node in enumerate(nodes) for edge in node.inputs)
+
+
 def test_registers_have_offsets_and_ranges(fused: ProcessorDesign) -> None:
     offsets = [register.offset for register in fused.registers]
     assert offsets == list(range(0x40, 0x40 + 4 * len(offsets), 4))

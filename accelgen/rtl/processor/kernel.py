@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
-from operator import and_, or_
+from operator import and_
 
 from amaranth.hdl import Module, Mux, Shape, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from accelgen.cycles import START_CYCLES
 from accelgen.fabric.forms import BankForm
 from accelgen.passes.delay_matching import Pipeline
 from accelgen.processor.flow import Flow
@@ -28,6 +27,14 @@ from accelgen.rtl.streams.input_buffer import InputBuffer
 from accelgen.rtl.streams.loader import Loader
 from accelgen.rtl.streams.output_buffer import OutputBuffer
 from accelgen.rtl.streams.walker import shape_ports
+from accelgen.rtl.top import (
+    Stopwatch,
+    connect_input,
+    connect_output,
+    sequence,
+    start_at,
+    stopwatch,
+)
 
 __all__ = ["Processor"]
 
@@ -102,30 +109,17 @@ class Processor(wiring.Component):
         self._connect_numbers(m, control)
         m.d.comb += [getattr(array, node.name).eq(getattr(control, node.name)) for node in flags]
 
-        stopwatch = self._stopwatch(m, go)
-        self._start(m, stopwatch, [flow.fabric.prologue for flow in self._flows], control.start)
+        watch = stopwatch(m, go, self._last_start())
+        self._start(m, watch, [flow.fabric.prologue for flow in self._flows], control)
         loaders = [
-            self._input(m, position, array, port, stopwatch, release=done)
+            self._input(m, position, array, port, watch, release=done)
             for position in range(len(self._fabric.inputs))
         ]
-        free, ready = self._output(m, array, control, done)
-        m.d.comb += [loader.enable.eq(ready) for loader in loaders]
-        running = Signal()
-        complete = reduce(and_, (loader.full for loader in loaders), port.pending)
-        m.d.comb += [go.eq(complete & free & ~running), port.computing.eq(running)]
-        with m.If(go):
-            m.d.sync += running.eq(1)
-        with m.Elif(done):
-            m.d.sync += running.eq(0)
-        computing = Signal()
-        with m.If(done):
-            m.d.sync += computing.eq(0)
-        with m.Elif(control.issue):
-            m.d.sync += computing.eq(1)
-        m.d.comb += [
-            self.busy.eq(control.issue | computing),
-            self.error.eq(reduce(or_, (loader.error for loader in loaders))),
-        ]
+        free, cleared = self._output(m, array, control, done)
+        m.d.comb += [loader.enable.eq(cleared) for loader in loaders]
+        ready = reduce(and_, (loader.full for loader in loaders), port.pending & free)
+        running = sequence(m, self, go, done, ready, control.issue, loaders)
+        m.d.comb += port.computing.eq(running)
         return m
 
     def _connect_numbers(self, m: Module, unit: wiring.Component) -> None:
@@ -148,32 +142,21 @@ class Processor(wiring.Component):
             starts.append(flow.fabric.prologue + plan.pattern.start + at)
         return starts
 
-    def _stopwatch(self, m: Module, go: Value) -> tuple[Signal, Signal]:
-        """Counts the cycles since ``go`` up to the last start of a loop nest."""
-        positions = range(len(self._fabric.inputs))
-        last = max(
+    def _last_start(self) -> int:
+        """Cycles after the prologue's begin until the last loop nest has been started."""
+        return max(
             *(flow.fabric.prologue for flow in self._flows),
-            *(start for position in positions for start in self._load_start(position)),
+            *(start for k in range(len(self._fabric.inputs)) for start in self._load_start(k)),
         )
-        elapsed = Signal(range(last + 1))
-        counting = Signal()
-        with m.If(go):
-            m.d.sync += [counting.eq(1), elapsed.eq(0)]
-        with m.Elif(elapsed == last):
-            m.d.sync += counting.eq(0)
-        with m.Elif(counting):
-            m.d.sync += elapsed.eq(elapsed + 1)
-        return elapsed, counting
 
     def _start(
-        self, m: Module, stopwatch: tuple[Signal, Signal], cycles: Sequence[int], start: Value
+        self, m: Module, watch: Stopwatch, cycles: Sequence[int], nest: wiring.Component
     ) -> None:
         """Start a nest some cycles, by dataflow, after the prologue begins."""
-        assert START_CYCLES == 2  # one in which the stopwatch starts, one in which the nest does
-        elapsed, counting = stopwatch
+        elapsed, _ = watch
         times = [elapsed == cycle for cycle in cycles]
         now = times[0] if len(set(cycles)) == 1 else by_dataflow(m, self, times, "now")
-        m.d.comb += start.eq(counting & now)
+        start_at(m, watch, now, nest)
 
     def _input(
         self,
@@ -181,7 +164,7 @@ class Processor(wiring.Component):
         position: int,
         array: wiring.Component,
         port: wiring.Component,
-        stopwatch: tuple[Signal, Signal],
+        watch: Stopwatch,
         release: Value,
     ) -> Loader:
         library, fabric = self._library, self._fabric
@@ -206,18 +189,15 @@ class Processor(wiring.Component):
         m.submodules[f"loader_{name}"] = loader
         m.submodules[f"buffer_{name}"] = buffer
         m.submodules[f"address_{name}"] = address
+        connect_input(m, self, loader, name)
         m.d.comb += [
-            loader.stream.tdata.eq(getattr(self, f"s_axis_{name}_tdata")),
-            loader.stream.tvalid.eq(getattr(self, f"s_axis_{name}_tvalid")),
-            loader.stream.tlast.eq(getattr(self, f"s_axis_{name}_tlast")),
-            getattr(self, f"s_axis_{name}_tready").eq(loader.stream.tready),
             loader.begin.eq(port.set),
             loader.release.eq(release),
         ]
         for shape in shape_ports(layout):
             m.d.comb += getattr(loader, shape).eq(getattr(port, f"{name}_{shape}"))
         wiring.connect(m, loader.write, buffer.write)
-        self._start(m, stopwatch, self._load_start(position), address.start)
+        self._start(m, watch, self._load_start(position), address)
         self._connect_numbers(m, address)
         m.d.comb += buffer.page.eq(loader.page)
         self._connect_access(m, buffer, address, name, form)
@@ -282,11 +262,8 @@ class Processor(wiring.Component):
         m.submodules[f"address_{name}"] = address
         m.submodules[f"buffer_{name}"] = buffer
         m.submodules[f"collector_{name}"] = collector
+        connect_output(m, self, collector.stream, name)
         m.d.comb += [
-            getattr(self, f"m_axis_{name}_tdata").eq(collector.stream.tdata),
-            getattr(self, f"m_axis_{name}_tvalid").eq(collector.stream.tvalid),
-            getattr(self, f"m_axis_{name}_tlast").eq(collector.stream.tlast),
-            collector.stream.tready.eq(getattr(self, f"m_axis_{name}_tready")),
             address.start.eq(control.start),
             address.tile.eq(control.tile),
         ]
