@@ -10,7 +10,7 @@ from accelgen.affine.spacetime import IntVector
 from accelgen.fabric.access import AccessPattern
 from accelgen.formats import IntFormat
 
-__all__ = ["Builder", "Edge", "Frame", "Home", "Kind", "Netlist", "Node", "data_inputs"]
+__all__ = ["RING", "Builder", "Edge", "Frame", "Home", "Kind", "Netlist", "Node", "data_inputs"]
 
 Kind = Literal[
     "flag",  # a control bit, registered in the controller
@@ -75,6 +75,11 @@ Kind = Literal[
 ]
 """What a primitive does; those with a latency (``flag``, ``read``, ``hold``, ``accumulate``,
 ``partials``, ``collect``) have registers inside.
+"""
+
+RING = frozenset(("multiply", "add", "accumulate", "select", "choose", "wire", "hold", "gate"))
+"""Kinds whose low bits depend on nothing but the low bits of what they read, as integers; others
+but ``write`` take bits as they are.
 """
 
 Home = tuple[str, int]
