@@ -17,11 +17,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from accelgen.netlist.graph import Edge, Home, Netlist, Node
+import numpy as np
+
+from accelgen.netlist.graph import Edge, Home, Netlist, Node, port_of
 from accelgen.passes.base import PipelinePass, with_inputs
 from accelgen.passes.broadcast_check import verify
 from accelgen.passes.delay_matching import Enable, Pipeline
-from accelgen.passes.metrics import RELAY, distance, location
+from accelgen.passes.metrics import RELAY, location
 
 __all__ = ["BROADCAST"]
 
@@ -92,14 +94,11 @@ class _Rewiring:
         """A node that forwards what the giver reads that is nearest to the takers, ``count``
         registers and ``delay`` cycles behind ``source``; what it reads is ``passed`` cycles late.
         """
-        at = {location(self._nodes[number].home, self._space) for number, _ in takers}
-        _, number, position = min(
-            (self._distance(self._nodes[number].home, at), number, position)
-            for number, position in givers
-        )
+        number, position = self._nearest(givers, takers)
         giver, origin = self._nodes[number], self._nodes[source]
         here = giver.inputs[position]
-        name = f"{here.port}_relay"
+        port = port_of(giver, position)
+        name = f"{port}_relay"
         self._named[giver.home, name] += 1
         if (twins := self._named[giver.home, name]) > 1:
             name += str(twins)
@@ -113,16 +112,22 @@ class _Rewiring:
                 group,
                 origin.format,
                 0,
-                (Edge(here.source, delay - passed, here.port),),
+                (Edge(here.source, delay - passed, port),),
             )
         )
         self._registers.append([self._registers[number][position]])
         self._place.append((source, len(self._nodes)))
         return len(self._nodes) - 1
 
-    def _distance(self, home: Home, places: set[tuple[int, ...]]) -> int:
-        here = location(home, self._space)
-        return min(distance(here, place) for place in places)
+    def _nearest(self, givers: list[Reader], takers: list[Reader]) -> Reader:
+        """The first of the givers that are nearest to any of the takers."""
+        givers = sorted(givers)
+        here, there = (
+            np.array([location(self._nodes[n].home, self._space) for n, _ in readers])
+            for readers in (givers, takers)
+        )
+        apart = np.abs(here[:, None, :] - there[None, :, :]).sum(axis=2)
+        return givers[int(apart.min(axis=1).argmin())]
 
     def finish(self) -> Pipeline:
         """The pipeline with its relays."""

@@ -9,7 +9,7 @@ among those solutions the one with the fewest register bits is taken.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil, floor
 
 from accelgen.errors import InfeasibleError
@@ -27,7 +27,7 @@ from accelgen.passes.delay_solver import Solution, solve
 from accelgen.passes.timing import TOLERANCE, TimingModel
 from accelgen.technology import Technology
 
-__all__ = ["Enable", "Pipeline", "common_period", "least_latency", "match_delays"]
+__all__ = ["Enable", "Pipeline", "alternative", "common_period", "least_latency", "match_delays"]
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,22 @@ def match_delays(
         problem.cost(greedy(problem)),
         share,
         solution=solution,
+    )
+
+
+def alternative(
+    pipeline: Pipeline, technology: Technology, *, optimise: bool, share: bool
+) -> Pipeline:
+    """The pipeline of the same netlist and period with other choices, to compare; not verified."""
+    netlist = pipeline.netlist
+    problem = formulate(netlist, TimingModel(technology, pipeline.period), share=share)
+    positions = solve(problem).positions if optimise else greedy(problem)
+    return replace(
+        pipeline,
+        positions=tuple(sorted(positions.items())),
+        registers=_registers(netlist, positions),
+        bits=problem.cost(positions),
+        shared=share,
     )
 
 

@@ -17,6 +17,9 @@ from accelgen.passes.timing import TimingModel
 
 __all__ = ["verify"]
 
+State = tuple[int, frozenset[int], int, int, int]
+"""A flag and its values, an input of a node, and how many cycles after the flag was looked at."""
+
 
 def verify(before: Pipeline, after: Pipeline, model: TimingModel) -> None:
     """Raise :class:`AssertionError` unless the pipeline is the same but for enables, and each of
@@ -40,9 +43,10 @@ def verify(before: Pipeline, after: Pipeline, model: TimingModel) -> None:
     delay_check.verify(after.netlist, after.registers, model)
     readers = after.netlist.fanout()
     positions = dict(after.positions)
+    proven: set[State] = set()
     for enable in after.enables:
         for term in enable.terms:
-            _Pursuit(after, readers, positions, enable, term).all()
+            _Pursuit(after, readers, positions, enable, term).all(proven)
 
 
 class _Pursuit:
@@ -65,8 +69,8 @@ class _Pursuit:
         self._seen = -pipeline.registers[wire][0]
         """The cycle in which the flag had the value that was looked at."""
 
-    def all(self) -> None:
-        """Follow the value from behind the register."""
+    def all(self, proven: set[State]) -> None:
+        """Follow the value from behind the register, where that is not ``proven`` yet."""
         assert self._values
         source, stage = self._enable.node, self._enable.stage
         if stage == 0:
@@ -78,19 +82,19 @@ class _Pursuit:
         for reader, position, count in self._behind(source):
             if self._nodes[reader].kind != "write" and count >= stage:
                 todo.append((reader, position, 1 + count - stage))
-        done = set(todo)
         while todo:
             here, position, cycle = todo.pop()
+            state = (self._flag, self._values, here, position, cycle - self._seen)
+            if state in proven:
+                continue
+            # Of what is behind it, this pursuit takes care.
+            proven.add(state)
             if self._stops(here, position, cycle):
                 continue
             node = self._nodes[here]
             passes_on = node.latency == 0 and node.kind != "write"
             assert passes_on, f"{self._nodes[source].name} misses what {node.name} takes"
-            for reader, k, count in self._behind(here):
-                step = (reader, k, cycle + count)
-                if step not in done:
-                    done.add(step)
-                    todo.append(step)
+            todo += [(reader, k, cycle + count) for reader, k, count in self._behind(here)]
 
     def _behind(self, number: int) -> list[tuple[int, int, int]]:
         """The readers of a node: which input, how many registers away."""

@@ -145,7 +145,9 @@ def wire_length(netlist: Netlist, registers: Sequence[Sequence[int]]) -> int:
         driver = netlist.nodes[source].home
         homes = {netlist.nodes[reader].home for reader, _ in readers} - {driver}
         places = {location(home, frame.space) for home in homes if home[0] == "pe"}
-        if places:
+        if len(places) == 1:
+            total += distance(location(driver, frame.space), *places)
+        elif places:
             total += _spanned(location(driver, frame.space), places)
     return total
 

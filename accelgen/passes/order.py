@@ -13,7 +13,7 @@ from accelgen.netlist.graph import Netlist
 from accelgen.passes.base import DelayOption, NetlistPass, Pass, PipelinePass
 from accelgen.passes.broadcast import BROADCAST
 from accelgen.passes.constants import CONSTANTS
-from accelgen.passes.delay_matching import Pipeline, match_delays
+from accelgen.passes.delay_matching import Pipeline, alternative, match_delays
 from accelgen.passes.gating import GATING
 from accelgen.passes.metrics import Metrics, measure
 from accelgen.passes.pins import PINS
@@ -183,10 +183,9 @@ def _options(
     for option in (DELAY_MATCHING, SHARED_FANOUT):
         if option.name not in without:
             off = {*without, option.name}
-            other = match_delays(
-                pipeline.netlist,
+            other = alternative(
+                pipeline,
                 technology,
-                pipeline.period,
                 optimise=DELAY_MATCHING.name not in off,
                 share=SHARED_FANOUT.name not in off,
             )

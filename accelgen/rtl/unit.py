@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In, Out
 
 from accelgen.errors import InputError
 from accelgen.formats import IntFormat
-from accelgen.netlist.graph import Home
+from accelgen.netlist.graph import Home, port_of
 from accelgen.passes.delay_matching import Enable, Pipeline
 from accelgen.rtl.delay import delay_line
 from accelgen.rtl.primitives.compose import COMPOSE_STEPS
@@ -108,18 +108,19 @@ def _shape(
     for number in numbers:
         node = netlist.nodes[number]
         inputs: list[tuple[int | str, int]] = []
-        for edge, count in zip(node.inputs, registers[number], strict=True):
+        for k, (edge, count) in enumerate(zip(node.inputs, registers[number], strict=True)):
             if edge.source in local:
                 inputs.append((local[edge.source], count))
                 continue
+            name = port_of(node, k)
             port = (netlist.nodes[edge.source].format, edge.source, count)
-            if ports.setdefault(edge.port, port) != port:
+            if ports.setdefault(name, port) != port:
                 raise InputError(
-                    f"two signals of a unit would both be called {edge.port}",
+                    f"two signals of a unit would both be called {name}",
                     where="tensor names",
                     hint="rename a tensor so that none extends the name of another",
                 )
-            inputs.append((edge.port, 0))
+            inputs.append((name, 0))
         parts.append(Part(node.kind, node.name, node.format, tuple(inputs), node.parameters))
     leaving = [(local[n], count) for n in numbers for count in sorted(taps[n])]
     return UnitShape(
