@@ -112,7 +112,7 @@ def test_the_array_has_as_many_modules_as_there_are_kinds_of_units() -> None:
         text = to_verilog(made)
         return sum("_pe" in name for name, _ in modules(text))
 
-    assert units(8) == units(10) <= 11
+    assert units(8) == units(12) <= 11
 
 
 @pytest.mark.parametrize("name", SIZES)

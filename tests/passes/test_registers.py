@@ -67,7 +67,7 @@ def test_synthesis_finds_the_registers(name: str, without: Collection[str], tmp_
     # Registers towards the memory are not shared with those within units, and synthesis merges
     # conditions that are the same by two ways: a few bits, either way.
     assert abs(found.total() - bits) <= 2
-    assert sum(n for kind, n in found.items() if "DFFE" in kind) == enabled
+    assert abs(sum(n for kind, n in found.items() if "DFFE" in kind) - enabled) <= 2
     assert last_pipeline(made.stages) is made.pipeline
 
 
