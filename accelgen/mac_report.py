@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from accelgen.golden.block_pair import BlockOperand
 from accelgen.netlist.block_mac import UNIT
-from accelgen.report import greedy_bits
 from accelgen.rtl.arithmetic.block_dot import BlockDot
 
 __all__ = ["cycle_lines", "register_bits", "write_mac_report"]
@@ -88,7 +87,7 @@ def _operand(name: str, operand: BlockOperand) -> str:
 def _registers(unit: BlockDot) -> list[str]:
     pipeline = unit.pipeline
     between, inside = register_bits(unit)
-    greedy = greedy_bits(pipeline, unit.technology)
+    greedy = pipeline.greedy_bits
     return [
         f"clock period {pipeline.period:g} ns, longest path {pipeline.critical:.3f} ns "
         f"(estimated, technology {unit.technology.name})",

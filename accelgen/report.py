@@ -11,20 +11,17 @@ from accelgen.cycles import START_CYCLES, CycleModel
 from accelgen.fabric.chain import Chain
 from accelgen.fabric.fabric import Fabric, InputPlan, OutputPlan
 from accelgen.passes.delay_matching import Pipeline
-from accelgen.passes.delay_problem import formulate, greedy
 from accelgen.passes.table import pass_rows
-from accelgen.passes.timing import TimingModel
 from accelgen.reuse.links import Link
 from accelgen.rtl.array import UNIT_KINDS
 from accelgen.rtl.streams.geometry import bank_depth, live_memories
 from accelgen.rtl.streams.input_buffer import bank_widths
 from accelgen.rtl.unit import names_of, unit_shapes
-from accelgen.technology import Technology
 
 if TYPE_CHECKING:
     from accelgen.pipeline import Design
 
-__all__ = ["count_memories", "count_units", "cycle_rows", "greedy_bits", "link_kind",
+__all__ = ["count_memories", "count_units", "cycle_rows", "link_kind",
            "section", "table", "waiting", "write_report"]  # fmt: skip
 
 
@@ -58,13 +55,6 @@ def count_memories(fabric: Fabric) -> dict[str, list[dict[str, int]]]:
         ]
         for plan in plans
     }
-
-
-def greedy_bits(pipeline: Pipeline, technology: Technology) -> int:
-    """Register bits of the same pipeline with everything as early as possible."""
-    model = TimingModel(technology, pipeline.period)
-    problem = formulate(pipeline.netlist, model, share=pipeline.shared)
-    return problem.cost(greedy(problem))
 
 
 def link_kind(depth: int) -> str:
@@ -258,7 +248,7 @@ def _cycles(design: Design) -> str:
 
 def _pipeline(design: Design) -> str:
     pipeline = design.pipeline
-    early = greedy_bits(pipeline, design.technology)
+    early = pipeline.greedy_bits
     return section(
         "Pipeline",
         [

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import product
 from pathlib import PurePosixPath
@@ -205,6 +205,10 @@ class Technology:
     tables: tuple[Table, ...]
     derate: float = 1.0
     """Multiplies every delay of a table: the margin for wires that the measurement lacks."""
+    _known: dict[tuple[str, tuple[int, ...]], float] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+    """Delays that have been asked for: the nodes of an array ask for few, again and again."""
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -221,11 +225,16 @@ class Technology:
 
         Raises InputError for an unknown kind, a wrong number of widths, or a width below 1.
         """
+        known = self._known.get((kind, widths))
+        if known is not None:
+            return known
         if kind == "register":
             _check_widths(kind, ("width",), widths)
             return self.clock_to_q
         table, at = self._find(kind, widths)
-        return table.delay(*at) * self.derate
+        found = table.delay(*at) * self.derate
+        self._known[kind, widths] = found
+        return found
 
     def area(self, kind: str, *widths: int) -> float:
         """Area in um2 of the primitive ``kind``, arguments as for :meth:`delay`."""

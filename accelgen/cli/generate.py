@@ -80,12 +80,12 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _summary(made: Design, folder: Path, *more: tuple[str, str]) -> str:
-    from accelgen.report import count_memories, count_units, greedy_bits
+    from accelgen.report import count_memories, count_units
 
     name, kernel, pipeline = made.description.name, made.kernel, made.pipeline
     bounds = " ".join(f"{k}={n}" for k, n in made.description.workload.bounds.items())
     array = " x ".join(map(str, kernel.space_extents))
-    greedy = greedy_bits(pipeline, made.technology)
+    greedy = pipeline.greedy_bits
     rows = [
         ("Verilog", folder / f"{name}.v"),
         (
@@ -123,7 +123,7 @@ def _banks(kinds: Sequence[Mapping[str, int]]) -> str:
 
 
 def _figures(made: Design, folder: Path) -> dict[str, object]:
-    from accelgen.report import count_memories, count_units, greedy_bits
+    from accelgen.report import count_memories, count_units
 
     name = made.description.name
     return {
@@ -141,7 +141,7 @@ def _figures(made: Design, folder: Path) -> dict[str, object]:
         "critical_path_ns": round(made.critical, 6),
         "register_bits": {
             "lp": made.pipeline.bits,
-            "greedy": greedy_bits(made.pipeline, made.technology),
+            "greedy": made.pipeline.greedy_bits,
         },
         "units": count_units(made.pipeline),
         "memories": count_memories(made.fabric),

@@ -10,7 +10,18 @@ from accelgen.affine.spacetime import IntVector
 from accelgen.fabric.access import AccessPattern
 from accelgen.formats import IntFormat
 
-__all__ = ["Builder", "Edge", "Frame", "Home", "Kind", "Netlist", "Node", "data_inputs"]
+__all__ = [
+    "RING",
+    "Builder",
+    "Edge",
+    "Frame",
+    "Home",
+    "Kind",
+    "Netlist",
+    "Node",
+    "data_inputs",
+    "port_of",
+]
 
 Kind = Literal[
     "flag",  # a control bit or number, registered in the controller
@@ -76,6 +87,11 @@ Kind = Literal[
 ]
 """What a primitive does; those with a latency (``flag``, ``read``, ``fifo``, ``hold``,
 ``accumulate``, ``partials``, ``collect``) have registers inside.
+"""
+
+RING = frozenset(("multiply", "add", "accumulate", "select", "choose", "wire", "hold", "gate"))
+"""Kinds whose low bits depend on nothing but the low bits of what they read, as integers; others
+but ``write`` take bits as they are.
 """
 
 Home = tuple[str, int]
@@ -200,6 +216,16 @@ class Builder:
         netlist = Netlist(tuple(self._nodes), self._frame)
         netlist.check()
         return netlist
+
+
+def port_of(node: Node, position: int) -> str:
+    """The port by which a unit takes an input of one of its nodes from outside.
+
+    That of the edge; for the flag of a ``choose``, which is called alike for all, one of its own.
+    """
+    port = node.inputs[position].port
+    own = node.kind == "choose" and position == len(node.inputs) - 1
+    return f"{port}_{node.name}" if own else port
 
 
 def data_inputs(node: Node) -> int:

@@ -7,11 +7,10 @@ how many there are was decided with the banks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 from accelgen.formats import IntFormat
-from accelgen.netlist.graph import Edge, Frame, Home, Netlist, Node
+from accelgen.netlist.graph import RING, Edge, Frame, Home, Netlist, Node
 from accelgen.passes.base import NetlistPass, ordered, with_inputs
 from accelgen.passes.constants_check import verify
 from accelgen.passes.truths import simplified
@@ -35,6 +34,7 @@ def run(netlist: Netlist) -> Netlist:
 class _Folding:
     def __init__(self, netlist: Netlist, frame: Frame) -> None:
         self._frame = frame
+        self._given = netlist.nodes
         self._nodes = dict(enumerate(netlist.nodes))
         self._alias: dict[int, Edge] = {}
         self._value: dict[int, bool] = {}
@@ -149,36 +149,39 @@ class _Folding:
             live.add(number)
             stack += [edge.source for edge in self._nodes[number].inputs if edge is not ZERO]
         kept: dict[int, Node] = {}
-        zeros: dict[Home, int] = {}
+        zeros: dict[tuple[Home, IntFormat], int] = {}
         for number in sorted(live):
             node = self._nodes[number]
-            for home in _zero_homes(node):
-                if home not in zeros:
-                    zeros[home] = max(self._nodes) + 1 + len(zeros)
-                    kept[zeros[home]] = _zero(home)
-                node = with_inputs(
-                    node,
-                    [
-                        Edge(zeros[home], 0, e.port or "zero") if e is ZERO else e
-                        for e in node.inputs
-                    ],
-                )
+            if ZERO in node.inputs:
+                home = node.home if node.kind != "write" else ("pe", 0)
+                inputs = list(node.inputs)
+                for position, edge in enumerate(inputs):
+                    if edge is ZERO:
+                        form = self._format_there(number, position)
+                        # Numbers from -1 downwards: before all that read them.
+                        zero = zeros.setdefault((home, form), -1 - len(zeros))
+                        kept[zero] = _zero(home, form)
+                        port = self._given[number].inputs[position].port
+                        inputs[position] = Edge(zero, 0, port or kept[zero].name)
+                node = with_inputs(node, inputs)
             kept[number] = node
         return kept
+
+    def _format_there(self, number: int, position: int) -> IntFormat:
+        """The format of a zero: as it was for those that read bits, and a bit for all others."""
+        node = self._given[number]
+        if node.kind in RING or node.kind == "write":
+            return IntFormat(1, signed=False)
+        return self._given[node.inputs[position].source].format
 
 
 def _same(a: Edge, b: Edge) -> bool:
     return a.source == b.source and a.delay == b.delay
 
 
-def _zero_homes(node: Node) -> Iterator[Home]:
-    """Where the zero is that a node reads, if it reads one: in its unit, or in the first."""
-    if ZERO in node.inputs:
-        yield node.home if node.kind != "write" else ("pe", 0)
-
-
-def _zero(home: Home) -> Node:
-    return Node("constant", "zero", home, f"{home[0]}.zero", IntFormat(1, signed=False), 0, ())
+def _zero(home: Home, form: IntFormat) -> Node:
+    name = "zero" if form.bits == 1 else f"zero{form.bits}"
+    return Node("constant", name, home, f"{home[0]}.{name}", form, 0, ())
 
 
 CONSTANTS = NetlistPass(

@@ -13,7 +13,7 @@ from itertools import product
 
 from accelgen.fabric.access import AccessPattern
 from accelgen.fabric.fabric import Guard
-from accelgen.netlist.graph import Edge, Frame, Netlist, Node
+from accelgen.netlist.graph import RING, Edge, Frame, Netlist, Node
 
 __all__ = ["verify"]
 
@@ -55,6 +55,10 @@ class _Check:
             self._inputs(was, node)
 
     def _inputs(self, was: Node, node: Node) -> None:
+        if node.kind not in RING and node.kind != "write":
+            for old, new in zip(was.inputs, node.inputs, strict=True):
+                given, found = self._nodes[old.source].format, self._after[new.source].format
+                assert given == found, f"{node.name} reads other bits"
         left = list(node.inputs)
         for position, edge in enumerate(was.inputs):
             if left and self._leads(edge, left[0]):

@@ -9,7 +9,7 @@ among those solutions the one with the fewest register bits is taken.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil, floor
 
 from accelgen.errors import InfeasibleError
@@ -27,7 +27,18 @@ from accelgen.passes.delay_solver import Solution, solve
 from accelgen.passes.timing import TOLERANCE, TimingModel
 from accelgen.technology import Technology
 
-__all__ = ["Pipeline", "common_period", "least_latency", "match_delays"]
+__all__ = ["Enable", "Pipeline", "alternative", "common_period", "least_latency", "match_delays"]
+
+
+@dataclass(frozen=True)
+class Enable:
+    """Register ``stage`` behind ``node`` (from 1 on; 0: the running sum that ``node`` is) takes
+    its value when every term is met: a node that is one of the values.
+    """
+
+    node: int
+    stage: int
+    terms: tuple[tuple[int, tuple[int, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -36,7 +47,9 @@ class Pipeline:
 
     ``registers[n][e]`` belongs to input ``e`` of node ``n``; ``latency`` is the position of the
     memory writes; ``bits`` the register bits on edges (delay lines shared per node, unless
-    ``shared`` is false: then every edge has its own); ``solution`` is what they were solved from.
+    ``shared`` is false: then every edge has its own) as delay matching left them, ``greedy_bits``
+    with everything as early as possible; ``solution`` is what they were solved from; registers
+    without any of the ``enables`` take a value in every cycle.
     """
 
     netlist: Netlist
@@ -45,7 +58,9 @@ class Pipeline:
     period: float
     critical: float
     bits: int
+    greedy_bits: int
     shared: bool = True
+    enables: tuple[Enable, ...] = ()
     solution: Solution = field(default=Solution({}), compare=False, repr=False)
 
     def position(self, group: str) -> int:
@@ -89,8 +104,25 @@ def match_delays(
         model.period,
         critical + model.overhead,
         problem.cost(positions),
+        problem.cost(greedy(problem)),
         share,
-        solution,
+        solution=solution,
+    )
+
+
+def alternative(
+    pipeline: Pipeline, technology: Technology, *, optimise: bool, share: bool
+) -> Pipeline:
+    """The pipeline of the same netlist and period with other choices, to compare; not verified."""
+    netlist = pipeline.netlist
+    problem = formulate(netlist, TimingModel(technology, pipeline.period), share=share)
+    positions = solve(problem).positions if optimise else greedy(problem)
+    return replace(
+        pipeline,
+        positions=tuple(sorted(positions.items())),
+        registers=_registers(netlist, positions),
+        bits=problem.cost(positions),
+        shared=share,
     )
 
 

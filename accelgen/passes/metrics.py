@@ -11,6 +11,9 @@ from accelgen.netlist.graph import Edge, Home, Netlist, Node
 
 __all__ = ["Metrics", "distance", "location", "measure", "nets", "wire_length"]
 
+RELAY = "relay"
+"""What groups of relays begin with (see :mod:`accelgen.passes.broadcast`)."""
+
 STATE = frozenset(("hold", "accumulate", "partials", "collect"))
 """Kinds that are registers (memories are counted apart, with their banks)."""
 
@@ -75,7 +78,7 @@ def measure(
         conditions=sum(
             len(node.inputs) - 1 if node.kind == "gate" else node.kind == "flag" for node in nodes
         ),
-        fanout=max(len(readers) for readers in nets(nodes, counts).values()),
+        fanout=_fanout(nodes, counts),
         lp_bits=lp_bits,
         wire=wire_length(netlist, registers) if registers is not None else None,
         gated_bits=gated_bits,
@@ -95,13 +98,22 @@ def _lines(
     for node, row in zip(nodes, counts, strict=True):
         for edge, count in zip(node.inputs, row, strict=True):
             source = nodes[edge.source]
-            if source.kind == "constant":
+            if source.kind == "constant" or (far and source.group.startswith(RELAY)):
                 continue
             if far and (source.home[0] != "pe" or node.home[0] != "pe" or node.home == source.home):
                 continue
             every.append((edge.source, count))
             longest[edge.source] = max(longest.get(edge.source, 0), count)
     return list(longest.items()) if shared else every
+
+
+def _fanout(nodes: Sequence[Node], counts: Sequence[Sequence[int]]) -> int:
+    """The most readers of a net; the next register of a delay line is one."""
+    found = nets(nodes, counts)
+    longest: dict[int, int] = {}
+    for source, count in found:
+        longest[source] = max(longest.get(source, 0), count)
+    return max(len(readers) + (longest[s] > count) for (s, count), readers in found.items())
 
 
 def _mux_inputs(node: Node) -> int:
@@ -133,7 +145,9 @@ def wire_length(netlist: Netlist, registers: Sequence[Sequence[int]]) -> int:
         driver = netlist.nodes[source].home
         homes = {netlist.nodes[reader].home for reader, _ in readers} - {driver}
         places = {location(home, frame.space) for home in homes if home[0] == "pe"}
-        if places:
+        if len(places) == 1:
+            total += distance(location(driver, frame.space), *places)
+        elif places:
             total += _spanned(location(driver, frame.space), places)
     return total
 

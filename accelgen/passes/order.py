@@ -11,8 +11,10 @@ from accelgen.errors import InfeasibleError, InputError
 from accelgen.names import shorten
 from accelgen.netlist.graph import Netlist
 from accelgen.passes.base import DelayOption, NetlistPass, Pass, PipelinePass
+from accelgen.passes.broadcast import BROADCAST
 from accelgen.passes.constants import CONSTANTS
-from accelgen.passes.delay_matching import Pipeline, match_delays
+from accelgen.passes.delay_matching import Pipeline, alternative, match_delays
+from accelgen.passes.gating import GATING
 from accelgen.passes.metrics import Metrics, measure
 from accelgen.passes.pins import PINS
 from accelgen.passes.timing import TimingModel
@@ -56,6 +58,10 @@ PASSES: tuple[Pass, ...] = (
     # Registers, at last; the two are choices of one step.
     DELAY_MATCHING,
     SHARED_FANOUT,
+    # Which registers there are is known now; what enables them are readers like any other ...
+    GATING,
+    # ... and with these it is known which unit reads what how late.
+    BROADCAST,
 )
 
 MOST_NODES = 10_000
@@ -177,10 +183,9 @@ def _options(
     for option in (DELAY_MATCHING, SHARED_FANOUT):
         if option.name not in without:
             off = {*without, option.name}
-            other = match_delays(
-                pipeline.netlist,
+            other = alternative(
+                pipeline,
                 technology,
-                pipeline.period,
                 optimise=DELAY_MATCHING.name not in off,
                 share=SHARED_FANOUT.name not in off,
             )
@@ -190,7 +195,14 @@ def _options(
 
 def _figures(value: Netlist | Pipeline, technology: Technology, last: Pipeline) -> Metrics:
     if isinstance(value, Pipeline):
-        return measure(value.netlist, value.registers, shared=value.shared, lp_bits=value.bits)
+        nodes = value.netlist.nodes
+        return measure(
+            value.netlist,
+            value.registers,
+            shared=value.shared,
+            lp_bits=value.bits,
+            gated_bits=sum(nodes[enable.node].format.bits for enable in value.enables),
+        )
     bits = None
     if len(value.nodes) <= MOST_NODES:
         with suppress(InfeasibleError):

@@ -12,16 +12,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from accelgen.formats import IntFormat
-from accelgen.netlist.graph import Netlist, Node, data_inputs
+from accelgen.netlist.graph import RING, Netlist, Node, data_inputs
 from accelgen.passes.base import NetlistPass, unit_members
 from accelgen.passes.widths_check import verify
 
 __all__ = ["WIDTHS"]
 
 Range = tuple[int, int]
-
-RING = frozenset(("multiply", "add", "accumulate", "select", "choose", "wire", "hold", "gate"))
-"""Kinds whose low bits depend on nothing but the low bits of what they read."""
 
 
 def run(netlist: Netlist) -> Netlist:

@@ -9,7 +9,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from accelgen.fabric.space import Grid
-from accelgen.netlist.graph import Home, Node
+from accelgen.netlist.graph import Home, Node, port_of
 from accelgen.passes.delay_matching import Pipeline
 from accelgen.rtl.delay import delay_line
 from accelgen.rtl.library import UnitLibrary
@@ -87,11 +87,12 @@ class Array(wiring.Component):
         for number, node in enumerate(nodes):
             if node.home not in units:
                 continue
-            for edge, count in zip(node.inputs, pipeline.registers[number], strict=True):
-                key = (node.home, edge.port)
+            for k, edge in enumerate(node.inputs):
+                key = (node.home, port_of(node, k))
                 if nodes[edge.source].home != node.home and key not in connected:
                     connected.add(key)
-                    m.d.comb += getattr(units[node.home], edge.port).eq(tap(edge.source, count))
+                    value = tap(edge.source, pipeline.registers[number][k])
+                    m.d.comb += getattr(units[node.home], key[1]).eq(value)
         for number, node in self._writes:
             edge, count = node.inputs[0], pipeline.registers[number][0]
             leaving = tap(edge.source, 0)
@@ -106,11 +107,12 @@ class Array(wiring.Component):
         for number, node in enumerate(nodes):
             if node.kind != "write" and node.home not in units:
                 continue
-            for edge, count in zip(node.inputs, self._pipeline.registers[number], strict=True):
+            for k, edge in enumerate(node.inputs):
+                count = self._pipeline.registers[number][k]
                 source = nodes[edge.source]
                 if source.home == node.home or (node.kind == "write" and edge.port != "data"):
                     continue
-                key = (node.home, node.name if node.kind == "write" else edge.port)
+                key = (node.home, node.name if node.kind == "write" else port_of(node, k))
                 if key in connected:
                     continue
                 connected.add(key)

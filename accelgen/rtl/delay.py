@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
-from amaranth.hdl import Cat, Module, Shape, Signal, Value
+from amaranth.hdl import C, Cat, Module, Shape, Signal, Value
 
 __all__ = ["delay_line"]
 
@@ -18,15 +19,26 @@ def delay_line(
     *,
     reset: bool = False,
     keep: bool = False,
+    enables: Mapping[int, Value] = MappingProxyType({}),
 ) -> dict[int, Value]:
     """``value`` as it was ``r`` cycles ago, for every ``r`` in ``taps``.
 
     One shift register serves all taps.  Without ``reset`` its contents are undefined until it
-    has been filled once.  With ``keep`` synthesis does not merge it with another of the same value.
+    has been filled once.  Register ``r`` takes a value only when ``enables[r]`` is set, if there is
+    one.  With ``keep``, and no enables, synthesis merges it with no other of the same value.
     """
     longest = max(taps, default=0)
     result: dict[int, Value] = {0: value} if 0 in taps else {}
     if longest == 0:
+        return result
+    if enables:
+        for r in range(1, longest + 1):
+            stage = Signal(shape, name=f"{name}_line{r}", reset_less=not reset)
+            with m.If(enables.get(r, C(1))):
+                m.d.sync += stage.eq(value)
+            value = stage
+            if r in taps:
+                result[r] = stage
         return result
     attributes = {"keep": 1} if keep else {}
     width = longest * shape.width

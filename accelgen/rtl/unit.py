@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from operator import and_
+from operator import and_, or_
 
 from amaranth.hdl import C, Module, Mux, Shape, Signal, Value
 from amaranth.lib import wiring
@@ -13,8 +13,8 @@ from amaranth.lib.wiring import In, Out
 
 from accelgen.errors import InputError
 from accelgen.formats import IntFormat
-from accelgen.netlist.graph import Home
-from accelgen.passes.delay_matching import Pipeline
+from accelgen.netlist.graph import Home, port_of
+from accelgen.passes.delay_matching import Enable, Pipeline
 from accelgen.rtl.delay import delay_line
 from accelgen.rtl.primitives.compose import COMPOSE_STEPS
 from accelgen.rtl.primitives.dot_steps import DOT_STEPS
@@ -44,6 +44,8 @@ class UnitShape:
     taps: tuple[tuple[int, int], ...]
     shared: bool = True
     """Whether all that read a value share one delay line."""
+    enables: tuple[tuple[int, int, tuple[tuple[int, tuple[int, ...]], ...]], ...] = ()
+    """Part, stage of the delay line behind it, and the parts and their values it waits for."""
 
     @property
     def registered(self) -> bool:
@@ -68,7 +70,13 @@ def unit_shapes(pipeline: Pipeline, kinds: Sequence[str]) -> dict[Home, UnitShap
         if node.home[0] in kinds:
             members.setdefault(node.home, []).append(number)
     taps = _taps(pipeline)
-    return {home: _shape(pipeline, numbers, taps) for home, numbers in members.items()}
+    enables: dict[Home, list[Enable]] = {}
+    for enable in pipeline.enables:
+        enables.setdefault(netlist.nodes[enable.node].home, []).append(enable)
+    return {
+        home: _shape(pipeline, numbers, taps, enables.get(home, ()))
+        for home, numbers in members.items()
+    }
 
 
 def _taps(pipeline: Pipeline) -> list[set[int]]:
@@ -87,7 +95,12 @@ def _taps(pipeline: Pipeline) -> list[set[int]]:
     return taps
 
 
-def _shape(pipeline: Pipeline, numbers: Sequence[int], taps: Sequence[set[int]]) -> UnitShape:
+def _shape(
+    pipeline: Pipeline,
+    numbers: Sequence[int],
+    taps: Sequence[set[int]],
+    enables: Sequence[Enable],
+) -> UnitShape:
     netlist, registers = pipeline.netlist, pipeline.registers
     local = {number: k for k, number in enumerate(numbers)}
     ports: dict[str, tuple[IntFormat, int, int]] = {}
@@ -95,18 +108,19 @@ def _shape(pipeline: Pipeline, numbers: Sequence[int], taps: Sequence[set[int]])
     for number in numbers:
         node = netlist.nodes[number]
         inputs: list[tuple[int | str, int]] = []
-        for edge, count in zip(node.inputs, registers[number], strict=True):
+        for k, (edge, count) in enumerate(zip(node.inputs, registers[number], strict=True)):
             if edge.source in local:
                 inputs.append((local[edge.source], count))
                 continue
+            name = port_of(node, k)
             port = (netlist.nodes[edge.source].format, edge.source, count)
-            if ports.setdefault(edge.port, port) != port:
+            if ports.setdefault(name, port) != port:
                 raise InputError(
-                    f"two signals of a unit would both be called {edge.port}",
+                    f"two signals of a unit would both be called {name}",
                     where="tensor names",
                     hint="rename a tensor so that none extends the name of another",
                 )
-            inputs.append((edge.port, 0))
+            inputs.append((name, 0))
         parts.append(Part(node.kind, node.name, node.format, tuple(inputs), node.parameters))
     leaving = [(local[n], count) for n in numbers for count in sorted(taps[n])]
     return UnitShape(
@@ -114,6 +128,10 @@ def _shape(pipeline: Pipeline, numbers: Sequence[int], taps: Sequence[set[int]])
         tuple((name, format) for name, (format, _, _) in ports.items()),
         tuple(leaving),
         pipeline.shared,
+        tuple(
+            (local[e.node], e.stage, tuple((local[wire], values) for wire, values in e.terms))
+            for e in enables
+        ),
     )
 
 
@@ -143,16 +161,25 @@ class Unit(wiring.Component):
             for part in shape.parts
         ]
         late = self._delayed(m, values)
-        for part, value in zip(shape.parts, values, strict=True):
+        for number, (part, value) in enumerate(zip(shape.parts, values, strict=True)):
             inputs = [
                 late(source, count) if isinstance(source, int) else getattr(self, source)
                 for source, count in part.inputs
             ]
-            _emit(m, part, value, inputs)
+            _emit(m, part, value, inputs, self._gate(number, 0, values))
         for source, count in shape.taps:
             port = output_port(shape.parts[source].name, count)
             m.d.comb += getattr(self, port).eq(late(source, count))
         return m
+
+    def _gate(self, number: int, stage: int, values: Sequence[Signal]) -> Value:
+        """When a register takes its value."""
+        gate: Value = C(1, 1)
+        for part, its_stage, terms in self._shape.enables:
+            if (part, its_stage) == (number, stage):
+                met = [_is_one_of(values[source], accepted) for source, accepted in terms]
+                gate = reduce(and_, met)
+        return gate
 
     def _delayed(self, m: Module, values: Sequence[Signal]) -> Callable[[int, int], Value]:
         """What gives a part's value as it was some cycles ago; to be called once per reader."""
@@ -171,11 +198,15 @@ class Unit(wiring.Component):
                     needed[source].add(count)
         for source, count in shape.taps:
             needed[source].add(count)
+        enables: list[dict[int, Value]] = [{} for _ in values]
+        for number, stage, _ in shape.enables:
+            if stage:
+                enables[number][stage] = self._gate(number, stage, values)
         lines = [
             dict.fromkeys(counts, value)
             if part.kind == "constant"
-            else delay_line(m, value, value.shape(), counts, value.name)
-            for part, value, counts in zip(shape.parts, values, needed, strict=True)
+            else delay_line(m, value, value.shape(), counts, value.name, enables=gates)
+            for part, value, counts, gates in zip(shape.parts, values, needed, enables, strict=True)
         ]
         return lambda source, count: lines[source][count]
 
@@ -184,8 +215,11 @@ _REGISTERS = ("fifo", "hold", "accumulate", "collect", "partials")
 _STEPS = {**DOT_STEPS, **COMPOSE_STEPS, **FLOAT_STEPS, **MULTI_FORMAT_STEPS}
 
 
-def _emit(m: Module, part: Part, value: Signal, inputs: Sequence[Value]) -> None:
-    """Drive ``value`` with the primitive ``part``; see netlist.graph for what each kind does."""
+def _emit(m: Module, part: Part, value: Signal, inputs: Sequence[Value], gate: Value) -> None:
+    """Drive ``value`` with the primitive ``part``; see netlist.graph for what each kind does.
+
+    A running sum changes only with ``gate``.
+    """
     kind = part.kind
     if kind in _STEPS:
         _STEPS[kind](m, value, inputs, part.parameters)
@@ -231,12 +265,12 @@ def _emit(m: Module, part: Part, value: Signal, inputs: Sequence[Value]) -> None
     else:
         assert kind == "accumulate", kind
         before: Value = value
-        enable = inputs[2] if len(inputs) > 2 else 1
+        enable = inputs[2] if len(inputs) > 2 else gate
         if part.parameters[:1] == ("chained",):
             # In some dataflows what the neighbour passes on takes the place of the last sum.
             _, passed, issued = part.parameters
             assert isinstance(passed, tuple)
-            enable = inputs[2] if issued else 1
+            enable = inputs[2] if issued else gate
             choices = [inputs[-2] if chained else value for chained in passed]
             before = _chosen(m, choices, inputs[-1], value)
         with m.If(enable):
@@ -265,6 +299,18 @@ def _fifo(m: Module, value: Signal, data: Value, depth: Value, most: int) -> Non
     past = ring.word_select((at - depth)[: len(at)], bits)
     chosen = Mux(depth == 0, data.as_unsigned(), past)
     m.d.sync += value.eq(chosen.as_signed() if value.shape().signed else chosen)
+
+
+def _is_one_of(value: Value, accepted: Sequence[int]) -> Value:
+    if len(value) == 1:
+        (bit,) = accepted
+        return value if bit else ~value
+    return reduce(or_, (value == number for number in accepted))
+
+
+def _number(parameter: object) -> int:
+    assert isinstance(parameter, int)
+    return parameter
 
 
 def _hdl_shape(format: IntFormat) -> Shape:

@@ -17,9 +17,9 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
   wire _12_;
   wire _13_;
   wire [1:0] address;
-  reg [2:0] \address$125 ;
-  wire [2:0] \address$150 ;
-  wire [1:0] \address$82 ;
+  reg [2:0] \address$127 ;
+  wire [2:0] \address$152 ;
+  wire [1:0] \address$84 ;
   output busy;
   wire busy;
   input clk;
@@ -27,27 +27,28 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
   reg computing;
   reg counting;
   wire [7:0] data_0;
-  wire [7:0] \data_0$87 ;
+  wire [7:0] \data_0$89 ;
   wire [7:0] data_1;
-  wire [7:0] \data_1$89 ;
+  wire [7:0] \data_1$91 ;
   wire [7:0] data_2;
-  wire [7:0] \data_2$91 ;
+  wire [7:0] \data_2$93 ;
   wire [7:0] data_3;
   reg [3:0] elapsed;
   wire enable;
   wire enable_0;
   output error;
   wire error;
-  wire \error$148 ;
-  wire \error$149 ;
+  wire \error$150 ;
+  wire \error$151 ;
   wire \final ;
   reg [3:0] final_line;
   wire first_of_4;
   wire free;
   wire full;
-  wire \full$144 ;
+  wire \full$146 ;
   wire go;
   wire issue;
+  wire issued;
   output [63:0] m_axis_y_tdata;
   wire [63:0] m_axis_y_tdata;
   output m_axis_y_tlast;
@@ -57,7 +58,7 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
   output m_axis_y_tvalid;
   wire m_axis_y_tvalid;
   wire page;
-  wire \page$80 ;
+  wire \page$82 ;
   wire [2:0] read__address__0;
   wire [2:0] read__address__1;
   wire [2:0] read__address__2;
@@ -74,9 +75,9 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
   wire [5:0] read__take;
   wire [1:0] residue_1;
   wire [2:0] residue_2;
-  reg [1:0] \residue_2$127 ;
-  wire [1:0] \residue_2$151 ;
-  wire [1:0] \residue_2$84 ;
+  reg [1:0] \residue_2$129 ;
+  wire [1:0] \residue_2$153 ;
+  wire [1:0] \residue_2$86 ;
   input rst;
   wire rst;
   reg running;
@@ -99,36 +100,36 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
   wire [18:0] slot0;
   wire [18:0] slot1;
   wire start;
-  wire \start$124 ;
+  wire \start$126 ;
   wire [1:0] write__address__0;
-  wire [1:0] \write__address__0$66 ;
+  wire [1:0] \write__address__0$68 ;
   wire [7:0] write__data__0;
-  wire [7:0] \write__data__0$68 ;
+  wire [7:0] \write__data__0$70 ;
   wire [7:0] write__data__1;
-  wire [7:0] \write__data__1$70 ;
+  wire [7:0] \write__data__1$72 ;
   wire [7:0] write__data__2;
-  wire [7:0] \write__data__2$72 ;
+  wire [7:0] \write__data__2$74 ;
   wire [7:0] write__data__3;
   wire [7:0] write__data__4;
   wire [7:0] write__data__5;
   wire [23:0] write__enable;
-  wire [8:0] \write__enable$74 ;
+  wire [8:0] \write__enable$76 ;
   wire write__page;
-  wire \write__page$76 ;
+  wire \write__page$78 ;
   assign _00_ = ! elapsed;
   assign start = counting & _00_;
-  assign \start$124  = counting & _01_;
+  assign \start$126  = counting & _01_;
   assign _02_ = free & full;
-  assign _03_ = _02_ & \full$144 ;
+  assign _03_ = _02_ & \full$146 ;
   assign _04_ = ~ running;
   assign go = _03_ & _04_;
-  assign error = \error$148  | \error$149 ;
+  assign error = \error$150  | \error$151 ;
   assign _01_ = elapsed == 4'h8;
   assign _05_ = elapsed + 1'h1;
   always @(posedge clk)
-    \address$125  <= \address$150 ;
+    \address$127  <= \address$152 ;
   always @(posedge clk)
-    \residue_2$127  <= \residue_2$151 ;
+    \residue_2$129  <= \residue_2$153 ;
   always @(posedge clk)
     if (_07_) computing <= 1'h0;
     else computing <= busy;
@@ -154,9 +155,9 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
   assign _12_ = _01_ ? 1'h0 : counting;
   assign _13_ = _12_ | go;
   conv2d_rs_eyeriss_address_w address_w (
-    .address(\address$82 ),
+    .address(\address$84 ),
     .clk(clk),
-    .residue_2(\residue_2$84 ),
+    .residue_2(\residue_2$86 ),
     .rst(rst),
     .start(start)
   );
@@ -169,42 +170,43 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
     .start(start)
   );
   conv2d_rs_eyeriss_address_y address_y (
-    .address(\address$150 ),
+    .address(\address$152 ),
     .clk(clk),
     .\final (\final ),
-    .residue_2(\residue_2$151 ),
+    .residue_2(\residue_2$153 ),
     .rst(rst),
-    .start(\start$124 ),
+    .start(\start$126 ),
     .write0(enable_0)
   );
   conv2d_rs_eyeriss_array array (
     .clk(clk),
     .first_of_4(first_of_4),
+    .issued(issued),
     .slot0(slot0),
     .slot1(slot1),
-    .w_read0(\data_0$87 ),
-    .w_read1(\data_1$89 ),
-    .w_read2(\data_2$91 ),
+    .w_read0(\data_0$89 ),
+    .w_read1(\data_1$91 ),
+    .w_read2(\data_2$93 ),
     .x_read0(data_0),
     .x_read1(data_1),
     .x_read2(data_2),
     .x_read3(data_3)
   );
   conv2d_rs_eyeriss_buffer_w buffer_w (
-    .address(\address$82 ),
+    .address(\address$84 ),
     .clk(clk),
-    .data_0(\data_0$87 ),
-    .data_1(\data_1$89 ),
-    .data_2(\data_2$91 ),
-    .page(\page$80 ),
-    .residue_2(\residue_2$84 ),
+    .data_0(\data_0$89 ),
+    .data_1(\data_1$91 ),
+    .data_2(\data_2$93 ),
+    .page(\page$82 ),
+    .residue_2(\residue_2$86 ),
     .rst(rst),
-    .write__address__0(\write__address__0$66 ),
-    .write__data__0(\write__data__0$68 ),
-    .write__data__1(\write__data__1$70 ),
-    .write__data__2(\write__data__2$72 ),
-    .write__enable(\write__enable$74 ),
-    .write__page(\write__page$76 )
+    .write__address__0(\write__address__0$68 ),
+    .write__data__0(\write__data__0$70 ),
+    .write__data__1(\write__data__1$72 ),
+    .write__data__2(\write__data__2$74 ),
+    .write__enable(\write__enable$76 ),
+    .write__page(\write__page$78 )
   );
   conv2d_rs_eyeriss_buffer_x buffer_x (
     .address(address),
@@ -228,7 +230,7 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
     .write__page(write__page)
   );
   conv2d_rs_eyeriss_buffer_y buffer_y (
-    .address(\address$125 ),
+    .address(\address$127 ),
     .clk(clk),
     .commit(final_line[3]),
     .data_0({ slot0[18], slot0 }),
@@ -251,7 +253,7 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
     .read__page(read__page),
     .read__take(read__take),
     .ready(enable),
-    .residue_2(\residue_2$127 ),
+    .residue_2(\residue_2$129 ),
     .rst(rst)
   );
   conv2d_rs_eyeriss_collector_y collector_y (
@@ -280,32 +282,33 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
     .clk(clk),
     .first_of_4(first_of_4),
     .issue(issue),
+    .issued(issued),
     .rst(rst),
     .start(start)
   );
   conv2d_rs_eyeriss_loader_w loader_w (
     .clk(clk),
     .enable(enable),
-    .error(\error$149 ),
-    .full(\full$144 ),
-    .page(\page$80 ),
+    .error(\error$151 ),
+    .full(\full$146 ),
+    .page(\page$82 ),
     .\release (final_line[3]),
     .rst(rst),
     .stream__tdata(s_axis_w_tdata),
     .stream__tlast(s_axis_w_tlast),
     .stream__tready(s_axis_w_tready),
     .stream__tvalid(s_axis_w_tvalid),
-    .write__address__0(\write__address__0$66 ),
-    .write__data__0(\write__data__0$68 ),
-    .write__data__1(\write__data__1$70 ),
-    .write__data__2(\write__data__2$72 ),
-    .write__enable(\write__enable$74 ),
-    .write__page(\write__page$76 )
+    .write__address__0(\write__address__0$68 ),
+    .write__data__0(\write__data__0$70 ),
+    .write__data__1(\write__data__1$72 ),
+    .write__data__2(\write__data__2$74 ),
+    .write__enable(\write__enable$76 ),
+    .write__page(\write__page$78 )
   );
   conv2d_rs_eyeriss_loader_x loader_x (
     .clk(clk),
     .enable(enable),
-    .error(\error$148 ),
+    .error(\error$150 ),
     .full(full),
     .page(page),
     .\release (final_line[3]),
@@ -893,21 +896,27 @@ module conv2d_rs_eyeriss_address_y(start, clk, rst, \final , address, residue_2,
   assign _24_[2:1] = 2'h0;
 endmodule
 
-module conv2d_rs_eyeriss_array(x_read0, x_read1, x_read2, x_read3, w_read0, w_read1, w_read2, first_of_4, clk, slot0, slot1);
+module conv2d_rs_eyeriss_array(x_read0, x_read1, x_read2, x_read3, w_read0, w_read1, w_read2, first_of_4, issued, clk, slot0, slot1);
   input clk;
   wire clk;
+  wire \enable0$44 ;
+  wire \enable0$46 ;
+  wire \enable0_relay_out1$52 ;
   input first_of_4;
   wire first_of_4;
   reg [4:0] first_of_4_line;
   wire [15:0] from_partial0;
-  wire [15:0] \from_partial0$33 ;
-  wire [16:0] \from_partial0$35 ;
+  wire [15:0] \from_partial0$35 ;
   wire [16:0] \from_partial0$37 ;
+  wire [16:0] \from_partial0$39 ;
+  input issued;
+  wire issued;
+  reg [1:0] issued_line;
   output [18:0] slot0;
   wire [18:0] slot0;
   output [18:0] slot1;
   wire [18:0] slot1;
-  reg [7:0] \w_in$27 ;
+  reg [7:0] \w_in$29 ;
   input [7:0] w_read0;
   wire [7:0] w_read0;
   input [7:0] w_read1;
@@ -915,9 +924,9 @@ module conv2d_rs_eyeriss_array(x_read0, x_read1, x_read2, x_read3, w_read0, w_re
   input [7:0] w_read2;
   wire [7:0] w_read2;
   reg [15:0] w_read2_line;
-  wire [7:0] \x_in$19 ;
-  reg [7:0] \x_in$21 ;
-  wire [7:0] \x_in$22 ;
+  wire [7:0] \x_in$21 ;
+  reg [7:0] \x_in$23 ;
+  wire [7:0] \x_in$24 ;
   input [7:0] x_read0;
   wire [7:0] x_read0;
   input [7:0] x_read1;
@@ -928,55 +937,67 @@ module conv2d_rs_eyeriss_array(x_read0, x_read1, x_read2, x_read3, w_read0, w_re
   wire [7:0] x_read3;
   reg [15:0] x_read3_line;
   always @(posedge clk)
-    \x_in$21  <= x_read2;
+    \x_in$23  <= x_read2;
   always @(posedge clk)
     x_read3_line <= { x_read3_line[7:0], x_read3 };
   always @(posedge clk)
-    \w_in$27  <= w_read1;
+    \w_in$29  <= w_read1;
   always @(posedge clk)
     w_read2_line <= { w_read2_line[7:0], w_read2 };
   always @(posedge clk)
     first_of_4_line <= { first_of_4_line[3:0], first_of_4 };
+  always @(posedge clk)
+    issued_line <= { issued_line[0], issued };
   conv2d_rs_eyeriss_pe_0 pe_0_0 (
     .clk(clk),
+    .enable0(issued_line[1]),
     .product_out1(from_partial0),
     .w_in(w_read0),
     .x_in(x_read0)
   );
   conv2d_rs_eyeriss_pe_1 pe_0_1 (
     .clk(clk),
-    .product_out1(\from_partial0$33 ),
+    .enable0(issued_line[1]),
+    .enable0_relay_out1(\enable0$44 ),
+    .product_out1(\from_partial0$35 ),
     .w_in(w_read0),
     .x_in(x_read1),
-    .x_operand_out1(\x_in$19 )
+    .x_operand_out1(\x_in$21 )
   );
   conv2d_rs_eyeriss_pe_2 pe_1_0 (
     .clk(clk),
+    .enable0(\enable0$44 ),
     .from_partial0(from_partial0),
-    .partial0_out1(\from_partial0$35 ),
-    .w_in(\w_in$27 ),
-    .x_in(\x_in$19 )
+    .partial0_out1(\from_partial0$37 ),
+    .w_in(\w_in$29 ),
+    .x_in(\x_in$21 )
   );
   conv2d_rs_eyeriss_pe_3 pe_1_1 (
     .clk(clk),
-    .from_partial0(\from_partial0$33 ),
-    .partial0_out1(\from_partial0$37 ),
-    .w_in(\w_in$27 ),
-    .x_in(\x_in$21 ),
-    .x_operand_out1(\x_in$22 )
+    .enable0(\enable0$44 ),
+    .enable0_relay_out1(\enable0$46 ),
+    .from_partial0(\from_partial0$35 ),
+    .partial0_out1(\from_partial0$39 ),
+    .w_in(\w_in$29 ),
+    .x_in(\x_in$23 ),
+    .x_operand_out1(\x_in$24 )
   );
   conv2d_rs_eyeriss_pe_4 pe_2_0 (
     .clk(clk),
-    .first(first_of_4_line[4]),
-    .from_partial0(\from_partial0$35 ),
-    .sum_out(slot0),
-    .w_in(w_read2_line[15:8]),
-    .x_in(\x_in$22 )
-  );
-  conv2d_rs_eyeriss_pe_4 pe_2_1 (
-    .clk(clk),
+    .enable0(\enable0$46 ),
+    .enable0_relay_out1(\enable0_relay_out1$52 ),
     .first(first_of_4_line[4]),
     .from_partial0(\from_partial0$37 ),
+    .sum_out(slot0),
+    .w_in(w_read2_line[15:8]),
+    .x_in(\x_in$24 )
+  );
+  conv2d_rs_eyeriss_pe_5 pe_2_1 (
+    .clk(clk),
+    .enable0(\enable0$46 ),
+    .enable1(\enable0_relay_out1$52 ),
+    .first(first_of_4_line[4]),
+    .from_partial0(\from_partial0$39 ),
     .sum_out(slot1),
     .w_in(w_read2_line[15:8]),
     .x_in(x_read3_line[15:8])
@@ -2106,7 +2127,7 @@ module conv2d_rs_eyeriss_collector_y(read__data__0, read__data__1, read__data__2
   assign stream__tdata[63:60] = 4'h0;
 endmodule
 
-module conv2d_rs_eyeriss_controller(start, clk, rst, issue, first_of_4);
+module conv2d_rs_eyeriss_controller(start, clk, rst, issue, first_of_4, issued);
   wire _00_;
   wire _01_;
   wire _02_;
@@ -2137,6 +2158,8 @@ module conv2d_rs_eyeriss_controller(start, clk, rst, issue, first_of_4);
   reg first_of_4;
   output issue;
   reg issue;
+  output issued;
+  reg issued;
   input rst;
   wire rst;
   input start;
@@ -2170,6 +2193,9 @@ module conv2d_rs_eyeriss_controller(start, clk, rst, issue, first_of_4);
   assign _18_ = t4_at_end ? 1'h0 : _17_;
   assign _19_ = ! t4;
   assign _20_ = issue & _19_;
+  always @(posedge clk)
+    if (rst) issued <= 1'h0;
+    else issued <= issue;
   always @(posedge clk)
     if (rst) first_of_4 <= 1'h0;
     else first_of_4 <= _20_;
@@ -2769,9 +2795,11 @@ module conv2d_rs_eyeriss_loader_x(stream__tdata, stream__tvalid, stream__tlast, 
   );
 endmodule
 
-module conv2d_rs_eyeriss_pe_0(x_in, w_in, clk, product_out1);
+module conv2d_rs_eyeriss_pe_0(x_in, w_in, enable0, clk, product_out1);
   input clk;
   wire clk;
+  input enable0;
+  wire enable0;
   wire [15:0] product;
   output [15:0] product_out1;
   reg [15:0] product_out1;
@@ -2781,12 +2809,16 @@ module conv2d_rs_eyeriss_pe_0(x_in, w_in, clk, product_out1);
   wire [7:0] x_in;
   assign product = $signed(x_in) * $signed(w_in);
   always @(posedge clk)
-    product_out1 <= product;
+    if (enable0) product_out1 <= product;
 endmodule
 
-module conv2d_rs_eyeriss_pe_1(x_in, w_in, clk, x_operand_out1, product_out1);
+module conv2d_rs_eyeriss_pe_1(x_in, w_in, enable0, clk, x_operand_out1, product_out1, enable0_relay_out1);
   input clk;
   wire clk;
+  input enable0;
+  wire enable0;
+  output enable0_relay_out1;
+  reg enable0_relay_out1;
   wire [15:0] product;
   output [15:0] product_out1;
   reg [15:0] product_out1;
@@ -2798,14 +2830,18 @@ module conv2d_rs_eyeriss_pe_1(x_in, w_in, clk, x_operand_out1, product_out1);
   reg [7:0] x_operand_out1;
   assign product = $signed(x_in) * $signed(w_in);
   always @(posedge clk)
-    x_operand_out1 <= x_in;
+    enable0_relay_out1 <= enable0;
   always @(posedge clk)
-    product_out1 <= product;
+    if (enable0) product_out1 <= product;
+  always @(posedge clk)
+    if (enable0) x_operand_out1 <= x_in;
 endmodule
 
-module conv2d_rs_eyeriss_pe_2(x_in, w_in, from_partial0, clk, partial0_out1);
+module conv2d_rs_eyeriss_pe_2(x_in, w_in, from_partial0, enable0, clk, partial0_out1);
   input clk;
   wire clk;
+  input enable0;
+  wire enable0;
   input [15:0] from_partial0;
   wire [15:0] from_partial0;
   wire [16:0] partial0;
@@ -2819,12 +2855,16 @@ module conv2d_rs_eyeriss_pe_2(x_in, w_in, from_partial0, clk, partial0_out1);
   assign product = $signed(x_in) * $signed(w_in);
   assign partial0 = $signed(product) + $signed(from_partial0);
   always @(posedge clk)
-    partial0_out1 <= partial0;
+    if (enable0) partial0_out1 <= partial0;
 endmodule
 
-module conv2d_rs_eyeriss_pe_3(x_in, w_in, from_partial0, clk, x_operand_out1, partial0_out1);
+module conv2d_rs_eyeriss_pe_3(x_in, w_in, from_partial0, enable0, clk, x_operand_out1, partial0_out1, enable0_relay_out1);
   input clk;
   wire clk;
+  input enable0;
+  wire enable0;
+  output enable0_relay_out1;
+  reg enable0_relay_out1;
   input [15:0] from_partial0;
   wire [15:0] from_partial0;
   wire [16:0] partial0;
@@ -2840,22 +2880,28 @@ module conv2d_rs_eyeriss_pe_3(x_in, w_in, from_partial0, clk, x_operand_out1, pa
   assign product = $signed(x_in) * $signed(w_in);
   assign partial0 = $signed(product) + $signed(from_partial0);
   always @(posedge clk)
-    x_operand_out1 <= x_in;
+    enable0_relay_out1 <= enable0;
   always @(posedge clk)
-    partial0_out1 <= partial0;
+    if (enable0) partial0_out1 <= partial0;
+  always @(posedge clk)
+    if (enable0) x_operand_out1 <= x_in;
 endmodule
 
-module conv2d_rs_eyeriss_pe_4(x_in, w_in, from_partial0, first, clk, sum_out);
+module conv2d_rs_eyeriss_pe_4(x_in, w_in, from_partial0, first, enable0, clk, sum_out, enable0_relay_out1);
   wire [18:0] _0_;
   wire [18:0] _1_;
   input clk;
   wire clk;
+  input enable0;
+  wire enable0;
+  output enable0_relay_out1;
+  reg enable0_relay_out1;
   input first;
   wire first;
   input [16:0] from_partial0;
   wire [16:0] from_partial0;
   wire [16:0] partial0;
-  reg [16:0] partial0_line;
+  reg [16:0] partial0_line1;
   wire [15:0] product;
   output [18:0] sum_out;
   reg [18:0] sum_out;
@@ -2864,13 +2910,47 @@ module conv2d_rs_eyeriss_pe_4(x_in, w_in, from_partial0, first, clk, sum_out);
   input [7:0] x_in;
   wire [7:0] x_in;
   always @(posedge clk)
-    sum_out <= _1_;
+    enable0_relay_out1 <= enable0;
   assign _0_ = first ? 19'h00000 : sum_out;
-  assign _1_ = $signed(partial0_line) + $signed(_0_);
+  assign _1_ = $signed(partial0_line1) + $signed(_0_);
   assign product = $signed(x_in) * $signed(w_in);
   assign partial0 = $signed(product) + $signed(from_partial0);
   always @(posedge clk)
-    partial0_line <= partial0;
+    if (enable0_relay_out1) sum_out <= _1_;
+  always @(posedge clk)
+    if (enable0) partial0_line1 <= partial0;
+endmodule
+
+module conv2d_rs_eyeriss_pe_5(x_in, w_in, from_partial0, first, enable0, enable1, clk, sum_out);
+  wire [18:0] _0_;
+  wire [18:0] _1_;
+  input clk;
+  wire clk;
+  input enable0;
+  wire enable0;
+  input enable1;
+  wire enable1;
+  input first;
+  wire first;
+  input [16:0] from_partial0;
+  wire [16:0] from_partial0;
+  wire [16:0] partial0;
+  reg [16:0] partial0_line1;
+  wire [15:0] product;
+  output [18:0] sum_out;
+  reg [18:0] sum_out;
+  input [7:0] w_in;
+  wire [7:0] w_in;
+  input [7:0] x_in;
+  wire [7:0] x_in;
+  assign _0_ = first ? 19'h00000 : sum_out;
+  assign _1_ = $signed(partial0_line1) + $signed(_0_);
+  assign product = $signed(x_in) * $signed(w_in);
+  assign partial0 = $signed(product) + $signed(from_partial0);
+  always @(posedge clk)
+    if (enable1) sum_out <= _1_;
+  always @(posedge clk)
+    if (enable0) partial0_line1 <= partial0;
 endmodule
 
 module conv2d_rs_eyeriss_walker_w(step, restart, clk, rst, mask, address, beat_end, packet_end, shift, residue_1);
@@ -2996,27 +3076,27 @@ module conv2d_rs_eyeriss_walker_w(step, restart, clk, rst, mask, address, beat_e
   assign _006_ = spare <= 3'h4;
   assign mask[3] = _004_ & _006_;
   always @(posedge clk)
-    if (_037_) shift <= 3'h0;
-    else if (step) shift <= total;
-  always @(posedge clk)
-    if (_038_) in_beat <= 4'h8;
+    if (_037_) in_beat <= 4'h8;
     else if (step) in_beat <= _031_[3:0];
   always @(posedge clk)
-    if (_038_) in_row <= 2'h3;
+    if (_037_) in_row <= 2'h3;
     else if (step) in_row <= _029_;
   always @(posedge clk)
-    if (_038_) address <= 2'h0;
+    if (_037_) address <= 2'h0;
     else if (_016_) address <= advance;
   always @(posedge clk)
-    if (_039_) index_0 <= 2'h0;
+    if (_038_) index_0 <= 2'h0;
     else if (_022_) index_0 <= _025_;
   always @(posedge clk)
-    if (_040_) residue_1 <= 2'h0;
+    if (_039_) residue_1 <= 2'h0;
     else if (_016_) residue_1 <= _020_;
-  assign _037_ = | { _035_, rst };
-  assign _038_ = | { _027_, rst };
-  assign _039_ = | { _024_, rst };
-  assign _040_ = | { _018_, rst };
+  always @(posedge clk)
+    if (_040_) shift <= 3'h0;
+    else if (step) shift <= total;
+  assign _037_ = | { _027_, rst };
+  assign _038_ = | { _024_, rst };
+  assign _039_ = | { _018_, rst };
+  assign _040_ = | { _035_, rst };
   assign _007_ = | in_beat[3:2];
   assign _011_ = | in_beat[3:1];
   assign _013_ = | in_beat;
@@ -3158,31 +3238,31 @@ module conv2d_rs_eyeriss_walker_x(step, restart, clk, rst, mask, address, beat_e
   assign beat_end = fills | packet_end;
   assign spare = fills ? 3'h0 : _035_[2:0];
   always @(posedge clk)
-    if (_046_) address <= 2'h0;
-    else if (_017_) address <= advance;
-  always @(posedge clk)
-    if (_042_) index_0 <= 1'h0;
-    else if (_027_) index_0 <= _030_;
-  always @(posedge clk)
-    if (_043_) index_1 <= 3'h0;
-    else if (_017_) index_1 <= _025_[2:0];
-  always @(posedge clk)
-    if (_044_) residue_1 <= 2'h0;
-    else if (_017_) residue_1 <= _021_;
-  always @(posedge clk)
-    if (_045_) shift <= 2'h0;
+    if (_042_) shift <= 2'h0;
     else if (step) shift <= total;
   always @(posedge clk)
-    if (_046_) in_beat <= 4'h8;
+    if (_043_) in_beat <= 4'h8;
     else if (step) in_beat <= _036_[3:0];
   always @(posedge clk)
-    if (_046_) in_row <= 3'h6;
+    if (_043_) in_row <= 3'h6;
     else if (step) in_row <= _034_[2:0];
-  assign _042_ = | { _029_, rst };
-  assign _043_ = | { _023_, rst };
-  assign _044_ = | { _020_, rst };
-  assign _045_ = | { _040_, rst };
-  assign _046_ = | { _032_, rst };
+  always @(posedge clk)
+    if (_043_) address <= 2'h0;
+    else if (_017_) address <= advance;
+  always @(posedge clk)
+    if (_044_) index_0 <= 1'h0;
+    else if (_027_) index_0 <= _030_;
+  always @(posedge clk)
+    if (_045_) index_1 <= 3'h0;
+    else if (_017_) index_1 <= _025_[2:0];
+  always @(posedge clk)
+    if (_046_) residue_1 <= 2'h0;
+    else if (_017_) residue_1 <= _021_;
+  assign _042_ = | { _040_, rst };
+  assign _043_ = | { _032_, rst };
+  assign _044_ = | { _029_, rst };
+  assign _045_ = | { _023_, rst };
+  assign _046_ = | { _020_, rst };
   assign _007_ = | in_beat[3:2];
   assign _011_ = | in_beat[3:1];
   assign _014_ = | in_beat;

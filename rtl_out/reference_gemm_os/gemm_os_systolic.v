@@ -21,9 +21,9 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   wire [7:0] a_read2;
   wire [7:0] a_read3;
   wire address;
-  reg [3:0] \address$137 ;
-  wire [3:0] \address$166 ;
-  wire [2:0] \address$96 ;
+  reg [3:0] \address$139 ;
+  wire [3:0] \address$168 ;
+  wire [2:0] \address$98 ;
   wire [7:0] b_read0;
   wire [7:0] b_read1;
   wire [7:0] b_read2;
@@ -35,24 +35,25 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   reg commit;
   reg computing;
   reg counting;
-  wire [18:0] \data_0$139 ;
-  wire [18:0] \data_1$143 ;
-  wire [18:0] \data_2$146 ;
-  wire [18:0] \data_3$149 ;
+  wire [18:0] \data_0$141 ;
+  wire [18:0] \data_1$145 ;
+  wire [18:0] \data_2$148 ;
+  wire [18:0] \data_3$151 ;
   reg [3:0] elapsed;
   wire enable;
   wire enable_0;
   output error;
   wire error;
-  wire \error$164 ;
-  wire \error$165 ;
+  wire \error$166 ;
+  wire \error$167 ;
   wire \final ;
   wire first_of_2;
   wire free;
   wire full;
-  wire \full$160 ;
+  wire \full$162 ;
   wire go;
   wire issue;
+  wire issued;
   wire last_of_2;
   output [63:0] m_axis_y_tdata;
   wire [63:0] m_axis_y_tdata;
@@ -63,7 +64,7 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   output m_axis_y_tvalid;
   wire m_axis_y_tvalid;
   wire page;
-  wire \page$94 ;
+  wire \page$96 ;
   wire [3:0] read__address__0;
   wire [3:0] read__address__1;
   wire [3:0] read__address__2;
@@ -77,7 +78,7 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   wire [1:0] read__full;
   wire read__page;
   wire [2:0] residue_1;
-  wire [2:0] \residue_1$98 ;
+  wire [2:0] \residue_1$100 ;
   input rst;
   wire rst;
   reg running;
@@ -98,41 +99,41 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   input s_axis_b_tvalid;
   wire s_axis_b_tvalid;
   wire start;
-  wire \start$136 ;
+  wire \start$138 ;
   wire write__address__0;
-  wire [2:0] \write__address__0$70 ;
+  wire [2:0] \write__address__0$72 ;
   wire [7:0] write__data__0;
-  wire [7:0] \write__data__0$72 ;
+  wire [7:0] \write__data__0$74 ;
   wire [7:0] write__data__1;
-  wire [7:0] \write__data__1$74 ;
+  wire [7:0] \write__data__1$76 ;
   wire [7:0] write__data__2;
-  wire [7:0] \write__data__2$76 ;
+  wire [7:0] \write__data__2$78 ;
   wire [7:0] write__data__3;
-  wire [7:0] \write__data__3$78 ;
+  wire [7:0] \write__data__3$80 ;
   wire [7:0] write__data__4;
-  wire [7:0] \write__data__4$80 ;
+  wire [7:0] \write__data__4$82 ;
   wire [7:0] write__data__5;
-  wire [7:0] \write__data__5$82 ;
+  wire [7:0] \write__data__5$84 ;
   wire [7:0] write__data__6;
-  wire [7:0] \write__data__6$84 ;
+  wire [7:0] \write__data__6$86 ;
   wire [7:0] write__data__7;
-  wire [7:0] \write__data__7$86 ;
+  wire [7:0] \write__data__7$88 ;
   wire [31:0] write__enable;
-  wire [7:0] \write__enable$88 ;
+  wire [7:0] \write__enable$90 ;
   wire write__page;
-  wire \write__page$90 ;
+  wire \write__page$92 ;
   assign _00_ = ! elapsed;
   assign start = counting & _00_;
-  assign \start$136  = counting & _01_;
+  assign \start$138  = counting & _01_;
   assign _02_ = free & full;
-  assign _03_ = _02_ & \full$160 ;
+  assign _03_ = _02_ & \full$162 ;
   assign _04_ = ~ running;
   assign go = _03_ & _04_;
-  assign error = \error$164  | \error$165 ;
+  assign error = \error$166  | \error$167 ;
   assign _01_ = elapsed == 4'hd;
   assign _05_ = elapsed + 1'h1;
   always @(posedge clk)
-    \address$137  <= \address$166 ;
+    \address$139  <= \address$168 ;
   always @(posedge clk)
     if (_07_) computing <= 1'h0;
     else computing <= busy;
@@ -165,18 +166,18 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
     .start(start)
   );
   gemm_os_systolic_address_b address_b (
-    .address(\address$96 ),
+    .address(\address$98 ),
     .clk(clk),
-    .residue_1(\residue_1$98 ),
+    .residue_1(\residue_1$100 ),
     .rst(rst),
     .start(start)
   );
   gemm_os_systolic_address_y address_y (
-    .address(\address$166 ),
+    .address(\address$168 ),
     .clk(clk),
     .\final (\final ),
     .rst(rst),
-    .start(\start$136 ),
+    .start(\start$138 ),
     .write0(enable_0)
   );
   gemm_os_systolic_array array (
@@ -190,11 +191,12 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
     .b_read3(b_read3),
     .clk(clk),
     .first_of_2(first_of_2),
+    .issued(issued),
     .last_of_2(last_of_2),
-    .slot0(\data_0$139 ),
-    .slot1(\data_1$143 ),
-    .slot2(\data_2$146 ),
-    .slot3(\data_3$149 )
+    .slot0(\data_0$141 ),
+    .slot1(\data_1$145 ),
+    .slot2(\data_2$148 ),
+    .slot3(\data_3$151 )
   );
   gemm_os_systolic_buffer_a buffer_a (
     .address(address),
@@ -219,35 +221,35 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
     .write__page(write__page)
   );
   gemm_os_systolic_buffer_b buffer_b (
-    .address(\address$96 ),
+    .address(\address$98 ),
     .clk(clk),
     .data_0(b_read0),
     .data_1(b_read1),
     .data_2(b_read2),
     .data_3(b_read3),
-    .page(\page$94 ),
-    .residue_1(\residue_1$98 ),
+    .page(\page$96 ),
+    .residue_1(\residue_1$100 ),
     .rst(rst),
-    .write__address__0(\write__address__0$70 ),
-    .write__data__0(\write__data__0$72 ),
-    .write__data__1(\write__data__1$74 ),
-    .write__data__2(\write__data__2$76 ),
-    .write__data__3(\write__data__3$78 ),
-    .write__data__4(\write__data__4$80 ),
-    .write__data__5(\write__data__5$82 ),
-    .write__data__6(\write__data__6$84 ),
-    .write__data__7(\write__data__7$86 ),
-    .write__enable(\write__enable$88 ),
-    .write__page(\write__page$90 )
+    .write__address__0(\write__address__0$72 ),
+    .write__data__0(\write__data__0$74 ),
+    .write__data__1(\write__data__1$76 ),
+    .write__data__2(\write__data__2$78 ),
+    .write__data__3(\write__data__3$80 ),
+    .write__data__4(\write__data__4$82 ),
+    .write__data__5(\write__data__5$84 ),
+    .write__data__6(\write__data__6$86 ),
+    .write__data__7(\write__data__7$88 ),
+    .write__enable(\write__enable$90 ),
+    .write__page(\write__page$92 )
   );
   gemm_os_systolic_buffer_y buffer_y (
-    .address(\address$137 ),
+    .address(\address$139 ),
     .clk(clk),
     .commit(commit),
-    .data_0(\data_0$139 ),
-    .data_1(\data_1$143 ),
-    .data_2(\data_2$146 ),
-    .data_3(\data_3$149 ),
+    .data_0(\data_0$141 ),
+    .data_1(\data_1$145 ),
+    .data_2(\data_2$148 ),
+    .data_3(\data_3$151 ),
     .enable_0(enable_0),
     .enable_1(enable_0),
     .enable_2(enable_0),
@@ -292,6 +294,7 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
     .clk(clk),
     .first_of_2(first_of_2),
     .issue(issue),
+    .issued(issued),
     .last_of_2(last_of_2),
     .rst(rst),
     .start(start)
@@ -299,7 +302,7 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   gemm_os_systolic_loader_a loader_a (
     .clk(clk),
     .enable(enable),
-    .error(\error$164 ),
+    .error(\error$166 ),
     .full(full),
     .page(page),
     .\release (commit),
@@ -323,26 +326,26 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   gemm_os_systolic_loader_b loader_b (
     .clk(clk),
     .enable(enable),
-    .error(\error$165 ),
-    .full(\full$160 ),
-    .page(\page$94 ),
+    .error(\error$167 ),
+    .full(\full$162 ),
+    .page(\page$96 ),
     .\release (commit),
     .rst(rst),
     .stream__tdata(s_axis_b_tdata),
     .stream__tlast(s_axis_b_tlast),
     .stream__tready(s_axis_b_tready),
     .stream__tvalid(s_axis_b_tvalid),
-    .write__address__0(\write__address__0$70 ),
-    .write__data__0(\write__data__0$72 ),
-    .write__data__1(\write__data__1$74 ),
-    .write__data__2(\write__data__2$76 ),
-    .write__data__3(\write__data__3$78 ),
-    .write__data__4(\write__data__4$80 ),
-    .write__data__5(\write__data__5$82 ),
-    .write__data__6(\write__data__6$84 ),
-    .write__data__7(\write__data__7$86 ),
-    .write__enable(\write__enable$88 ),
-    .write__page(\write__page$90 )
+    .write__address__0(\write__address__0$72 ),
+    .write__data__0(\write__data__0$74 ),
+    .write__data__1(\write__data__1$76 ),
+    .write__data__2(\write__data__2$78 ),
+    .write__data__3(\write__data__3$80 ),
+    .write__data__4(\write__data__4$82 ),
+    .write__data__5(\write__data__5$84 ),
+    .write__data__6(\write__data__6$86 ),
+    .write__data__7(\write__data__7$88 ),
+    .write__enable(\write__enable$90 ),
+    .write__page(\write__page$92 )
   );
 endmodule
 
@@ -644,20 +647,20 @@ module gemm_os_systolic_address_y(start, clk, rst, \final , address, write0);
   assign counter_step[2] = 1'h0;
 endmodule
 
-module gemm_os_systolic_array(a_read0, a_read1, a_read2, a_read3, b_read0, b_read1, b_read2, b_read3, first_of_2, last_of_2, clk, slot0, slot1, slot2, slot3);
-  wire [7:0] \a_in$31 ;
+module gemm_os_systolic_array(a_read0, a_read1, a_read2, a_read3, b_read0, b_read1, b_read2, b_read3, first_of_2, last_of_2, issued, clk, slot0, slot1, slot2, slot3);
   wire [7:0] \a_in$33 ;
   wire [7:0] \a_in$35 ;
-  reg [7:0] \a_in$37 ;
-  wire [7:0] \a_in$38 ;
+  wire [7:0] \a_in$37 ;
+  reg [7:0] \a_in$39 ;
   wire [7:0] \a_in$40 ;
   wire [7:0] \a_in$42 ;
-  wire [7:0] \a_in$45 ;
+  wire [7:0] \a_in$44 ;
   wire [7:0] \a_in$47 ;
   wire [7:0] \a_in$49 ;
-  wire [7:0] \a_in$52 ;
+  wire [7:0] \a_in$51 ;
   wire [7:0] \a_in$54 ;
   wire [7:0] \a_in$56 ;
+  wire [7:0] \a_in$58 ;
   input [7:0] a_read0;
   wire [7:0] a_read0;
   input [7:0] a_read1;
@@ -668,8 +671,7 @@ module gemm_os_systolic_array(a_read0, a_read1, a_read2, a_read3, b_read0, b_rea
   input [7:0] a_read3;
   wire [7:0] a_read3;
   reg [23:0] a_read3_line;
-  reg [7:0] \b_in$59 ;
-  wire [7:0] \b_in$62 ;
+  reg [7:0] \b_in$61 ;
   wire [7:0] \b_in$64 ;
   wire [7:0] \b_in$66 ;
   wire [7:0] \b_in$68 ;
@@ -681,6 +683,7 @@ module gemm_os_systolic_array(a_read0, a_read1, a_read2, a_read3, b_read0, b_rea
   wire [7:0] \b_in$80 ;
   wire [7:0] \b_in$82 ;
   wire [7:0] \b_in$84 ;
+  wire [7:0] \b_in$86 ;
   input [7:0] b_read0;
   wire [7:0] b_read0;
   input [7:0] b_read1;
@@ -694,26 +697,41 @@ module gemm_os_systolic_array(a_read0, a_read1, a_read2, a_read3, b_read0, b_rea
   input clk;
   wire clk;
   wire [18:0] drain_out;
-  wire [18:0] \drain_out$27 ;
   wire [18:0] \drain_out$29 ;
+  wire [18:0] \drain_out$31 ;
   wire [18:0] drain_out1;
-  wire [18:0] \drain_out1$106 ;
-  wire [18:0] \drain_out1$109 ;
-  wire [18:0] \drain_out1$112 ;
-  wire [18:0] \drain_out1$115 ;
-  wire [18:0] \drain_out1$118 ;
-  wire [18:0] \drain_out1$121 ;
+  wire [18:0] \drain_out1$122 ;
   wire [18:0] \drain_out1$124 ;
-  wire [18:0] \drain_out1$127 ;
-  wire [18:0] \drain_out1$130 ;
-  wire [18:0] \drain_out1$133 ;
+  wire [18:0] \drain_out1$126 ;
+  wire [18:0] \drain_out1$128 ;
+  wire [18:0] \drain_out1$131 ;
+  wire [18:0] \drain_out1$134 ;
   wire [18:0] \drain_out1$136 ;
+  wire [18:0] \drain_out1$139 ;
+  wire [18:0] \drain_out1$142 ;
+  wire [18:0] \drain_out1$146 ;
+  wire [18:0] \drain_out1$149 ;
+  wire \enable0$152 ;
+  wire \enable0$154 ;
+  wire \enable0$156 ;
+  wire \enable0$158 ;
+  wire \enable0$160 ;
+  wire \enable0$171 ;
+  wire \first$100 ;
+  wire \first$101 ;
+  wire \first$104 ;
+  wire \first$107 ;
+  wire \first$108 ;
+  wire \first$89 ;
   input first_of_2;
   wire first_of_2;
-  reg [7:0] first_of_2_line;
+  reg [1:0] first_of_2_line;
+  input issued;
+  wire issued;
+  reg [1:0] issued_line;
   input last_of_2;
   wire last_of_2;
-  reg [7:0] last_of_2_line;
+  reg [2:0] last_of_2_line;
   output [18:0] slot0;
   wire [18:0] slot0;
   reg [56:0] slot0_line;
@@ -724,187 +742,227 @@ module gemm_os_systolic_array(a_read0, a_read1, a_read2, a_read3, b_read0, b_rea
   reg [18:0] slot2;
   output [18:0] slot3;
   wire [18:0] slot3;
+  wire \switch_drain$111 ;
+  wire \switch_drain$113 ;
+  wire \switch_drain$115 ;
+  wire \switch_drain$117 ;
+  wire \switch_drain$143 ;
   always @(posedge clk)
-    \a_in$37  <= a_read1;
+    \a_in$39  <= a_read1;
   always @(posedge clk)
-    slot1_line <= { slot1_line[18:0], \drain_out$27  };
+    slot0_line <= { slot0_line[37:0], drain_out };
   always @(posedge clk)
-    slot2 <= \drain_out$29 ;
+    slot1_line <= { slot1_line[18:0], \drain_out$29  };
+  always @(posedge clk)
+    slot2 <= \drain_out$31 ;
   always @(posedge clk)
     a_read2_line <= { a_read2_line[7:0], a_read2 };
   always @(posedge clk)
     a_read3_line <= { a_read3_line[15:0], a_read3 };
   always @(posedge clk)
-    \b_in$59  <= b_read1;
+    \b_in$61  <= b_read1;
   always @(posedge clk)
     b_read2_line <= { b_read2_line[7:0], b_read2 };
   always @(posedge clk)
     b_read3_line <= { b_read3_line[15:0], b_read3 };
   always @(posedge clk)
-    first_of_2_line <= { first_of_2_line[6:0], first_of_2 };
+    first_of_2_line <= { first_of_2_line[0], first_of_2 };
   always @(posedge clk)
-    last_of_2_line <= { last_of_2_line[6:0], last_of_2 };
+    last_of_2_line <= { last_of_2_line[1:0], last_of_2 };
   always @(posedge clk)
-    slot0_line <= { slot0_line[37:0], drain_out };
+    issued_line <= { issued_line[0], issued };
   gemm_os_systolic_pe_0 pe_0_0 (
     .a_in(a_read0),
-    .a_operand_out1(\a_in$31 ),
-    .b_in(b_read0),
-    .b_operand_out1(\b_in$62 ),
-    .clk(clk),
-    .drain_out(drain_out),
-    .first(first_of_2_line[1]),
-    .from_drain(\drain_out1$109 ),
-    .switch_drain(last_of_2_line[2])
-  );
-  gemm_os_systolic_pe_0 pe_0_1 (
-    .a_in(\a_in$31 ),
     .a_operand_out1(\a_in$33 ),
-    .b_in(\b_in$59 ),
+    .b_in(b_read0),
     .b_operand_out1(\b_in$64 ),
     .clk(clk),
-    .drain_out(\drain_out$27 ),
-    .first(first_of_2_line[2]),
-    .from_drain(\drain_out1$118 ),
-    .switch_drain(last_of_2_line[3])
+    .drain_out(drain_out),
+    .enable0(issued_line[1]),
+    .enable0_relay_out1(\enable0$152 ),
+    .first(first_of_2_line[1]),
+    .first_relay_out1(\first$89 ),
+    .from_drain(\drain_out1$124 ),
+    .switch_drain(last_of_2_line[2]),
+    .switch_drain_relay_out1(\switch_drain$111 )
   );
-  gemm_os_systolic_pe_0 pe_0_2 (
+  gemm_os_systolic_pe_1 pe_0_1 (
     .a_in(\a_in$33 ),
     .a_operand_out1(\a_in$35 ),
-    .b_in(b_read2_line[15:8]),
+    .b_in(\b_in$61 ),
     .b_operand_out1(\b_in$66 ),
     .clk(clk),
     .drain_out(\drain_out$29 ),
-    .first(first_of_2_line[3]),
-    .from_drain(\drain_out1$127 ),
-    .switch_drain(last_of_2_line[4])
+    .enable0(\enable0$152 ),
+    .enable0_relay_out1(\enable0$154 ),
+    .first(\first$89 ),
+    .first_relay_out1(\first$100 ),
+    .from_drain(\drain_out1$131 ),
+    .switch_drain(\switch_drain$111 )
   );
-  gemm_os_systolic_pe_1 pe_0_3 (
+  gemm_os_systolic_pe_1 pe_0_2 (
     .a_in(\a_in$35 ),
-    .b_in(b_read3_line[23:16]),
+    .a_operand_out1(\a_in$37 ),
+    .b_in(b_read2_line[15:8]),
     .b_operand_out1(\b_in$68 ),
     .clk(clk),
-    .drain_out(slot3),
-    .first(first_of_2_line[4]),
-    .from_drain(\drain_out1$136 ),
-    .switch_drain(last_of_2_line[5])
+    .drain_out(\drain_out$31 ),
+    .enable0(\enable0$154 ),
+    .enable0_relay_out1(\enable0$156 ),
+    .first(\first$100 ),
+    .first_relay_out1(\first$101 ),
+    .from_drain(\drain_out1$139 ),
+    .switch_drain(\switch_drain$113 )
   );
-  gemm_os_systolic_pe_2 pe_1_0 (
+  gemm_os_systolic_pe_2 pe_0_3 (
     .a_in(\a_in$37 ),
-    .a_operand_out1(\a_in$38 ),
-    .b_in(\b_in$62 ),
+    .b_in(b_read3_line[23:16]),
     .b_operand_out1(\b_in$70 ),
     .clk(clk),
-    .drain_out1(\drain_out1$109 ),
-    .first(first_of_2_line[2]),
-    .from_drain(\drain_out1$106 ),
-    .switch_drain(last_of_2_line[3])
+    .drain_out(slot3),
+    .enable0(\enable0$156 ),
+    .first(\first$101 ),
+    .first_relay_out1(\first$104 ),
+    .from_drain(\drain_out1$149 ),
+    .switch_drain(\switch_drain$115 )
   );
-  gemm_os_systolic_pe_2 pe_1_1 (
-    .a_in(\a_in$38 ),
+  gemm_os_systolic_pe_3 pe_1_0 (
+    .a_in(\a_in$39 ),
     .a_operand_out1(\a_in$40 ),
     .b_in(\b_in$64 ),
     .b_operand_out1(\b_in$72 ),
     .clk(clk),
-    .drain_out1(\drain_out1$118 ),
-    .first(first_of_2_line[3]),
-    .from_drain(\drain_out1$115 ),
-    .switch_drain(last_of_2_line[4])
+    .drain_out1(\drain_out1$124 ),
+    .enable0(\enable0$152 ),
+    .first(\first$89 ),
+    .from_drain(\drain_out1$122 ),
+    .switch_drain(\switch_drain$111 ),
+    .switch_drain_relay_out1(\switch_drain$113 )
   );
-  gemm_os_systolic_pe_2 pe_1_2 (
+  gemm_os_systolic_pe_4 pe_1_1 (
     .a_in(\a_in$40 ),
     .a_operand_out1(\a_in$42 ),
     .b_in(\b_in$66 ),
     .b_operand_out1(\b_in$74 ),
     .clk(clk),
-    .drain_out1(\drain_out1$127 ),
-    .first(first_of_2_line[4]),
-    .from_drain(\drain_out1$124 ),
-    .switch_drain(last_of_2_line[5])
+    .drain_out1(\drain_out1$131 ),
+    .enable0(\enable0$154 ),
+    .first(\first$100 ),
+    .from_drain(\drain_out1$128 ),
+    .switch_drain(\switch_drain$113 )
   );
-  gemm_os_systolic_pe_3 pe_1_3 (
+  gemm_os_systolic_pe_5 pe_1_2 (
     .a_in(\a_in$42 ),
+    .a_operand_out1(\a_in$44 ),
     .b_in(\b_in$68 ),
     .b_operand_out1(\b_in$76 ),
     .clk(clk),
-    .drain_out1(\drain_out1$136 ),
-    .first(first_of_2_line[5]),
-    .from_drain(\drain_out1$133 ),
-    .switch_drain(last_of_2_line[6])
+    .drain_out1(\drain_out1$139 ),
+    .enable0(\enable0$156 ),
+    .enable0_relay_out1(\enable0$158 ),
+    .first(\first$101 ),
+    .from_drain(\drain_out1$136 ),
+    .switch_drain(\switch_drain$115 )
   );
-  gemm_os_systolic_pe_2 pe_2_0 (
-    .a_in(a_read2_line[15:8]),
-    .a_operand_out1(\a_in$45 ),
+  gemm_os_systolic_pe_6 pe_1_3 (
+    .a_in(\a_in$44 ),
     .b_in(\b_in$70 ),
     .b_operand_out1(\b_in$78 ),
     .clk(clk),
-    .drain_out1(\drain_out1$106 ),
-    .first(first_of_2_line[3]),
-    .from_drain(drain_out1),
-    .switch_drain(last_of_2_line[4])
+    .drain_out1(\drain_out1$149 ),
+    .enable0(\enable0$158 ),
+    .first(\first$104 ),
+    .first_relay_out1(\first$107 ),
+    .from_drain(\drain_out1$146 ),
+    .switch_drain(\switch_drain$117 )
   );
-  gemm_os_systolic_pe_2 pe_2_1 (
-    .a_in(\a_in$45 ),
+  gemm_os_systolic_pe_3 pe_2_0 (
+    .a_in(a_read2_line[15:8]),
     .a_operand_out1(\a_in$47 ),
     .b_in(\b_in$72 ),
     .b_operand_out1(\b_in$80 ),
     .clk(clk),
-    .drain_out1(\drain_out1$115 ),
-    .first(first_of_2_line[4]),
-    .from_drain(\drain_out1$112 ),
-    .switch_drain(last_of_2_line[5])
+    .drain_out1(\drain_out1$122 ),
+    .enable0(\enable0$154 ),
+    .first(\first$100 ),
+    .from_drain(drain_out1),
+    .switch_drain(\switch_drain$113 ),
+    .switch_drain_relay_out1(\switch_drain$115 )
   );
-  gemm_os_systolic_pe_2 pe_2_2 (
+  gemm_os_systolic_pe_3 pe_2_1 (
     .a_in(\a_in$47 ),
     .a_operand_out1(\a_in$49 ),
     .b_in(\b_in$74 ),
     .b_operand_out1(\b_in$82 ),
     .clk(clk),
-    .drain_out1(\drain_out1$124 ),
-    .first(first_of_2_line[5]),
-    .from_drain(\drain_out1$121 ),
-    .switch_drain(last_of_2_line[6])
+    .drain_out1(\drain_out1$128 ),
+    .enable0(\enable0$156 ),
+    .first(\first$101 ),
+    .from_drain(\drain_out1$126 ),
+    .switch_drain(\switch_drain$115 ),
+    .switch_drain_relay_out1(\switch_drain$117 )
   );
-  gemm_os_systolic_pe_3 pe_2_3 (
+  gemm_os_systolic_pe_7 pe_2_2 (
     .a_in(\a_in$49 ),
+    .a_operand_out1(\a_in$51 ),
     .b_in(\b_in$76 ),
     .b_operand_out1(\b_in$84 ),
     .clk(clk),
-    .drain_out1(\drain_out1$133 ),
-    .first(first_of_2_line[6]),
-    .from_drain(\drain_out1$130 ),
-    .switch_drain(last_of_2_line[7])
+    .drain_out1(\drain_out1$136 ),
+    .enable0(\enable0$158 ),
+    .enable0_relay_out1(\enable0$160 ),
+    .first(\first$104 ),
+    .from_drain(\drain_out1$134 ),
+    .switch_drain(\switch_drain$117 ),
+    .switch_drain_relay_out1(\switch_drain$143 )
   );
-  gemm_os_systolic_pe_4 pe_3_0 (
-    .a_in(a_read3_line[23:16]),
-    .a_operand_out1(\a_in$52 ),
+  gemm_os_systolic_pe_6 pe_2_3 (
+    .a_in(\a_in$51 ),
     .b_in(\b_in$78 ),
+    .b_operand_out1(\b_in$86 ),
     .clk(clk),
-    .drain_out1(drain_out1),
-    .first(first_of_2_line[4])
+    .drain_out1(\drain_out1$146 ),
+    .enable0(\enable0$160 ),
+    .first(\first$107 ),
+    .first_relay_out1(\first$108 ),
+    .from_drain(\drain_out1$142 ),
+    .switch_drain(\switch_drain$143 )
   );
-  gemm_os_systolic_pe_4 pe_3_1 (
-    .a_in(\a_in$52 ),
+  gemm_os_systolic_pe_8 pe_3_0 (
+    .a_in(a_read3_line[23:16]),
     .a_operand_out1(\a_in$54 ),
     .b_in(\b_in$80 ),
     .clk(clk),
-    .drain_out1(\drain_out1$112 ),
-    .first(first_of_2_line[5])
+    .drain_out1(drain_out1),
+    .enable0(\enable0$156 ),
+    .first(\first$101 )
   );
-  gemm_os_systolic_pe_4 pe_3_2 (
+  gemm_os_systolic_pe_8 pe_3_1 (
     .a_in(\a_in$54 ),
     .a_operand_out1(\a_in$56 ),
     .b_in(\b_in$82 ),
     .clk(clk),
-    .drain_out1(\drain_out1$121 ),
-    .first(first_of_2_line[6])
+    .drain_out1(\drain_out1$126 ),
+    .enable0(\enable0$158 ),
+    .first(\first$104 )
   );
-  gemm_os_systolic_pe_5 pe_3_3 (
+  gemm_os_systolic_pe_9 pe_3_2 (
     .a_in(\a_in$56 ),
+    .a_operand_out1(\a_in$58 ),
     .b_in(\b_in$84 ),
     .clk(clk),
-    .drain_out1(\drain_out1$130 ),
-    .first(first_of_2_line[7])
+    .drain_out1(\drain_out1$134 ),
+    .enable0(\enable0$160 ),
+    .enable0_relay_out1(\enable0$171 ),
+    .first(\first$107 )
+  );
+  gemm_os_systolic_pe_10 pe_3_3 (
+    .a_in(\a_in$58 ),
+    .b_in(\b_in$86 ),
+    .clk(clk),
+    .drain_out1(\drain_out1$142 ),
+    .enable0(\enable0$171 ),
+    .first(\first$108 )
   );
   assign slot0 = slot0_line[56:38];
   assign slot1 = slot1_line[37:19];
@@ -1682,7 +1740,7 @@ module gemm_os_systolic_collector_y(read__data__0, read__data__1, read__data__2,
   assign stream__tdata[63:57] = 7'h00;
 endmodule
 
-module gemm_os_systolic_controller(start, clk, rst, issue, first_of_2, last_of_2);
+module gemm_os_systolic_controller(start, clk, rst, issue, first_of_2, last_of_2, issued);
   wire _00_;
   wire _01_;
   wire _02_;
@@ -1690,7 +1748,7 @@ module gemm_os_systolic_controller(start, clk, rst, issue, first_of_2, last_of_2
   wire _04_;
   wire _05_;
   wire [2:0] _06_;
-  wire [3:0] _07_;
+  wire [2:0] _07_;
   wire _08_;
   wire _09_;
   wire _10_;
@@ -1704,6 +1762,8 @@ module gemm_os_systolic_controller(start, clk, rst, issue, first_of_2, last_of_2
   reg first_of_2;
   output issue;
   reg issue;
+  output issued;
+  reg issued;
   output last_of_2;
   reg last_of_2;
   input rst;
@@ -1721,12 +1781,15 @@ module gemm_os_systolic_controller(start, clk, rst, issue, first_of_2, last_of_2
   assign _03_ = ~ t0_at_end;
   assign _05_ = ~ t1_at_end;
   assign _06_ = t2 + 1'h1;
-  assign _07_[2:0] = t2_at_end ? 3'h0 : _06_;
+  assign _07_ = t2_at_end ? 3'h0 : _06_;
   assign _08_ = t2 == 3'h6;
   assign _09_ = t2_at_end ? 1'h0 : _08_;
   assign _10_ = ! t2;
   assign _11_ = issue & _10_;
   assign _04_ = issue & t2_at_end;
+  always @(posedge clk)
+    if (rst) issued <= 1'h0;
+    else issued <= issue;
   always @(posedge clk)
     if (rst) last_of_2 <= 1'h0;
     else last_of_2 <= _04_;
@@ -1741,7 +1804,7 @@ module gemm_os_systolic_controller(start, clk, rst, issue, first_of_2, last_of_2
     else if (issue) t2_at_end <= _09_;
   always @(posedge clk)
     if (rst) t2 <= 3'h0;
-    else if (issue) t2 <= _07_[2:0];
+    else if (issue) t2 <= _07_;
   always @(posedge clk)
     if (rst) t1_at_end <= 1'h0;
     else if (_04_) t1_at_end <= _05_;
@@ -1750,7 +1813,6 @@ module gemm_os_systolic_controller(start, clk, rst, issue, first_of_2, last_of_2
     else if (_02_) t0_at_end <= _03_;
   assign _12_ = \final  ? 1'h0 : issue;
   assign _13_ = _12_ | start;
-  assign _07_[3] = 1'hx;
 endmodule
 
 module gemm_os_systolic_loader_a(stream__tdata, stream__tvalid, stream__tlast, enable, \release , clk, rst, stream__tready, write__data__0, write__data__1, write__data__2, write__data__3, write__data__4, write__data__5, write__data__6, write__data__7, write__address__0, write__enable, write__page, full, page
@@ -2245,9 +2307,9 @@ module gemm_os_systolic_loader_b(stream__tdata, stream__tvalid, stream__tlast, e
   );
 endmodule
 
-module gemm_os_systolic_pe_0(a_in, b_in, first, from_drain, switch_drain, clk, a_operand_out1, b_operand_out1, drain_out);
-  wire [18:0] _0_;
-  wire [18:0] _1_;
+module gemm_os_systolic_pe_0(a_in, b_in, first, switch_drain, from_drain, enable0, clk, a_operand_out1, b_operand_out1, first_relay_out1, switch_drain_relay_out1, drain_out, enable0_relay_out1);
+  wire [18:0] _00_;
+  wire [18:0] _01_;
   input [7:0] a_in;
   wire [7:0] a_in;
   output [7:0] a_operand_out1;
@@ -2260,8 +2322,63 @@ module gemm_os_systolic_pe_0(a_in, b_in, first, from_drain, switch_drain, clk, a
   wire clk;
   output [18:0] drain_out;
   wire [18:0] drain_out;
+  input enable0;
+  wire enable0;
+  output enable0_relay_out1;
+  reg enable0_relay_out1;
   input first;
   wire first;
+  output first_relay_out1;
+  reg first_relay_out1;
+  input [18:0] from_drain;
+  wire [18:0] from_drain;
+  wire [15:0] product;
+  reg [18:0] sum;
+  input switch_drain;
+  wire switch_drain;
+  output switch_drain_relay_out1;
+  reg switch_drain_relay_out1;
+  always @(posedge clk)
+    first_relay_out1 <= first;
+  always @(posedge clk)
+    switch_drain_relay_out1 <= switch_drain;
+  always @(posedge clk)
+    enable0_relay_out1 <= enable0;
+  assign _00_ = first ? 19'h00000 : sum;
+  assign _01_ = $signed(product) + $signed(_00_);
+  assign product = $signed(a_in) * $signed(b_in);
+  assign drain_out = switch_drain ? sum : from_drain;
+  always @(posedge clk)
+    if (enable0) sum <= _01_;
+  always @(posedge clk)
+    if (enable0) b_operand_out1 <= b_in;
+  always @(posedge clk)
+    if (enable0) a_operand_out1 <= a_in;
+endmodule
+
+module gemm_os_systolic_pe_1(a_in, b_in, first, from_drain, switch_drain, enable0, clk, a_operand_out1, b_operand_out1, first_relay_out1, drain_out, enable0_relay_out1);
+  wire [18:0] _00_;
+  wire [18:0] _01_;
+  input [7:0] a_in;
+  wire [7:0] a_in;
+  output [7:0] a_operand_out1;
+  reg [7:0] a_operand_out1;
+  input [7:0] b_in;
+  wire [7:0] b_in;
+  output [7:0] b_operand_out1;
+  reg [7:0] b_operand_out1;
+  input clk;
+  wire clk;
+  output [18:0] drain_out;
+  wire [18:0] drain_out;
+  input enable0;
+  wire enable0;
+  output enable0_relay_out1;
+  reg enable0_relay_out1;
+  input first;
+  wire first;
+  output first_relay_out1;
+  reg first_relay_out1;
   input [18:0] from_drain;
   wire [18:0] from_drain;
   wire [15:0] product;
@@ -2269,18 +2386,48 @@ module gemm_os_systolic_pe_0(a_in, b_in, first, from_drain, switch_drain, clk, a
   input switch_drain;
   wire switch_drain;
   always @(posedge clk)
-    sum <= _1_;
-  assign _0_ = first ? 19'h00000 : sum;
-  assign _1_ = $signed(product) + $signed(_0_);
+    first_relay_out1 <= first;
+  always @(posedge clk)
+    enable0_relay_out1 <= enable0;
+  assign _00_ = first ? 19'h00000 : sum;
+  assign _01_ = $signed(product) + $signed(_00_);
   assign product = $signed(a_in) * $signed(b_in);
   assign drain_out = switch_drain ? sum : from_drain;
   always @(posedge clk)
-    a_operand_out1 <= a_in;
+    if (enable0) sum <= _01_;
   always @(posedge clk)
-    b_operand_out1 <= b_in;
+    if (enable0) b_operand_out1 <= b_in;
+  always @(posedge clk)
+    if (enable0) a_operand_out1 <= a_in;
 endmodule
 
-module gemm_os_systolic_pe_1(a_in, b_in, first, from_drain, switch_drain, clk, b_operand_out1, drain_out);
+module gemm_os_systolic_pe_10(a_in, b_in, first, enable0, clk, drain_out1);
+  wire [18:0] _0_;
+  wire [18:0] _1_;
+  input [7:0] a_in;
+  wire [7:0] a_in;
+  input [7:0] b_in;
+  wire [7:0] b_in;
+  input clk;
+  wire clk;
+  reg [18:0] drain;
+  output [18:0] drain_out1;
+  reg [18:0] drain_out1;
+  input enable0;
+  wire enable0;
+  input first;
+  wire first;
+  wire [15:0] product;
+  assign _0_ = first ? 19'h00000 : drain;
+  assign _1_ = $signed(product) + $signed(_0_);
+  assign product = $signed(a_in) * $signed(b_in);
+  always @(posedge clk)
+    drain_out1 <= drain;
+  always @(posedge clk)
+    if (enable0) drain <= _1_;
+endmodule
+
+module gemm_os_systolic_pe_2(a_in, b_in, first, from_drain, switch_drain, enable0, clk, b_operand_out1, first_relay_out1, drain_out);
   wire [18:0] _0_;
   wire [18:0] _1_;
   input [7:0] a_in;
@@ -2293,6 +2440,48 @@ module gemm_os_systolic_pe_1(a_in, b_in, first, from_drain, switch_drain, clk, b
   wire clk;
   output [18:0] drain_out;
   wire [18:0] drain_out;
+  input enable0;
+  wire enable0;
+  input first;
+  wire first;
+  output first_relay_out1;
+  reg first_relay_out1;
+  input [18:0] from_drain;
+  wire [18:0] from_drain;
+  wire [15:0] product;
+  reg [18:0] sum;
+  input switch_drain;
+  wire switch_drain;
+  always @(posedge clk)
+    first_relay_out1 <= first;
+  assign _0_ = first ? 19'h00000 : sum;
+  assign _1_ = $signed(product) + $signed(_0_);
+  assign product = $signed(a_in) * $signed(b_in);
+  assign drain_out = switch_drain ? sum : from_drain;
+  always @(posedge clk)
+    if (enable0) sum <= _1_;
+  always @(posedge clk)
+    if (enable0) b_operand_out1 <= b_in;
+endmodule
+
+module gemm_os_systolic_pe_3(a_in, b_in, first, switch_drain, from_drain, enable0, clk, a_operand_out1, b_operand_out1, switch_drain_relay_out1, drain_out1);
+  wire [18:0] _00_;
+  wire [18:0] _01_;
+  input [7:0] a_in;
+  wire [7:0] a_in;
+  output [7:0] a_operand_out1;
+  reg [7:0] a_operand_out1;
+  input [7:0] b_in;
+  wire [7:0] b_in;
+  output [7:0] b_operand_out1;
+  reg [7:0] b_operand_out1;
+  input clk;
+  wire clk;
+  wire [18:0] drain;
+  output [18:0] drain_out1;
+  reg [18:0] drain_out1;
+  input enable0;
+  wire enable0;
   input first;
   wire first;
   input [18:0] from_drain;
@@ -2301,17 +2490,25 @@ module gemm_os_systolic_pe_1(a_in, b_in, first, from_drain, switch_drain, clk, b
   reg [18:0] sum;
   input switch_drain;
   wire switch_drain;
+  output switch_drain_relay_out1;
+  reg switch_drain_relay_out1;
   always @(posedge clk)
-    sum <= _1_;
-  assign _0_ = first ? 19'h00000 : sum;
-  assign _1_ = $signed(product) + $signed(_0_);
+    switch_drain_relay_out1 <= switch_drain;
+  always @(posedge clk)
+    drain_out1 <= drain;
+  assign _00_ = first ? 19'h00000 : sum;
+  assign _01_ = $signed(product) + $signed(_00_);
   assign product = $signed(a_in) * $signed(b_in);
-  assign drain_out = switch_drain ? sum : from_drain;
+  assign drain = switch_drain ? sum : from_drain;
   always @(posedge clk)
-    b_operand_out1 <= b_in;
+    if (enable0) sum <= _01_;
+  always @(posedge clk)
+    if (enable0) b_operand_out1 <= b_in;
+  always @(posedge clk)
+    if (enable0) a_operand_out1 <= a_in;
 endmodule
 
-module gemm_os_systolic_pe_2(a_in, b_in, first, from_drain, switch_drain, clk, a_operand_out1, b_operand_out1, drain_out1);
+module gemm_os_systolic_pe_4(a_in, b_in, first, from_drain, switch_drain, enable0, clk, a_operand_out1, b_operand_out1, drain_out1);
   wire [18:0] _0_;
   wire [18:0] _1_;
   input [7:0] a_in;
@@ -2327,6 +2524,50 @@ module gemm_os_systolic_pe_2(a_in, b_in, first, from_drain, switch_drain, clk, a
   wire [18:0] drain;
   output [18:0] drain_out1;
   reg [18:0] drain_out1;
+  input enable0;
+  wire enable0;
+  input first;
+  wire first;
+  input [18:0] from_drain;
+  wire [18:0] from_drain;
+  wire [15:0] product;
+  reg [18:0] sum;
+  input switch_drain;
+  wire switch_drain;
+  always @(posedge clk)
+    drain_out1 <= drain;
+  assign _0_ = first ? 19'h00000 : sum;
+  assign _1_ = $signed(product) + $signed(_0_);
+  assign product = $signed(a_in) * $signed(b_in);
+  assign drain = switch_drain ? sum : from_drain;
+  always @(posedge clk)
+    if (enable0) sum <= _1_;
+  always @(posedge clk)
+    if (enable0) b_operand_out1 <= b_in;
+  always @(posedge clk)
+    if (enable0) a_operand_out1 <= a_in;
+endmodule
+
+module gemm_os_systolic_pe_5(a_in, b_in, first, from_drain, switch_drain, enable0, clk, a_operand_out1, b_operand_out1, drain_out1, enable0_relay_out1);
+  wire [18:0] _00_;
+  wire [18:0] _01_;
+  input [7:0] a_in;
+  wire [7:0] a_in;
+  output [7:0] a_operand_out1;
+  reg [7:0] a_operand_out1;
+  input [7:0] b_in;
+  wire [7:0] b_in;
+  output [7:0] b_operand_out1;
+  reg [7:0] b_operand_out1;
+  input clk;
+  wire clk;
+  wire [18:0] drain;
+  output [18:0] drain_out1;
+  reg [18:0] drain_out1;
+  input enable0;
+  wire enable0;
+  output enable0_relay_out1;
+  reg enable0_relay_out1;
   input first;
   wire first;
   input [18:0] from_drain;
@@ -2338,18 +2579,20 @@ module gemm_os_systolic_pe_2(a_in, b_in, first, from_drain, switch_drain, clk, a
   always @(posedge clk)
     drain_out1 <= drain;
   always @(posedge clk)
-    sum <= _1_;
-  assign _0_ = first ? 19'h00000 : sum;
-  assign _1_ = $signed(product) + $signed(_0_);
+    enable0_relay_out1 <= enable0;
+  assign _00_ = first ? 19'h00000 : sum;
+  assign _01_ = $signed(product) + $signed(_00_);
   assign product = $signed(a_in) * $signed(b_in);
   assign drain = switch_drain ? sum : from_drain;
   always @(posedge clk)
-    a_operand_out1 <= a_in;
+    if (enable0) sum <= _01_;
   always @(posedge clk)
-    b_operand_out1 <= b_in;
+    if (enable0) b_operand_out1 <= b_in;
+  always @(posedge clk)
+    if (enable0) a_operand_out1 <= a_in;
 endmodule
 
-module gemm_os_systolic_pe_3(a_in, b_in, first, from_drain, switch_drain, clk, b_operand_out1, drain_out1);
+module gemm_os_systolic_pe_6(a_in, b_in, first, from_drain, switch_drain, enable0, clk, b_operand_out1, first_relay_out1, drain_out1);
   wire [18:0] _0_;
   wire [18:0] _1_;
   input [7:0] a_in;
@@ -2363,6 +2606,52 @@ module gemm_os_systolic_pe_3(a_in, b_in, first, from_drain, switch_drain, clk, b
   wire [18:0] drain;
   output [18:0] drain_out1;
   reg [18:0] drain_out1;
+  input enable0;
+  wire enable0;
+  input first;
+  wire first;
+  output first_relay_out1;
+  reg first_relay_out1;
+  input [18:0] from_drain;
+  wire [18:0] from_drain;
+  wire [15:0] product;
+  reg [18:0] sum;
+  input switch_drain;
+  wire switch_drain;
+  always @(posedge clk)
+    first_relay_out1 <= first;
+  always @(posedge clk)
+    drain_out1 <= drain;
+  assign _0_ = first ? 19'h00000 : sum;
+  assign _1_ = $signed(product) + $signed(_0_);
+  assign product = $signed(a_in) * $signed(b_in);
+  assign drain = switch_drain ? sum : from_drain;
+  always @(posedge clk)
+    if (enable0) sum <= _1_;
+  always @(posedge clk)
+    if (enable0) b_operand_out1 <= b_in;
+endmodule
+
+module gemm_os_systolic_pe_7(a_in, b_in, first, switch_drain, from_drain, enable0, clk, a_operand_out1, b_operand_out1, switch_drain_relay_out1, drain_out1, enable0_relay_out1);
+  wire [18:0] _00_;
+  wire [18:0] _01_;
+  input [7:0] a_in;
+  wire [7:0] a_in;
+  output [7:0] a_operand_out1;
+  reg [7:0] a_operand_out1;
+  input [7:0] b_in;
+  wire [7:0] b_in;
+  output [7:0] b_operand_out1;
+  reg [7:0] b_operand_out1;
+  input clk;
+  wire clk;
+  wire [18:0] drain;
+  output [18:0] drain_out1;
+  reg [18:0] drain_out1;
+  input enable0;
+  wire enable0;
+  output enable0_relay_out1;
+  reg enable0_relay_out1;
   input first;
   wire first;
   input [18:0] from_drain;
@@ -2371,19 +2660,27 @@ module gemm_os_systolic_pe_3(a_in, b_in, first, from_drain, switch_drain, clk, b
   reg [18:0] sum;
   input switch_drain;
   wire switch_drain;
+  output switch_drain_relay_out1;
+  reg switch_drain_relay_out1;
   always @(posedge clk)
-    sum <= _1_;
-  assign _0_ = first ? 19'h00000 : sum;
-  assign _1_ = $signed(product) + $signed(_0_);
+    switch_drain_relay_out1 <= switch_drain;
+  always @(posedge clk)
+    drain_out1 <= drain;
+  always @(posedge clk)
+    enable0_relay_out1 <= enable0;
+  assign _00_ = first ? 19'h00000 : sum;
+  assign _01_ = $signed(product) + $signed(_00_);
   assign product = $signed(a_in) * $signed(b_in);
   assign drain = switch_drain ? sum : from_drain;
   always @(posedge clk)
-    b_operand_out1 <= b_in;
+    if (enable0) sum <= _01_;
   always @(posedge clk)
-    drain_out1 <= drain;
+    if (enable0) b_operand_out1 <= b_in;
+  always @(posedge clk)
+    if (enable0) a_operand_out1 <= a_in;
 endmodule
 
-module gemm_os_systolic_pe_4(a_in, b_in, first, clk, a_operand_out1, drain_out1);
+module gemm_os_systolic_pe_8(a_in, b_in, first, enable0, clk, a_operand_out1, drain_out1);
   wire [18:0] _0_;
   wire [18:0] _1_;
   input [7:0] a_in;
@@ -2397,25 +2694,29 @@ module gemm_os_systolic_pe_4(a_in, b_in, first, clk, a_operand_out1, drain_out1)
   reg [18:0] drain;
   output [18:0] drain_out1;
   reg [18:0] drain_out1;
+  input enable0;
+  wire enable0;
   input first;
   wire first;
   wire [15:0] product;
   always @(posedge clk)
-    drain <= _1_;
+    drain_out1 <= drain;
   assign _0_ = first ? 19'h00000 : drain;
   assign _1_ = $signed(product) + $signed(_0_);
   assign product = $signed(a_in) * $signed(b_in);
   always @(posedge clk)
-    a_operand_out1 <= a_in;
+    if (enable0) a_operand_out1 <= a_in;
   always @(posedge clk)
-    drain_out1 <= drain;
+    if (enable0) drain <= _1_;
 endmodule
 
-module gemm_os_systolic_pe_5(a_in, b_in, first, clk, drain_out1);
+module gemm_os_systolic_pe_9(a_in, b_in, first, enable0, clk, a_operand_out1, drain_out1, enable0_relay_out1);
   wire [18:0] _0_;
   wire [18:0] _1_;
   input [7:0] a_in;
   wire [7:0] a_in;
+  output [7:0] a_operand_out1;
+  reg [7:0] a_operand_out1;
   input [7:0] b_in;
   wire [7:0] b_in;
   input clk;
@@ -2423,16 +2724,24 @@ module gemm_os_systolic_pe_5(a_in, b_in, first, clk, drain_out1);
   reg [18:0] drain;
   output [18:0] drain_out1;
   reg [18:0] drain_out1;
+  input enable0;
+  wire enable0;
+  output enable0_relay_out1;
+  reg enable0_relay_out1;
   input first;
   wire first;
   wire [15:0] product;
+  always @(posedge clk)
+    drain_out1 <= drain;
+  always @(posedge clk)
+    enable0_relay_out1 <= enable0;
   assign _0_ = first ? 19'h00000 : drain;
   assign _1_ = $signed(product) + $signed(_0_);
   assign product = $signed(a_in) * $signed(b_in);
   always @(posedge clk)
-    drain_out1 <= drain;
+    if (enable0) a_operand_out1 <= a_in;
   always @(posedge clk)
-    drain <= _1_;
+    if (enable0) drain <= _1_;
 endmodule
 
 module gemm_os_systolic_walker_a(step, restart, clk, rst, mask, address, beat_end, packet_end, residue_0);

@@ -22,9 +22,9 @@ module gemm_ws_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   wire [7:0] a_read1;
   wire [7:0] a_read2;
   wire [2:0] address;
-  reg [3:0] \address$129 ;
-  wire [3:0] \address$155 ;
-  wire [2:0] \address$90 ;
+  reg [3:0] \address$131 ;
+  wire [3:0] \address$157 ;
+  wire [2:0] \address$92 ;
   wire [3:0] b_read0;
   wire [3:0] b_read1;
   output busy;
@@ -39,19 +39,20 @@ module gemm_ws_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   wire enable_1;
   output error;
   wire error;
-  wire \error$153 ;
-  wire \error$154 ;
+  wire \error$155 ;
+  wire \error$156 ;
   wire \final ;
   reg [3:0] final_line;
   wire first_of_2;
   wire free;
   wire full;
-  wire \full$149 ;
+  wire \full$151 ;
   wire go;
   wire guard3;
   wire guard4;
   wire guard5;
   wire issue;
+  wire issued;
   output [63:0] m_axis_y_tdata;
   wire [63:0] m_axis_y_tdata;
   output m_axis_y_tlast;
@@ -61,7 +62,7 @@ module gemm_ws_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   output m_axis_y_tvalid;
   wire m_axis_y_tvalid;
   wire page;
-  wire \page$88 ;
+  wire \page$90 ;
   wire [3:0] read__address__0;
   wire [3:0] read__address__1;
   wire [3:0] read__address__2;
@@ -76,9 +77,9 @@ module gemm_ws_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   wire read__page;
   wire [3:0] read__take;
   wire [3:0] residue_1;
-  reg [1:0] \residue_1$131 ;
-  wire [1:0] \residue_1$156 ;
-  wire [2:0] \residue_1$92 ;
+  reg [1:0] \residue_1$133 ;
+  wire [1:0] \residue_1$158 ;
+  wire [2:0] \residue_1$94 ;
   input rst;
   wire rst;
   reg running;
@@ -101,45 +102,45 @@ module gemm_ws_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   wire [12:0] slot0;
   wire [12:0] slot1;
   wire start;
-  wire \start$128 ;
-  wire \start$51 ;
-  wire \start$86 ;
+  wire \start$130 ;
+  wire \start$53 ;
+  wire \start$88 ;
   wire [2:0] write__address__0;
-  wire [2:0] \write__address__0$70 ;
+  wire [2:0] \write__address__0$72 ;
   wire [7:0] write__data__0;
-  wire [3:0] \write__data__0$72 ;
+  wire [3:0] \write__data__0$74 ;
   wire [7:0] write__data__1;
-  wire [3:0] \write__data__1$74 ;
+  wire [3:0] \write__data__1$76 ;
   wire [7:0] write__data__2;
-  wire [3:0] \write__data__2$76 ;
+  wire [3:0] \write__data__2$78 ;
   wire [7:0] write__data__3;
-  wire [3:0] \write__data__3$78 ;
+  wire [3:0] \write__data__3$80 ;
   wire [7:0] write__data__4;
-  wire [3:0] \write__data__4$80 ;
+  wire [3:0] \write__data__4$82 ;
   wire [7:0] write__data__5;
   wire [7:0] write__data__6;
   wire [6:0] write__enable;
-  wire [4:0] \write__enable$82 ;
+  wire [4:0] \write__enable$84 ;
   wire write__page;
-  wire \write__page$84 ;
+  wire \write__page$86 ;
   assign _00_ = elapsed == 2'h2;
   assign start = counting & _00_;
   assign _01_ = elapsed == 2'h3;
-  assign \start$51  = counting & _01_;
+  assign \start$53  = counting & _01_;
   assign _02_ = ! elapsed;
-  assign \start$86  = counting & _02_;
-  assign \start$128  = counting & _03_;
+  assign \start$88  = counting & _02_;
+  assign \start$130  = counting & _03_;
   assign _04_ = free & full;
-  assign _05_ = _04_ & \full$149 ;
+  assign _05_ = _04_ & \full$151 ;
   assign _06_ = ~ running;
   assign go = _05_ & _06_;
-  assign error = \error$153  | \error$154 ;
+  assign error = \error$155  | \error$156 ;
   assign _03_ = elapsed == 4'h8;
   assign _07_ = elapsed + 1'h1;
   always @(posedge clk)
-    \address$129  <= \address$155 ;
+    \address$131  <= \address$157 ;
   always @(posedge clk)
-    \residue_1$131  <= \residue_1$156 ;
+    \residue_1$133  <= \residue_1$158 ;
   always @(posedge clk)
     if (_09_) computing <= 1'h0;
     else computing <= busy;
@@ -169,22 +170,22 @@ module gemm_ws_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
     .clk(clk),
     .residue_1(residue_1),
     .rst(rst),
-    .start(\start$51 )
+    .start(\start$53 )
   );
   gemm_ws_systolic_address_b address_b (
-    .address(\address$90 ),
+    .address(\address$92 ),
     .clk(clk),
-    .residue_1(\residue_1$92 ),
+    .residue_1(\residue_1$94 ),
     .rst(rst),
-    .start(\start$86 )
+    .start(\start$88 )
   );
   gemm_ws_systolic_address_y address_y (
-    .address(\address$155 ),
+    .address(\address$157 ),
     .clk(clk),
     .\final (\final ),
-    .residue_1(\residue_1$156 ),
+    .residue_1(\residue_1$158 ),
     .rst(rst),
-    .start(\start$128 ),
+    .start(\start$130 ),
     .write0(enable_0),
     .write1(enable_1)
   );
@@ -199,6 +200,7 @@ module gemm_ws_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
     .guard3(guard3),
     .guard4(guard4),
     .guard5(guard5),
+    .issued(issued),
     .slot0(slot0),
     .slot1(slot1)
   );
@@ -223,24 +225,24 @@ module gemm_ws_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
     .write__page(write__page)
   );
   gemm_ws_systolic_buffer_b buffer_b (
-    .address(\address$90 ),
+    .address(\address$92 ),
     .clk(clk),
     .data_0(b_read0),
     .data_1(b_read1),
-    .page(\page$88 ),
-    .residue_1(\residue_1$92 ),
+    .page(\page$90 ),
+    .residue_1(\residue_1$94 ),
     .rst(rst),
-    .write__address__0(\write__address__0$70 ),
-    .write__data__0(\write__data__0$72 ),
-    .write__data__1(\write__data__1$74 ),
-    .write__data__2(\write__data__2$76 ),
-    .write__data__3(\write__data__3$78 ),
-    .write__data__4(\write__data__4$80 ),
-    .write__enable(\write__enable$82 ),
-    .write__page(\write__page$84 )
+    .write__address__0(\write__address__0$72 ),
+    .write__data__0(\write__data__0$74 ),
+    .write__data__1(\write__data__1$76 ),
+    .write__data__2(\write__data__2$78 ),
+    .write__data__3(\write__data__3$80 ),
+    .write__data__4(\write__data__4$82 ),
+    .write__enable(\write__enable$84 ),
+    .write__page(\write__page$86 )
   );
   gemm_ws_systolic_buffer_y buffer_y (
-    .address(\address$129 ),
+    .address(\address$131 ),
     .clk(clk),
     .commit(final_line[3]),
     .data_0({ slot0[12], slot0 }),
@@ -262,7 +264,7 @@ module gemm_ws_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
     .read__page(read__page),
     .read__take(read__take),
     .ready(enable),
-    .residue_1(\residue_1$131 ),
+    .residue_1(\residue_1$133 ),
     .rst(rst)
   );
   gemm_ws_systolic_collector_y collector_y (
@@ -293,13 +295,14 @@ module gemm_ws_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
     .guard4(guard4),
     .guard5(guard5),
     .issue(issue),
+    .issued(issued),
     .rst(rst),
     .start(start)
   );
   gemm_ws_systolic_loader_a loader_a (
     .clk(clk),
     .enable(enable),
-    .error(\error$153 ),
+    .error(\error$155 ),
     .full(full),
     .page(page),
     .\release (final_line[3]),
@@ -322,23 +325,23 @@ module gemm_ws_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   gemm_ws_systolic_loader_b loader_b (
     .clk(clk),
     .enable(enable),
-    .error(\error$154 ),
-    .full(\full$149 ),
-    .page(\page$88 ),
+    .error(\error$156 ),
+    .full(\full$151 ),
+    .page(\page$90 ),
     .\release (final_line[3]),
     .rst(rst),
     .stream__tdata(s_axis_b_tdata),
     .stream__tlast(s_axis_b_tlast),
     .stream__tready(s_axis_b_tready),
     .stream__tvalid(s_axis_b_tvalid),
-    .write__address__0(\write__address__0$70 ),
-    .write__data__0(\write__data__0$72 ),
-    .write__data__1(\write__data__1$74 ),
-    .write__data__2(\write__data__2$76 ),
-    .write__data__3(\write__data__3$78 ),
-    .write__data__4(\write__data__4$80 ),
-    .write__enable(\write__enable$82 ),
-    .write__page(\write__page$84 )
+    .write__address__0(\write__address__0$72 ),
+    .write__data__0(\write__data__0$74 ),
+    .write__data__1(\write__data__1$76 ),
+    .write__data__2(\write__data__2$78 ),
+    .write__data__3(\write__data__3$80 ),
+    .write__data__4(\write__data__4$82 ),
+    .write__enable(\write__enable$84 ),
+    .write__page(\write__page$86 )
   );
 endmodule
 
@@ -889,11 +892,11 @@ module gemm_ws_systolic_address_y(start, clk, rst, \final , address, residue_1, 
   assign residue_1[0] = 1'h0;
 endmodule
 
-module gemm_ws_systolic_array(a_read0, a_read1, a_read2, b_read0, b_read1, first_of_2, guard3, guard4, guard5, clk, slot0, slot1);
-  wire [7:0] \a_in$23 ;
-  reg [7:0] \a_in$25 ;
-  wire [7:0] \a_in$26 ;
-  wire [7:0] \a_in$29 ;
+module gemm_ws_systolic_array(a_read0, a_read1, a_read2, b_read0, b_read1, first_of_2, guard3, guard4, guard5, issued, clk, slot0, slot1);
+  wire [7:0] \a_in$25 ;
+  reg [7:0] \a_in$27 ;
+  wire [7:0] \a_in$28 ;
+  wire [7:0] \a_in$31 ;
   input [7:0] a_read0;
   wire [7:0] a_read0;
   input [7:0] a_read1;
@@ -901,113 +904,152 @@ module gemm_ws_systolic_array(a_read0, a_read1, a_read2, b_read0, b_read1, first
   input [7:0] a_read2;
   wire [7:0] a_read2;
   reg [15:0] a_read2_line;
-  wire [3:0] \b_load_in$32 ;
   wire [3:0] \b_load_in$34 ;
-  reg [3:0] \b_load_in$36 ;
-  wire [3:0] \b_load_in$37 ;
+  wire [3:0] \b_load_in$36 ;
+  reg [3:0] \b_load_in$38 ;
   wire [3:0] \b_load_in$39 ;
+  wire [3:0] \b_load_in$41 ;
   input [3:0] b_read0;
   wire [3:0] b_read0;
   input [3:0] b_read1;
   wire [3:0] b_read1;
+  wire b_switch;
+  wire \b_switch$46 ;
+  wire \b_switch$48 ;
+  wire \b_switch$50 ;
   input clk;
   wire clk;
+  wire \enable0$78 ;
+  wire \enable0$80 ;
+  wire \enable0$85 ;
+  wire \enable1$86 ;
+  reg enable3;
   input first_of_2;
   wire first_of_2;
-  reg [4:0] first_of_2_line;
   wire [11:0] from_partial0;
-  wire [11:0] \from_partial0$56 ;
-  wire [12:0] \from_partial0$58 ;
-  wire [12:0] \from_partial0$60 ;
+  wire [11:0] \from_partial0$69 ;
+  wire [12:0] \from_partial0$71 ;
+  wire [12:0] \from_partial0$73 ;
   input guard3;
   wire guard3;
-  reg [5:0] guard3_line;
+  reg [2:0] guard3_line;
   input guard4;
   wire guard4;
-  reg [4:0] guard4_line;
+  reg [3:0] guard4_line;
   input guard5;
   wire guard5;
-  reg [5:0] guard5_line;
+  reg [4:0] guard5_line;
+  input issued;
+  wire issued;
+  reg [2:0] issued_line;
   wire [12:0] partial0_out;
   output [12:0] slot0;
   reg [12:0] slot0;
   output [12:0] slot1;
   wire [12:0] slot1;
+  wire \valid0$63 ;
+  wire \valid0_relay_out1$61 ;
+  wire \valid0_relay_out1$66 ;
   always @(posedge clk)
-    \a_in$25  <= a_read1;
+    \a_in$27  <= a_read1;
   always @(posedge clk)
     a_read2_line <= { a_read2_line[7:0], a_read2 };
   always @(posedge clk)
-    \b_load_in$36  <= b_read1;
+    \b_load_in$38  <= b_read1;
   always @(posedge clk)
-    first_of_2_line <= { first_of_2_line[3:0], first_of_2 };
+    enable3 <= first_of_2;
   always @(posedge clk)
-    guard3_line <= { guard3_line[4:0], guard3 };
+    guard3_line <= { guard3_line[1:0], guard3 };
   always @(posedge clk)
-    guard4_line <= { guard4_line[3:0], guard4 };
+    guard4_line <= { guard4_line[2:0], guard4 };
   always @(posedge clk)
-    guard5_line <= { guard5_line[4:0], guard5 };
+    guard5_line <= { guard5_line[3:0], guard5 };
+  always @(posedge clk)
+    issued_line <= { issued_line[1:0], issued };
   always @(posedge clk)
     slot0 <= partial0_out;
   gemm_ws_systolic_pe_0 pe_0_0 (
     .a_in(a_read0),
-    .a_operand_out1(\a_in$23 ),
-    .b_load_in(\b_load_in$34 ),
-    .b_switch(first_of_2_line[1]),
+    .a_operand_out1(\a_in$25 ),
+    .b_load_in(\b_load_in$36 ),
+    .b_switch(b_switch),
+    .b_switch_relay_out1(\b_switch$46 ),
     .clk(clk),
+    .enable0(guard3_line[2]),
+    .enable0_relay_out1(\enable0$78 ),
+    .enable1(issued_line[2]),
+    .enable1_relay_out1(\enable0$85 ),
     .product_out1(from_partial0)
   );
   gemm_ws_systolic_pe_1 pe_0_1 (
-    .a_in(\a_in$23 ),
-    .b_load_in(\b_load_in$39 ),
-    .b_switch(first_of_2_line[2]),
+    .a_in(\a_in$25 ),
+    .b_load_in(\b_load_in$41 ),
+    .b_switch(\b_switch$46 ),
     .clk(clk),
-    .product_out1(\from_partial0$56 ),
-    .valid0(guard3_line[3])
+    .enable0(\enable0$85 ),
+    .product_out1(\from_partial0$69 ),
+    .valid0(\enable0$78 ),
+    .valid0_relay_out1(\enable0$80 )
   );
   gemm_ws_systolic_pe_2 pe_1_0 (
-    .a_in(\a_in$25 ),
-    .a_operand_out1(\a_in$26 ),
-    .b_load_in(\b_load_in$32 ),
-    .b_load_out1(\b_load_in$34 ),
-    .b_switch(first_of_2_line[2]),
+    .a_in(\a_in$27 ),
+    .a_operand_out1(\a_in$28 ),
+    .b_load_in(\b_load_in$34 ),
+    .b_load_out1(\b_load_in$36 ),
+    .b_switch(\b_switch$46 ),
+    .b_switch_relay_out1(\b_switch$48 ),
     .clk(clk),
+    .enable0(\enable0$78 ),
+    .enable1(guard4_line[3]),
+    .enable2(\enable0$85 ),
+    .enable2_relay_out1(\enable1$86 ),
+    .enable3(enable3),
+    .enable3_relay_out1(b_switch),
     .from_partial0(from_partial0),
-    .partial0_out1(\from_partial0$58 ),
-    .valid0(guard4_line[3])
+    .partial0_out1(\from_partial0$71 ),
+    .valid0(guard4_line[3]),
+    .valid0_relay_out1(\valid0_relay_out1$61 )
   );
   gemm_ws_systolic_pe_3 pe_1_1 (
-    .a_in(\a_in$26 ),
-    .b_load_in(\b_load_in$37 ),
-    .b_load_out1(\b_load_in$39 ),
-    .b_switch(first_of_2_line[3]),
+    .a_in(\a_in$28 ),
+    .b_load_in(\b_load_in$39 ),
+    .b_load_out1(\b_load_in$41 ),
+    .b_switch(\b_switch$48 ),
     .clk(clk),
-    .from_partial0(\from_partial0$56 ),
-    .partial0_out1(\from_partial0$60 ),
-    .valid0(guard3_line[4]),
-    .valid1(guard4_line[4])
+    .enable0(b_switch),
+    .enable1(\enable1$86 ),
+    .from_partial0(\from_partial0$69 ),
+    .partial0_out1(\from_partial0$73 ),
+    .valid0(\enable0$80 ),
+    .valid0_relay_out1(\valid0$63 ),
+    .valid1(\valid0_relay_out1$61 )
   );
   gemm_ws_systolic_pe_4 pe_2_0 (
     .a_in(a_read2_line[15:8]),
-    .a_operand_out1(\a_in$29 ),
+    .a_operand_out1(\a_in$31 ),
     .b_load_in(b_read0),
-    .b_load_out1(\b_load_in$32 ),
-    .b_switch(first_of_2_line[3]),
+    .b_load_out1(\b_load_in$34 ),
+    .b_switch(\b_switch$48 ),
+    .b_switch_relay_out1(\b_switch$50 ),
     .clk(clk),
-    .from_partial0(\from_partial0$58 ),
+    .enable0(\enable0$80 ),
+    .enable1(guard5_line[4]),
+    .enable2(\enable1$86 ),
+    .from_partial0(\from_partial0$71 ),
     .partial0_out(partial0_out),
-    .valid0(guard5_line[4])
+    .valid0(guard5_line[4]),
+    .valid0_relay_out1(\valid0_relay_out1$66 )
   );
   gemm_ws_systolic_pe_5 pe_2_1 (
-    .a_in(\a_in$29 ),
-    .b_load_in(\b_load_in$36 ),
-    .b_load_out1(\b_load_in$37 ),
-    .b_switch(first_of_2_line[4]),
+    .a_in(\a_in$31 ),
+    .b_load_in(\b_load_in$38 ),
+    .b_load_out1(\b_load_in$39 ),
+    .b_switch(\b_switch$50 ),
     .clk(clk),
-    .from_partial0(\from_partial0$60 ),
+    .from_partial0(\from_partial0$73 ),
     .partial0_out(slot1),
-    .valid0(guard3_line[5]),
-    .valid1(guard5_line[5])
+    .valid0(\valid0$63 ),
+    .valid1(\valid0_relay_out1$66 )
   );
 endmodule
 
@@ -1938,28 +1980,28 @@ module gemm_ws_systolic_collector_y(read__data__0, read__data__1, read__data__2,
   assign stream__tdata[63:56] = 8'h00;
 endmodule
 
-module gemm_ws_systolic_controller(start, clk, rst, issue, first_of_2, guard3, guard4, guard5);
+module gemm_ws_systolic_controller(start, clk, rst, issue, first_of_2, guard3, guard4, guard5, issued);
   wire _00_;
   wire _01_;
   wire _02_;
   wire [1:0] _03_;
-  wire [2:0] _04_;
+  wire [1:0] _04_;
   wire _05_;
   wire _06_;
   wire _07_;
-  wire [1:0] _08_;
+  wire [2:0] _08_;
   wire [2:0] _09_;
   wire _10_;
   wire _11_;
-  wire [2:0] _12_;
+  wire [3:0] _12_;
   wire [2:0] _13_;
   wire _14_;
   wire _15_;
   wire _16_;
   wire _17_;
-  wire [3:0] _18_;
+  wire [2:0] _18_;
   wire _19_;
-  wire [3:0] _20_;
+  wire [2:0] _20_;
   wire _21_;
   wire _22_;
   wire _23_;
@@ -1980,9 +2022,11 @@ module gemm_ws_systolic_controller(start, clk, rst, issue, first_of_2, guard3, g
   reg guard5;
   wire [2:0] index1;
   reg [2:0] index2;
-  wire [2:0] index2_step;
+  wire [1:0] index2_step;
   output issue;
   reg issue;
+  output issued;
+  reg issued;
   input rst;
   wire rst;
   input start;
@@ -2004,31 +2048,31 @@ module gemm_ws_systolic_controller(start, clk, rst, issue, first_of_2, guard3, g
   assign _00_ = t2_at_end & t1_at_end;
   assign _02_ = issue & _00_;
   assign _03_ = t0 + 1'h1;
-  assign _04_[1:0] = t0_at_end ? 2'h0 : _03_;
+  assign _04_ = t0_at_end ? 2'h0 : _03_;
   assign _05_ = t0 == 1'h1;
   assign _06_ = t0_at_end ? 1'h0 : _05_;
   assign _07_ = issue & t2_at_end;
-  assign _08_ = t1 + 1'h1;
-  assign _09_[1:0] = t1_at_end ? 2'h0 : _08_;
+  assign _08_[1:0] = t1 + 1'h1;
+  assign _09_[1:0] = t1_at_end ? 2'h0 : _08_[1:0];
   assign _10_ = t1 == 1'h1;
   assign _11_ = t1_at_end ? 1'h0 : _10_;
-  assign _12_ = t2 + 1'h1;
-  assign _13_ = t2_at_end ? 3'h0 : _12_;
+  assign _12_[2:0] = t2 + 1'h1;
+  assign _13_ = t2_at_end ? 3'h0 : _12_[2:0];
   assign _14_ = t2 == 3'h4;
   assign _15_ = t2_at_end ? 1'h0 : _14_;
   assign _16_ = ! t2;
   assign _17_ = issue & _16_;
   assign _18_[2:1] = index1[2:1] + step0;
   assign _19_ = { index1[2:1], 1'h0 } <= 2'h3;
-  assign _20_[2:0] = index2 + index2_step[1:0];
+  assign _20_ = index2 + index2_step;
   assign _21_ = index2 <= 3'h5;
   assign _22_ = index2 <= 3'h4;
   always @(posedge clk)
-    if (rst) t0_at_end <= 1'h0;
-    else if (_02_) t0_at_end <= _06_;
-  always @(posedge clk)
     if (rst) t0 <= 2'h0;
-    else if (_02_) t0 <= _04_[1:0];
+    else if (_02_) t0 <= _04_;
+  always @(posedge clk)
+    if (rst) issued <= 1'h0;
+    else issued <= issue;
   always @(posedge clk)
     if (rst) guard5 <= 1'h0;
     else guard5 <= _22_;
@@ -2037,7 +2081,7 @@ module gemm_ws_systolic_controller(start, clk, rst, issue, first_of_2, guard3, g
     else guard4 <= _21_;
   always @(posedge clk)
     if (_25_) index2 <= 3'h0;
-    else if (issue) index2 <= _20_[2:0];
+    else if (issue) index2 <= _20_;
   always @(posedge clk)
     if (rst) guard3 <= 1'h0;
     else guard3 <= _19_;
@@ -2064,15 +2108,16 @@ module gemm_ws_systolic_controller(start, clk, rst, issue, first_of_2, guard3, g
   always @(posedge clk)
     if (rst) t1 <= 2'h0;
     else if (_07_) t1 <= _09_[1:0];
+  always @(posedge clk)
+    if (rst) t0_at_end <= 1'h0;
+    else if (_02_) t0_at_end <= _06_;
   assign _25_ = | { rst, \final  };
   assign _26_ = \final  ? 1'h0 : issue;
   assign _27_ = _26_ | start;
-  assign index2_step[1:0] = step1 ? 2'h3 : { step0, 1'h0 };
-  assign _04_[2] = 1'hx;
+  assign index2_step = step1 ? 2'h3 : { step0, 1'h0 };
   assign _09_[2] = 1'hx;
   assign _18_[0] = 1'h0;
   assign index1[0] = 1'h0;
-  assign index2_step[2] = 1'h0;
 endmodule
 
 module gemm_ws_systolic_loader_a(stream__tdata, stream__tvalid, stream__tlast, enable, \release , clk, rst, stream__tready, write__data__0, write__data__1, write__data__2, write__data__3, write__data__4, write__data__5, write__data__6, write__address__0, write__enable, write__page, full, page, error
@@ -2728,7 +2773,8 @@ module gemm_ws_systolic_loader_b(stream__tdata, stream__tvalid, stream__tlast, e
   );
 endmodule
 
-module gemm_ws_systolic_pe_0(a_in, b_load_in, b_switch, clk, a_operand_out1, product_out1);
+module gemm_ws_systolic_pe_0(a_in, b_load_in, b_switch, enable0, enable1, clk, a_operand_out1, b_switch_relay_out1, product_out1, enable0_relay_out1, enable1_relay_out1);
+  wire _0_;
   input [7:0] a_in;
   wire [7:0] a_in;
   output [7:0] a_operand_out1;
@@ -2738,21 +2784,38 @@ module gemm_ws_systolic_pe_0(a_in, b_load_in, b_switch, clk, a_operand_out1, pro
   wire [3:0] b_load_in;
   input b_switch;
   wire b_switch;
+  output b_switch_relay_out1;
+  reg b_switch_relay_out1;
   input clk;
   wire clk;
+  input enable0;
+  wire enable0;
+  output enable0_relay_out1;
+  reg enable0_relay_out1;
+  input enable1;
+  wire enable1;
+  output enable1_relay_out1;
+  reg enable1_relay_out1;
   wire [11:0] product;
   output [11:0] product_out1;
   reg [11:0] product_out1;
+  always @(posedge clk)
+    enable0_relay_out1 <= enable0;
+  always @(posedge clk)
+    enable1_relay_out1 <= enable1;
+  assign _0_ = enable0 & enable1;
   assign product = $signed(a_in) * $signed(b_held);
   always @(posedge clk)
-    a_operand_out1 <= a_in;
+    b_switch_relay_out1 <= b_switch;
   always @(posedge clk)
-    product_out1 <= product;
+    if (_0_) a_operand_out1 <= a_in;
   always @(posedge clk)
     if (b_switch) b_held <= b_load_in;
+  always @(posedge clk)
+    if (enable1) product_out1 <= product;
 endmodule
 
-module gemm_ws_systolic_pe_1(a_in, b_load_in, b_switch, valid0, clk, product_out1);
+module gemm_ws_systolic_pe_1(a_in, b_load_in, b_switch, valid0, enable0, clk, valid0_relay_out1, product_out1);
   input [7:0] a_in;
   wire [7:0] a_in;
   reg [3:0] b_held;
@@ -2762,21 +2825,29 @@ module gemm_ws_systolic_pe_1(a_in, b_load_in, b_switch, valid0, clk, product_out
   wire b_switch;
   input clk;
   wire clk;
+  input enable0;
+  wire enable0;
   wire [7:0] gated;
   wire [11:0] product;
   output [11:0] product_out1;
   reg [11:0] product_out1;
   input valid0;
   wire valid0;
+  output valid0_relay_out1;
+  reg valid0_relay_out1;
   assign gated = valid0 ? a_in : 8'h00;
   assign product = $signed(gated) * $signed(b_held);
   always @(posedge clk)
-    product_out1 <= product;
+    valid0_relay_out1 <= valid0;
+  always @(posedge clk)
+    if (enable0) product_out1 <= product;
   always @(posedge clk)
     if (b_switch) b_held <= b_load_in;
 endmodule
 
-module gemm_ws_systolic_pe_2(a_in, b_load_in, b_switch, valid0, from_partial0, clk, a_operand_out1, b_load_out1, partial0_out1);
+module gemm_ws_systolic_pe_2(a_in, b_load_in, enable3, b_switch, valid0, from_partial0, enable2, enable0, enable1, clk, a_operand_out1, b_load_out1, enable3_relay_out1, b_switch_relay_out1, valid0_relay_out1, partial0_out1, enable2_relay_out1);
+  wire _00_;
+  wire _01_;
   input [7:0] a_in;
   wire [7:0] a_in;
   output [7:0] a_operand_out1;
@@ -2788,8 +2859,22 @@ module gemm_ws_systolic_pe_2(a_in, b_load_in, b_switch, valid0, from_partial0, c
   reg [3:0] b_load_out1;
   input b_switch;
   wire b_switch;
+  output b_switch_relay_out1;
+  reg b_switch_relay_out1;
   input clk;
   wire clk;
+  input enable0;
+  wire enable0;
+  input enable1;
+  wire enable1;
+  input enable2;
+  wire enable2;
+  output enable2_relay_out1;
+  reg enable2_relay_out1;
+  input enable3;
+  wire enable3;
+  output enable3_relay_out1;
+  reg enable3_relay_out1;
   input [11:0] from_partial0;
   wire [11:0] from_partial0;
   wire [7:0] gated;
@@ -2799,20 +2884,32 @@ module gemm_ws_systolic_pe_2(a_in, b_load_in, b_switch, valid0, from_partial0, c
   wire [11:0] product;
   input valid0;
   wire valid0;
+  output valid0_relay_out1;
+  reg valid0_relay_out1;
   assign gated = valid0 ? a_in : 8'h00;
   assign product = $signed(gated) * $signed(b_held);
   assign partial0 = $signed(product) + $signed(from_partial0);
   always @(posedge clk)
-    a_operand_out1 <= a_in;
+    enable3_relay_out1 <= enable3;
   always @(posedge clk)
-    b_load_out1 <= b_load_in;
+    b_switch_relay_out1 <= b_switch;
   always @(posedge clk)
-    partial0_out1 <= partial0;
+    valid0_relay_out1 <= valid0;
+  always @(posedge clk)
+    enable2_relay_out1 <= enable2;
+  assign _00_ = enable0 & enable1;
+  assign _01_ = _00_ & enable2;
   always @(posedge clk)
     if (b_switch) b_held <= b_load_in;
+  always @(posedge clk)
+    if (enable2) partial0_out1 <= partial0;
+  always @(posedge clk)
+    if (enable3) b_load_out1 <= b_load_in;
+  always @(posedge clk)
+    if (_01_) a_operand_out1 <= a_in;
 endmodule
 
-module gemm_ws_systolic_pe_3(a_in, b_load_in, b_switch, valid0, valid1, from_partial0, clk, b_load_out1, partial0_out1);
+module gemm_ws_systolic_pe_3(a_in, b_load_in, b_switch, valid0, valid1, from_partial0, enable0, enable1, clk, b_load_out1, valid0_relay_out1, partial0_out1);
   wire _0_;
   input [7:0] a_in;
   wire [7:0] a_in;
@@ -2825,6 +2922,10 @@ module gemm_ws_systolic_pe_3(a_in, b_load_in, b_switch, valid0, valid1, from_par
   wire b_switch;
   input clk;
   wire clk;
+  input enable0;
+  wire enable0;
+  input enable1;
+  wire enable1;
   input [11:0] from_partial0;
   wire [11:0] from_partial0;
   wire [7:0] gated;
@@ -2834,21 +2935,27 @@ module gemm_ws_systolic_pe_3(a_in, b_load_in, b_switch, valid0, valid1, from_par
   wire [11:0] product;
   input valid0;
   wire valid0;
+  output valid0_relay_out1;
+  reg valid0_relay_out1;
   input valid1;
   wire valid1;
+  assign partial0 = $signed(product) + $signed(from_partial0);
   always @(posedge clk)
-    partial0_out1 <= partial0;
+    valid0_relay_out1 <= valid0;
   assign _0_ = valid0 & valid1;
   assign gated = _0_ ? a_in : 8'h00;
   assign product = $signed(gated) * $signed(b_held);
-  assign partial0 = $signed(product) + $signed(from_partial0);
-  always @(posedge clk)
-    b_load_out1 <= b_load_in;
   always @(posedge clk)
     if (b_switch) b_held <= b_load_in;
+  always @(posedge clk)
+    if (enable1) partial0_out1 <= partial0;
+  always @(posedge clk)
+    if (enable0) b_load_out1 <= b_load_in;
 endmodule
 
-module gemm_ws_systolic_pe_4(a_in, b_load_in, b_switch, valid0, from_partial0, clk, a_operand_out1, b_load_out1, partial0_out);
+module gemm_ws_systolic_pe_4(a_in, b_load_in, b_switch, valid0, from_partial0, enable0, enable1, enable2, clk, a_operand_out1, b_load_out1, b_switch_relay_out1, valid0_relay_out1, partial0_out);
+  wire _00_;
+  wire _01_;
   input [7:0] a_in;
   wire [7:0] a_in;
   output [7:0] a_operand_out1;
@@ -2860,8 +2967,16 @@ module gemm_ws_systolic_pe_4(a_in, b_load_in, b_switch, valid0, from_partial0, c
   reg [3:0] b_load_out1;
   input b_switch;
   wire b_switch;
+  output b_switch_relay_out1;
+  reg b_switch_relay_out1;
   input clk;
   wire clk;
+  input enable0;
+  wire enable0;
+  input enable1;
+  wire enable1;
+  input enable2;
+  wire enable2;
   input [12:0] from_partial0;
   wire [12:0] from_partial0;
   wire [7:0] gated;
@@ -2870,15 +2985,23 @@ module gemm_ws_systolic_pe_4(a_in, b_load_in, b_switch, valid0, from_partial0, c
   wire [11:0] product;
   input valid0;
   wire valid0;
+  output valid0_relay_out1;
+  reg valid0_relay_out1;
   assign gated = valid0 ? a_in : 8'h00;
   assign product = $signed(gated) * $signed(b_held);
   assign partial0_out = $signed(product) + $signed(from_partial0);
   always @(posedge clk)
-    a_operand_out1 <= a_in;
-  always @(posedge clk)
     b_load_out1 <= b_load_in;
   always @(posedge clk)
+    b_switch_relay_out1 <= b_switch;
+  always @(posedge clk)
+    valid0_relay_out1 <= valid0;
+  assign _00_ = enable0 & enable1;
+  assign _01_ = _00_ & enable2;
+  always @(posedge clk)
     if (b_switch) b_held <= b_load_in;
+  always @(posedge clk)
+    if (_01_) a_operand_out1 <= a_in;
 endmodule
 
 module gemm_ws_systolic_pe_5(a_in, b_load_in, b_switch, valid0, valid1, from_partial0, clk, b_load_out1, partial0_out);

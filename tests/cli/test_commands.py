@@ -307,3 +307,64 @@ def test_demo(
     assert str(tmp_path / "demo" / "fir.v") in out
     assert ["compute_cycles", "67", "67"] in [line.split() for line in out.splitlines()]
     assert out.splitlines()[-1].startswith("fir: PASS in all ")
+
+
+def test_passes_are_listed_in_order(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = run(capsys, "passes").splitlines()
+    listed = run_json(capsys, "passes")["passes"]
+    assert [line.split()[0] for line in lines] == [entry["name"] for entry in listed]
+    assert [line.split(maxsplit=1)[1] for line in lines] == [e["summary"] for e in listed]
+    assert [entry["name"] for entry in listed][:4] == ["constants", "pins", "trees", "widths"]
+
+
+def test_explain_says_what_passes_changed(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    heading, *rows = run(capsys, "explain", tiny).splitlines()
+    for column in ("register bits", "LP objective", "adders", "wire"):
+        assert column in heading
+    assert [row.split()[0] for row in rows] == [
+        entry["name"] for entry in run_json(capsys, "passes")["passes"]
+    ]
+    data = run_json(capsys, "explain", tiny)
+    assert data["name"] == "gemm_os_systolic"
+    assert data["without"] == []
+    first = data["passes"][0]
+    assert first["name"] == "constants"
+    before, after = (first[side]["conditions"] for side in ("before", "after"))
+    assert before > after
+    assert f"{before} > {after}" in rows[0]
+    assert "## Passes over the netlist" in (tiny / "report.md").read_text()
+
+
+def test_passes_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "plain"
+    words = ["generate", "gemm_k_tree", "-o", folder, "--without", "widths,trees"]
+    out = run(capsys, *words, "--without", "gating")
+    assert "without    gating, trees, widths" in out
+    text = run(capsys, "explain", folder)
+    assert text.endswith("\nwithout gating, trees, widths\n")
+    assert "\ntrees " not in text
+    given = run_json(capsys, "cycles", "gemm_k_tree", "--without", "trees, widths")["points"][0]
+    usual = run_json(capsys, "cycles", "gemm_k_tree")["points"][0]
+    assert given["pipeline"] > usual["pipeline"]
+
+
+@pytest.mark.parametrize("command", ["generate", "cycles", "show"])
+def test_an_unknown_pass_is_named(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = [] if command == "cycles" else ["-o", str(tmp_path / "out.svg")]
+    assert main([command, "fir", *output, "--without", "trees,wdths"]) == 2
+    _, err = capsys.readouterr()
+    assert err.count("\n") == 1
+    assert "there is no pass 'wdths'; there are constants, pins, trees, widths," in err
+
+
+@pytest.mark.parametrize("passes", [None, 3, [4], [{"name": "trees", "before": 1, "after": {}}]])
+def test_explain_of_something_else_is_refused(
+    tiny: Path, capsys: pytest.CaptureFixture[str], passes: object
+) -> None:
+    manifest = json.loads((tiny / "manifest.json").read_text())
+    manifest["passes"] = passes
+    (tiny / "manifest.json").write_text(json.dumps(manifest))
+    assert main(["explain", str(tiny)]) == 2
+    assert "has no figures of passes; generate the design again" in capsys.readouterr().err

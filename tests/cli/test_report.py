@@ -11,7 +11,7 @@ from accelgen.affine import load_description
 from accelgen.content import list_content
 from accelgen.fabric.fabric import InputPlan, OutputPlan
 from accelgen.pipeline import Design, design
-from accelgen.report import count_memories, count_units, cycle_rows, greedy_bits, write_report
+from accelgen.report import count_memories, count_units, cycle_rows, write_report
 
 SHIPPED = [file.removesuffix(".yaml") for file in list_content("dataflows")]
 
@@ -32,7 +32,7 @@ def test_the_parts_add_up(made: Design) -> None:
     units = count_units(made.pipeline)
     array = sum(count for name, count in units.items() if name.startswith("pe_"))
     assert array == made.kernel.units
-    assert made.pipeline.bits <= greedy_bits(made.pipeline, made.technology)
+    assert made.pipeline.bits <= made.pipeline.greedy_bits
 
 
 def test_memories_hold_their_tensors(made: Design) -> None:
