@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from accelgen.errors import InputError
 from accelgen.formats import IntFormat
-from accelgen.netlist.graph import Builder, Edge, Home, Netlist, Node
+from accelgen.netlist.graph import Builder, Edge, Frame, Home, Netlist, Node, terms_of
 
 __all__ = ["conditions_of", "fuse"]
 
@@ -50,7 +50,8 @@ class _Fusion:
 
     def __init__(self, netlists: Sequence[Netlist]) -> None:
         self._netlists = netlists
-        self._builder = Builder(netlists[0].frame)
+        self._frame = replace(_frame(netlists[0]), settled=False)
+        self._builder = Builder(self._frame)
         self._flags: dict[tuple[object, ...], int] = {}
         self._made: dict[Key, int] = {}
         # Per primitive its node in each dataflow, if it has one there.
@@ -74,7 +75,7 @@ class _Fusion:
             inputs = list(node.inputs)
             inputs[position] = replace(inputs[position], source=self._made[key])
             nodes[number] = replace(node, inputs=tuple(inputs))
-        netlist = Netlist(tuple(nodes), self._netlists[0].frame)
+        netlist = Netlist(tuple(nodes), self._frame)
         netlist.check()
         return netlist
 
@@ -252,6 +253,11 @@ class _Fusion:
         return self._flags[key]
 
 
+def _frame(netlist: Netlist) -> Frame:
+    assert netlist.frame is not None
+    return netlist.frame
+
+
 def _is_flag(node: Node) -> bool:
     return node.kind == "flag"
 
@@ -282,14 +288,14 @@ def _parameters(members: Sequence[Node | None]) -> tuple[object, ...]:
     if first.kind == "fifo":
         return max((node.parameters for node in known), key=lambda p: int(str(p[0])))
     if first.kind == "accumulate":
-        passed = [node is not None and node.parameters == ("passed",) for node in members]
+        passed = [node is not None and node.parameters[:1] == ("passed",) for node in members]
+        # The most terms that any dataflow adds up, where all say how many.
+        counts = [terms_of(node) for node in known]
+        terms = None if None in counts else max(count for count in counts if count is not None)
         if any(passed):
             issued = any(edge.port == "issue" for node in known for edge in node.inputs)
-            return ("chained", tuple(passed), issued)
-        # The most terms that any dataflow adds up, where all say how many.
-        if all(node.parameters for node in known):
-            return max((node.parameters for node in known), key=lambda p: int(str(p[0])))
-        return ()
+            return ("chained", tuple(passed), issued, terms)
+        return () if terms is None else (terms,)
     if first.kind == "address":
         return max((node.parameters for node in known), key=lambda p: int(str(p[0])))
     if first.kind in ("read", "write"):

@@ -34,9 +34,9 @@ def add_products(
             Edge(
                 flags(f"guard{numbered.setdefault(guard, len(numbered))}", "guard", guard),
                 fabric.offsets[unit],
-                f"valid{position}",
+                port,
             )
-            for position, guard in enumerate(guards[unit])
+            for port, guard in zip(_guard_ports(fabric, guards[unit]), guards[unit], strict=True)
         ]
         format = builder[value].format
         value = builder.add("gate", "gated", home, format, [Edge(value, 0, "in"), *conditions])
@@ -54,6 +54,19 @@ def add_products(
             )
         products.append(value)
     return products
+
+
+def _guard_ports(fabric: Fabric, guards: Sequence[Guard]) -> list[str]:
+    """A name for each condition by the axes along which it changes: those of several dataflows that
+    change along the same ones then meet at one port, and units along the others share them.
+    """
+    ports: list[str] = []
+    for guard in guards:
+        along = [k for k, step in enumerate(fabric.kernel.space_matrix[guard.dimension]) if step]
+        name = "valid" + "_".join(map(str, along))
+        twins = sum(port.rpartition("x")[0] == name or port == name for port in ports)
+        ports.append(f"{name}x{twins}" if twins else name)
+    return ports
 
 
 def _guards(fabric: Fabric) -> Sequence[Sequence[Guard]]:
@@ -95,9 +108,11 @@ def sum_in_space(
     offsets = fabric.offsets
     limit = fabric.output.tensor.format
     totals = list(products)
+    counts = [1] * len(products)
     for unit in sorted(range(len(products)), key=lambda u: offsets[u]):
         partials = reduction.partials[unit]
         if passed:
+            terms = 1 + sum(counts[source] for source in partials[:1])
             form = limit
             name = "goes_on" if partials else "begins"
             first = flags(name, "constant", not partials)
@@ -113,9 +128,11 @@ def sum_in_space(
                 inputs,
                 group="sum",
                 latency=1,
-                parameters=("passed",) if partials else (),
+                parameters=("passed", terms) if partials else (terms,),
             )
+            counts[unit] = terms
             partials = partials[1:]
+        counts[unit] += sum(counts[source] for source in partials)
         for position, source in enumerate(partials, start=int(passed)):
             totals[unit] = builder.add(
                 "add",

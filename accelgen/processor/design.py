@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from accelgen.affine import Description
 from accelgen.cycles import CycleModel, model_cycles
@@ -11,11 +12,8 @@ from accelgen.errors import InputError
 from accelgen.fabric.fabric import Fabric
 from accelgen.names import unknown
 from accelgen.netlist.build import build_netlist
-from accelgen.netlist.fuse import fuse
-from accelgen.netlist.graph import Netlist
-from accelgen.passes import Pipeline, match_delays
-from accelgen.passes.trees import TREES
-from accelgen.passes.widths import WIDTHS
+from accelgen.passes import Pipeline, check_names, common_period, place_registers, records
+from accelgen.passes.order import Record, Stage, last_netlist, last_pipeline, rewrite_fused
 from accelgen.processor.flow import Flow, make_flows
 from accelgen.processor.registers import Quantity, Register, quantities_of, registers_of, setting_of
 from accelgen.rtl.library import UnitLibrary
@@ -71,10 +69,20 @@ class ProcessorModel:
 
 @dataclass(frozen=True)
 class ProcessorDesign(ProcessorModel):
-    """The same with the pipeline it is built from."""
+    """The same with the pipeline it is built from.
+
+    ``stages`` and ``without`` are those of :class:`accelgen.Design`.
+    """
 
     pipeline: Pipeline
     technology: Technology
+    stages: tuple[Stage, ...] = ()
+    without: tuple[str, ...] = ()
+
+    @cached_property
+    def passes(self) -> tuple[Record, ...]:
+        """What each pass changed; worked out when first asked for."""
+        return records(self.stages, self.technology, self.without)
 
     def verilog(self) -> str:
         """The Verilog, every distinct unit once."""
@@ -94,34 +102,37 @@ def design_processor(
     technology: str = "sg13g2",
     bus_bits: int | None = None,
     words: Mapping[str, int] | None = None,
+    without: Collection[str] = (),
     progress: Callable[[str], None] | None = None,
 ) -> ProcessorDesign:
     """Run all stages short of Verilog.
 
     The design reaches the bounds of the descriptions.  ``words`` gives, per tensor of the design,
     how many words each of its memories has, where that is not what the largest bounds need.
+    ``without`` names passes that are left out.
 
     Raises:
         InputError: the dataflows are not legal, or cannot share one array.
         InfeasibleError: no pipeline reaches ``period``.
     """
+    check_names(without)
     progress = progress or (lambda stage: None)
     library = load_technology(technology)
     progress("lay out the dataflows")
     flows = make_flows(descriptions, bus_bits, words)
     quantities = quantities_of(flows)
-    progress("fuse the netlists")
+    progress("build and fuse the netlists")
     # Sums that one dataflow passes on share the adders in which another accumulates.
     holds = any(flow.fabric.output.hold is not None for flow in flows)
-    netlist = fuse(
-        [
-            _balanced(build_netlist(flow.fabric, passed=holds and _passes_on(flow.fabric)))
-            for flow in flows
-        ]
-    )
-    netlist = _narrowed(netlist)
+    netlists = [
+        build_netlist(flow.fabric, passed=holds and _passes_on(flow.fabric)) for flow in flows
+    ]
+    rewritten = rewrite_fused(netlists, without)
     progress("match delays")
-    pipeline = match_delays(netlist, library, period)
+    if period is None:
+        period = common_period([last_netlist(rewritten)], library)
+    placed = place_registers(last_netlist(rewritten), library, period, without)
+    pipeline = last_pipeline(placed)
     return ProcessorDesign(
         name,
         flows,
@@ -130,21 +141,9 @@ def design_processor(
         pipeline.latency,
         pipeline,
         library,
+        (*rewritten, *placed),
+        tuple(sorted(without)),
     )
-
-
-def _balanced(netlist: Netlist) -> Netlist:
-    """With balanced adder trees."""
-    after = TREES.run(netlist)
-    TREES.verify(netlist, after)
-    return after
-
-
-def _narrowed(netlist: Netlist) -> Netlist:
-    """With values no wider than what they are at any bounds needs."""
-    after = WIDTHS.run(netlist)
-    WIDTHS.verify(netlist, after)
-    return after
 
 
 def _passes_on(fabric: Fabric) -> bool:

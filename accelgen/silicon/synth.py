@@ -135,8 +135,8 @@ def _on_library(
         progress("map to cells" if best is None else "map again for speed")
         macros = list({t.macro.cell: t.macro for t in tilings}.values())
         netlist = map_design(
-            source, folder, parts.library, [str(f.path) for f in parts.standard], tilings, macros,
-            target_ps=max(1, asked), option=option,
+            source, folder, parts.library, parts.cells, [str(f.path) for f in parts.standard],
+            tilings, macros, target_ps=max(1, asked), option=option,
         )  # fmt: skip
         area = library_area(source, netlist, parts.cells, tilings)
         timing = None
