@@ -27,6 +27,7 @@ def generate_processor(
     technology: str = "sg13g2",
     bus_bits: int | None = None,
     words: Mapping[str, int] | None = None,
+    accumulate_in: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> ProcessorDesign:
     """Write ``<name>.v``, ``manifest.json``, ``report.md``, and a driver in C, ``<name>.h`` and
@@ -46,6 +47,7 @@ def generate_processor(
         technology=technology,
         bus_bits=bus_bits,
         words=words,
+        accumulate_in=accumulate_in,
         progress=progress,
     )
     if progress is not None:

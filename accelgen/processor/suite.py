@@ -13,16 +13,19 @@ from accelgen.names import FrozenMap, check_name, unknown, within
 
 __all__ = ["Suite", "is_suite", "load_suite", "with_common"]
 
-_KEYS = ("name", "dataflows", "space", "bounds", "types", "words")
+_KEYS = ("name", "dataflows", "space", "bounds", "types", "words", "accumulate_in")
 
 
 @dataclass(frozen=True)
 class Suite:
-    """The dataflows of one design, and the words per memory of tensors that are given some."""
+    """The dataflows of one design, the words per memory of tensors that are given some, and whether
+    it has a stream of what is accumulated.
+    """
 
     name: str
     descriptions: tuple[Description, ...]
     words: Mapping[str, int] = field(default_factory=lambda: FrozenMap[str, int]())
+    accumulate_in: bool = False
 
 
 def is_suite(source: str) -> bool:
@@ -37,7 +40,7 @@ def is_suite(source: str) -> bool:
 def load_suite(source: str) -> Suite:
     """Read a file with the keys ``name``, ``dataflows`` (names or files, relative to this one),
     and, for all of them that know the name, ``space``, ``bounds`` and ``types``; ``words`` per
-    tensor of the design.
+    tensor of the design; ``accumulate_in``.
 
     Raises :class:`InputError` when it cannot be read.
     """
@@ -65,7 +68,9 @@ def load_suite(source: str) -> Suite:
             types=_texts(values.get("types"), "types"),
         )
         name = check_name(values.get("name", path.stem.replace("-", "_")), "design")
-        return Suite(name, common, FrozenMap(_numbers(values.get("words"), "words") or {}))
+        words = _numbers(values.get("words"), "words") or {}
+        accumulate_in = _flag(values.get("accumulate_in"), "accumulate_in")
+        return Suite(name, common, FrozenMap(words), accumulate_in)
 
 
 def with_common(
@@ -103,6 +108,14 @@ def _numbers(value: object, key: str) -> dict[str, int] | None:
         return None
     if not isinstance(value, dict) or not all(isinstance(n, int) for n in value.values()):
         raise InputError("a mapping to integers expected", where=key)
+    return value
+
+
+def _flag(value: object, key: str) -> bool:
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        raise InputError("true or false expected", where=key)
     return value
 
 
