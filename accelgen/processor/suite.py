@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from accelgen.affine import Description, load_description
-from accelgen.affine.yaml_text import parse_yaml, read_text
+from accelgen.affine.yaml_text import flag, parse_yaml, read_text
 from accelgen.errors import InputError
 from accelgen.names import FrozenMap, check_name, unknown, within
 
@@ -69,7 +69,7 @@ def load_suite(source: str) -> Suite:
         )
         name = check_name(values.get("name", path.stem.replace("-", "_")), "design")
         words = _numbers(values.get("words"), "words") or {}
-        accumulate_in = _flag(values.get("accumulate_in"), "accumulate_in")
+        accumulate_in = flag(values.get("accumulate_in"), "accumulate_in")
         return Suite(name, common, FrozenMap(words), accumulate_in)
 
 
@@ -108,14 +108,6 @@ def _numbers(value: object, key: str) -> dict[str, int] | None:
         return None
     if not isinstance(value, dict) or not all(isinstance(n, int) for n in value.values()):
         raise InputError("a mapping to integers expected", where=key)
-    return value
-
-
-def _flag(value: object, key: str) -> bool:
-    if value is None:
-        return False
-    if not isinstance(value, bool):
-        raise InputError("true or false expected", where=key)
     return value
 
 
