@@ -38,14 +38,16 @@ class Asked:
     def of(
         cls,
         design: ProcessorModel,
-        dataflow: int,
+        dataflow: int | str,
         bounds: Mapping[str, int],
         values: Mapping[str, NDArray[np.int64]],
         addend: NDArray[np.int64] | None = None,
     ) -> Asked:
-        """A problem with given values of its inputs, by their names in the dataflow."""
+        """A problem with given values of its inputs, by their names in the dataflow (its number or
+        name); bounds not named are the largest.
+        """
         problem = design.problem(dataflow, bounds, accumulate=addend is not None)
-        flow = design.flows[dataflow]
+        flow = design.flows[problem.dataflow]
         output = flow.description.with_overrides(bounds=bounds).workload.evaluate(values)
         if addend is not None:
             form = problem.fabric.kernel.output.format
