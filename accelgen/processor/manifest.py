@@ -68,7 +68,13 @@ def to_json(design: ProcessorDesign) -> dict[str, object]:
             ],
         },
         "memories": {
-            name: {"words": form.words, "moduli": list(form.moduli)}
+            name: {
+                "pages": 2,
+                "banks": form.largest.memories,
+                "words": form.words,
+                "bits": form.element_bits,
+                "moduli": list(form.moduli),
+            }
             for name, form in first.run_time.forms.items()
         },
         "accumulate_in": design.accumulate_in,

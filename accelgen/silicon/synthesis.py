@@ -141,9 +141,9 @@ def _plain_names(modules: Iterable[str]) -> dict[str, str]:
 def _pages(values: Mapping[str, object]) -> list[tuple[int, int]]:
     """Words, of both pages, and bits of the double buffers that the manifest lists."""
     listed = values.get("memories")
-    kinds = (
-        [kind for group in listed.values() for kind in group] if isinstance(listed, dict) else []
-    )
+    groups = listed.values() if isinstance(listed, dict) else []
+    # One kind for every tensor where bounds are registers, else several.
+    kinds = [kind for group in groups for kind in ([group] if isinstance(group, dict) else group)]
     return [(k["words"] * PAGES, k["bits"]) for k in kinds if k.get("pages") == PAGES]
 
 
