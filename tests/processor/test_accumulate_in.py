@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,19 @@ def test_a_long_reduction_is_split_over_problems(folder: Path) -> None:
     assert [found.faults for found in seen] == [(), ()]
     wanted = tuple(part.problem.cycles.compute_cycles for part in parts)
     assert seen[0].busy == seen[1].busy == wanted
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize("beats", [1, 30])
+def test_a_packet_of_the_wrong_length_voids_one_result(folder: Path, beats: int) -> None:
+    model, rng = read_model(folder), np.random.default_rng(4)
+    first, second = (Asked.random(model, 0, {}, rng, accumulate=True) for _ in range(2))
+    # Two elements of 24 bits a beat: 21 beats.
+    wrong = replace(first, addend=np.ones(2 * beats, dtype=np.int64))
+    (seen,) = run_sequences(model, folder / "adding.v", [Phase([wrong, second])])
+    assert "error rises although every packet is right" in seen.faults
+    assert [fault[:9] for fault in seen.faults if fault.startswith("result")] == ["result 1:"]
+    assert seen.busy == (first.problem.cycles.compute_cycles,) * 2
 
 
 def test_parts_of_a_reduction_add_up_to_the_whole() -> None:
