@@ -11,23 +11,49 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from accelgen.affine.spacetime import TensorAccess
 from accelgen.cosim.model import build_model
-from accelgen.cosim.packing import pack, unpack
+from accelgen.cosim.packing import beat_count, pack, unpack
 from accelgen.cosim.simulate import run_simulator
 from accelgen.cosim.toolchain import find_toolchain
+from accelgen.golden.integer import wrap
 from accelgen.processor.design import Problem, ProcessorModel
 from accelgen.rtl.processor.axil import AXIL_PORTS, CONTROL, REFUSED, STATUS
 
-__all__ = ["Asked", "Phase", "Seen", "run_sequences"]
+__all__ = ["Asked", "Phase", "Seen", "draw", "run_sequences"]
 
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """A problem with the values of its inputs and of its result, by name in the design."""
+    """A problem with the values of its inputs, by name in the design, and of its result; ``addend``
+    comes in on the accumulate-in stream where the problem adds that.
+    """
 
     problem: Problem
     inputs: Mapping[str, NDArray[np.int64]]
     output: NDArray[np.int64]
+    addend: NDArray[np.int64] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        design: ProcessorModel,
+        dataflow: int | str,
+        bounds: Mapping[str, int],
+        values: Mapping[str, NDArray[np.int64]],
+        addend: NDArray[np.int64] | None = None,
+    ) -> Asked:
+        """A problem with given values of its inputs, by their names in the dataflow (its number or
+        name); bounds not named are the largest.
+        """
+        problem = design.problem(dataflow, bounds, accumulate=addend is not None)
+        flow = design.flows[problem.dataflow]
+        output = flow.description.with_overrides(bounds=bounds).workload.evaluate(values)
+        if addend is not None:
+            form = problem.fabric.kernel.output.format
+            output = wrap(addend + output, form.bits, form.signed)
+        named = {flow.tensors[own]: value for own, value in values.items()}
+        return cls(problem, named, output, addend)
 
     @classmethod
     def random(
@@ -36,17 +62,21 @@ class Asked:
         dataflow: int,
         bounds: Mapping[str, int],
         rng: np.random.Generator,
+        *,
+        accumulate: bool = False,
     ) -> Asked:
         """A problem with random values."""
-        problem = design.problem(dataflow, bounds)
-        flow = design.flows[dataflow]
-        workload = flow.description.with_overrides(bounds=bounds).workload
-        values = {}
-        for tensor in problem.fabric.kernel.inputs:
-            form = tensor.format
-            values[tensor.name] = rng.integers(form.min, form.max, tensor.shape, np.int64, True)
-        named = {own: values[name] for own, name in flow.tensors.items() if name in values}
-        return cls(problem, values, workload.evaluate(named))
+        kernel = design.problem(dataflow, bounds).fabric.kernel
+        own = list(design.flows[dataflow].tensors)
+        values = {name: draw(tensor, rng) for name, tensor in zip(own, kernel.inputs, strict=False)}
+        addend = draw(kernel.output, rng) if accumulate else None
+        return cls.of(design, dataflow, bounds, values, addend)
+
+
+def draw(tensor: TensorAccess, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Random values of a tensor, anywhere in the range of its format."""
+    form = tensor.format
+    return rng.integers(form.min, form.max, tensor.shape, np.int64, True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,10 +126,16 @@ def run_sequences(
     ]
 
 
-def _ports(design: ProcessorModel) -> list[str]:
+def _incoming(design: ProcessorModel) -> list[str]:
+    """The prefixes of the streams that come in: the inputs, then what is accumulated."""
     kernel = design.flows[0].fabric.kernel
-    prefixes = [f"s_axis_{t.name.lower()}" for t in kernel.inputs]
-    prefixes.append(f"m_axis_{kernel.output.name.lower()}")
+    tensors = [*kernel.inputs, *([kernel.output] if design.accumulate_in else [])]
+    return [f"s_axis_{tensor.name.lower()}" for tensor in tensors]
+
+
+def _ports(design: ProcessorModel) -> list[str]:
+    output = design.flows[0].fabric.kernel.output
+    prefixes = [*_incoming(design), f"m_axis_{output.name.lower()}"]
     streams = [f"{p}_{s}" for p in prefixes for s in ("tdata", "tvalid", "tready", "tlast")]
     return ["clk", "rst", "busy", "error", *streams, *(f"s_axil_{name}" for name in AXIL_PORTS)]
 
@@ -129,6 +165,14 @@ def _write_plan(design: ProcessorModel, phases: Sequence[Phase], folder: Path, s
                 name = f"{number}.{tensor.name}.{i}"
                 arrays[name] = pack(asked.inputs[tensor.name], tensor.format.bits, bus)
                 packets[f"s_axis_{tensor.name.lower()}"] = name
+            if asked.addend is not None:
+                name = f"{number}.addend.{i}"
+                # Bits beside its elements are ignored: let them be no zeros.
+                form, spare = kernel.output.format, np.full(bus, -1, dtype=np.int64)
+                whole = np.concatenate([asked.addend.reshape(-1), spare])
+                beats = beat_count(asked.addend.size, form.bits, bus)
+                arrays[name] = pack(whole, form.bits, bus)[:beats]
+                packets[f"s_axis_{kernel.output.name.lower()}"] = name
             problems.append({"writes": writes, "packets": packets})
         known = [asked for asked in phase.problems if asked is not None]
         work = sum(asked.problem.cycles.total_cycles for asked in known)
@@ -149,7 +193,7 @@ def _write_plan(design: ProcessorModel, phases: Sequence[Phase], folder: Path, s
                   "bad_number": None},
         "registers": "s_axil",
         "offsets": {"control": CONTROL, "status": STATUS, "refused": REFUSED},
-        "inputs": [f"s_axis_{tensor.name.lower()}" for tensor in kernel.inputs],
+        "inputs": _incoming(design),
         "output": f"m_axis_{kernel.output.name.lower()}",
         "packets": "packets.npz",
         "outputs": "outputs.npz",

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from accelgen.cosim.sequence import Asked, Phase, Seen, run_sequences
+from accelgen.cosim.split import split
 from accelgen.cosim.verdict import PhaseVerdict, Verdict
 from accelgen.errors import InputError
 from accelgen.processor.design import ProcessorModel
 from accelgen.processor.manifest import read_model
-from accelgen.processor.registers import FIRST_REGISTER
+from accelgen.processor.registers import ACCUMULATE, FIRST_REGISTER
 
 __all__ = ["ProcessorPhase", "ProcessorReport", "make_sequences", "verify_processor"]
 
@@ -64,7 +65,9 @@ def verify_processor(directory: Path | str, *, seed: int = 0, problems: int = 6)
 
 def make_sequences(model: ProcessorModel, rng: np.random.Generator, problems: int) -> list[Phase]:
     """Every dataflow at its largest bounds and at random ones, alone; then random sequences: back
-    to back, with pauses on every port, and with starts among them that must be refused.
+    to back, with pauses on every port, and with starts among them that must be refused.  Where
+    results can be added to what comes in, those of random problems are or are not, and a longer
+    reduction of every dataflow is split over several problems.
     """
 
     def largest(number: int) -> Asked:
@@ -82,6 +85,14 @@ def make_sequences(model: ProcessorModel, rng: np.random.Generator, problems: in
         name = flow.description.name
         phases.append(Phase([largest(number)], f"{name}, largest"))
         phases.append(Phase([random(number)], f"{name}, random bounds"))
+        if model.accumulate_in:
+            bounds = flow.description.workload.bounds
+            adding = Asked.random(model, number, bounds, rng, accumulate=True)
+            phases.append(Phase([adding], f"{name}, accumulating"))
+            found = split(model, number, rng)
+            if found is not None:
+                loop, pieces = found
+                phases.append(Phase(pieces, f"{name}, split along {loop}"))
     phases.append(Phase(several(random), "back to back"))
     phases.append(Phase(several(random), "with pauses", pause_in=0.3, pause_out=0.4))
     no_such = (FIRST_REGISTER, len(model.flows))
@@ -90,19 +101,24 @@ def make_sequences(model: ProcessorModel, rng: np.random.Generator, problems: in
     if extent is not None:
         beyond = (extent.offset, extent.most + 1)
         phases.append(Phase([None, random(), None, random()], "bound out of range", beyond))
+    flag = next((r for r in model.registers if r.name == ACCUMULATE), None)
+    if flag is not None:
+        beyond = (flag.offset, flag.most + 1)
+        phases.append(Phase([random(), None, random()], "accumulate out of range", beyond))
     return phases
 
 
 def _random(model: ProcessorModel, number: int, rng: np.random.Generator) -> Asked:
-    """A problem of a dataflow at random bounds that it can run."""
+    """A problem of a dataflow at random bounds that it can run; it accumulates, or not."""
+    accumulate = model.accumulate_in and bool(rng.integers(2))
     largest = model.flows[number].description.workload.bounds
     for _ in range(_TRIES):
         bounds = {loop: int(rng.integers(1, n, endpoint=True)) for loop, n in largest.items()}
         try:
-            return Asked.random(model, number, bounds, rng)
+            return Asked.random(model, number, bounds, rng, accumulate=accumulate)
         except InputError:
             continue  # bounds at which the dataflow is not legal, or beyond the memories
-    return Asked.random(model, number, largest, rng)
+    return Asked.random(model, number, largest, rng, accumulate=accumulate)
 
 
 def _verdict(phase: Phase, seen: Seen) -> ProcessorPhase:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from accelgen.affine import Description
@@ -15,7 +15,14 @@ from accelgen.netlist.build import build_netlist
 from accelgen.passes import Pipeline, check_names, common_period, place_registers, records
 from accelgen.passes.order import Record, Stage, last_netlist, last_pipeline, rewrite_fused
 from accelgen.processor.flow import Flow, make_flows
-from accelgen.processor.registers import Quantity, Register, quantities_of, registers_of, setting_of
+from accelgen.processor.registers import (
+    ACCUMULATE,
+    Quantity,
+    Register,
+    quantities_of,
+    registers_of,
+    setting_of,
+)
 from accelgen.rtl.library import UnitLibrary
 from accelgen.rtl.processor.kernel import Processor
 from accelgen.technology import Technology, load_technology
@@ -37,7 +44,8 @@ class Problem:
 @dataclass(frozen=True)
 class ProcessorModel:
     """What a driver needs to know of a design that runs several dataflows, each at any bounds up
-    to those of its description; ``latency`` is that of its pipeline.
+    to those of its description; ``latency`` is that of its pipeline.  With ``accumulate_in`` a
+    stream of the output's name comes in, and problems may add it to their result.
     """
 
     name: str
@@ -45,6 +53,7 @@ class ProcessorModel:
     quantities: tuple[Quantity, ...]
     registers: tuple[Register, ...]
     latency: int
+    accumulate_in: bool = field(default=False, kw_only=True)
 
     def number(self, dataflow: int | str) -> int:
         """The number of a dataflow by its number or name; :class:`InputError` for no such one."""
@@ -57,14 +66,26 @@ class ProcessorModel:
             raise InputError(f"there is no dataflow {dataflow}", hint=f"0 to {len(names) - 1}")
         return dataflow
 
-    def problem(self, dataflow: int | str, bounds: Mapping[str, int]) -> Problem:
-        """A problem of a dataflow, by its number or name; bounds not named are the largest.
+    def problem(
+        self, dataflow: int | str, bounds: Mapping[str, int], *, accumulate: bool = False
+    ) -> Problem:
+        """A problem of a dataflow, by its number or name; bounds not named are the largest.  With
+        ``accumulate`` a packet of the accumulate-in stream is added to its result.
 
         Raises :class:`InputError` when the design cannot run it.
         """
         number = self.number(dataflow)
+        if accumulate and not self.accumulate_in:
+            raise InputError(
+                "there is no stream of what is accumulated",
+                where=self.name,
+                hint="generate the design with --accumulate-in",
+            )
         setting, fabric = setting_of(self.flows, self.quantities, number, bounds)
-        return Problem(number, setting, fabric, model_cycles(fabric, self.latency))
+        if self.accumulate_in:
+            setting[ACCUMULATE] = int(accumulate)
+        cycles = model_cycles(fabric, self.latency, accumulate_in=self.accumulate_in)
+        return Problem(number, setting, fabric, cycles)
 
 
 @dataclass(frozen=True)
@@ -90,7 +111,13 @@ class ProcessorDesign(ProcessorModel):
         return top_verilog(
             self.name,
             units,
-            lambda: Processor(self.flows, self.quantities, self.pipeline, units),
+            lambda: Processor(
+                self.flows,
+                self.quantities,
+                self.pipeline,
+                units,
+                accumulate_in=self.accumulate_in,
+            ),
         )
 
 
@@ -103,6 +130,7 @@ def design_processor(
     bus_bits: int | None = None,
     words: Mapping[str, int] | None = None,
     without: Collection[str] = (),
+    accumulate_in: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> ProcessorDesign:
     """Run all stages short of Verilog.
@@ -110,6 +138,7 @@ def design_processor(
     The design reaches the bounds of the descriptions.  ``words`` gives, per tensor of the design,
     how many words each of its memories has, where that is not what the largest bounds need.
     ``without`` names passes that are left out.
+    ``accumulate_in`` adds a stream of what problems may add to their result.
 
     Raises:
         InputError: the dataflows are not legal, or cannot share one array.
@@ -137,12 +166,13 @@ def design_processor(
         name,
         flows,
         quantities,
-        registers_of(quantities, len(flows)),
+        registers_of(quantities, len(flows), accumulate_in=accumulate_in),
         pipeline.latency,
         pipeline,
         library,
         (*rewritten, *placed),
         tuple(sorted(without)),
+        accumulate_in=accumulate_in,
     )
 
 

@@ -19,6 +19,9 @@ int accelerator_settings(const struct accelerator_problem *problem,
         }
     }
     settings[0] = (uint32_t)problem->dataflow;
+#ifdef ACCUMULATE_REGISTER
+    put(&w, ACCUMULATE_REGISTER, problem->accumulate);
+#endif
     resolve_extents(&w);
     if (w.error == 0) {
         evaluate_map(&w);

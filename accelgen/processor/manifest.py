@@ -13,7 +13,7 @@ from accelgen.fabric.fabric import Fabric, InputPlan
 from accelgen.manifest import MANIFEST_SCHEMA, read_manifest
 from accelgen.processor.design import ProcessorDesign, ProcessorModel
 from accelgen.processor.flow import make_flows
-from accelgen.processor.registers import quantities_of, registers_of
+from accelgen.processor.registers import ACCUMULATE, quantities_of, registers_of
 from accelgen.rtl.processor.axil import CONTROL, FINISHED, IDENTITY, MAGIC, REFUSED, STATUS
 
 __all__ = ["PROCESSOR", "dumps", "read_model", "to_json"]
@@ -35,7 +35,7 @@ def to_json(design: ProcessorDesign) -> dict[str, object]:
         "verilog": [f"{design.name}.v"],
         "expression": first.description.workload.expression,
         "bounds": dict(first.description.workload.bounds),
-        "streams": _streams(largest.fabric),
+        "streams": _streams(largest.fabric, design.accumulate_in),
         "predicted": _cycles(design, 0),
         "ports": {
             "clock": "clk",
@@ -77,7 +77,10 @@ def to_json(design: ProcessorDesign) -> dict[str, object]:
             }
             for name, form in first.run_time.forms.items()
         },
+        "accumulate_in": design.accumulate_in,
         "bus_bits": first.fabric.bus_bits,
+        "passes": [record.to_json() for record in design.passes],
+        "without": list(design.without),
         "latency": design.latency,
         "period_ns": design.pipeline.period,
         "technology": design.technology.name,
@@ -104,10 +107,16 @@ def _parse(data: object) -> ProcessorModel:
         words = {name: int(memory["words"]) for name, memory in data["memories"].items()}
         flows = make_flows(descriptions, int(data["bus_bits"]), words)
         quantities = quantities_of(flows)
-        registers = registers_of(quantities, len(flows))
+        accumulate_in = bool(data.get("accumulate_in", False))
+        registers = registers_of(quantities, len(flows), accumulate_in=accumulate_in)
         listed = [(r["name"], r["offset"]) for r in data["registers"]["problem"]]
         model = ProcessorModel(
-            str(data["name"]), flows, quantities, registers, int(data["latency"])
+            str(data["name"]),
+            flows,
+            quantities,
+            registers,
+            int(data["latency"]),
+            accumulate_in=accumulate_in,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"cannot be read: {error}", hint="generate the design again") from None
@@ -130,14 +139,17 @@ def _cycles(design: ProcessorModel, number: int) -> dict[str, int]:
     return {"compute_cycles": cycles.compute_cycles, "total_cycles": cycles.total_cycles}
 
 
-def _streams(fabric: Fabric) -> list[dict[str, object]]:
+def _streams(fabric: Fabric, accumulate_in: bool) -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
-    for plan in fabric.plans:
-        tensor, inward = plan.tensor, isinstance(plan, InputPlan)
+    plans = [(plan, isinstance(plan, InputPlan), "elements") for plan in fabric.plans]
+    if accumulate_in:
+        plans.append((fabric.output, True, ACCUMULATE))
+    for plan, inward, kind in plans:
+        tensor = plan.tensor
         found.append(
             {
                 "tensor": tensor.name,
-                "kind": "elements",
+                "kind": kind,
                 "direction": "in" if inward else "out",
                 "prefix": f"{'s' if inward else 'm'}_axis_{tensor.name.lower()}",
                 "shape": list(tensor.shape),

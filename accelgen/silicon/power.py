@@ -125,7 +125,7 @@ def group_of(path: str) -> str:
         return "array"
     if unit.startswith("buffer"):
         return "buffers"
-    return "streams" if re.match("load|collect|round|watch", unit) else "controller"
+    return "streams" if re.match("load|collect|adder|round|watch", unit) else "controller"
 
 
 def measure_power(

@@ -11,9 +11,10 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from accelgen.fabric.forms import BankForm
+from accelgen.fabric.layout import Layout
 from accelgen.passes.delay_matching import Pipeline
 from accelgen.processor.flow import Flow
-from accelgen.processor.registers import Quantity, registers_of
+from accelgen.processor.registers import ACCUMULATE, Quantity, registers_of
 from accelgen.rtl.array import Array
 from accelgen.rtl.delay import delay_line
 from accelgen.rtl.kernel import stream_ports
@@ -21,6 +22,7 @@ from accelgen.rtl.library import UnitLibrary
 from accelgen.rtl.processor.axil import AXIL_PORTS, RegisterPort
 from accelgen.rtl.processor.control import LoadAddresses, LoadedController, WriteControl
 from accelgen.rtl.processor.numbers import by_dataflow
+from accelgen.rtl.streams.adder import StreamAdder
 from accelgen.rtl.streams.addressing import Slots
 from accelgen.rtl.streams.collector import Collector
 from accelgen.rtl.streams.input_buffer import InputBuffer
@@ -47,6 +49,9 @@ class Processor(wiring.Component):
     its packets are accepted.  It is computed when they are complete and the one before is done,
     and from that cycle on the registers can be written for the next one, whose packets are taken
     while this one is computed.  Latency and throughput: those of the model of each problem.
+
+    With ``accumulate_in``: a stream ``s_axis_<output>`` too.  To the result of a problem whose
+    register ``accumulate`` is 1, a packet of it is added on the way out.
     """
 
     def __init__(
@@ -55,7 +60,10 @@ class Processor(wiring.Component):
         quantities: Sequence[Quantity],
         pipeline: Pipeline,
         library: UnitLibrary,
+        *,
+        accumulate_in: bool = False,
     ) -> None:
+        self._accumulate_in = accumulate_in
         self._flows = tuple(flows)
         self._quantities = tuple(quantities)
         self._pipeline = pipeline
@@ -69,6 +77,7 @@ class Processor(wiring.Component):
                     for plan in fabric.inputs
                     for port, member in stream_ports(plan.tensor.name, In, fabric).items()
                 },
+                **(stream_ports(fabric.output.tensor.name, In, fabric) if accumulate_in else {}),
                 **stream_ports(fabric.output.tensor.name, Out, fabric),
                 **{f"s_axil_{name}": member for name, member in AXIL_PORTS.items()},
                 "busy": Out(1),
@@ -80,7 +89,9 @@ class Processor(wiring.Component):
         """Build the hardware."""
         m = Module()
         library, nodes = self._library, self._pipeline.netlist.nodes
-        registers = registers_of(self._quantities, len(self._flows))
+        registers = registers_of(
+            self._quantities, len(self._flows), accumulate_in=self._accumulate_in
+        )
         port = library.instance(RegisterPort(registers), "registers")
         m.submodules.registers = port
         for name, member in AXIL_PORTS.items():
@@ -115,10 +126,10 @@ class Processor(wiring.Component):
             self._input(m, position, array, port, watch, release=done)
             for position in range(len(self._fabric.inputs))
         ]
-        free, cleared = self._output(m, array, control, done)
+        free, cleared, adders = self._output(m, array, control, done)
         m.d.comb += [loader.enable.eq(cleared) for loader in loaders]
         ready = reduce(and_, (loader.full for loader in loaders), port.pending & free)
-        running = sequence(m, self, go, done, ready, control.issue, loaders)
+        running = sequence(m, self, go, done, ready, control.issue, [*loaders, *adders])
         m.d.comb += port.computing.eq(running)
         return m
 
@@ -189,7 +200,7 @@ class Processor(wiring.Component):
         m.submodules[f"loader_{name}"] = loader
         m.submodules[f"buffer_{name}"] = buffer
         m.submodules[f"address_{name}"] = address
-        connect_input(m, self, loader, name)
+        connect_input(m, self, loader.stream, name)
         m.d.comb += [
             loader.begin.eq(port.set),
             loader.release.eq(release),
@@ -226,8 +237,10 @@ class Processor(wiring.Component):
 
     def _output(
         self, m: Module, array: wiring.Component, control: wiring.Component, done: Signal
-    ) -> tuple[Value, Value]:
-        """Returns whether the output memory has a free page, and whether it is cleared."""
+    ) -> tuple[Value, Value, list[wiring.Component]]:
+        """Returns whether the output memory has a free page, whether it is cleared, and what is
+        added behind it.
+        """
         library, pipeline, fabric = self._library, self._pipeline, self._fabric
         tensor = fabric.output.tensor
         name, accumulate = tensor.name.lower(), fabric.output.accumulate
@@ -256,13 +269,20 @@ class Processor(wiring.Component):
             f"buffer_{name}",
         )
         collector = library.instance(
-            Collector(layout, fabric.bus_bits, library, f"walker_{name}", accumulate=accumulate),
+            Collector(
+                layout,
+                fabric.bus_bits,
+                library,
+                f"walker_{name}",
+                accumulate=accumulate,
+                marks=self._accumulate_in,
+            ),
             f"collector_{name}",
         )
         m.submodules[f"address_{name}"] = address
         m.submodules[f"buffer_{name}"] = buffer
         m.submodules[f"collector_{name}"] = collector
-        connect_output(m, self, collector.stream, name)
+        adders = self._leave(m, collector, name, layout)
         m.d.comb += [
             address.start.eq(control.start),
             address.tile.eq(control.tile),
@@ -292,16 +312,38 @@ class Processor(wiring.Component):
         latency = fabric.output.banked.write_latency(accumulate)
         finished = delay_line(m, address.final, Shape(1), {wait + latency - 1}, "final", reset=True)
         m.d.comb += [done.eq(finished[wait + latency - 1]), buffer.commit.eq(done)]
-        return buffer.free, buffer.ready
+        return buffer.free, buffer.ready, adders
+
+    def _leave(
+        self, m: Module, collector: Collector, name: str, layout: Layout
+    ) -> list[wiring.Component]:
+        """Connect the output, behind the adder of what comes in if there is one; returns that."""
+        if not self._accumulate_in:
+            connect_output(m, self, collector.stream, name)
+            return []
+        adder = self._library.instance(
+            StreamAdder(layout.element_bits, layout.per_beat, self._fabric.bus_bits),
+            f"adder_{name}",
+        )
+        m.submodules[f"adder_{name}"] = adder
+        wiring.connect(m, collector.stream, adder.sums)
+        m.d.comb += adder.marked.eq(collector.marked)
+        connect_input(m, self, adder.addends, name)
+        connect_output(m, self, adder.stream, name)
+        return [adder]
 
     def _page_shapes(
         self, m: Module, collector: wiring.Component, name: str, form: BankForm, done: Value
     ) -> None:
-        """Keep, per page, the shape of what is in it while it is streamed out."""
+        """Keep, per page, the shape of what is in it while it is streamed out, and whether what
+        comes in is added to it.
+        """
         filling = Signal()
         m.d.sync += filling.eq(filling ^ done)
-        for shape in shape_ports(form.largest):
-            active = self._active[f"{name}_{shape}"]
+        kept = {shape: self._active[f"{name}_{shape}"] for shape in shape_ports(form.largest)}
+        if self._accumulate_in:
+            kept["mark"] = self._active[ACCUMULATE]
+        for shape, active in kept.items():
             pages = [Signal(len(active), name=f"{shape}_{p}", reset_less=True) for p in range(2)]
             for number, page in enumerate(pages):
                 with m.If(done & (filling == number)):
