@@ -118,8 +118,9 @@ def _record_kernel(directory: Path, seed: int) -> tuple[Trace, tuple[Run, ...]]:
             )  # fmt: skip
         # Problems of one cycle after the other may leave ``busy`` high: then one span is all.
         starts = [start for start, _ in spans]
-        window = starts[1:3] if len(starts) == PROBLEMS else [spans[0][0], spans[-1][1]]
-        run = Run(manifest.name, manifest.bounds, *window)
+        whole = (spans[0][0], spans[-1][1])
+        first, end = (starts[1], starts[2]) if len(starts) == PROBLEMS else whole
+        run = Run(manifest.name, manifest.bounds, first, end)
         return read_vcd(target, manifest.top, run.sampled), (run,)
 
 

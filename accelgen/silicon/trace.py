@@ -39,6 +39,7 @@ class Trace:
 
     def find(self, path: str, name: str) -> _Signal | None:
         """A signal of an instance; one of a generate block has the block in its name."""
+        name = name.removeprefix("\\")
         found = self.signals.get((path, name))
         if found is None and "." in name:
             block, _, rest = name.rpartition(".")
