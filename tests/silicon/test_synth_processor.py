@@ -111,6 +111,7 @@ def test_modules_and_paths_are_named(report: SiliconReport) -> None:
     assert len(report.timing.path) > 1
     for step in report.timing.path:
         assert re.fullmatch(r"[a-z]\w*(\.\w+)*(\[\d+\])?", step), report.timing.path
+        assert not re.search(r"\.dataflow_(?!chosen)", step), report.timing.path
 
 
 @rtl
