@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from accelgen.affine.spacetime import TensorAccess
 from accelgen.cosim.model import build_model
 from accelgen.cosim.packing import beat_count, pack, unpack
+from accelgen.cosim.runtime import Trace
 from accelgen.cosim.simulate import run_simulator
 from accelgen.cosim.toolchain import find_toolchain
 from accelgen.golden.integer import wrap
@@ -94,23 +95,36 @@ class Phase:
 
 @dataclass(frozen=True)
 class Seen:
-    """What was wrong in a phase, and the cycles of its problems."""
+    """What was wrong in a phase, and the cycles of its problems: how many, and the first ones."""
 
     faults: tuple[str, ...]
     busy: tuple[int, ...]
     total: int | None
+    begins: tuple[int, ...] = ()
 
 
 def run_sequences(
-    design: ProcessorModel, verilog: Path, phases: Sequence[Phase], *, seed: int = 0
+    design: ProcessorModel,
+    verilog: Path,
+    phases: Sequence[Phase],
+    *,
+    seed: int = 0,
+    waves: Path | None = None,
+    options: Sequence[str] = (),
 ) -> list[Seen]:
-    """Simulate the design in the file ``verilog`` and say what it did wrong in each phase."""
+    """Simulate the design in the file ``verilog`` and say what it did wrong in each phase.
+
+    ``waves`` takes the trace as VCD; ``options`` are further ones of Verilator.
+    """
     tools = find_toolchain()
-    model = build_model(tools, [verilog], design.name, _ports(design))
+    trace: Trace = "none" if waves is None else "vcd"
+    model = build_model(tools, [verilog], design.name, _ports(design), trace, options)
     with tempfile.TemporaryDirectory(prefix="accelgen-") as name:
         folder = Path(name)
         _write_plan(design, phases, folder, seed)
-        results = run_simulator(tools, model, "processor_bench.py", folder, design.name, seed=seed)
+        results = run_simulator(
+            tools, model, "processor_bench.py", folder, design.name, seed=seed, waves=waves
+        )
         seen = json.loads(results.read_text(encoding="utf-8"))
         refused = json.loads((folder / "refused.json").read_text(encoding="utf-8"))
         with np.load(folder / "outputs.npz") as archive:
@@ -249,7 +263,7 @@ def _judge(
     paused = phase.pause_in or phase.pause_out
     if len(known) == 1 and not paused and total != known[0].problem.cycles.total_cycles:
         faults.append(f"total_cycles {total} instead of {known[0].problem.cycles.total_cycles}")
-    return Seen(tuple(faults), busy, total)
+    return Seen(tuple(faults), busy, total, tuple(start for start, _ in spans))
 
 
 def _listed(value: object) -> list[object]:

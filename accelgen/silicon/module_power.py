@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelgen.silicon.activity import Trace
 from accelgen.silicon.gates import Gate, Netlist, Simulation
 from accelgen.silicon.loads import Load
+from accelgen.silicon.trace import Trace
 
 __all__ = ["Accesses", "ModulePower", "simulate_module"]
 

@@ -314,7 +314,7 @@ def test_passes_are_listed_in_order(capsys: pytest.CaptureFixture[str]) -> None:
     listed = run_json(capsys, "passes")["passes"]
     assert [line.split()[0] for line in lines] == [entry["name"] for entry in listed]
     assert [line.split(maxsplit=1)[1] for line in lines] == [e["summary"] for e in listed]
-    assert [entry["name"] for entry in listed][:4] == ["constants", "pins", "trees", "widths"]
+    assert [entry["name"] for entry in listed][:4] == ["constants", "taps", "pins", "trees"]
 
 
 def test_explain_says_what_passes_changed(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:

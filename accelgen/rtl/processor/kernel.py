@@ -98,7 +98,8 @@ class Processor(wiring.Component):
             outer, inner = getattr(self, f"s_axil_{name}"), getattr(port, f"axil_{name}")
             m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
 
-        go, done = Signal(), Signal()
+        go = Signal()
+        done = Signal()
         m.d.comb += [port.taken.eq(go), port.finished.eq(done)]
         # What is computed with stays while the registers are written for the next problem.
         self._active: dict[str, Signal] = {}
