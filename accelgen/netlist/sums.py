@@ -97,26 +97,8 @@ def sum_in_space(
     totals = list(products)
     for unit in sorted(range(len(products)), key=lambda u: offsets[u]):
         partials = reduction.partials[unit]
-        if passed:
-            form = limit
-            name = "goes_on" if partials else "begins"
-            first = flags(name, "constant", not partials)
-            inputs = [Edge(totals[unit], 0, "total_in"), Edge(first, offsets[unit], "first")]
-            if partials:
-                behind = offsets[unit] - offsets[partials[0]]
-                inputs.append(Edge(totals[partials[0]], behind, "passed_on"))
-            totals[unit] = builder.add(
-                "accumulate",
-                "sum",
-                ("pe", unit),
-                form,
-                inputs,
-                group="sum",
-                latency=1,
-                parameters=("passed",) if partials else (),
-            )
-            partials = partials[1:]
-        for position, source in enumerate(partials, start=int(passed)):
+        # With ``passed`` the accumulator adds the first one: behind all adders, as in the others.
+        for position, source in list(enumerate(partials))[passed:]:
             totals[unit] = builder.add(
                 "add",
                 f"partial{position}",
@@ -128,6 +110,23 @@ def sum_in_space(
                         totals[source], offsets[unit] - offsets[source], f"from_partial{position}"
                     ),
                 ],
+            )
+        if passed:
+            name = "goes_on" if partials else "begins"
+            first = flags(name, "constant", not partials)
+            inputs = [Edge(totals[unit], 0, "total_in"), Edge(first, offsets[unit], "first")]
+            if partials:
+                behind = offsets[unit] - offsets[partials[0]]
+                inputs.append(Edge(totals[partials[0]], behind, "passed_on"))
+            totals[unit] = builder.add(
+                "accumulate",
+                "sum",
+                ("pe", unit),
+                limit,
+                inputs,
+                group="sum",
+                latency=1,
+                parameters=("passed",) if partials else (),
             )
     sums = []
     for number, group in enumerate(reduction.groups):

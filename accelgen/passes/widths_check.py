@@ -89,7 +89,7 @@ def _values(netlist: Netlist, taken: Sequence[_Value]) -> list[_Value]:
 
 def _interval(node: Node, known: Sequence[_Value]) -> tuple[int, int, Sequence[_Value]] | None:
     """The integers a node is, and the values it is made of; ``None`` where it says so itself."""
-    if not known or (node.kind == "accumulate" and node.parameters[:1] in ((), ("chained",))):
+    if not known:
         return None
     first = known[0]
     match node.kind:
@@ -105,6 +105,10 @@ def _interval(node: Node, known: Sequence[_Value]) -> tuple[int, int, Sequence[_
         case "multiply":
             ends = [a * b for a in (first.low, first.high) for b in (known[1].low, known[1].high)]
             return min(ends), max(ends), known[:2]
+        case "accumulate" if node.parameters[:1] in ((), ("chained",)):
+            # Nobody says how many terms there are; what is passed on is the last input but one.
+            passed = known[-2:-1] if node.parameters else []
+            return -_ANY, _ANY, [first, *passed]
         case "accumulate":
             terms = int(str(node.parameters[0]))
             return min(first.low, terms * first.low), max(first.high, terms * first.high), known[:1]
