@@ -23,7 +23,7 @@ from accelgen.rtl.processor.kernel import Processor
 from accelgen.technology import Technology, load_technology
 from accelgen.verilog import top_verilog
 
-__all__ = ["Problem", "ProcessorDesign", "ProcessorModel", "design_processor"]
+__all__ = ["Problem", "ProcessorDesign", "ProcessorModel", "design_processor", "netlists_of"]
 
 
 @dataclass(frozen=True)
@@ -111,15 +111,7 @@ def design_processor(
     flows = make_flows(descriptions, bus_bits, words)
     quantities = quantities_of(flows)
     progress("fuse the netlists")
-    # Sums that one dataflow passes on share the adders in which another accumulates.
-    holds = any(flow.fabric.output.hold is not None for flow in flows)
-    netlist = fuse(
-        [
-            _balanced(build_netlist(flow.fabric, passed=holds and _passes_on(flow.fabric)))
-            for flow in flows
-        ]
-    )
-    netlist = _narrowed(netlist)
+    netlist = _narrowed(fuse(netlists_of(flows)))
     progress("match delays")
     pipeline = match_delays(netlist, library, period)
     return ProcessorDesign(
@@ -131,6 +123,18 @@ def design_processor(
         pipeline,
         library,
     )
+
+
+def netlists_of(flows: Sequence[Flow]) -> list[Netlist]:
+    """The netlist of each dataflow, as they are fused.
+
+    Sums that one passes on share the adders in which another accumulates.
+    """
+    holds = any(flow.fabric.output.hold is not None for flow in flows)
+    return [
+        _balanced(build_netlist(flow.fabric, passed=holds and _passes_on(flow.fabric)))
+        for flow in flows
+    ]
 
 
 def _balanced(netlist: Netlist) -> Netlist:
