@@ -111,29 +111,9 @@ def sum_in_space(
     counts = [1] * len(products)
     for unit in sorted(range(len(products)), key=lambda u: offsets[u]):
         partials = reduction.partials[unit]
-        if passed:
-            terms = 1 + sum(counts[source] for source in partials[:1])
-            form = limit
-            name = "goes_on" if partials else "begins"
-            first = flags(name, "constant", not partials)
-            inputs = [Edge(totals[unit], 0, "total_in"), Edge(first, offsets[unit], "first")]
-            if partials:
-                behind = offsets[unit] - offsets[partials[0]]
-                inputs.append(Edge(totals[partials[0]], behind, "passed_on"))
-            totals[unit] = builder.add(
-                "accumulate",
-                "sum",
-                ("pe", unit),
-                form,
-                inputs,
-                group="sum",
-                latency=1,
-                parameters=("passed", terms) if partials else (terms,),
-            )
-            counts[unit] = terms
-            partials = partials[1:]
         counts[unit] += sum(counts[source] for source in partials)
-        for position, source in enumerate(partials, start=int(passed)):
+        # With ``passed`` the accumulator adds the first one: behind all adders, as in the others.
+        for position, source in list(enumerate(partials))[passed:]:
             totals[unit] = builder.add(
                 "add",
                 f"partial{position}",
@@ -145,6 +125,24 @@ def sum_in_space(
                         totals[source], offsets[unit] - offsets[source], f"from_partial{position}"
                     ),
                 ],
+            )
+        if passed:
+            name = "goes_on" if partials else "begins"
+            first = flags(name, "constant", not partials)
+            inputs = [Edge(totals[unit], 0, "total_in"), Edge(first, offsets[unit], "first")]
+            if partials:
+                behind = offsets[unit] - offsets[partials[0]]
+                inputs.append(Edge(totals[partials[0]], behind, "passed_on"))
+            totals[unit] = builder.add(
+                "accumulate",
+                "sum",
+                ("pe", unit),
+                limit,
+                inputs,
+                group="sum",
+                latency=1,
+                # No sum of products that pass by one of them is of more than all of these.
+                parameters=("passed", counts[unit]) if partials else (1,),
             )
     sums = []
     for number, group in enumerate(reduction.groups):

@@ -12,6 +12,7 @@ from accelgen.errors import InputError
 from accelgen.fabric.fabric import Fabric
 from accelgen.names import unknown
 from accelgen.netlist.build import build_netlist
+from accelgen.netlist.graph import Netlist
 from accelgen.passes import Pipeline, check_names, common_period, place_registers, records
 from accelgen.passes.order import Record, Stage, last_netlist, last_pipeline, rewrite_fused
 from accelgen.processor.flow import Flow, make_flows
@@ -28,7 +29,7 @@ from accelgen.rtl.processor.kernel import Processor
 from accelgen.technology import Technology, load_technology
 from accelgen.verilog import top_verilog
 
-__all__ = ["Problem", "ProcessorDesign", "ProcessorModel", "design_processor"]
+__all__ = ["Problem", "ProcessorDesign", "ProcessorModel", "design_processor", "netlists_of"]
 
 
 @dataclass(frozen=True)
@@ -151,12 +152,7 @@ def design_processor(
     flows = make_flows(descriptions, bus_bits, words)
     quantities = quantities_of(flows)
     progress("build and fuse the netlists")
-    # Sums that one dataflow passes on share the adders in which another accumulates.
-    holds = any(flow.fabric.output.hold is not None for flow in flows)
-    netlists = [
-        build_netlist(flow.fabric, passed=holds and _passes_on(flow.fabric)) for flow in flows
-    ]
-    rewritten = rewrite_fused(netlists, without)
+    rewritten = rewrite_fused(netlists_of(flows), without)
     progress("match delays")
     if period is None:
         period = common_period([last_netlist(rewritten)], library)
@@ -174,6 +170,15 @@ def design_processor(
         tuple(sorted(without)),
         accumulate_in=accumulate_in,
     )
+
+
+def netlists_of(flows: Sequence[Flow]) -> list[Netlist]:
+    """The netlist of each dataflow, as they are fused.
+
+    Sums that one passes on share the adders in which another accumulates.
+    """
+    holds = any(flow.fabric.output.hold is not None for flow in flows)
+    return [build_netlist(flow.fabric, passed=holds and _passes_on(flow.fabric)) for flow in flows]
 
 
 def _passes_on(fabric: Fabric) -> bool:
