@@ -134,7 +134,6 @@ class Netlist:
     ) -> None:
         if cell.gating is not None:
             enable, clock, output = cell.gating
-            self.leakage += cell.leakage * self.cells.leakage_unit
             self.clock_gates[pins[output]] = ClockGate(cell, pins[enable])
             pins = {pin: net for pin, net in pins.items() if pin not in (clock, output)}
         outputs = [pin for pin in pins if "function" in cell.pins[pin].attributes]
