@@ -139,7 +139,10 @@ class _Runs:
             seconds = time.process_time() - start
             files = tuple(f for f in liberty(self._pdk, library) if "RM_" not in f.name)
             # Memories by their size table on both: macros are too large for so few words.
-            options = Options(liberty=files, period=PERIODS[library], sram=library)
+            # Alone, dataflows are there for their area.
+            options = Options(
+                liberty=files, period=PERIODS[library], sram=library, power=len(names) > 1
+            )
             report = synthesise(folder, options, lambda stage: progress(f"  {stage}"))
         figures = _figures(report)
         return {
@@ -157,9 +160,7 @@ class _Runs:
 def _figures(report: SiliconReport) -> dict[str, object]:
     assert report.area is not None
     assert report.timing is not None
-    assert report.power is not None
-    area, power = report.area, report.power
-    groups = {group.group: group for group in power.groups}
+    area = report.area
     (array,) = (module for module in area.modules if module.module == "fused_array")
     return {
         "array_um2": round(array.total, 2),
@@ -169,9 +170,18 @@ def _figures(report: SiliconReport) -> dict[str, object]:
         "least_period_ns": round(report.timing.least_period, 4),
         "met": report.timing.slack >= 0,
         "critical_path": list(report.timing.path),
+        **_power(report),
+    }
+
+
+def _power(report: SiliconReport) -> dict[str, object]:
+    if report.power is None:
+        return {"array_mw": None, "logic_mw": None, "next_states_wrong": None}
+    groups = {group.group: group for group in report.power.groups}
+    return {
         "array_mw": round(groups["array"].total, 4),
-        "logic_mw": round(sum(g.total - g.macros for g in power.groups), 4),
-        "next_states_wrong": power.mismatches,
+        "logic_mw": round(sum(g.total - g.macros for g in groups.values()), 4),
+        "next_states_wrong": report.power.mismatches,
     }
 
 
