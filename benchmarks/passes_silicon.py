@@ -28,13 +28,14 @@ from accelgen.processor.generate import generate_processor
 from accelgen.silicon.report import SiliconReport
 from accelgen.silicon.synth import Options, synthesise
 from benchmarks.record import Mark, emit, header, progress, table
-from benchmarks.silicon import PERIODS, liberty
+from benchmarks.silicon import liberty
 
 DATAFLOWS = ("gemm_os_systolic", "gemm_ws_systolic", "conv2d_ws_nvdla", "depthwise")
-MADE_FOR = {"sg13g2": 4.0, "asap7": 0.62}
-"""Periods in ns that designs are generated for, to be mapped at those of ``benchmarks.silicon``:
-the estimate knows no wires.
-"""
+PERIODS = {"sg13g2": 5.0, "asap7": 0.75}
+"""Clocks in ns that all designs are mapped for, and meet."""
+
+MADE_FOR = {"sg13g2": 4.0, "asap7": 0.667}
+"""Periods that they are generated for: the estimate knows no wires and no buffers."""
 
 AREA_SAVED, POWER_SAVED, FUSING = 0.40, 0.35, 0.25
 NONE = tuple(step.name for step in PASSES)

@@ -29,7 +29,11 @@ from accelgen.silicon.trace import Trace, read_vcd
 __all__ = ["MOST_CYCLES", "Asking", "Run", "choose_problems", "record"]
 
 SAMPLES = 384
-"""Cycles of a steady state that are simulated at gate level, drawn evenly."""
+"""Cycles of the steady states that are simulated at gate level, shared among the problems."""
+
+LEAST_SAMPLES = 96
+"""Of one problem, drawn evenly; of all cycles the power differs by 0.3 % at most (measured on four
+dataflows on 4 x 4 units)."""
 
 PROBLEMS = 4
 """Of a kernel, queued back to back; the cycles from the second's begin to the third's are the
@@ -51,7 +55,8 @@ Asking = tuple[str, Mapping[str, int]]
 class Run:
     """A problem in the steady state: the cycles from its begin to that of the next.
 
-    ``largest``: whether its bounds are the largest that the design reaches.
+    ``largest``: whether its bounds are the largest that the design reaches.  ``samples``: cycles of
+    it to simulate at gate level, if it has as many.
     """
 
     name: str
@@ -59,6 +64,7 @@ class Run:
     first: int
     end: int
     largest: bool = True
+    samples: int = SAMPLES
 
     @property
     def cycles(self) -> int:
@@ -73,7 +79,7 @@ class Run:
     @property
     def sampled(self) -> NDArray[np.int64]:
         """The cycles that are simulated at gate level."""
-        count = min(SAMPLES, self.cycles)
+        count = min(self.samples, self.cycles)
         return self.first + np.arange(count, dtype=np.int64) * self.cycles // count
 
 
@@ -159,12 +165,13 @@ def _record_processor(
                 hint=f"run accelgen verify {directory}",
             )  # fmt: skip
         runs = []
+        samples = max(LEAST_SAMPLES, SAMPLES // len(chosen))
         for number, (problem, bounds) in enumerate(chosen):
             description = model.flows[problem.dataflow].description
             begin = REPEATS * number + 1
             runs.append(
                 Run(description.name, bounds, seen.begins[begin], seen.begins[begin + 1],
-                    bounds == dict(description.workload.bounds))
+                    bounds == dict(description.workload.bounds), samples)
             )  # fmt: skip
         return read_vcd(target, model.name, np.concatenate([r.sampled for r in runs])), tuple(runs)
 

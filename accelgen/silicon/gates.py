@@ -178,7 +178,8 @@ class Simulation:
     """Values of all nets, and their toggles since they were last cleared.
 
     ``settled`` are values that the gates agree with, from which it goes on; without them all inputs
-    and flip-flops are 0.  Outputs of the gates ``cut`` do not follow their inputs.
+    and flip-flops are 0.  Outputs of the gates ``cut`` do not follow their inputs.  ``parts`` are
+    masks of lanes whose toggles are counted apart, in ``toggles_of``.
     """
 
     def __init__(
@@ -187,11 +188,14 @@ class Simulation:
         lanes: int,
         settled: Mapping[int, int] | None = None,
         cut: Sequence[Gate] = (),
+        parts: Sequence[int] = (),
     ) -> None:
         self.netlist = netlist
         self.mask = (1 << lanes) - 1
         self.value = {net: self.mask if one else 0 for net, one in netlist.constants.items()}
         self.toggles: dict[int, int] = {}
+        self.toggles_of: list[dict[int, int]] = [{} for _ in parts]
+        self._parts = list(zip(parts, self.toggles_of, strict=True))
         self._pending: dict[int, list[tuple[int, int]]] = {}
         self._queue: list[tuple[int, int]] = []
         self._readers: dict[int, list[Gate]] = {}
@@ -245,6 +249,8 @@ class Simulation:
         changed = new ^ self.value.get(net, 0)
         self.value[net] = new
         self.toggles[net] = self.toggles.get(net, 0) + changed.bit_count()
+        for part, toggles in self._parts:
+            toggles[net] = toggles.get(net, 0) + (changed & part).bit_count()
         return self._readers.get(net, [])
 
 

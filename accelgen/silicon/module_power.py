@@ -2,7 +2,8 @@
 
 A bit of an integer is a cycle of an instance.  What the module is given, and what its registers
 hold, comes from the simulation of the Verilog; its gates are simulated from the values before to
-those after every clock edge, with their delays, so that glitches count.
+those after every clock edge, with their delays, so that glitches count.  The problems of a design
+that runs several are simulated together as well: what takes time is the events, not their width.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from accelgen.silicon.gates import Gate, Netlist, Simulation
 from accelgen.silicon.loads import Load
 from accelgen.silicon.trace import Trace
 
-__all__ = ["Accesses", "ModulePower", "simulate_module"]
+__all__ = ["Accesses", "ModulePower", "WindowPower", "simulate_module"]
 
 _REGISTER = re.compile(r"(.*?)(?:\[(\d+)\])?_reg(?:_\d+)?")
 _BIT = re.compile(r"(.*)\[(\d+)\]")
@@ -35,23 +36,34 @@ class Accesses:
 
 
 @dataclass(frozen=True)
-class ModulePower:
-    """Of all instances: pJ per cycle inside of cells and in what they drive, leakage in mW.
+class WindowPower:
+    """Of all instances, in the cycles of one problem: pJ per cycle inside of cells and in what they
+    drive.
 
     ``glitches`` is the part of the two that toggles take that a net makes beside the one to its new
-    value.  ``annotated`` of the ``sources`` (bits of inputs, registers, macros) follow the trace.
-    ``mismatches`` of ``compared`` next states differ from the trace.
+    value.
     """
 
     internal: float
     switching: float
     glitches: float
+    accesses: tuple[Accesses, ...]
+
+
+@dataclass(frozen=True)
+class ModulePower:
+    """Of all instances: what they take in each window of cycles, leakage in mW.
+
+    ``annotated`` of the ``sources`` (bits of inputs, registers, macros) follow the trace.
+    ``mismatches`` of ``compared`` next states differ from the trace.
+    """
+
+    windows: tuple[WindowPower, ...]
     leakage: float
     annotated: int
     sources: int
     compared: int
     mismatches: int
-    accesses: tuple[Accesses, ...]
 
 
 @dataclass(frozen=True)
@@ -68,10 +80,13 @@ def simulate_module(
     outside: Mapping[int, Load],
     trace: Trace,
     paths: Sequence[str],
-    cycles: NDArray[np.int64],
+    windows: Sequence[NDArray[np.int64]],
     step: float,
 ) -> ModulePower:
-    """Simulate the instances at ``paths`` in ``cycles``; ``step`` ns is one of the simulation."""
+    """Simulate the instances at ``paths`` in the cycles of some ``windows``; ``step`` ns is one of
+    the simulation.
+    """
+    cycles = np.concatenate(windows)
     cells, mask = netlist.cells, (1 << len(paths) * len(cycles)) - 1
     load = {net: _sum(netlist, net, outside) for net in _driven(netlist)}
     for gate in (*netlist.gates, *netlist.registers):
@@ -97,7 +112,8 @@ def simulate_module(
             mismatches += wrong.bit_count()
     after = {net: lanes.values[2][net] for net in known}
     after |= {gate.output: netlist.next(gate, before, mask) for gate in missing}
-    run = Simulation(netlist, lanes.count, before, cut)
+    parts = _masks([len(window) for window in windows], len(paths))
+    run = Simulation(netlist, lanes.count, before, cut, parts if len(parts) > 1 else ())
     # Inputs come from registers elsewhere, as late as those of this module.
     usual = max([1, *(gate.delay for gate in netlist.registers)])
     for net, value in after.items():
@@ -106,19 +122,40 @@ def simulate_module(
     for gate in cut:
         run.schedule(gate.output, lanes.values[2][gate.output], usual + gate.delay)
     run.settle()
-    internal, switching, useful = _energies(netlist, run, before, load, lanes.count)
-    scale = len(paths) / lanes.count
+    moved = {net: v ^ before.get(net, 0) for net, v in run.value.items()}
+    found = []
+    for part, toggles in zip(parts, run.toggles_of or [run.toggles], strict=True):
+        count = part.bit_count()
+        changed = {net: (v & part).bit_count() for net, v in moved.items()}
+        internal, switching, useful = _energies(netlist, toggles, changed, load, before, part)
+        scale = len(paths) / count
+        found.append(
+            WindowPower(
+                internal=internal * scale,
+                switching=switching * scale,
+                glitches=max(0.0, (internal + switching - useful) * scale),
+                accesses=_accesses(netlist, run.value, part, scale),
+            )
+        )
     return ModulePower(
-        internal=internal * scale,
-        switching=switching * scale,
-        glitches=max(0.0, (internal + switching - useful) * scale),
+        windows=tuple(found),
         leakage=netlist.leakage * len(paths),
         annotated=len(known) * len(paths),
         sources=len(sources) * len(paths),
         compared=compared,
         mismatches=mismatches,
-        accesses=_accesses(netlist, run.value, scale),
     )
+
+
+def _masks(lengths: Sequence[int], instances: int) -> list[int]:
+    """The lanes of each window, of all instances."""
+    window = np.repeat(np.arange(len(lengths)), lengths)
+    return [
+        int.from_bytes(
+            np.packbits(np.tile(window == k, instances), bitorder="little").tobytes(), "little"
+        )
+        for k in range(len(lengths))
+    ]
 
 
 def _sum(netlist: Netlist, net: int, outside: Mapping[int, Load]) -> float:
@@ -247,15 +284,17 @@ def _certain(order: Sequence[Gate], known: set[int], traced: Mapping[int, int]) 
 
 def _energies(
     netlist: Netlist,
-    run: Simulation,
-    before: Mapping[int, int],
+    toggles: Mapping[int, int],
+    moved: Mapping[int, int],
     load: Mapping[int, float],
-    lanes: int,
+    before: Mapping[int, int],
+    part: int,
 ) -> tuple[float, float, float]:
-    """PJ of all lanes: inside of cells, in what they drive, and both without glitches."""
-    cells, toggles = netlist.cells, run.toggles
+    """PJ of all lanes of ``part``: inside of cells, in what they drive, and both without glitches;
+    ``moved`` counts the lanes in which a net ends at another value than that ``before``.
+    """
+    cells, lanes = netlist.cells, part.bit_count()
     internal = switching = useful = 0.0
-    moved = {net: (v ^ before.get(net, 0)).bit_count() for net, v in run.value.items()}
     for gate in (*netlist.gates, *netlist.registers):
         net = gate.output
         wire = load[net] * cells.unit * cells.voltage**2 / 2
@@ -270,25 +309,29 @@ def _energies(
         seen.add(gate.name)
         keep, move = gate.cell.clocked
         changed = moved.get(gate.output, 0)
-        on = netlist.enabled(gate, before, (1 << lanes) - 1).bit_count()
+        on = netlist.enabled(gate, before, part).bit_count()
         clock = (on - changed) * keep + changed * move
         each = gate.cell.data("D") if "D" in gate.cell.pins else 0.0
         internal += clock + sum(toggles.get(n, 0) for n in gate.inputs) * each
         useful += clock + sum(moved.get(n, 0) for n in gate.inputs) * each
     for net, gating in netlist.clock_gates.items():
         stopped, through = gating.cell.gated(netlist.clock_load.get(net, 0.0))
-        on = (before.get(gating.enable, 0) & ((1 << lanes) - 1)).bit_count()
+        on = (before.get(gating.enable, 0) & part).bit_count()
         internal += (lanes - on) * stopped + on * through
         useful += (lanes - on) * stopped + on * through
     return internal, switching, useful
 
 
-def _accesses(netlist: Netlist, values: Mapping[int, int], scale: float) -> tuple[Accesses, ...]:
+def _accesses(
+    netlist: Netlist, values: Mapping[int, int], part: int, scale: float
+) -> tuple[Accesses, ...]:
     found = []
     for kind, pins in netlist.others.values():
         if not {"A_MEN", "A_WEN", "A_REN"} <= set(pins):
             continue
-        on, write, read = (values.get(pins[pin][0], 0) for pin in ("A_MEN", "A_WEN", "A_REN"))
+        on, write, read = (
+            values.get(pins[pin][0], 0) & part for pin in ("A_MEN", "A_WEN", "A_REN")
+        )
         found.append(
             Accesses(kind, (on & read & ~write).bit_count() * scale,
                      (on & write).bit_count() * scale)

@@ -241,14 +241,13 @@ def measure_power(
     for path, name in walk(netlist, top):
         places.setdefault((group_of(path), name), []).append(path)
     macros = {tiling.macro.cell: tiling.macro for tiling in tilings}
-    found: list[dict[str, list[ModulePower]]] = [{} for _ in runs]
+    found: dict[str, list[ModulePower]] = {}
     for number, ((group, name), paths) in enumerate(sorted(places.items()), 1):
         progress(f"simulate the gates: {number} of {len(places)} modules")
-        for run, of_group in zip(runs, found, strict=True):
-            of_group.setdefault(group, []).append(
-                simulate_module(modules[name], netlists[name], outside[name], trace, paths,
-                                run.sampled, period / STEPS)
-            )  # fmt: skip
+        found.setdefault(group, []).append(
+            simulate_module(modules[name], netlists[name], outside[name], trace, paths,
+                            [run.sampled for run in runs], period / STEPS)
+        )  # fmt: skip
     held = {
         group: sum(
             (macros[kind].leakage_mw or 0.0) * len(paths)
@@ -259,7 +258,8 @@ def measure_power(
         )
         for group in GROUPS
     }
-    everything = [part for of_group in found for parts in of_group.values() for part in parts]
+    everything = [part for parts in found.values() for part in parts]
+    accesses = [a for part in everything for window in part.windows for a in window.accesses]
     return Power(
         period=period,
         problems=tuple(
@@ -267,41 +267,40 @@ def measure_power(
                 run=run,
                 period=period,
                 groups=tuple(
-                    _group(group, of_group[group], held[group], macros, period)
+                    _group(group, found[group], k, held[group], macros, period)
                     for group in GROUPS
-                    if group in of_group
+                    if group in found
                 ),
-                glitches=sum(p.glitches for parts in of_group.values() for p in parts) / period,
+                glitches=sum(part.windows[k].glitches for part in everything) / period,
             )
-            for run, of_group in zip(runs, found, strict=True)
+            for k, run in enumerate(runs)
         ),
         annotated=sum(p.annotated for p in everything) / max(1, sum(p.sources for p in everything)),
         compared=sum(part.compared for part in everything),
         mismatches=sum(part.mismatches for part in everything),
-        unknown=tuple(
-            sorted({a.macro for p in everything for a in p.accesses if not _known(macros[a.macro])})
-        ),
+        unknown=tuple(sorted({a.macro for a in accesses if not _known(macros[a.macro])})),
     )
 
 
 def _group(
     group: str,
     parts: Sequence[ModulePower],
+    k: int,
     held: float,
     macros: Mapping[str, Macro],
     period: float,
 ) -> GroupPower:
-    """The power of the modules of a group, whose macros leak ``held`` mW."""
+    """The power of the modules of a group in the k-th window; its macros leak ``held`` mW."""
     stored = 0.0
-    for part in parts:
-        for access in part.accesses:
-            macro = macros[access.macro]
-            if macro.read_pj is not None and macro.write_pj is not None:
-                stored += (access.reads * macro.read_pj + access.writes * macro.write_pj) / period
+    windows = [part.windows[k] for part in parts]
+    for access in (access for window in windows for access in window.accesses):
+        macro = macros[access.macro]
+        if macro.read_pj is not None and macro.write_pj is not None:
+            stored += (access.reads * macro.read_pj + access.writes * macro.write_pj) / period
     return GroupPower(
         group=group,
-        internal=sum(part.internal for part in parts) / period,
-        switching=sum(part.switching for part in parts) / period,
+        internal=sum(window.internal for window in windows) / period,
+        switching=sum(window.switching for window in windows) / period,
         leakage=sum(part.leakage for part in parts) + held,
         macros=stored,
     )
