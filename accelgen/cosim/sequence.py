@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,12 @@ from numpy.typing import NDArray
 
 from accelgen.cosim.model import build_model
 from accelgen.cosim.packing import pack, unpack
+from accelgen.cosim.phases import WIDEST
 from accelgen.cosim.simulate import run_simulator
+from accelgen.cosim.stimuli import stimuli_at
 from accelgen.cosim.toolchain import find_toolchain
 from accelgen.processor.design import Problem, ProcessorModel
+from accelgen.processor.formats import widths_of
 from accelgen.rtl.processor.axil import AXIL_PORTS, CONTROL, REFUSED, STATUS
 
 __all__ = ["Asked", "Phase", "Seen", "run_sequences"]
@@ -36,17 +40,25 @@ class Asked:
         dataflow: int,
         bounds: Mapping[str, int],
         rng: np.random.Generator,
+        formats: Mapping[str, str] | None = None,
+        *,
+        extreme: bool = False,
     ) -> Asked:
-        """A problem with random values."""
-        problem = design.problem(dataflow, bounds)
-        flow = design.flows[dataflow]
+        """A problem with random values, or all ``extreme``, in ``formats`` or else random ones."""
+        if formats is None:
+            formats = {choice.register: str(rng.choice(choice.names)) for choice in design.choices}
+        problem = design.problem(dataflow, bounds, formats)
+        flow, kernel = design.flows[dataflow], problem.fabric.kernel
         workload = flow.description.with_overrides(bounds=bounds).workload
         values = {}
-        for tensor in problem.fabric.kernel.inputs:
-            form = tensor.format
-            values[tensor.name] = rng.integers(form.min, form.max, tensor.shape, np.int64, True)
+        for number, tensor in enumerate(kernel.inputs):
+            stimuli = stimuli_at(number, kernel.product, tensor.format)
+            count = prod(tensor.shape)
+            drawn = rng.choice(stimuli.extreme, count) if extreme else stimuli.draw(rng, count)
+            values[tensor.name] = drawn.reshape(tensor.shape)
         named = {own: values[name] for own, name in flow.tensors.items() if name in values}
-        return cls(problem, values, workload.evaluate(named))
+        widths = widths_of(problem.setting, kernel) if kernel.composed else WIDEST
+        return cls(problem, values, workload.evaluate(named, widths))
 
 
 @dataclass(frozen=True, eq=False)

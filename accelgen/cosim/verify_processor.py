@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -63,8 +64,9 @@ def verify_processor(directory: Path | str, *, seed: int = 0, problems: int = 6)
 
 
 def make_sequences(model: ProcessorModel, rng: np.random.Generator, problems: int) -> list[Phase]:
-    """Every dataflow at its largest bounds and at random ones, alone; then random sequences: back
-    to back, with pauses on every port, and with starts among them that must be refused.
+    """Every dataflow at its largest bounds and at random ones, alone, and where problems choose
+    formats in all of these; then random sequences: back to back, with pauses on every port, and
+    with starts among them that must be refused.
     """
 
     def largest(number: int) -> Asked:
@@ -82,6 +84,13 @@ def make_sequences(model: ProcessorModel, rng: np.random.Generator, problems: in
         name = flow.description.name
         phases.append(Phase([largest(number)], f"{name}, largest"))
         phases.append(Phase([random(number)], f"{name}, random bounds"))
+        if model.choices:
+            every = [
+                _random(model, number, rng, formats, extreme=extreme)
+                for formats in _every_format(model)
+                for extreme in (False, True)
+            ]
+            phases.append(Phase(every, f"{name}, every format"))
     phases.append(Phase(several(random), "back to back"))
     phases.append(Phase(several(random), "with pauses", pause_in=0.3, pause_out=0.4))
     no_such = (FIRST_REGISTER, len(model.flows))
@@ -90,19 +99,37 @@ def make_sequences(model: ProcessorModel, rng: np.random.Generator, problems: in
     if extent is not None:
         beyond = (extent.offset, extent.most + 1)
         phases.append(Phase([None, random(), None, random()], "bound out of range", beyond))
+    for choice in model.choices:
+        register = next(r for r in model.registers if r.name == choice.register)
+        wrong = (register.offset, register.most + 1)
+        phases.append(Phase([random(), None, random()], f"no such {choice.register}", wrong))
     return phases
 
 
-def _random(model: ProcessorModel, number: int, rng: np.random.Generator) -> Asked:
+def _every_format(model: ProcessorModel) -> list[dict[str, str]]:
+    """All that a problem can choose, by register."""
+    registers = [choice.register for choice in model.choices]
+    every = product(*(choice.names for choice in model.choices))
+    return [dict(zip(registers, names, strict=True)) for names in every]
+
+
+def _random(
+    model: ProcessorModel,
+    number: int,
+    rng: np.random.Generator,
+    formats: Mapping[str, str] | None = None,
+    *,
+    extreme: bool = False,
+) -> Asked:
     """A problem of a dataflow at random bounds that it can run."""
     largest = model.flows[number].description.workload.bounds
     for _ in range(_TRIES):
         bounds = {loop: int(rng.integers(1, n, endpoint=True)) for loop, n in largest.items()}
         try:
-            return Asked.random(model, number, bounds, rng)
+            return Asked.random(model, number, bounds, rng, formats, extreme=extreme)
         except InputError:
             continue  # bounds at which the dataflow is not legal, or beyond the memories
-    return Asked.random(model, number, largest, rng)
+    return Asked.random(model, number, largest, rng, formats, extreme=extreme)
 
 
 def _verdict(phase: Phase, seen: Seen) -> ProcessorPhase:

@@ -79,7 +79,9 @@ def _add_product(
         return add_block_dot(builder, home, product.pair, a, b, a_scale, b_scale)
     assert product is not None
     a, b = (Edge(word, 0, "") for word in words)
-    modes = [Edge(flags.mode(plan.tensor.name), fabric.offsets[unit], "") for plan in fabric.inputs]
+    # Where it is a register it stays for a whole problem: units may see it early.
+    late = 0 if fabric.programmable else fabric.offsets[unit]
+    modes = [Edge(flags.mode(plan.tensor.name), late, "") for plan in fabric.inputs]
     return add_composed(builder, home, product, a, b, *modes)
 
 

@@ -17,6 +17,7 @@ from accelgen.passes import Pipeline, match_delays
 from accelgen.passes.trees import TREES
 from accelgen.passes.widths import WIDTHS
 from accelgen.processor.flow import Flow, make_flows
+from accelgen.processor.formats import Choice, choices_of
 from accelgen.processor.registers import Quantity, Register, quantities_of, registers_of, setting_of
 from accelgen.rtl.library import UnitLibrary
 from accelgen.rtl.processor.kernel import Processor
@@ -59,13 +60,25 @@ class ProcessorModel:
             raise InputError(f"there is no dataflow {dataflow}", hint=f"0 to {len(names) - 1}")
         return dataflow
 
-    def problem(self, dataflow: int | str, bounds: Mapping[str, int]) -> Problem:
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """The registers by which every problem chooses formats."""
+        return choices_of(self.flows[0].fabric.kernel)
+
+    def problem(
+        self,
+        dataflow: int | str,
+        bounds: Mapping[str, int],
+        formats: Mapping[str, str] | None = None,
+    ) -> Problem:
         """A problem of a dataflow, by its number or name; bounds not named are the largest.
+
+        ``formats`` names, by register, the formats of a design that has several (see ``choices``).
 
         Raises :class:`InputError` when the design cannot run it.
         """
         number = self.number(dataflow)
-        setting, fabric = setting_of(self.flows, self.quantities, number, bounds)
+        setting, fabric = setting_of(self.flows, self.quantities, number, bounds, formats or {})
         return Problem(number, setting, fabric, model_cycles(fabric, self.latency))
 
 

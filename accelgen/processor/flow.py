@@ -166,11 +166,11 @@ def _check_alike(descriptions: Sequence[Description], kernels: Sequence[SpaceTim
     first = kernels[0]
     for description, kernel in zip(descriptions, kernels, strict=True):
         where = description.name
-        if kernel.product is not None:
+        if kernel.blocks is not None:
             raise InputError(
                 f"{kernel.tensors[0].type_name} numbers have no registers for bounds yet",
                 where=where,
-                hint="use plain integers, or a design of fixed size",
+                hint="use integers, or a design of fixed size",
             )
         if kernel.space_extents != first.space_extents:
             raise InputError(
@@ -179,16 +179,18 @@ def _check_alike(descriptions: Sequence[Description], kernels: Sequence[SpaceTim
                 where=where,
                 hint="give all dataflows the same extents in space",
             )
-        formats = [t.format for t in kernel.tensors]
-        if [f.bits for f in formats] != [t.format.bits for t in first.tensors] or [
-            f.signed for f in formats
-        ] != [t.format.signed for t in first.tensors]:
+        if _types(kernel) != _types(first):
             raise InputError(
                 f"its types are {', '.join(t.type_name for t in kernel.tensors)}, those of "
                 f"{descriptions[0].name} {', '.join(t.type_name for t in first.tensors)}",
                 where=where,
                 hint="give all dataflows the same types, of the output too",
             )
+
+
+def _types(kernel: SpaceTime) -> list[tuple[int, bool, str]]:
+    """What hardware is made for, tensor by tensor."""
+    return [(t.format.bits, t.format.signed, t.of) for t in kernel.tensors]
 
 
 def _times(extents: Sequence[int]) -> str:

@@ -292,5 +292,5 @@ def stream_ports(tensor: str, flow: Flow, fabric: Fabric) -> dict[str, wiring.Me
 
 
 def _user_bits(fabric: Fabric) -> int:
-    """Bits beside the data of an input: the mode, where each problem chooses the width."""
-    return MODE.bits if fabric.kernel.composed else 0
+    """Bits beside the data of an input: the mode, where it comes with a problem's data."""
+    return MODE.bits if fabric.kernel.composed and not fabric.programmable else 0
