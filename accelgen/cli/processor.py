@@ -126,6 +126,7 @@ def _summary(made: ProcessorDesign, folder: Path) -> str:
             for number, flow in enumerate(made.flows)
         ),
         ("registers", f"{len(made.registers)} describe a problem, on s_axil"),
+        *((choice.register, f"a register: {', '.join(choice.names)}") for choice in made.choices),
         (
             "clock",
             f"{pipeline.critical:.3f} ns of a period of {pipeline.period:g} ns, "

@@ -19,6 +19,7 @@ int accelerator_settings(const struct accelerator_problem *problem,
         }
     }
     settings[0] = (uint32_t)problem->dataflow;
+    put_formats(&w, problem);
     resolve_extents(&w);
     if (w.error == 0) {
         evaluate_map(&w);

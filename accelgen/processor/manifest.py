@@ -67,6 +67,7 @@ def to_json(design: ProcessorDesign) -> dict[str, object]:
                 for r in design.registers
             ],
         },
+        **({"formats": _formats(design)} if design.choices else {}),
         "memories": {
             name: {"words": form.words, "moduli": list(form.moduli)}
             for name, form in first.run_time.forms.items()
@@ -124,6 +125,14 @@ def _cycles(design: ProcessorModel, number: int) -> dict[str, int]:
     return {"compute_cycles": cycles.compute_cycles, "total_cycles": cycles.total_cycles}
 
 
+def _formats(design: ProcessorModel) -> dict[str, object]:
+    """By register the formats that a problem chooses from: the register holds the position."""
+    return {
+        choice.register: {"values": list(choice.names), "default": choice.names[choice.default]}
+        for choice in design.choices
+    }
+
+
 def _streams(fabric: Fabric) -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
     for plan in fabric.plans:
@@ -135,7 +144,7 @@ def _streams(fabric: Fabric) -> list[dict[str, object]]:
                 "direction": "in" if inward else "out",
                 "prefix": f"{'s' if inward else 'm'}_axis_{tensor.name.lower()}",
                 "shape": list(tensor.shape),
-                "format": str(tensor.format),
+                "format": tensor.type_name,
                 "element_bits": tensor.format.bits,
                 "bus_bits": fabric.bus_bits,
                 "beats": plan.banked.layout.beats,
