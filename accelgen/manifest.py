@@ -19,7 +19,7 @@ from accelgen.errors import InputError
 from accelgen.formats import BlockFormat, Format, IntFormat, get_format, parse_format
 
 __all__ = ["MANIFEST_SCHEMA", "Listing", "Manifest", "Ports", "Predicted", "StreamSpec",
-           "read_manifest", "write_manifest"]  # fmt: skip
+           "read_manifest", "stream_json", "write_manifest"]  # fmt: skip
 
 Parsed = TypeVar("Parsed")
 
@@ -176,7 +176,7 @@ class Manifest:
             "verilog": list(self.verilog),
             "expression": self.expression,
             "bounds": dict(self.bounds),
-            "streams": [_stream_json(s) for s in self.streams],
+            "streams": [stream_json(s) for s in self.streams],
             "predicted": {
                 "compute_cycles": self.predicted.compute_cycles,
                 "total_cycles": self.predicted.total_cycles,
@@ -319,7 +319,8 @@ _STABLE = frozenset(
 )
 
 
-def _stream_json(stream: StreamSpec) -> dict[str, object]:
+def stream_json(stream: StreamSpec) -> dict[str, object]:
+    """A stream as JSON values."""
     return {
         "tensor": stream.tensor,
         "kind": stream.kind,

@@ -15,8 +15,7 @@ from accelgen.errors import InputError
 from accelgen.fabric.build import build_fabric
 from accelgen.fabric.fabric import Fabric
 from accelgen.netlist.build import build_netlist
-from accelgen.netlist.graph import Netlist
-from accelgen.netlist.rounding import rounding_of
+from accelgen.netlist.rounding import rounding_netlists
 from accelgen.output_folder import check_replaceable, replace_folder, writing
 from accelgen.passes import (
     Pipeline,
@@ -118,7 +117,7 @@ def design(
     rewritten = rewrite(netlist, without)
     netlist = last_netlist(rewritten)
     progress("match delays")
-    rounding = _rounding(fabric)
+    rounding = rounding_netlists(fabric)
     if period is None:
         period = common_period([netlist, *rounding], library)
     placed = place_registers(netlist, library, period, without)
@@ -155,7 +154,7 @@ def predict(
     fabric = build_fabric(_described(description).lower(), bus_bits)
     library = load_technology(technology)
     netlist = last_netlist(rewrite(build_netlist(fabric), without))
-    rounding = _rounding(fabric)
+    rounding = rounding_netlists(fabric)
     if period is None:
         period = common_period([netlist, *rounding], library)
     rounded = least_latency(rounding[0], library, period) if rounding else None
@@ -202,12 +201,6 @@ def generate(
     with writing(folder):
         replace_folder(folder.resolve(), fill)
     return made
-
-
-def _rounding(fabric: Fabric) -> list[Netlist]:
-    """The netlist of the rounding of results, if they are rounded."""
-    product = fabric.kernel.blocks
-    return [rounding_of(product, fabric.output.tensor.format)] if product else []
 
 
 def _described(source: Source) -> Description:

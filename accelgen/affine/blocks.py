@@ -45,6 +45,10 @@ class BlockProduct:
         """The format of the sum of an iteration."""
         return self.pair.term
 
+    def of(self, sums: IntFormat) -> str:
+        """What the elements of the output are, for people, once rounded from ``sums``."""
+        return f"{self.result}, rounded from sums of {sums.bits} bits"
+
 
 def role(position: int) -> tuple[int, bool]:
     """Of the input at a position of a kernel over blocks, the side (0 or 1) and whether it has

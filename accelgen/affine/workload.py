@@ -127,8 +127,7 @@ class Workload:
         """
         output = self._access(self.assignment.output, self.output_format, is_output=True)
         if isinstance(self.product, BlockProduct):
-            of = f"{self.product.result}, rounded from sums of {self.output_format.bits} bits"
-            output = replace(output, of=of)
+            output = replace(output, of=self.product.of(self.output_format))
         inputs = []
         for access in self.assignment.inputs:
             words = self._access(access, self._format(access.tensor))

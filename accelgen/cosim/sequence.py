@@ -6,7 +6,6 @@ import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from accelgen.cosim.phases import WIDEST
 from accelgen.cosim.simulate import run_simulator
 from accelgen.cosim.stimuli import stimuli_at
 from accelgen.cosim.toolchain import find_toolchain
+from accelgen.emit import stream_specs
 from accelgen.processor.design import Problem, ProcessorModel
 from accelgen.processor.formats import widths_of
 from accelgen.rtl.processor.axil import AXIL_PORTS, CONTROL, REFUSED, STATUS
@@ -43,19 +43,25 @@ class Asked:
         formats: Mapping[str, str] | None = None,
         *,
         extreme: bool = False,
+        spoilt: int | None = None,
     ) -> Asked:
-        """A problem with random values, or all ``extreme``, in ``formats`` or else random ones."""
+        """A problem with random values, or all ``extreme``, in ``formats`` or else random ones.
+
+        The input of the number ``spoilt`` has codes among them that are no numbers.
+        """
         if formats is None:
             formats = {choice.register: str(rng.choice(choice.names)) for choice in design.choices}
         problem = design.problem(dataflow, bounds, formats)
         flow, kernel = design.flows[dataflow], problem.fabric.kernel
         workload = flow.description.with_overrides(bounds=bounds).workload
         values = {}
-        for number, tensor in enumerate(kernel.inputs):
-            stimuli = stimuli_at(number, kernel.product, tensor.format)
-            count = prod(tensor.shape)
+        for number, spec in enumerate(stream_specs(problem.fabric)[:-1]):
+            stimuli, count = stimuli_at(number, kernel.product, spec.number), spec.elements
             drawn = rng.choice(stimuli.extreme, count) if extreme else stimuli.draw(rng, count)
-            values[tensor.name] = drawn.reshape(tensor.shape)
+            if number == spoilt:
+                at = rng.permutation(count)[: len(stimuli.bad)]
+                drawn[at] = rng.permutation(stimuli.bad)[: len(at)]
+            values[spec.operand] = drawn.reshape(spec.shape)
         named = {own: values[name] for own, name in flow.tensors.items() if name in values}
         widths = widths_of(problem.setting, kernel) if kernel.composed else WIDEST
         return cls(problem, values, workload.evaluate(named, widths))
@@ -65,6 +71,8 @@ class Asked:
 class Phase:
     """What is run in a row, under a ``name``: problems, and for every ``None`` among them a start
     that must be refused, because of the offset and value in ``illegal``.
+
+    ``reset`` begins it with a reset; ``bad_number`` says that codes come in that are no numbers.
     """
 
     problems: Sequence[Asked | None]
@@ -72,6 +80,8 @@ class Phase:
     illegal: tuple[int, int] = (0, 0)
     pause_in: float = 0.0
     pause_out: float = 0.0
+    reset: bool = False
+    bad_number: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,18 +123,20 @@ def _ports(design: ProcessorModel) -> list[str]:
     prefixes = [f"s_axis_{t.name.lower()}" for t in kernel.inputs]
     prefixes.append(f"m_axis_{kernel.output.name.lower()}")
     streams = [f"{p}_{s}" for p in prefixes for s in ("tdata", "tvalid", "tready", "tlast")]
-    return ["clk", "rst", "busy", "error", *streams, *(f"s_axil_{name}" for name in AXIL_PORTS)]
+    flags = ["busy", "error", *(["bad_number"] if kernel.blocks else [])]
+    return ["clk", "rst", *flags, *streams, *(f"s_axil_{name}" for name in AXIL_PORTS)]
 
 
 def _write_plan(design: ProcessorModel, phases: Sequence[Phase], folder: Path, seed: int) -> None:
     offsets = {register.name: register.offset for register in design.registers}
     kernel = design.flows[0].fabric.kernel
-    bus = design.flows[0].fabric.bus_bits
     arrays: dict[str, NDArray[np.uint8]] = {}
     listed = []
     written: dict[str, int] = {}
     for number, phase in enumerate(phases):
         problems: list[dict[str, object]] = []
+        if phase.reset:
+            written.clear()
         for i, asked in enumerate(phase.problems):
             if asked is None:
                 problems.append({"writes": [phase.illegal], "packets": {}})
@@ -137,10 +149,11 @@ def _write_plan(design: ProcessorModel, phases: Sequence[Phase], folder: Path, s
             ]
             written.update(setting)
             packets = {}
-            for tensor in kernel.inputs:
-                name = f"{number}.{tensor.name}.{i}"
-                arrays[name] = pack(asked.inputs[tensor.name], tensor.format.bits, bus)
-                packets[f"s_axis_{tensor.name.lower()}"] = name
+            for spec in stream_specs(asked.problem.fabric)[:-1]:
+                name = f"{number}.{spec.operand}.{i}"
+                values = asked.inputs[spec.operand]
+                arrays[name] = pack(values, spec.element_bits, spec.bus_bits, spec.lanes)
+                packets[spec.prefix] = name
             problems.append({"writes": writes, "packets": packets})
         known = [asked for asked in phase.problems if asked is not None]
         work = sum(asked.problem.cycles.total_cycles for asked in known)
@@ -150,7 +163,7 @@ def _write_plan(design: ProcessorModel, phases: Sequence[Phase], folder: Path, s
                 "problems": problems,
                 "outputs": len(known),
                 "limit": 20000 + (30 if paused else 4) * work,
-                "reset": number == 0,
+                "reset": number == 0 or phase.reset,
                 "pause_in": phase.pause_in,
                 "pause_out": phase.pause_out,
                 "seed": seed + 100 * number,
@@ -158,7 +171,7 @@ def _write_plan(design: ProcessorModel, phases: Sequence[Phase], folder: Path, s
         )
     plan = {
         "ports": {"clock": "clk", "reset": "rst", "busy": "busy", "error": "error",
-                  "bad_number": None},
+                  "bad_number": "bad_number" if kernel.blocks else None},
         "registers": "s_axil",
         "offsets": {"control": CONTROL, "status": STATUS, "refused": REFUSED},
         "inputs": [f"s_axis_{tensor.name.lower()}" for tensor in kernel.inputs],
@@ -182,16 +195,14 @@ def _judge(
     faults = [str(violation) for violation in _listed(seen["violations"])]
     if seen["hung"] or len(outputs) != len(known):
         faults.append(f"{len(outputs)} of {len(known)} results came")
-    output = design.flows[0].fabric.kernel.output
-    bus = design.flows[0].fabric.bus_bits
     for number, (asked, beats) in enumerate(zip(known, outputs, strict=False)):
         expected = asked.output
-        per_beat = bus // output.format.bits
+        output = stream_specs(asked.problem.fabric)[-1]
         which = f"result {number + 1}: "
-        if len(beats) != -(-expected.size // per_beat):
+        if len(beats) != output.beats:
             faults.append(f"{which}{len(beats)} beats for {expected.size} elements")
             continue
-        values, clean = unpack(beats, expected.size, output.format, bus)
+        values, clean = unpack(beats, output.elements, output.number, output.bus_bits)
         wrong = np.flatnonzero(values != expected.reshape(-1))
         if len(wrong):
             k = int(wrong[0])
@@ -207,6 +218,8 @@ def _judge(
         faults.append(f"starts were refused for the registers {refused} instead of {wanted}")
     if seen["error_after"]:
         faults.append("error rises although every packet is right")
+    if seen["bad_number_after"] != phase.bad_number:
+        faults.append(f"bad_number is {seen['bad_number_after']}, not {int(phase.bad_number)}")
     spans = [tuple(map(int, map(str, _listed(span)))) for span in _listed(seen["busy_spans"])]
     busy = tuple(end - start for start, end in spans)
     expected_busy = tuple(asked.problem.cycles.compute_cycles for asked in known)

@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from accelgen.cosim.sequence import Asked, Phase, Seen, run_sequences
+from accelgen.cosim.stimuli import stimuli_at
 from accelgen.cosim.verdict import PhaseVerdict, Verdict
+from accelgen.emit import stream_specs
 from accelgen.errors import InputError
 from accelgen.processor.design import ProcessorModel
 from accelgen.processor.manifest import read_model
@@ -103,6 +105,27 @@ def make_sequences(model: ProcessorModel, rng: np.random.Generator, problems: in
         register = next(r for r in model.registers if r.name == choice.register)
         wrong = (register.offset, register.most + 1)
         phases.append(Phase([random(), None, random()], f"no such {choice.register}", wrong))
+    if model.flows[0].fabric.kernel.blocks is not None:
+        phases += _with_bad_numbers(model, rng)
+    return phases
+
+
+def _with_bad_numbers(model: ProcessorModel, rng: np.random.Generator) -> list[Phase]:
+    """Codes that are no numbers on each input that has some: a flag says so until reset."""
+    phases = []
+    kernel = model.flows[0].fabric.kernel
+    for number, spec in enumerate(stream_specs(model.flows[0].fabric)[:-1]):
+        if not len(stimuli_at(number, kernel.product, spec.number).bad):
+            continue
+        spoilt, good = (
+            _random(model, int(rng.integers(len(model.flows))), rng, spoilt=which)
+            for which in (number, None)
+        )
+        name = f"bad numbers on {spec.prefix}"
+        phases.append(Phase([spoilt, good], name, reset=True, bad_number=True))
+    if phases:
+        good = _random(model, 0, rng)
+        phases.append(Phase([good], "after a reset", reset=True))
     return phases
 
 
@@ -120,16 +143,17 @@ def _random(
     formats: Mapping[str, str] | None = None,
     *,
     extreme: bool = False,
+    spoilt: int | None = None,
 ) -> Asked:
     """A problem of a dataflow at random bounds that it can run."""
     largest = model.flows[number].description.workload.bounds
     for _ in range(_TRIES):
         bounds = {loop: int(rng.integers(1, n, endpoint=True)) for loop, n in largest.items()}
         try:
-            return Asked.random(model, number, bounds, rng, formats, extreme=extreme)
+            return Asked.random(model, number, bounds, rng, formats, extreme=extreme, spoilt=spoilt)
         except InputError:
             continue  # bounds at which the dataflow is not legal, or beyond the memories
-    return Asked.random(model, number, largest, rng, formats, extreme=extreme)
+    return Asked.random(model, number, largest, rng, formats, extreme=extreme, spoilt=spoilt)
 
 
 def _verdict(phase: Phase, seen: Seen) -> ProcessorPhase:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from accelgen.affine.blocks import BlockProduct
+from accelgen.fabric.fabric import Fabric
 from accelgen.formats import IntFormat
 from accelgen.netlist.floats import FixedToFloatPlan, add_fixed_to_float
 from accelgen.netlist.graph import Builder, Edge, Home, Netlist
 
-__all__ = ["ROUND", "rounding_of"]
+__all__ = ["ROUND", "rounding_netlists", "rounding_of"]
 
 ROUND: Home = ("round", 0)
 """Where its parts are; what it reads and what reads it is elsewhere."""
 _PORTS: Home = ("port", 0)
+
+
+def rounding_netlists(fabric: Fabric) -> list[Netlist]:
+    """The netlist of the rounding of a fabric's results, if they are rounded."""
+    product = fabric.kernel.blocks
+    return [rounding_of(product, fabric.output.tensor.format)] if product else []
 
 
 def rounding_of(product: BlockProduct, sums: IntFormat) -> Netlist:

@@ -1,12 +1,17 @@
-"""C of the registers by which a problem chooses formats: enums, fields, and what is put there."""
+"""C of formats: what a problem chooses, as enums, fields, and registers; bounds in blocks."""
 
 from __future__ import annotations
 
 from accelgen.processor.design import ProcessorModel
 
-__all__ = ["format_enums", "format_fields", "put_formats", "without_formats"]
+__all__ = ["format_enums", "format_fields", "format_functions", "without_idle_calls"]
 
-_CALL = "    put_formats(&w, problem);\n"
+_CHOICE = ("    put_formats(&w, problem);\n",)
+_BLOCKS = (
+    "    uint32_t blocks[MAX_LOOPS];\n",
+    "    w.bound = count_blocks(problem, w.flow->loops, blocks);\n",
+)
+"""Lines of the driver that only some designs have."""
 
 
 def format_enums(design: ProcessorModel) -> str:
@@ -28,8 +33,21 @@ def format_fields(design: ProcessorModel) -> str:
     )
 
 
-def put_formats(design: ProcessorModel) -> list[str]:
-    """The function that puts the fields into their registers, if there are any."""
+def format_functions(design: ProcessorModel) -> list[str]:
+    """The functions of a design with formats to choose, or with blocks."""
+    return [*_put_formats(design), *_count_blocks(design)]
+
+
+def without_idle_calls(design: ProcessorModel, source: str) -> str:
+    """A part of the driver without the lines that call functions which the design lacks."""
+    has_blocks = design.flows[0].fabric.kernel.blocks is not None
+    for has, lines in ((bool(design.choices), _CHOICE), (has_blocks, _BLOCKS)):
+        for line in lines if not has else ():
+            source = source.replace(line, "")
+    return source
+
+
+def _put_formats(design: ProcessorModel) -> list[str]:
     if not design.choices:
         return []
     numbers = {register.name: n for n, register in enumerate(design.registers)}
@@ -44,6 +62,28 @@ def put_formats(design: ProcessorModel) -> list[str]:
     ]
 
 
-def without_formats(design: ProcessorModel, source: str) -> str:
-    """A part of the driver, without the call of that function where there is none."""
-    return source if design.choices else source.replace(_CALL, "")
+def _count_blocks(design: ProcessorModel) -> list[str]:
+    products = [flow.fabric.kernel.blocks for flow in design.flows]
+    loops, lanes = [], 1
+    for flow, product in zip(design.flows, products, strict=True):
+        if product is None:
+            return []
+        loops.append(flow.fabric.kernel.loops.index(product.loop))
+        lanes = product.pair.lanes
+    return [
+        f"""\
+/* The bounds, with that of the loop along which blocks lie in blocks; the last may be short. */
+static const uint32_t *count_blocks(const struct accelerator_problem *problem, unsigned loops,
+                                    uint32_t blocks[MAX_LOOPS])
+{{
+    static const uint8_t block_loops[ACCELERATOR_DATAFLOWS] = {{{", ".join(map(str, loops))}}};
+    unsigned along = block_loops[problem->dataflow];
+
+    for (unsigned i = 0; i < loops; i++) {{
+        blocks[i] = problem->bounds.loop[i];
+    }}
+    blocks[along] = (blocks[along] + {lanes - 1}u) / {lanes}u;
+    return blocks;
+}}
+"""
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from accelgen.affine import Description
 from accelgen.cycles import CycleModel, model_cycles
@@ -13,7 +13,8 @@ from accelgen.names import unknown
 from accelgen.netlist.build import build_netlist
 from accelgen.netlist.fuse import fuse
 from accelgen.netlist.graph import Netlist
-from accelgen.passes import Pipeline, match_delays
+from accelgen.netlist.rounding import rounding_netlists
+from accelgen.passes import Pipeline, common_period, match_delays
 from accelgen.passes.trees import TREES
 from accelgen.passes.widths import WIDTHS
 from accelgen.processor.flow import Flow, make_flows
@@ -40,7 +41,8 @@ class Problem:
 @dataclass(frozen=True)
 class ProcessorModel:
     """What a driver needs to know of a design that runs several dataflows, each at any bounds up
-    to those of its description; ``latency`` is that of its pipeline.
+    to those of its description; ``latency`` is that of its pipeline, ``rounding_latency`` that of
+    the rounding of its results where they are rounded.
     """
 
     name: str
@@ -48,6 +50,7 @@ class ProcessorModel:
     quantities: tuple[Quantity, ...]
     registers: tuple[Register, ...]
     latency: int
+    rounding_latency: int | None = field(default=None, kw_only=True)
 
     def number(self, dataflow: int | str) -> int:
         """The number of a dataflow by its number or name; :class:`InputError` for no such one."""
@@ -79,7 +82,8 @@ class ProcessorModel:
         """
         number = self.number(dataflow)
         setting, fabric = setting_of(self.flows, self.quantities, number, bounds, formats or {})
-        return Problem(number, setting, fabric, model_cycles(fabric, self.latency))
+        cycles = model_cycles(fabric, self.latency, self.rounding_latency)
+        return Problem(number, setting, fabric, cycles)
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ class ProcessorDesign(ProcessorModel):
 
     pipeline: Pipeline
     technology: Technology
+    rounding: Pipeline | None = None
 
     def verilog(self) -> str:
         """The Verilog, every distinct unit once."""
@@ -95,7 +100,7 @@ class ProcessorDesign(ProcessorModel):
         return top_verilog(
             self.name,
             units,
-            lambda: Processor(self.flows, self.quantities, self.pipeline, units),
+            lambda: Processor(self.flows, self.quantities, self.pipeline, units, self.rounding),
         )
 
 
@@ -134,7 +139,11 @@ def design_processor(
     )
     netlist = _narrowed(netlist)
     progress("match delays")
+    rounding = rounding_netlists(flows[0].fabric)
+    if period is None and rounding:
+        period = common_period([netlist, *rounding], library)
     pipeline = match_delays(netlist, library, period)
+    rounded = match_delays(rounding[0], library, period) if rounding else None
     return ProcessorDesign(
         name,
         flows,
@@ -143,6 +152,8 @@ def design_processor(
         pipeline.latency,
         pipeline,
         library,
+        rounded,
+        rounding_latency=rounded.latency if rounded else None,
     )
 
 

@@ -8,9 +8,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from accelgen.affine.description import parse_description
+from accelgen.emit import number_facts, stream_specs
 from accelgen.errors import InputError
-from accelgen.fabric.fabric import Fabric, InputPlan
-from accelgen.manifest import MANIFEST_SCHEMA, read_manifest
+from accelgen.manifest import MANIFEST_SCHEMA, read_manifest, stream_json
 from accelgen.processor.design import ProcessorDesign, ProcessorModel
 from accelgen.processor.flow import make_flows
 from accelgen.processor.registers import quantities_of, registers_of
@@ -26,6 +26,7 @@ def to_json(design: ProcessorDesign) -> dict[str, object]:
     """The manifest: the stable part is that of the first dataflow at its largest bounds."""
     flows = design.flows
     first = flows[0]
+    blocks = first.fabric.kernel.blocks
     largest = design.problem(0, first.description.workload.bounds)
     return {
         "schema": MANIFEST_SCHEMA,
@@ -35,7 +36,7 @@ def to_json(design: ProcessorDesign) -> dict[str, object]:
         "verilog": [f"{design.name}.v"],
         "expression": first.description.workload.expression,
         "bounds": dict(first.description.workload.bounds),
-        "streams": _streams(largest.fabric),
+        "streams": [stream_json(spec) for spec in stream_specs(largest.fabric)],
         "predicted": _cycles(design, 0),
         "ports": {
             "clock": "clk",
@@ -43,6 +44,7 @@ def to_json(design: ProcessorDesign) -> dict[str, object]:
             "busy": "busy",
             "error": "error",
             "registers": "s_axil",
+            **({"bad_number": "bad_number"} if blocks else {}),
         },
         "dataflows": [
             {
@@ -72,8 +74,10 @@ def to_json(design: ProcessorDesign) -> dict[str, object]:
             name: {"words": form.words, "moduli": list(form.moduli)}
             for name, form in first.run_time.forms.items()
         },
+        **({"numbers": number_facts(blocks)} if blocks else {}),
         "bus_bits": first.fabric.bus_bits,
         "latency": design.latency,
+        **({"rounding_latency": design.rounding_latency} if design.rounding else {}),
         "period_ns": design.pipeline.period,
         "technology": design.technology.name,
         "generator": f"accelgen {version('accelgen')}",
@@ -102,8 +106,9 @@ def _parse(data: object) -> ProcessorModel:
         registers = registers_of(quantities, len(flows))
         listed = [(r["name"], r["offset"]) for r in data["registers"]["problem"]]
         model = ProcessorModel(
-            str(data["name"]), flows, quantities, registers, int(data["latency"])
-        )
+            str(data["name"]), flows, quantities, registers, int(data["latency"]),
+            rounding_latency=int(data["rounding_latency"]) if "rounding_latency" in data else None,
+        )  # fmt: skip
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"cannot be read: {error}", hint="generate the design again") from None
     if listed != [(register.name, register.offset) for register in registers]:
@@ -131,23 +136,3 @@ def _formats(design: ProcessorModel) -> dict[str, object]:
         choice.register: {"values": list(choice.names), "default": choice.names[choice.default]}
         for choice in design.choices
     }
-
-
-def _streams(fabric: Fabric) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = []
-    for plan in fabric.plans:
-        tensor, inward = plan.tensor, isinstance(plan, InputPlan)
-        found.append(
-            {
-                "tensor": tensor.name,
-                "kind": "elements",
-                "direction": "in" if inward else "out",
-                "prefix": f"{'s' if inward else 'm'}_axis_{tensor.name.lower()}",
-                "shape": list(tensor.shape),
-                "format": tensor.type_name,
-                "element_bits": tensor.format.bits,
-                "bus_bits": fabric.bus_bits,
-                "beats": plan.banked.layout.beats,
-            }
-        )
-    return found

@@ -162,7 +162,9 @@ class _Shapes:
 
     def of(self, name: str, largest: int) -> tuple[int, bool]:
         """Bits, and whether they are two's complement."""
-        tensor = next((x for x in self._tensors if name.startswith(f"{x}_")), None)
+        # Scales have the name of their tensor, and more.
+        of = [x for x in self._tensors if name.startswith(f"{x}_")]
+        tensor = max(of, key=len, default=None)
         prefix = tensor or name.partition("_")[0]
         kind = name[len(prefix) + 1 :]
         if prefix.startswith("gap") or kind.startswith("gap"):

@@ -76,8 +76,7 @@ def _registers(design: ProcessorDesign) -> str:
     bits = sum(r.bits for r in design.registers)
     title = f"## Registers of a problem: {len(design.registers)}, {bits} bits\n\n"
     chosen = [
-        f"{choice.register}: "
-        + ", ".join(f"{k} is {name}" for k, name in enumerate(choice.names))
+        f"{choice.register}: " + ", ".join(f"{k} is {name}" for k, name in enumerate(choice.names))
         for choice in design.choices
     ]
     formats = section("Formats, chosen by every problem", chosen) if chosen else ""

@@ -15,6 +15,7 @@ from accelgen.passes.delay_matching import Pipeline
 from accelgen.processor.flow import Flow
 from accelgen.processor.registers import Quantity, registers_of
 from accelgen.rtl.array import Array
+from accelgen.rtl.blocks import rounded, watch_codes
 from accelgen.rtl.delay import delay_line
 from accelgen.rtl.kernel import stream_ports
 from accelgen.rtl.library import UnitLibrary
@@ -42,11 +43,12 @@ __all__ = ["Processor"]
 class Processor(wiring.Component):
     """A kernel whose dataflow and bounds are registers.
 
-    Ports: those of :class:`accelgen.rtl.kernel.Kernel`, and an AXI4-Lite slave ``s_axil`` (see
-    :class:`RegisterPort`).  A problem is described by writing its registers and starting it; then
-    its packets are accepted.  It is computed when they are complete and the one before is done,
-    and from that cycle on the registers can be written for the next one, whose packets are taken
-    while this one is computed.  Latency and throughput: those of the model of each problem.
+    Ports: those of :class:`accelgen.rtl.kernel.Kernel` but ``tuser``, and an AXI4-Lite slave
+    ``s_axil`` (see :class:`RegisterPort`).  A problem is described by writing its registers and
+    starting it; then its packets are accepted.  It is computed when they are complete and the one
+    before is done, and from that cycle on the registers can be written for the next one, whose
+    packets are taken while this one is computed.  Latency and throughput: those of the model of
+    each problem.
     """
 
     def __init__(
@@ -55,8 +57,10 @@ class Processor(wiring.Component):
         quantities: Sequence[Quantity],
         pipeline: Pipeline,
         library: UnitLibrary,
+        rounding: Pipeline | None = None,
     ) -> None:
         self._flows = tuple(flows)
+        self._rounding = rounding
         self._quantities = tuple(quantities)
         self._pipeline = pipeline
         self._library = library
@@ -73,6 +77,7 @@ class Processor(wiring.Component):
                 **{f"s_axil_{name}": member for name, member in AXIL_PORTS.items()},
                 "busy": Out(1),
                 "error": Out(1),
+                **({"bad_number": Out(1)} if fabric.kernel.blocks else {}),
             }
         )
 
@@ -117,6 +122,14 @@ class Processor(wiring.Component):
         ]
         free, cleared = self._output(m, array, control, done)
         m.d.comb += [loader.enable.eq(cleared) for loader in loaders]
+        if self._fabric.kernel.blocks is not None:
+            names = [plan.tensor.name for plan in self._fabric.inputs]
+            watched = [
+                (name.lower(), _form(self._flows[0], name).largest, loader)
+                for name, loader in zip(names, loaders, strict=True)
+            ]
+            blocks = self._fabric.kernel.blocks
+            m.d.comb += self.bad_number.eq(watch_codes(m, library, blocks, watched))
         ready = reduce(and_, (loader.full for loader in loaders), port.pending & free)
         running = sequence(m, self, go, done, ready, control.issue, loaders)
         m.d.comb += port.computing.eq(running)
@@ -255,14 +268,17 @@ class Processor(wiring.Component):
             ),
             f"buffer_{name}",
         )
+        lanes, bus = layout.per_beat, fabric.bus_bits
+        width = bus if self._rounding is None else lanes * layout.element_bits
         collector = library.instance(
-            Collector(layout, fabric.bus_bits, library, f"walker_{name}", accumulate=accumulate),
+            Collector(layout, width, library, f"walker_{name}", accumulate=accumulate),
             f"collector_{name}",
         )
         m.submodules[f"address_{name}"] = address
         m.submodules[f"buffer_{name}"] = buffer
         m.submodules[f"collector_{name}"] = collector
-        connect_output(m, self, collector.stream, name)
+        leaving = rounded(m, library, self._rounding, lanes, bus, collector.stream, name)
+        connect_output(m, self, leaving, name)
         m.d.comb += [
             address.start.eq(control.start),
             address.tile.eq(control.tile),
