@@ -121,6 +121,9 @@ class _Fusion:
                 place = (edge.port, seen[edge.port])
                 seen[edge.port] += 1
                 ports.setdefault(place, [None] * len(members))[d] = (edge, d)
+        if first.kind == "accumulate":
+            # Whichever dataflow comes first: what is passed on comes last (see rtl.unit).
+            ports = dict(sorted(ports.items(), key=lambda item: item[0][0] == "passed_on"))
         inputs: list[Edge] = []
         keys: list[Key | None] = []
         for (port, occurrence), edges in ports.items():
