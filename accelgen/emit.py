@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from accelgen.affine import SpaceTime
 from accelgen.affine.blocks import BlockProduct, role
+from accelgen.affine.multi import MultiProduct
 from accelgen.fabric.fabric import Fabric, InputPlan, OutputPlan
+from accelgen.golden.multi_format import MULTI_FORMATS
 from accelgen.manifest import Manifest, Ports, Predicted, StreamSpec
 from accelgen.netlist.controls import MODE
 from accelgen.report import count_memories
@@ -102,11 +104,11 @@ def _input_stream(plan: InputPlan, fabric: Fabric, number: int) -> StreamSpec:
     operand = (product.pair.a_format, product.pair.b_format)[side]
     if has_scales:
         scaled = kernel.inputs[number - 1].name
-        return replace(spec, tensor=scaled, format=operand.name, kind="scales")
+        return replace(spec, tensor=scaled, format=product.names[side], kind="scales")
     lanes = product.pair.lanes
     return replace(
         spec,
-        format=operand.name,
+        format=product.names[side],
         shape=(*tensor.shape, lanes),
         element_bits=operand.element_bits,
         lanes=lanes,
@@ -116,6 +118,21 @@ def _input_stream(plan: InputPlan, fabric: Fabric, number: int) -> StreamSpec:
 def number_facts(product: BlockProduct) -> dict[str, object]:
     """How block formats are read and results are to be understood."""
     pair = product.pair
+    if isinstance(product, MultiProduct):
+        factors = {"if4": str(pair.factor)}
+        return {
+            "block_loop": product.loop,
+            "block": pair.lanes,
+            "result": str(product.result),
+            "formats": {
+                name: {
+                    "factor": factors.get(name, "1"),
+                    "least_step": f"2**-{product.fraction(name)}",
+                }
+                for name in MULTI_FORMATS
+            },
+            "scale_exponents": {"mxfp4": list(product.scale_range)},
+        }
     ranges = {"a": pair.a.scale_range, "b": pair.b.scale_range}
     return {
         "block_loop": product.loop,

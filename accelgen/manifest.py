@@ -15,6 +15,7 @@ from typing import Literal, TypeVar, cast
 
 from accelgen.affine.blocks import scale_name
 from accelgen.affine.composed import WORD_BITS, is_composed
+from accelgen.affine.multi import is_multi
 from accelgen.errors import InputError
 from accelgen.formats import BlockFormat, Format, IntFormat, get_format, parse_format
 
@@ -72,6 +73,8 @@ class StreamSpec:
         """The integers that an element is one of: its values, or its codes."""
         if is_composed(self.format):
             return IntFormat(WORD_BITS, signed=False)
+        if is_multi(self.format):
+            return IntFormat(8 if self.kind == "scales" else 4, signed=False)
         found = get_format(self.format) if not self.is_integer else None
         return IntFormat(self._width(found), signed=False) if found else parse_format(self.format)
 

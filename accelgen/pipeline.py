@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from accelgen.affine import Description, SpaceTime, load_description
+from accelgen.affine.multi import MULTI_TYPE, MultiProduct
 from accelgen.cycles import CycleModel, model_cycles
 from accelgen.emit import to_manifest, to_verilog
 from accelgen.errors import InputError
@@ -108,7 +109,7 @@ def design(
     description = _described(description)
     library = load_technology(technology)
     progress("check the dataflow")
-    kernel = description.lower()
+    kernel = _of_fixed_size(description)
     progress("lay out the fabric")
     fabric = build_fabric(kernel, bus_bits)
     progress("build the netlist")
@@ -151,7 +152,7 @@ def predict(
     """
     _check_options(period, bus_bits)
     check_names(without)
-    fabric = build_fabric(_described(description).lower(), bus_bits)
+    fabric = build_fabric(_of_fixed_size(_described(description)), bus_bits)
     library = load_technology(technology)
     netlist = last_netlist(rewrite(build_netlist(fabric), without))
     rounding = rounding_netlists(fabric)
@@ -201,6 +202,18 @@ def generate(
     with writing(folder):
         replace_folder(folder.resolve(), fill)
     return made
+
+
+def _of_fixed_size(description: Description) -> SpaceTime:
+    """The kernel; :class:`InputError` where only a register can say what its numbers are."""
+    kernel = description.lower()
+    if isinstance(kernel.product, MultiProduct):
+        raise InputError(
+            f"a register chooses among {MULTI_TYPE}, and a design of fixed size has none",
+            where=f"{description.name}: types",
+            hint="add --programmable, or use one of these formats",
+        )
+    return kernel
 
 
 def _described(source: Source) -> Description:

@@ -19,7 +19,7 @@ from accelgen.cosim.stimuli import stimuli_at
 from accelgen.cosim.toolchain import find_toolchain
 from accelgen.emit import stream_specs
 from accelgen.processor.design import Problem, ProcessorModel
-from accelgen.processor.formats import widths_of
+from accelgen.processor.formats import format_of, widths_of
 from accelgen.rtl.processor.axil import AXIL_PORTS, CONTROL, REFUSED, STATUS
 
 __all__ = ["Asked", "Phase", "Seen", "run_sequences"]
@@ -56,7 +56,8 @@ class Asked:
         workload = flow.description.with_overrides(bounds=bounds).workload
         values = {}
         for number, spec in enumerate(stream_specs(problem.fabric)[:-1]):
-            stimuli, count = stimuli_at(number, kernel.product, spec.number), spec.elements
+            form, count = format_of(problem.setting, kernel), spec.elements
+            stimuli = stimuli_at(number, kernel.product, spec.number, form)
             drawn = rng.choice(stimuli.extreme, count) if extreme else stimuli.draw(rng, count)
             if number == spoilt:
                 at = rng.permutation(count)[: len(stimuli.bad)]
@@ -64,7 +65,9 @@ class Asked:
             values[spec.operand] = drawn.reshape(spec.shape)
         named = {own: values[name] for own, name in flow.tensors.items() if name in values}
         widths = widths_of(problem.setting, kernel) if kernel.composed else WIDEST
-        return cls(problem, values, workload.evaluate(named, widths))
+        return cls(
+            problem, values, workload.evaluate(named, widths, format_of(problem.setting, kernel))
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -62,13 +62,20 @@ def stimuli_of(
 
 
 def stimuli_at(
-    number: int, product: BlockProduct | ComposedProduct | None, form: IntFormat
+    number: int,
+    product: BlockProduct | ComposedProduct | None,
+    form: IntFormat,
+    format: str = "",
 ) -> Stimuli:
-    """The stimuli of the input of a number, whose values are integers of a format if no codes."""
+    """The stimuli of the input of a number, whose values are those of ``form`` if they are no codes
+    of a block format; ``format`` is that of a product of several.
+    """
     if not isinstance(product, BlockProduct):
         return _integers(form, composed=product is not None)
     side, has_scales = role(number)
-    operand = (product.pair.a, product.pair.b)[side]
+    operand = product.operand(format, side)
+    if operand is None:
+        return _integers(form, composed=False)
     return _scales(operand) if has_scales else _elements(operand)
 
 

@@ -114,14 +114,14 @@ def _with_bad_numbers(model: ProcessorModel, rng: np.random.Generator) -> list[P
     """Codes that are no numbers on each input that has some: a flag says so until reset."""
     phases = []
     kernel = model.flows[0].fabric.kernel
-    for number, spec in enumerate(stream_specs(model.flows[0].fabric)[:-1]):
-        if not len(stimuli_at(number, kernel.product, spec.number).bad):
+    streams = list(enumerate(stream_specs(model.flows[0].fabric)[:-1]))
+    for (number, spec), formats in product(streams, _every_format(model)):
+        form = next(iter(formats.values()), "")
+        if not len(stimuli_at(number, kernel.product, spec.number, form).bad):
             continue
-        spoilt, good = (
-            _random(model, int(rng.integers(len(model.flows))), rng, spoilt=which)
-            for which in (number, None)
-        )
-        name = f"bad numbers on {spec.prefix}"
+        spoilt = _random(model, int(rng.integers(len(model.flows))), rng, formats, spoilt=number)
+        good = _random(model, int(rng.integers(len(model.flows))), rng)
+        name = " ".join(filter(None, (f"bad numbers on {spec.prefix}", form)))
         phases.append(Phase([spoilt, good], name, reset=True, bad_number=True))
     if phases:
         good = _random(model, 0, rng)

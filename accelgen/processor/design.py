@@ -94,6 +94,11 @@ class ProcessorDesign(ProcessorModel):
     technology: Technology
     rounding: Pipeline | None = None
 
+    @property
+    def critical(self) -> float:
+        """The longest path between registers, in ns."""
+        return max(p.critical for p in (self.pipeline, self.rounding) if p is not None)
+
     def verilog(self) -> str:
         """The Verilog, every distinct unit once."""
         units = UnitLibrary(prefix=self.name)

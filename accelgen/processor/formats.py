@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from accelgen.affine.composed import WIDTHS
+from accelgen.affine.multi import MultiProduct
 from accelgen.affine.spacetime import SpaceTime
 from accelgen.errors import InputError
+from accelgen.golden.multi_format import MULTI_FORMATS
 from accelgen.names import unknown
 
-__all__ = ["Choice", "choices_of", "chosen", "format_register", "widths_of"]
+__all__ = ["Choice", "choices_of", "chosen", "format_of", "format_register", "widths_of"]
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,16 @@ class Choice:
 
 
 def format_register(tensor: str) -> str:
-    """The register with the format of a tensor of the design."""
-    return f"{tensor.lower()}_format"
+    """The register with the format of a tensor of the design; "" is for all."""
+    return f"{tensor.lower()}_format".lstrip("_")
 
 
 def choices_of(kernel: SpaceTime) -> tuple[Choice, ...]:
-    """What every problem of a design chooses: of integers of several widths, that of each input."""
+    """What every problem of a design chooses: of integers of several widths, that of each input;
+    of several four-bit formats, one.
+    """
+    if isinstance(kernel.product, MultiProduct):
+        return (Choice(format_register(""), MULTI_FORMATS, 0),)
     product = kernel.composed
     if product is None:
         return ()
@@ -67,6 +73,12 @@ def chosen(choices: tuple[Choice, ...], formats: Mapping[str, str]) -> dict[str,
             raise unknown(name, f"format of {choice.register}", choice.names)
         found[choice.register] = choice.names.index(name)
     return found
+
+
+def format_of(setting: Mapping[str, int], kernel: SpaceTime) -> str:
+    """The format of a problem, of a design with several four-bit formats; "" of others."""
+    multi = isinstance(kernel.product, MultiProduct)
+    return MULTI_FORMATS[setting[format_register("")]] if multi else ""
 
 
 def widths_of(setting: Mapping[str, int], kernel: SpaceTime) -> tuple[int, int]:

@@ -60,7 +60,7 @@ def _array(design: ProcessorDesign) -> str:
     pipeline = design.pipeline
     kinds = Counter(node.kind for node in pipeline.netlist.nodes)
     lines = [
-        f"clock period {pipeline.period:g} ns, longest path {pipeline.critical:.3f} ns "
+        f"clock period {pipeline.period:g} ns, longest path {design.critical:.3f} ns "
         f"(estimated, technology {design.technology.name})",
         f"latency {pipeline.latency} cycles, {pipeline.bits} register bits placed by the linear "
         "program",

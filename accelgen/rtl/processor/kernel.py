@@ -10,9 +10,11 @@ from amaranth.hdl import Module, Mux, Shape, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from accelgen.affine.multi import MultiProduct
 from accelgen.fabric.forms import BankForm
 from accelgen.passes.delay_matching import Pipeline
 from accelgen.processor.flow import Flow
+from accelgen.processor.formats import format_register
 from accelgen.processor.registers import Quantity, registers_of
 from accelgen.rtl.array import Array
 from accelgen.rtl.blocks import rounded, watch_codes
@@ -129,7 +131,8 @@ class Processor(wiring.Component):
                 for name, loader in zip(names, loaders, strict=True)
             ]
             blocks = self._fabric.kernel.blocks
-            m.d.comb += self.bad_number.eq(watch_codes(m, library, blocks, watched))
+            format = getattr(port, format_register("")) if self._chosen else None
+            m.d.comb += self.bad_number.eq(watch_codes(m, library, blocks, watched, format))
         ready = reduce(and_, (loader.full for loader in loaders), port.pending & free)
         running = sequence(m, self, go, done, ready, control.issue, loaders)
         m.d.comb += port.computing.eq(running)
@@ -277,7 +280,9 @@ class Processor(wiring.Component):
         m.submodules[f"address_{name}"] = address
         m.submodules[f"buffer_{name}"] = buffer
         m.submodules[f"collector_{name}"] = collector
-        leaving = rounded(m, library, self._rounding, lanes, bus, collector.stream, name)
+        exact = collector.stream
+        format = self._format_leaving(m, exact, done) if self._chosen else None
+        leaving = rounded(m, library, self._rounding, lanes, bus, exact, name, format)
         connect_output(m, self, leaving, name)
         m.d.comb += [
             address.start.eq(control.start),
@@ -309,6 +314,27 @@ class Processor(wiring.Component):
         finished = delay_line(m, address.final, Shape(1), {wait + latency - 1}, "final", reset=True)
         m.d.comb += [done.eq(finished[wait + latency - 1]), buffer.commit.eq(done)]
         return buffer.free, buffer.ready
+
+    @property
+    def _chosen(self) -> bool:
+        """Whether problems choose one of several four-bit formats."""
+        return isinstance(self._fabric.kernel.product, MultiProduct)
+
+    def _format_leaving(self, m: Module, exact: wiring.PureInterface, done: Value) -> Value:
+        """The format of the sums that leave: results wait in both pages, and one beat beyond."""
+        active = self._active[format_register("")]
+        finished, left = Signal(2, name="formats_in"), Signal(2, name="formats_out")
+        formats = [Signal(len(active), name=f"format_{k}", reset_less=True) for k in range(4)]
+        for number, form in enumerate(formats):
+            with m.If(done & (finished == number)):
+                m.d.sync += form.eq(active)
+        m.d.sync += [
+            finished.eq(finished + done),
+            left.eq(left + (exact.tvalid & exact.tready & exact.tlast)),
+        ]
+        return Mux(
+            left[1], Mux(left[0], formats[3], formats[2]), Mux(left[0], formats[1], formats[0])
+        )
 
     def _page_shapes(
         self, m: Module, collector: wiring.Component, name: str, form: BankForm, done: Value
