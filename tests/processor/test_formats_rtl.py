@@ -33,12 +33,12 @@ def convolution(type_name: str, output: str) -> Description:
     )
 
 
-def phases(design: ProcessorDesign, *formats: dict[str, str], **pauses: float) -> list[Phase]:
-    """One phase, of a problem in each of some formats, all with the same values."""
+def phase_of(design: ProcessorDesign, *formats: dict[str, str], pause_out: float = 0.0) -> Phase:
+    """A problem in each of some formats, all with the same values."""
     asked = [
         Asked.random(design, 0, BOUNDS, np.random.default_rng(7), chosen) for chosen in formats
     ]
-    return [Phase(asked, **pauses)]
+    return Phase(asked, pause_out=pause_out)
 
 
 def simulated(design: ProcessorDesign, folder: Path, phases: Sequence[Phase]) -> list[Seen]:
@@ -78,7 +78,7 @@ def test_a_wrong_width_in_a_register_is_found(tmp_path: Path) -> None:
     folder = tmp_path / "one"
     design = generate_processor([small(GEMMS[0], "int8/4/2")], folder, name="one")
     formats = {"a_format": "int4", "b_format": "int2"}
-    ((asked,),) = (phase.problems for phase in phases(design, formats))
+    (asked,) = phase_of(design, formats).problems
     assert asked is not None
     faulty = []
     for register in formats:
@@ -99,7 +99,7 @@ def test_results_in_turn_keep_their_format_while_the_output_waits(tmp_path: Path
     # Every format behind every other: results wait in both pages and on their way out.
     order = [f for a in formats for b in formats if a != b for f in (a, b)]
     assert all(pair in list(pairwise(order)) for pair in pairwise(formats))
-    (phase,) = phases(design, *order, pause_in=0.0, pause_out=0.9)
+    phase = phase_of(design, *order, pause_out=0.9)
     (seen,) = simulated(design, folder, [phase])
     assert seen.faults == ()
     assert len(set(seen.busy)) == 1
