@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import prod
 
 from accelgen.fabric.fabric import Fabric, InputPlan, OutputPlan
+from accelgen.rtl.streams.adder import StreamAdder
 from accelgen.rtl.streams.collector import Collector
 from accelgen.rtl.streams.loader import Loader
 from accelgen.rtl.streams.rounder import Rounder
@@ -38,7 +39,7 @@ class CycleModel:
     prologue: int
     """Loading the first tile of stationary tensors."""
     unload: int
-    """From the last write to the last beat, rounding included."""
+    """From the last write to the last beat, rounding and adding what came in included."""
     iterations: int
     """Iterations of the problem."""
     units: int
@@ -65,10 +66,14 @@ class CycleModel:
 
 
 def model_cycles(
-    fabric: Fabric, pipeline_latency: int, rounding_latency: int | None = None
+    fabric: Fabric,
+    pipeline_latency: int,
+    rounding_latency: int | None = None,
+    *,
+    accumulate_in: bool = False,
 ) -> CycleModel:
     """The cycles of a fabric whose pipeline (see passes) has the given latency, and that of its
-    rounding where results are rounded.
+    rounding where results are rounded; ``accumulate_in``: of a design with such a stream.
     """
     output = fabric.output
     return CycleModel(
@@ -78,7 +83,8 @@ def model_cycles(
         load=max(Loader.cycles(plan.banked.layout) for plan in fabric.inputs),
         prologue=fabric.prologue,
         unload=Collector.cycles(output.banked.layout)
-        + (0 if rounding_latency is None else Rounder.latency_of(rounding_latency)),
+        + (0 if rounding_latency is None else Rounder.latency_of(rounding_latency))
+        + (StreamAdder.LATENCY if accumulate_in else 0),
         iterations=prod(fabric.kernel.bounds),
         units=fabric.kernel.units,
         chain_wait=fabric.schedule.last + 1 - prod(fabric.schedule.extents),

@@ -11,6 +11,7 @@ from accelgen.cycles import START_CYCLES, CycleModel
 from accelgen.fabric.chain import Chain
 from accelgen.fabric.fabric import Fabric, InputPlan, OutputPlan
 from accelgen.passes.delay_matching import Pipeline
+from accelgen.passes.order import Record
 from accelgen.passes.table import pass_rows
 from accelgen.reuse.links import Link
 from accelgen.rtl.array import UNIT_KINDS
@@ -21,7 +22,7 @@ from accelgen.rtl.unit import names_of, unit_shapes
 if TYPE_CHECKING:
     from accelgen.pipeline import Design
 
-__all__ = ["count_memories", "count_units", "cycle_rows", "link_kind",
+__all__ = ["count_memories", "count_units", "cycle_rows", "link_kind", "passes_section",
            "section", "table", "waiting", "write_report"]  # fmt: skip
 
 
@@ -100,7 +101,7 @@ def write_report(design: Design) -> str:
         _output(design.fabric.output, design.fabric),
         _cycles(design),
         _pipeline(design),
-        _passes(design),
+        passes_section(design.passes, design.without),
         _units(design),
     ]
     return "\n".join(sections)
@@ -262,10 +263,11 @@ def _pipeline(design: Design) -> str:
     )
 
 
-def _passes(design: Design) -> str:
-    rows = pass_rows([record.to_json() for record in design.passes], "passes")
-    without = f"\nWithout {', '.join(design.without)}.\n" if design.without else ""
-    return "## Passes over the netlist\n\n" + table(rows) + without
+def passes_section(passes: Sequence[Record], without: Sequence[str]) -> str:
+    """What every pass changed, and those that did not run."""
+    rows = pass_rows([record.to_json() for record in passes], "passes")
+    left_out = f"\nWithout {', '.join(without)}.\n" if without else ""
+    return "## Passes over the netlist\n\n" + table(rows) + left_out
 
 
 def _rounding(design: Design) -> list[str]:

@@ -6,10 +6,11 @@ The design is ``gemm_os_systolic`` (int8) on a square array of ``size`` x ``size
 m = n = 4 * size and k = 64.  Every run is a fresh process that loads the description and calls
 :func:`accelgen.pipeline.generate`; ``whole`` counts from the start of its interpreter to its end,
 ``stages`` are the steps in between, as the pipeline announces them.  The linear program is solved
-once more on its own, in another process.  Times are seconds: ``wall``, and ``cpu`` of the process
-and its children, which other work on the machine disturbs less.  Peak memory is the largest sum
-of the resident sets of the process and its descendants, sampled (Linux).  The exit code is 1 when
-a mark is missed.
+once more on its own, in another process.  ``fused`` is the array of four dataflows of
+``benchmarks.passes_silicon`` with all passes, written once, up to 32 x 32.  Times are seconds:
+``wall``, and ``cpu`` of the process and its children, which other work on the machine disturbs
+less.  Peak memory is the largest sum of the resident sets of the process and its descendants,
+sampled (Linux).  The exit code is 1 when a mark is missed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from accelgen.affine import Description
 
 SAMPLE_SECONDS = 0.05
+MOST_FUSED = 32
+FUSED_SECONDS = {16: 60.0, 32: 300.0}
+"""Seconds in which four dataflows on one array are to be generated, by size."""
 
 
 class Stopwatch:
@@ -67,20 +71,37 @@ class Finished:
     peak_bytes: int
 
 
+@dataclass(frozen=True)
+class Fused:
+    """A fused design of one size: seconds, bytes at the peak, bytes of Verilog."""
+
+    size: int
+    wall: float
+    cpu: float
+    peak_bytes: int
+    verilog_bytes: int
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", default="8,16,32,64", help="array sizes, comma between")
     parser.add_argument("--repeats", type=int, default=3, help="processes per figure; the median")
-    parser.add_argument("--worker", choices=["generate", "solve"], help=argparse.SUPPRESS)
+    parser.add_argument("--worker", choices=["generate", "solve", "fused"], help=argparse.SUPPRESS)
     options = parser.parse_args()
     sizes = [int(size) for size in options.sizes.split(",")]
     if options.worker:
-        work = {"generate": generate_in_stages, "solve": solve_only}[options.worker]
+        work = {"generate": generate_in_stages, "solve": solve_only, "fused": fuse}[options.worker]
         print(json.dumps(work(sizes[0])))
         return 0
     result = header("generation")
     results = [measure(size, options.repeats) for size in sizes]
+    fused = [measure_fused(size) for size in sizes if size <= MOST_FUSED]
     marks = judge(dict(zip(sizes, results, strict=True)))
+    marks += [
+        Mark(f"four dataflows to Verilog, {found.size} x {found.size}", FUSED_SECONDS[found.size],
+             found.wall, "s", found.cpu)
+        for found in fused if found.size in FUSED_SECONDS
+    ]  # fmt: skip
     progress(show(results))
     for mark in marks:
         progress(str(mark))
@@ -95,6 +116,7 @@ def main() -> int:
                 "statistic": "median of each figure; peak_bytes: maximum",
             },
             "sizes": results,
+            "fused": [asdict(found) for found in fused],
             "growth_of_cpu": growth(results),
             "marks": [mark.to_json() for mark in marks],
         }
@@ -130,6 +152,13 @@ def measure(size: int, repeats: int) -> dict[str, object]:
         "verilog_bytes": seen[0]["verilog_bytes"],
         "verilog_sha256": seen[0]["verilog_sha256"],
     }
+
+
+def measure_fused(size: int) -> Fused:
+    """The time and memory of one fused design."""
+    progress(f"{size} x {size}: four dataflows")
+    run = _run_worker("fused", size)
+    return Fused(size, round(run.wall, 3), round(run.cpu, 3), run.peak_bytes, int(run.output))
 
 
 def judge(results: Mapping[int, Mapping[str, object]]) -> list[Mark]:
@@ -205,7 +234,7 @@ def generate_in_stages(size: int) -> dict[str, object]:
     description = describe(size)
     watch.enter("load technology")
     with (
-        patch("accelgen.pipeline.UnitLibrary", Announcing),
+        patch("accelgen.emit.UnitLibrary", Announcing),
         tempfile.TemporaryDirectory(prefix="accelgen-") as folder,
     ):
         output = Path(folder) / "out"
@@ -241,6 +270,16 @@ def solve_only(size: int) -> dict[str, object]:
         "register_bits": problem.cost(positions),
         **watch.stages["solve"],
     }
+
+
+def fuse(size: int) -> int:
+    """Write an array of four dataflows, in this process; the bytes of its Verilog."""
+    from accelgen.processor.generate import generate_processor
+    from benchmarks.passes_silicon import DATAFLOWS, suite
+
+    with tempfile.TemporaryDirectory(prefix="accelgen-") as folder:
+        generate_processor(suite(size, DATAFLOWS), Path(folder) / "out", name="fused")
+        return (Path(folder) / "out" / "fused.v").stat().st_size
 
 
 def describe(size: int) -> Description:

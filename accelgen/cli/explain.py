@@ -26,16 +26,18 @@ def _add_explain_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _explain(arguments: argparse.Namespace) -> int:
-    from accelgen.manifest import Manifest
+    from accelgen.manifest import Listing, read_manifest
     from accelgen.passes.table import pass_rows
 
     folder = Path(arguments.folder)
-    manifest = Manifest.read(folder)
-    passes = manifest.extra.get("passes")
+    name = Listing.read(folder).name
+    values = read_manifest(folder, lambda data: data)
+    assert isinstance(values, dict)
+    passes = values.get("passes")
     rows = pass_rows(passes, str(folder / "manifest.json"))
-    without = manifest.extra.get("without", [])
+    without = values.get("without", [])
     if arguments.json:
-        print_json({"name": manifest.name, "passes": passes, "without": without})
+        print_json({"name": name, "passes": passes, "without": without})
         return 0
     # A column that says the same nothing for every pass says nothing.
     shown = [k for k in range(len(rows[0])) if any(row[k] not in ("0", "-") for row in rows[1:])]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accelgen.cli.command import print_json, stages, table
-from accelgen.cli.options import BOUNDS, SPACE
+from accelgen.cli.options import BOUNDS, SPACE, passes_without
 from accelgen.cli.values import extents, pairs
 from accelgen.errors import InputError
 
@@ -29,6 +29,10 @@ def add_processor(parser: argparse.ArgumentParser) -> None:
         "--words", metavar="A=1024",
         help="words of each memory of a tensor, where these are registers",
     )  # fmt: skip
+    parser.add_argument(
+        "--accumulate-in", action="store_true",
+        help="a stream of what problems may add to their result, where bounds are registers",
+    )  # fmt: skip
     parser.add_argument("--name", metavar="NAME", help="of a design of several dataflows")
 
 
@@ -39,8 +43,8 @@ def is_processor(arguments: argparse.Namespace) -> bool:
     several = len(arguments.description) > 1
     if several or arguments.programmable or is_suite(arguments.description[0]):
         return True
-    for option in ("words", "name"):
-        if getattr(arguments, option) is not None:
+    for option in ("words", "name", "accumulate-in"):
+        if getattr(arguments, option.replace("-", "_")) not in (None, False):
             raise InputError(
                 f"--{option} is of designs whose bounds are registers", hint="add --programmable"
             )
@@ -86,6 +90,8 @@ def generate(arguments: argparse.Namespace) -> int:
             technology=arguments.technology,
             bus_bits=arguments.bus,
             words=words,
+            accumulate_in=arguments.accumulate_in or suite.accumulate_in,
+            without=passes_without(arguments),
             progress=progress,
         )
     if arguments.json:
@@ -125,6 +131,7 @@ def _summary(made: ProcessorDesign, folder: Path) -> str:
             )
             for number, flow in enumerate(made.flows)
         ),
+        *([("accumulates", _accumulates(made))] if made.accumulate_in else []),
         ("registers", f"{len(made.registers)} describe a problem, on s_axil"),
         *((choice.register, f"a register: {', '.join(choice.names)}") for choice in made.choices),
         (
@@ -134,11 +141,17 @@ def _summary(made: ProcessorDesign, folder: Path) -> str:
         ),
         ("pipeline", f"{made.latency} cycles, {pipeline.bits} register bits"),
         ("multiplexers", f"{mux_inputs(made)} inputs, so that units serve all dataflows"),
+        *([("without", ", ".join(made.without))] if made.without else []),
         ("next", f"accelgen verify {shlex.quote(str(folder))}"),
     ]
     several = len(made.flows)
     count = f"{several} dataflow{'s' * (several > 1)}"
     return f"{made.name}: {count} on {units} units\n{table(rows, indent='  ')}"
+
+
+def _accumulates(made: ProcessorDesign) -> str:
+    name = made.flows[0].fabric.output.tensor.name.lower()
+    return f"what comes on s_axis_{name}, where a problem says so"
 
 
 def _figures(made: ProcessorDesign, folder: Path) -> dict[str, object]:
@@ -154,6 +167,8 @@ def _figures(made: ProcessorDesign, folder: Path) -> dict[str, object]:
         "report": str(folder / "report.md"),
         "dataflows": manifest["dataflows"],
         "memories": manifest["memories"],
+        "accumulate_in": made.accumulate_in,
+        "without": list(made.without),
         "technology": made.technology.name,
         "period_ns": made.pipeline.period,
         "critical_path_ns": round(made.critical, 6),

@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accelgen.cli.command import Command, add_json, print_json, remark, stages, table
+from accelgen.cli.options import BOUNDS
+from accelgen.cli.values import extents
 from accelgen.errors import MissingToolError
 
 if TYPE_CHECKING:
+    from accelgen.silicon.activity import Asking
+    from accelgen.silicon.power import ProblemPower
     from accelgen.silicon.report import SiliconReport
 
 __all__ = ["SYNTH"]
@@ -43,6 +47,11 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", default="85k", metavar="SIZE", help="of ECP5: 25k, 45k or 85k (default)"
     )
+    parser.add_argument(
+        "--problem", action="append", default=[], metavar="DATAFLOW[:m=16,n=16]",
+        help="whose power is measured, of a design with several dataflows or with bounds at run "
+        "time; may be repeated; default: every dataflow at its largest bounds",
+    )  # fmt: skip
     parser.add_argument("--no-power", action="store_true", help="measure no power")
     parser.add_argument("--no-route", action="store_true", help="of ECP5: do not place and route")
     parser.add_argument(
@@ -67,6 +76,7 @@ def _synth(arguments: argparse.Namespace) -> int:
         sram=arguments.sram,
         device=arguments.device,
         power=not arguments.no_power,
+        problems=tuple(map(_asking, arguments.problem)),
         route=not arguments.no_route,
         seed=arguments.seed,
     )
@@ -85,6 +95,11 @@ def _synth(arguments: argparse.Namespace) -> int:
         remark("the period that was asked for could not be checked; see the notes")
         return MissingToolError.exit_code
     return 0 if report.met else 1
+
+
+def _asking(text: str) -> Asking:
+    name, colon, bounds = text.partition(":")
+    return name, extents(bounds, "--problem", BOUNDS) if colon else {}
 
 
 def _write(folder: Path, values: Mapping[str, object], text: str) -> None:
@@ -117,7 +132,10 @@ def _summary(report: SiliconReport, folder: Path) -> str:
         power = report.power
         parts = ", ".join(f"{g.group} {g.total:.4g}" for g in power.groups)
         rows.append(("power", f"{power.total:.4g} mW at {power.period:g} ns ({parts})"))
-        rows.append(("energy", f"{power.energy:.4g} nJ per problem of {power.cycles} cycles"))
+        if len(power.problems) == 1:
+            rows.append(("energy", f"{power.energy:.4g} nJ per problem of {power.cycles} cycles"))
+        else:
+            rows += [(p.run.name, _problem(p)) for p in power.problems]
         rows.append(("activity", f"{power.annotated:.1%} of inputs and registers as simulated"))
     rows += [("note", note) for note in report.notes]
     rows.append(("report", folder / "synth.md"))
@@ -131,6 +149,12 @@ def _summary(report: SiliconReport, folder: Path) -> str:
         for m in modules[:_MODULES]
     ]
     return "\n".join([*lines, table(rows, indent="  "), "", table(listed)])
+
+
+def _problem(power: ProblemPower) -> str:
+    run = power.run
+    bounds = " ".join(f"{loop}={n}" for loop, n in run.bounds.items())
+    return f"{power.total:.4g} mW, {power.energy:.4g} nJ in {run.cycles} cycles at {bounds}"
 
 
 def _timing_rows(report: SiliconReport) -> list[tuple[str, object]]:

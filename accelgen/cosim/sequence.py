@@ -11,27 +11,54 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from accelgen.affine.spacetime import TensorAccess
+from accelgen.cosim.draws import draw_formats, draw_inputs, reference
 from accelgen.cosim.model import build_model
-from accelgen.cosim.packing import pack, unpack
-from accelgen.cosim.phases import WIDEST
+from accelgen.cosim.packing import beat_count, pack, unpack
+from accelgen.cosim.runtime import Trace
 from accelgen.cosim.simulate import run_simulator
-from accelgen.cosim.stimuli import stimuli_at
 from accelgen.cosim.toolchain import find_toolchain
 from accelgen.emit import stream_specs
+from accelgen.golden.integer import wrap
 from accelgen.processor.design import Problem, ProcessorModel
-from accelgen.processor.formats import format_of, widths_of
 from accelgen.rtl.processor.axil import AXIL_PORTS, CONTROL, REFUSED, STATUS
 
-__all__ = ["Asked", "Phase", "Seen", "run_sequences"]
+__all__ = ["Asked", "Phase", "Seen", "draw", "run_sequences"]
 
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """A problem with the values of its inputs and of its result, by name in the design."""
+    """A problem with the values of its inputs, by name in the design, and of its result; ``addend``
+    comes in on the accumulate-in stream where the problem adds that.
+    """
 
     problem: Problem
     inputs: Mapping[str, NDArray[np.int64]]
     output: NDArray[np.int64]
+    addend: NDArray[np.int64] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        design: ProcessorModel,
+        dataflow: int | str,
+        bounds: Mapping[str, int],
+        values: Mapping[str, NDArray[np.int64]],
+        addend: NDArray[np.int64] | None = None,
+        formats: Mapping[str, str] | None = None,
+    ) -> Asked:
+        """A problem with given values of its inputs, by their names in the dataflow (its number or
+        name); bounds not named are the largest, and ``formats`` the defaults.
+        """
+        problem = design.problem(dataflow, bounds, formats, accumulate=addend is not None)
+        flow = design.flows[problem.dataflow]
+        workload = flow.description.with_overrides(bounds=bounds).workload
+        output = reference(workload, problem, values)
+        if addend is not None:
+            form = problem.fabric.kernel.output.format
+            output = wrap(addend + output, form.bits, form.signed)
+        named = {flow.tensors[own]: value for own, value in values.items()}
+        return cls(problem, named, output, addend)
 
     @classmethod
     def random(
@@ -42,32 +69,26 @@ class Asked:
         rng: np.random.Generator,
         formats: Mapping[str, str] | None = None,
         *,
+        accumulate: bool = False,
         extreme: bool = False,
         spoilt: int | None = None,
     ) -> Asked:
-        """A problem with random values, or all ``extreme``, in ``formats`` or else random ones.
-
-        The input of the number ``spoilt`` has codes among them that are no numbers.
+        """A problem with random values, in ``formats`` or else in random ones; ``extreme`` and
+        ``spoilt`` are those of :func:`draw_inputs`.
         """
-        if formats is None:
-            formats = {choice.register: str(rng.choice(choice.names)) for choice in design.choices}
+        formats = draw_formats(design, rng) if formats is None else formats
         problem = design.problem(dataflow, bounds, formats)
-        flow, kernel = design.flows[dataflow], problem.fabric.kernel
-        workload = flow.description.with_overrides(bounds=bounds).workload
-        values = {}
-        for number, spec in enumerate(stream_specs(problem.fabric)[:-1]):
-            form, count = format_of(problem.setting, kernel), spec.elements
-            stimuli = stimuli_at(number, kernel.product, spec.number, form)
-            drawn = rng.choice(stimuli.extreme, count) if extreme else stimuli.draw(rng, count)
-            if number == spoilt:
-                at = rng.permutation(count)[: len(stimuli.bad)]
-                drawn[at] = rng.permutation(stimuli.bad)[: len(at)]
-            values[spec.operand] = drawn.reshape(spec.shape)
-        named = {own: values[name] for own, name in flow.tensors.items() if name in values}
-        widths = widths_of(problem.setting, kernel) if kernel.composed else WIDEST
-        return cls(
-            problem, values, workload.evaluate(named, widths, format_of(problem.setting, kernel))
-        )
+        own = list(design.flows[dataflow].tensors)
+        drawn = draw_inputs(problem, rng, extreme=extreme, spoilt=spoilt)
+        values = dict(zip(own, drawn, strict=False))
+        addend = draw(problem.fabric.kernel.output, rng) if accumulate else None
+        return cls.of(design, dataflow, bounds, values, addend, formats)
+
+
+def draw(tensor: TensorAccess, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Random values of a tensor, anywhere in the range of its format."""
+    form = tensor.format
+    return rng.integers(form.min, form.max, tensor.shape, np.int64, True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,23 +110,36 @@ class Phase:
 
 @dataclass(frozen=True)
 class Seen:
-    """What was wrong in a phase, and the cycles of its problems."""
+    """What was wrong in a phase, and the cycles of its problems: how many, and the first ones."""
 
     faults: tuple[str, ...]
     busy: tuple[int, ...]
     total: int | None
+    begins: tuple[int, ...] = ()
 
 
 def run_sequences(
-    design: ProcessorModel, verilog: Path, phases: Sequence[Phase], *, seed: int = 0
+    design: ProcessorModel,
+    verilog: Path,
+    phases: Sequence[Phase],
+    *,
+    seed: int = 0,
+    waves: Path | None = None,
+    options: Sequence[str] = (),
 ) -> list[Seen]:
-    """Simulate the design in the file ``verilog`` and say what it did wrong in each phase."""
+    """Simulate the design in the file ``verilog`` and say what it did wrong in each phase.
+
+    ``waves`` takes the trace as VCD; ``options`` are further ones of Verilator.
+    """
     tools = find_toolchain()
-    model = build_model(tools, [verilog], design.name, _ports(design))
+    trace: Trace = "none" if waves is None else "vcd"
+    model = build_model(tools, [verilog], design.name, _ports(design), trace, options)
     with tempfile.TemporaryDirectory(prefix="accelgen-") as name:
         folder = Path(name)
         _write_plan(design, phases, folder, seed)
-        results = run_simulator(tools, model, "processor_bench.py", folder, design.name, seed=seed)
+        results = run_simulator(
+            tools, model, "processor_bench.py", folder, design.name, seed=seed, waves=waves
+        )
         seen = json.loads(results.read_text(encoding="utf-8"))
         refused = json.loads((folder / "refused.json").read_text(encoding="utf-8"))
         with np.load(folder / "outputs.npz") as archive:
@@ -121,10 +155,17 @@ def run_sequences(
     ]
 
 
+def _incoming(design: ProcessorModel) -> list[str]:
+    """The prefixes of the streams that come in: the inputs, then what is accumulated."""
+    kernel = design.flows[0].fabric.kernel
+    tensors = [*kernel.inputs, *([kernel.output] if design.accumulate_in else [])]
+    return [f"s_axis_{tensor.name.lower()}" for tensor in tensors]
+
+
 def _ports(design: ProcessorModel) -> list[str]:
     kernel = design.flows[0].fabric.kernel
-    prefixes = [f"s_axis_{t.name.lower()}" for t in kernel.inputs]
-    prefixes.append(f"m_axis_{kernel.output.name.lower()}")
+    output = kernel.output
+    prefixes = [*_incoming(design), f"m_axis_{output.name.lower()}"]
     streams = [f"{p}_{s}" for p in prefixes for s in ("tdata", "tvalid", "tready", "tlast")]
     flags = ["busy", "error", *(["bad_number"] if kernel.blocks else [])]
     return ["clk", "rst", *flags, *streams, *(f"s_axil_{name}" for name in AXIL_PORTS)]
@@ -133,6 +174,7 @@ def _ports(design: ProcessorModel) -> list[str]:
 def _write_plan(design: ProcessorModel, phases: Sequence[Phase], folder: Path, seed: int) -> None:
     offsets = {register.name: register.offset for register in design.registers}
     kernel = design.flows[0].fabric.kernel
+    bus = design.flows[0].fabric.bus_bits
     arrays: dict[str, NDArray[np.uint8]] = {}
     listed = []
     written: dict[str, int] = {}
@@ -157,6 +199,14 @@ def _write_plan(design: ProcessorModel, phases: Sequence[Phase], folder: Path, s
                 values = asked.inputs[spec.operand]
                 arrays[name] = pack(values, spec.element_bits, spec.bus_bits, spec.lanes)
                 packets[spec.prefix] = name
+            if asked.addend is not None:
+                name = f"{number}.addend.{i}"
+                # Bits beside its elements are ignored: let them be no zeros.
+                form, spare = kernel.output.format, np.full(bus, -1, dtype=np.int64)
+                whole = np.concatenate([asked.addend.reshape(-1), spare])
+                beats = beat_count(asked.addend.size, form.bits, bus)
+                arrays[name] = pack(whole, form.bits, bus)[:beats]
+                packets[f"s_axis_{kernel.output.name.lower()}"] = name
             problems.append({"writes": writes, "packets": packets})
         known = [asked for asked in phase.problems if asked is not None]
         work = sum(asked.problem.cycles.total_cycles for asked in known)
@@ -177,7 +227,7 @@ def _write_plan(design: ProcessorModel, phases: Sequence[Phase], folder: Path, s
                   "bad_number": "bad_number" if kernel.blocks else None},
         "registers": "s_axil",
         "offsets": {"control": CONTROL, "status": STATUS, "refused": REFUSED},
-        "inputs": [f"s_axis_{tensor.name.lower()}" for tensor in kernel.inputs],
+        "inputs": _incoming(design),
         "output": f"m_axis_{kernel.output.name.lower()}",
         "packets": "packets.npz",
         "outputs": "outputs.npz",
@@ -233,7 +283,7 @@ def _judge(
     paused = phase.pause_in or phase.pause_out
     if len(known) == 1 and not paused and total != known[0].problem.cycles.total_cycles:
         faults.append(f"total_cycles {total} instead of {known[0].problem.cycles.total_cycles}")
-    return Seen(tuple(faults), busy, total)
+    return Seen(tuple(faults), busy, total, tuple(start for start, _ in spans))
 
 
 def _listed(value: object) -> list[object]:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 
 import numpy as np
 
+from accelgen.cosim.format_phases import bad_numbers, every_format, no_such_format
 from accelgen.cosim.sequence import Asked, Phase, Seen, run_sequences
-from accelgen.cosim.stimuli import stimuli_at
+from accelgen.cosim.split import split
 from accelgen.cosim.verdict import PhaseVerdict, Verdict
-from accelgen.emit import stream_specs
 from accelgen.errors import InputError
 from accelgen.processor.design import ProcessorModel
 from accelgen.processor.manifest import read_model
-from accelgen.processor.registers import FIRST_REGISTER
+from accelgen.processor.registers import ACCUMULATE, FIRST_REGISTER
 
 __all__ = ["ProcessorPhase", "ProcessorReport", "make_sequences", "verify_processor"]
 
@@ -66,17 +65,25 @@ def verify_processor(directory: Path | str, *, seed: int = 0, problems: int = 6)
 
 
 def make_sequences(model: ProcessorModel, rng: np.random.Generator, problems: int) -> list[Phase]:
-    """Every dataflow at its largest bounds and at random ones, alone, and where problems choose
-    formats in all of these; then random sequences: back to back, with pauses on every port, and
-    with starts among them that must be refused.
+    """Every dataflow at its largest bounds and at random ones, alone; then random sequences: back
+    to back, with pauses on every port, and with starts among them that must be refused.  Where
+    results can be added to what comes in, those of random problems are or are not, and a longer
+    reduction of every dataflow is split over several problems.  Problems are in all formats that
+    they can choose.
     """
 
     def largest(number: int) -> Asked:
         return Asked.random(model, number, model.flows[number].description.workload.bounds, rng)
 
-    def random(number: int | None = None) -> Asked:
+    def random(
+        number: int | None = None,
+        formats: Mapping[str, str] | None = None,
+        *,
+        extreme: bool = False,
+        spoilt: int | None = None,
+    ) -> Asked:
         chosen = int(rng.integers(len(model.flows))) if number is None else number
-        return _random(model, chosen, rng)
+        return _random(model, chosen, rng, formats, extreme=extreme, spoilt=spoilt)
 
     def several(make: Callable[[], Asked | None]) -> list[Asked | None]:
         return [make() for _ in range(problems)]
@@ -86,13 +93,15 @@ def make_sequences(model: ProcessorModel, rng: np.random.Generator, problems: in
         name = flow.description.name
         phases.append(Phase([largest(number)], f"{name}, largest"))
         phases.append(Phase([random(number)], f"{name}, random bounds"))
-        if model.choices:
-            every = [
-                _random(model, number, rng, formats, extreme=extreme)
-                for formats in _every_format(model)
-                for extreme in (False, True)
-            ]
-            phases.append(Phase(every, f"{name}, every format"))
+        phases += every_format(model, number, random)
+        if model.accumulate_in:
+            bounds = flow.description.workload.bounds
+            adding = Asked.random(model, number, bounds, rng, accumulate=True)
+            phases.append(Phase([adding], f"{name}, accumulating"))
+            found = split(model, number, rng)
+            if found is not None:
+                loop, pieces = found
+                phases.append(Phase(pieces, f"{name}, split along {loop}"))
     phases.append(Phase(several(random), "back to back"))
     phases.append(Phase(several(random), "with pauses", pause_in=0.3, pause_out=0.4))
     no_such = (FIRST_REGISTER, len(model.flows))
@@ -101,39 +110,11 @@ def make_sequences(model: ProcessorModel, rng: np.random.Generator, problems: in
     if extent is not None:
         beyond = (extent.offset, extent.most + 1)
         phases.append(Phase([None, random(), None, random()], "bound out of range", beyond))
-    for choice in model.choices:
-        register = next(r for r in model.registers if r.name == choice.register)
-        wrong = (register.offset, register.most + 1)
-        phases.append(Phase([random(), None, random()], f"no such {choice.register}", wrong))
-    if model.flows[0].fabric.kernel.blocks is not None:
-        phases += _with_bad_numbers(model, rng)
-    return phases
-
-
-def _with_bad_numbers(model: ProcessorModel, rng: np.random.Generator) -> list[Phase]:
-    """Codes that are no numbers on each input that has some: a flag says so until reset."""
-    phases = []
-    kernel = model.flows[0].fabric.kernel
-    streams = list(enumerate(stream_specs(model.flows[0].fabric)[:-1]))
-    for (number, spec), formats in product(streams, _every_format(model)):
-        form = next(iter(formats.values()), "")
-        if not len(stimuli_at(number, kernel.product, spec.number, form).bad):
-            continue
-        spoilt = _random(model, int(rng.integers(len(model.flows))), rng, formats, spoilt=number)
-        good = _random(model, int(rng.integers(len(model.flows))), rng)
-        name = " ".join(filter(None, (f"bad numbers on {spec.prefix}", form)))
-        phases.append(Phase([spoilt, good], name, reset=True, bad_number=True))
-    if phases:
-        good = _random(model, 0, rng)
-        phases.append(Phase([good], "after a reset", reset=True))
-    return phases
-
-
-def _every_format(model: ProcessorModel) -> list[dict[str, str]]:
-    """All that a problem can choose, by register."""
-    registers = [choice.register for choice in model.choices]
-    every = product(*(choice.names for choice in model.choices))
-    return [dict(zip(registers, names, strict=True)) for names in every]
+    flag = next((r for r in model.registers if r.name == ACCUMULATE), None)
+    if flag is not None:
+        beyond = (flag.offset, flag.most + 1)
+        phases.append(Phase([random(), None, random()], "accumulate out of range", beyond))
+    return [*phases, *no_such_format(model, random), *bad_numbers(model, random)]
 
 
 def _random(
@@ -145,15 +126,23 @@ def _random(
     extreme: bool = False,
     spoilt: int | None = None,
 ) -> Asked:
-    """A problem of a dataflow at random bounds that it can run."""
+    """A problem of a dataflow at random bounds that it can run; it accumulates, or not."""
+    accumulate = model.accumulate_in and bool(rng.integers(2))
     largest = model.flows[number].description.workload.bounds
+
+    def asked(bounds: Mapping[str, int]) -> Asked:
+        return Asked.random(
+            model, number, bounds, rng, formats,
+            accumulate=accumulate, extreme=extreme, spoilt=spoilt,
+        )  # fmt: skip
+
     for _ in range(_TRIES):
         bounds = {loop: int(rng.integers(1, n, endpoint=True)) for loop, n in largest.items()}
         try:
-            return Asked.random(model, number, bounds, rng, formats, extreme=extreme, spoilt=spoilt)
+            return asked(bounds)
         except InputError:
             continue  # bounds at which the dataflow is not legal, or beyond the memories
-    return Asked.random(model, number, largest, rng, formats, extreme=extreme, spoilt=spoilt)
+    return asked(largest)
 
 
 def _verdict(phase: Phase, seen: Seen) -> ProcessorPhase:

@@ -19,7 +19,13 @@ def build_netlist(fabric: Fabric, *, passed: bool = False) -> Netlist:
     condition there could be.  The passes make it good.  ``passed``: sums that units pass on are
     added up in accumulators (see :func:`sum_in_space`).
     """
-    builder = Builder(Frame(fabric.domain, fabric.output.pattern, fabric.kernel.space_extents))
+    frame = Frame(
+        fabric.domain,
+        fabric.output.pattern,
+        fabric.kernel.space_extents,
+        settled=not fabric.programmable,
+    )
+    builder = Builder(frame)
     flags = Flags(builder, fabric)
     operands = [add_operands(builder, flags, fabric, plan) for plan in fabric.inputs]
     products = add_products(builder, flags, fabric, operands)

@@ -6,13 +6,12 @@ another dataflow takes it through a ``choose``.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
 from accelgen.errors import InputError
 from accelgen.formats import IntFormat
-from accelgen.netlist.graph import Builder, Edge, Home, Netlist, Node
+from accelgen.netlist.graph import Builder, Edge, Frame, Home, Netlist, Node, port_of, terms_of
 
 __all__ = ["conditions_of", "fuse"]
 
@@ -21,6 +20,15 @@ Condition = tuple[object, ...] | None
 
 _KINDS = ("wire", "select", "gate", "add", "accumulate", "multiply", "hold", "fifo")
 """Kinds of primitives that may have one name in different dataflows."""
+
+_GROWS = ("gate", "accumulate")
+"""Kinds of primitives that may have more inputs in one dataflow than in another."""
+
+_SUM_PORTS = ("total_in", "first", "issue", "passed_on")
+"""The inputs of a running sum, of which each dataflow has some, in order."""
+
+Place = tuple[int, str]
+"""Which input of a primitive: its place, and its port where that alone says which."""
 
 Key = tuple[Home, str, str]
 """A primitive of a unit: its home, its kind, its name."""
@@ -50,7 +58,8 @@ class _Fusion:
 
     def __init__(self, netlists: Sequence[Netlist]) -> None:
         self._netlists = netlists
-        self._builder = Builder(netlists[0].frame)
+        self._frame = replace(_frame(netlists[0]), settled=False)
+        self._builder = Builder(self._frame)
         self._flags: dict[tuple[object, ...], int] = {}
         self._made: dict[Key, int] = {}
         # Per primitive its node in each dataflow, if it has one there.
@@ -74,7 +83,7 @@ class _Fusion:
             inputs = list(node.inputs)
             inputs[position] = replace(inputs[position], source=self._made[key])
             nodes[number] = replace(node, inputs=tuple(inputs))
-        netlist = Netlist(tuple(nodes), self._netlists[0].frame)
+        netlist = Netlist(_own_ports(nodes), self._frame)
         netlist.check()
         return netlist
 
@@ -113,23 +122,17 @@ class _Fusion:
         known = [node for node in members if node is not None]
         first = known[0]
         assert all(node.latency == first.latency for node in known), key
-        # Inputs from inside of the unit may share one port name.
-        ports: dict[tuple[str, int], list[tuple[Edge, int] | None]] = {}
+        assert first.kind in _GROWS or len({len(node.inputs) for node in known}) == 1, key
+        # What an input is for is said by its place: its port may have another name in a dataflow.
+        places: dict[Place, list[Edge | None]] = {}
         for d, node in enumerate(members):
-            seen: Counter[str] = Counter()
-            for edge in node.inputs if node is not None else ():
-                place = (edge.port, seen[edge.port])
-                seen[edge.port] += 1
-                ports.setdefault(place, [None] * len(members))[d] = (edge, d)
-        if first.kind == "accumulate":
-            # Whichever dataflow comes first: what is passed on comes last (see rtl.unit).
-            ports = dict(sorted(ports.items(), key=lambda item: item[0][0] == "passed_on"))
+            for position, edge in enumerate(node.inputs if node is not None else ()):
+                place = _place(first.kind, position, edge)
+                places.setdefault(place, [None] * len(members))[d] = edge
         inputs: list[Edge] = []
         keys: list[Key | None] = []
-        for (port, occurrence), edges in ports.items():
-            named = f"{port}{occurrence}" if not port or occurrence else port
-            edge, source = self._input(key, first, named, edges, waiting)
-            edge = replace(edge, port=port) if edge.port == named and source else edge
+        for place, edges in sorted(places.items()):
+            edge, source = self._input(key, first, place, edges, waiting)
             inputs.append(edge)
             keys.append(source)
         parameters = _parameters(members)
@@ -162,19 +165,22 @@ class _Fusion:
         self,
         key: Key,
         node: Node,
-        port: str,
-        edges: Sequence[tuple[Edge, int] | None],
+        place: Place,
+        edges: Sequence[Edge | None],
         waiting: list[tuple[int, int, Key]],
     ) -> tuple[Edge, Key | None]:
-        """The edge at a port, and the key of its source if that is not a flag."""
-        sources = [None if e is None else self._netlists[e[1]].nodes[e[0].source] for e in edges]
-        delays = [None if e is None else e[0].delay for e in edges]
+        """The edge at a place, and the key of its source if that is not a flag."""
+        given = next(edge.port for edge in edges if edge is not None)
+        # Inputs from inside of the unit may have no port name.
+        port, name = given or f"in{place[0]}", self._name(key)
+        sources = [
+            None if e is None else self._netlists[d].nodes[e.source] for d, e in enumerate(edges)
+        ]
+        delays = [None if e is None else e.delay for e in edges]
         if all(source is None or _is_flag(source) for source in sources):
             flag = self._flag(sources, node)
-            # A dataflow without the flag takes whichever delay another one has.
-            some = next(delay for delay in delays if delay is not None)
             choices: list[tuple[int | Key, int] | None] = [
-                (flag, some if delay is None else delay) for delay in delays
+                None if delay is None else (flag, delay) for delay in self._high(key, delays)
             ]
         else:
             choices = [
@@ -183,21 +189,21 @@ class _Fusion:
             ]
         distinct = list(dict.fromkeys(choice for choice in choices if choice is not None))
         if len(distinct) == 1:
-            return _edge(distinct[0], port)
+            return _edge(distinct[0], given)
         form = max(
             (source.format for source in sources if source is not None), key=lambda f: f.bits
         )
         inputs = []
         named = []
         for k, choice in enumerate(distinct):
-            edge, source = _edge(choice, f"{port}_{node.name}_{k}")
+            edge, source = _edge(choice, f"{port}_{name}_{k}")
             inputs.append(edge)
             named.append(source)
-        inputs.append(Edge(self._dataflow(), 0, f"dataflow_{node.name}_{port}"))
+        inputs.append(Edge(self._dataflow(), 0, f"dataflow_{name}_{port}"))
         table = tuple(0 if choice is None else distinct.index(choice) for choice in choices)
         chosen = self._builder.add(
             "choose",
-            f"{node.name}_{port}",
+            f"{name}_{port}",
             node.home if node.home[0] != "memory" else ("exit", _slot(node)),
             form,
             inputs,
@@ -207,7 +213,24 @@ class _Fusion:
         for position, source in enumerate(named):
             if source is not None:
                 waiting.append((chosen, position, source))
-        return Edge(chosen, 0, port), None
+        return Edge(chosen, 0, given), None
+
+    def _high(self, key: Key, delays: Sequence[int | None]) -> list[int | None]:
+        """The delays at which the dataflows take a flag, for those too in which it is only high.
+
+        That is not before their first iteration: a flag that came later than the primitive's part
+        in an iteration would still be of the problem before.  ``None`` without the primitive.
+        """
+        given = [delay for delay in delays if delay is not None]
+        found = list(delays)
+        for d, node in enumerate(self._members[key]):
+            if node is None or delays[d] is not None:
+                continue
+            nodes = self._netlists[d].nodes
+            time = max((e.delay for e in node.inputs if _is_flag(nodes[e.source])), default=0)
+            # One that another dataflow takes needs no multiplexer of its own.
+            found[d] = max((delay for delay in given if delay <= time), default=time)
+        return found
 
     def _flag(self, sources: Sequence[Node | None], node: Node) -> int:
         """The flag that stands for each dataflow's; one that it lacks is high, as a guard is."""
@@ -255,12 +278,44 @@ class _Fusion:
         return self._flags[key]
 
 
+def _frame(netlist: Netlist) -> Frame:
+    assert netlist.frame is not None
+    return netlist.frame
+
+
 def _is_flag(node: Node) -> bool:
     return node.kind == "flag"
 
 
 def _key(node: Node) -> Key:
     return node.home, node.kind, node.name
+
+
+def _place(kind: str, position: int, edge: Edge) -> Place:
+    """Which of a primitive's inputs an edge is, in any dataflow.
+
+    The conditions of a gate are known by their ports, which are named for the axes along which they
+    change.
+    """
+    if kind == "accumulate":
+        return _SUM_PORTS.index(edge.port), ""
+    return (1, edge.port) if kind == "gate" and position else (position, "")
+
+
+def _own_ports(nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """The nodes, with a port of its own for everything that one takes from outside of its unit."""
+    uses: dict[tuple[Home, str], list[tuple[int, int]]] = {}
+    for number, node in enumerate(nodes):
+        for k, edge in enumerate(node.inputs):
+            if nodes[edge.source].home != node.home and node.home[0] != "memory":
+                uses.setdefault((node.home, port_of(node, k)), []).append((number, k))
+    found = list(nodes)
+    for places in uses.values():
+        for number, k in places if len(places) > 1 else ():
+            inputs = list(found[number].inputs)
+            inputs[k] = replace(inputs[k], port=f"{inputs[k].port}_{found[number].name}")
+            found[number] = replace(found[number], inputs=tuple(inputs))
+    return tuple(found)
 
 
 def _slot(node: Node) -> int:
@@ -285,14 +340,14 @@ def _parameters(members: Sequence[Node | None]) -> tuple[object, ...]:
     if first.kind == "fifo":
         return max((node.parameters for node in known), key=lambda p: int(str(p[0])))
     if first.kind == "accumulate":
-        passed = [node is not None and node.parameters == ("passed",) for node in members]
+        passed = [node is not None and node.parameters[:1] == ("passed",) for node in members]
+        # The most terms that any dataflow adds up, where all say how many.
+        counts = [terms_of(node) for node in known]
+        terms = None if None in counts else max(count for count in counts if count is not None)
         if any(passed):
             issued = any(edge.port == "issue" for node in known for edge in node.inputs)
-            return ("chained", tuple(passed), issued)
-        # The most terms that any dataflow adds up, where all say how many.
-        if all(node.parameters for node in known):
-            return max((node.parameters for node in known), key=lambda p: int(str(p[0])))
-        return ()
+            return ("chained", tuple(passed), issued, terms)
+        return () if terms is None else (terms,)
     if first.kind == "address":
         return max((node.parameters for node in known), key=lambda p: int(str(p[0])))
     if first.kind in ("read", "write"):

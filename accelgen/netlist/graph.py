@@ -20,7 +20,9 @@ __all__ = [
     "Netlist",
     "Node",
     "data_inputs",
+    "enable_of",
     "port_of",
+    "terms_of",
 ]
 
 Kind = Literal[
@@ -132,12 +134,14 @@ class Frame:
     the grid of its units.
 
     ``issues`` are the iterations, whose indices are those of the iteration domain; ``writes`` the
-    accesses to the output memory.
+    accesses to the output memory.  Unless ``settled``, they are those of one dataflow of several at
+    its largest bounds, and nothing may be concluded from them.
     """
 
     issues: AccessPattern
     writes: AccessPattern
     space: IntVector
+    settled: bool = True
 
 
 @dataclass(frozen=True)
@@ -226,6 +230,22 @@ def port_of(node: Node, position: int) -> str:
     port = node.inputs[position].port
     own = node.kind == "choose" and position == len(node.inputs) - 1
     return f"{port}_{node.name}" if own else port
+
+
+def enable_of(node: Node) -> Edge | None:
+    """What says whether an ``accumulate`` takes its input, where something does."""
+    assert node.kind == "accumulate"
+    if node.parameters[:1] == ("chained",):
+        return node.inputs[2] if node.parameters[2] else None
+    return node.inputs[2] if len(node.inputs) > 2 else None
+
+
+def terms_of(node: Node) -> int | None:
+    """How many products or sums an ``accumulate`` adds up at most, where that is known."""
+    assert node.kind == "accumulate"
+    terms = node.parameters[-1] if node.parameters else None
+    assert terms is None or isinstance(terms, int)
+    return terms
 
 
 def data_inputs(node: Node) -> int:

@@ -36,9 +36,9 @@ def add_products(
             Edge(
                 flags(f"guard{numbered.setdefault(guard, len(numbered))}", "guard", guard),
                 fabric.offsets[unit],
-                f"valid{position}",
+                port,
             )
-            for position, guard in enumerate(guards[unit])
+            for port, guard in zip(_guard_ports(fabric, guards[unit]), guards[unit], strict=True)
         ]
         format = builder[value].format
         value = builder.add("gate", "gated", home, format, [Edge(value, 0, "in"), *conditions])
@@ -56,6 +56,19 @@ def add_products(
             )
         products.append(value)
     return products
+
+
+def _guard_ports(fabric: Fabric, guards: Sequence[Guard]) -> list[str]:
+    """A name for each condition by the axes along which it changes: those of several dataflows that
+    change along the same ones then meet at one port, and units along the others share them.
+    """
+    ports: list[str] = []
+    for guard in guards:
+        along = [k for k, step in enumerate(fabric.kernel.space_matrix[guard.dimension]) if step]
+        name = "valid" + "_".join(map(str, along))
+        twins = sum(port.rpartition("x")[0] == name or port == name for port in ports)
+        ports.append(f"{name}x{twins}" if twins else name)
+    return ports
 
 
 def _guards(fabric: Fabric) -> Sequence[Sequence[Guard]]:
@@ -103,28 +116,12 @@ def sum_in_space(
     offsets = fabric.offsets
     limit = fabric.output.tensor.format
     totals = list(products)
+    counts = [1] * len(products)
     for unit in sorted(range(len(products)), key=lambda u: offsets[u]):
         partials = reduction.partials[unit]
-        if passed:
-            form = limit
-            name = "goes_on" if partials else "begins"
-            first = flags(name, "constant", not partials)
-            inputs = [Edge(totals[unit], 0, "total_in"), Edge(first, offsets[unit], "first")]
-            if partials:
-                behind = offsets[unit] - offsets[partials[0]]
-                inputs.append(Edge(totals[partials[0]], behind, "passed_on"))
-            totals[unit] = builder.add(
-                "accumulate",
-                "sum",
-                ("pe", unit),
-                form,
-                inputs,
-                group="sum",
-                latency=1,
-                parameters=("passed",) if partials else (),
-            )
-            partials = partials[1:]
-        for position, source in enumerate(partials, start=int(passed)):
+        counts[unit] += sum(counts[source] for source in partials)
+        # With ``passed`` the accumulator adds the first one: behind all adders, as in the others.
+        for position, source in list(enumerate(partials))[passed:]:
             totals[unit] = builder.add(
                 "add",
                 f"partial{position}",
@@ -136,6 +133,24 @@ def sum_in_space(
                         totals[source], offsets[unit] - offsets[source], f"from_partial{position}"
                     ),
                 ],
+            )
+        if passed:
+            name = "goes_on" if partials else "begins"
+            first = flags(name, "constant", not partials)
+            inputs = [Edge(totals[unit], 0, "total_in"), Edge(first, offsets[unit], "first")]
+            if partials:
+                behind = offsets[unit] - offsets[partials[0]]
+                inputs.append(Edge(totals[partials[0]], behind, "passed_on"))
+            totals[unit] = builder.add(
+                "accumulate",
+                "sum",
+                ("pe", unit),
+                limit,
+                inputs,
+                group="sum",
+                latency=1,
+                # No sum of products that pass by one of them is of more than all of these.
+                parameters=("passed", counts[unit]) if partials else (1,),
             )
     sums = []
     for number, group in enumerate(reduction.groups):

@@ -18,13 +18,15 @@ class NetlistPass:
     """A pass before registers are placed.
 
     ``verify(before, after)`` raises :class:`AssertionError` unless ``after`` computes what
-    ``before`` does; it shares no code with ``run``.
+    ``before`` does; it shares no code with ``run``.  Where several dataflows are fused, one that is
+    ``alone`` runs on each of them before.
     """
 
     name: str
     summary: str
     run: Callable[[Netlist], Netlist]
     verify: Callable[[Netlist, Netlist], None]
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,17 @@ def ordered(
     (where there is feedback, after those it reads without delay), otherwise as ``key`` (of the old
     number) sorts them.
     """
-    olds = sorted(nodes, key=key or float)
+    number = numbering(nodes, sorted(nodes, key=key or float))
+    return tuple(renumbered(nodes[old], number) for old in number)
+
+
+def numbering(nodes: Mapping[int, Node], olds: Sequence[int]) -> dict[int, int]:
+    """A new number for every node, in that order: as :func:`ordered`, with ``olds`` as sorted."""
     number = _sorted(nodes, olds, late=True)
     if len(number) < len(olds):
         number = _sorted(nodes, olds, late=False)
     assert len(number) == len(olds), "a loop without delay"
-    return tuple(_renumbered(nodes[old], number) for old in number)
+    return number
 
 
 def _sorted(nodes: Mapping[int, Node], olds: Sequence[int], *, late: bool) -> dict[int, int]:
@@ -91,7 +98,8 @@ def _sorted(nodes: Mapping[int, Node], olds: Sequence[int], *, late: bool) -> di
     return number
 
 
-def _renumbered(node: Node, number: Mapping[int, int]) -> Node:
+def renumbered(node: Node, number: Mapping[int, int]) -> Node:
+    """The node with its edges from the sources' new numbers."""
     return with_inputs(
         node, [Edge(number[edge.source], edge.delay, edge.port) for edge in node.inputs]
     )

@@ -20,7 +20,7 @@ from itertools import pairwise
 import numpy as np
 
 from accelgen.netlist.graph import Edge, Home, Netlist, Node, port_of
-from accelgen.passes.base import PipelinePass, with_inputs
+from accelgen.passes.base import PipelinePass, numbering, renumbered, with_inputs
 from accelgen.passes.broadcast_check import verify
 from accelgen.passes.delay_matching import Enable, Pipeline
 from accelgen.passes.metrics import RELAY, location
@@ -133,12 +133,10 @@ class _Rewiring:
         """The pipeline with its relays."""
         if len(self._nodes) == len(self._readers):
             return self._pipeline
-        order = sorted(range(len(self._nodes)), key=self._place.__getitem__)
-        number = {old: new for new, old in enumerate(order)}
-        nodes = tuple(
-            with_inputs(node, [Edge(number[e.source], e.delay, e.port) for e in node.inputs])
-            for node in (self._nodes[old] for old in order)
-        )
+        nearby = sorted(range(len(self._nodes)), key=self._place.__getitem__)
+        number = numbering(dict(enumerate(self._nodes)), nearby)
+        order = list(number)
+        nodes = tuple(renumbered(self._nodes[old], number) for old in order)
         netlist = Netlist(nodes, self._pipeline.netlist.frame)
         netlist.check()
         return replace(

@@ -1,8 +1,8 @@
 """Constant and dead logic removal.
 
-Conditions that the loop bounds decide, multiplexers whose inputs are the same, gates without
-conditions, zeros that are added or multiplied, and nodes that reach no write.  Memory ports stay:
-how many there are was decided with the banks.
+Conditions that the loop bounds decide, where these are known; multiplexers whose inputs are the
+same, gates without conditions, zeros that are added or multiplied, and nodes that reach no write.
+Memory ports stay: how many there are was decided with the banks.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class _Folding:
         for number, node in enumerate(netlist.nodes):
             if node.kind != "flag":
                 continue
-            found = simplified(node, frame)
+            found = simplified(node, frame) if frame.settled else node
             if isinstance(found, bool):
                 self._value[number] = found
                 continue
@@ -128,7 +128,9 @@ class _Folding:
         """Whether an iteration is issued in every cycle of a sum: no need to ask."""
         _, first, issue = node.inputs
         kind, level = self._nodes[first.source].parameters[:2]
-        if kind != "first" or self._nodes[issue.source].parameters != ("issue",):
+        if not self._frame.settled or kind != "first":
+            return False
+        if self._nodes[issue.source].parameters != ("issue",):
             return False
         assert isinstance(level, int)
         pattern = self._frame.issues
@@ -189,4 +191,5 @@ CONSTANTS = NetlistPass(
     "constant and dead logic: decided conditions, added zeros, what reaches no write",
     run,
     verify,
+    alone=True,
 )

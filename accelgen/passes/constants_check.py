@@ -72,7 +72,7 @@ class _Check:
         edge = node.inputs[position]
         if node.kind == "gate" and position:
             return self._truth(edge.source) == (True,)
-        if node.kind == "accumulate" and position == 2:
+        if node.kind == "accumulate" and position == 2 and self._frame.settled:
             level = self._nodes[node.inputs[1].source].parameters[-1]
             assert isinstance(level, int)
             flag = self._nodes[edge.source].parameters
@@ -152,6 +152,8 @@ class _Check:
         node = self._nodes[number]
         kind, *arguments = node.parameters
         issues, writes = self._frame.issues, self._frame.writes
+        if not self._frame.settled:
+            return False, True
         if kind == "inside":
             sides = [self._inside(arguments[0], t) for t in _corners(issues)]
             # Each of its comparisons is one of a single index.
@@ -172,8 +174,8 @@ class _Check:
 
     def _equivalent(self, was: Node, now: Node) -> bool:
         """Whether a flag says the same as another wherever it counts."""
-        if was.parameters == now.parameters:
-            return True
+        if was.parameters == now.parameters or not self._frame.settled:
+            return was.parameters == now.parameters
         kind, *old = was.parameters
         other, *new = now.parameters
         if kind != other:

@@ -21,6 +21,9 @@ __all__ = ["ORIGIN", "SINK", "DelayProblem", "formulate", "greedy", "relax", "ti
 ORIGIN = "control"
 """The group that issues iterations: its position is 0."""
 
+WRITES = "write.control"
+"""The group of the flags that say what is written."""
+
 SINK = "write"
 """The group whose position is the latency of the pipeline."""
 
@@ -71,6 +74,9 @@ def formulate(netlist: Netlist, model: TimingModel, *, share: bool = True) -> De
                 lines[source.group, source.format.bits, ((group, extra),)] += 1
         if share and taps and source.kind != "constant":
             lines[source.group, source.format.bits, tuple(sorted(taps.items()))] += 1
+    if netlist.frame is not None and not netlist.frame.settled and WRITES in groups:
+        # Where bounds are registers, it is the last iteration of a tile that starts its writes.
+        least[ORIGIN, WRITES] = max(least.get((ORIGIN, WRITES), 1), 1)
     for (u, v), registers in _long_paths(netlist, model).items():
         least[u, v] = max(least.get((u, v), registers), registers)
     return DelayProblem(

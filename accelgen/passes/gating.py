@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from accelgen.formats import IntFormat
-from accelgen.netlist.graph import Edge, Home, Netlist, Node
+from accelgen.netlist.fuse import conditions_of
+from accelgen.netlist.graph import Edge, Home, Netlist, Node, enable_of
 from accelgen.passes.base import PipelinePass
 from accelgen.passes.delay_matching import Enable, Pipeline
 from accelgen.passes.delay_problem import ORIGIN
@@ -51,7 +52,11 @@ def run(pipeline: Pipeline) -> Pipeline:
     for number, node in enumerate(netlist.nodes):
         if node.home[0] not in ("pe", "sum") or node.format.bits < LEAST_BITS:
             continue
-        if node.kind == "accumulate" and len(node.inputs) == 2 and _is_of_iterations(netlist, node):
+        if (
+            node.kind == "accumulate"
+            and enable_of(node) is None
+            and _is_of_iterations(netlist, node)
+        ):
             # What it adds between the last term of a sum and the first of the next is lost anyway.
             wire = gates.wire(node.home, issue, pipeline.registers[number][1])
             gates.enables.append(Enable(number, 0, ((wire, (1,)),)))
@@ -73,8 +78,10 @@ def run(pipeline: Pipeline) -> Pipeline:
 
 def _is_worth(flag: Node, values: frozenset[int]) -> bool:
     """Whether a condition keeps a register still for more than a cycle of many."""
-    often = {"last": 0, "first": 0, "inside": 1}.get(str(flag.parameters[0]))
-    return flag.kind == "flag" and values != {often}
+    often = {"last": 0, "first": 0, "inside": 1}
+    conditions = conditions_of(flag, 1) if flag.kind == "flag" else ()
+    # Of several dataflows, one is enough.
+    return any(c is not None and values != {often.get(str(c[0]))} for c in conditions)
 
 
 class _Gates:
@@ -117,12 +124,12 @@ def _with_issue(pipeline: Pipeline) -> tuple[Pipeline, int]:
     """The pipeline with a flag that says whether an iteration is issued, and its node."""
     netlist = pipeline.netlist
     for number, node in enumerate(netlist.nodes):
-        if node.kind == "flag" and node.parameters == ("issue",):
+        if node.kind == "flag" and set(conditions_of(node, 1)) == {("issue",)}:
             return pipeline, number
     ways = max((node.ways for node in netlist.nodes if node.group == ORIGIN), default=1)
     flag = Node(
         "flag",
-        "issued",
+        "iteration",
         ("control", 0),
         ORIGIN,
         IntFormat(1, signed=False),
@@ -200,12 +207,12 @@ def _of_edge(netlist: Netlist, reader: int, position: int, cares: list[Care], is
         when(node.inputs[-1], frozenset(takers))
     elif node.kind == "hold" and position == 0:
         when(node.inputs[1], met)
+    elif node.kind == "accumulate" and (enable := enable_of(node)) is not None and position != 1:
+        when(enable, met)
     elif node.kind == "accumulate" and position == 0 and _is_of_iterations(netlist, node):
         when(Edge(issue, node.inputs[1].delay, ""), met)
-    elif node.kind == "write" and position == 0:
+    elif node.kind == "write" and position == 0 and (frame := netlist.frame) and frame.settled:
         # Whether an element is written is known at the memory, too late and too far away.
-        frame = netlist.frame
-        assert frame is not None
         issues, writes = frame.issues, frame.writes
         if (issues.extents, issues.strides) == (writes.extents, writes.strides):
             # What is written is of the iteration issued so many cycles before.
@@ -214,14 +221,13 @@ def _of_edge(netlist: Netlist, reader: int, position: int, cares: list[Care], is
 
 
 def _is_of_iterations(netlist: Netlist, node: Node) -> bool:
-    """Whether a sum takes only what belongs to an iteration: it asks, or it need not."""
-    first = netlist.nodes[node.inputs[1].source]
-    if first.kind != "flag" or first.parameters[0] != "first" or netlist.frame is None:
+    """Whether a sum need not ask to take only what belongs to an iteration."""
+    first, frame = netlist.nodes[node.inputs[1].source], netlist.frame
+    if first.kind != "flag" or first.parameters[0] != "first":
         return False
     level = first.parameters[1]
     assert isinstance(level, int)
-    asks = len(node.inputs) > 2 and netlist.nodes[node.inputs[2].source].parameters == ("issue",)
-    return asks or not any(netlist.frame.issues.gaps[level:])
+    return frame is not None and frame.settled and not any(frame.issues.gaps[level:])
 
 
 GATING = PipelinePass(

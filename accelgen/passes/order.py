@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from accelgen.errors import InfeasibleError, InputError
 from accelgen.names import shorten
+from accelgen.netlist.fuse import fuse
 from accelgen.netlist.graph import Netlist
 from accelgen.passes.base import DelayOption, NetlistPass, Pass, PipelinePass
 from accelgen.passes.broadcast import BROADCAST
@@ -17,6 +18,7 @@ from accelgen.passes.delay_matching import Pipeline, alternative, match_delays
 from accelgen.passes.gating import GATING
 from accelgen.passes.metrics import Metrics, measure
 from accelgen.passes.pins import PINS
+from accelgen.passes.taps import TAPS
 from accelgen.passes.timing import TimingModel
 from accelgen.passes.trees import TREES
 from accelgen.passes.widths import WIDTHS
@@ -33,6 +35,7 @@ __all__ = [
     "place_registers",
     "records",
     "rewrite",
+    "rewrite_fused",
 ]
 
 DELAY_MATCHING = DelayOption(
@@ -48,6 +51,8 @@ PASSES: tuple[Pass, ...] = (
     # First what shrinks the netlist: all that follows is then less work, and conditions that
     # are always met would keep adders and multiplexers apart that belong together.
     CONSTANTS,
+    # What is a delay line now may be shared with others.
+    TAPS,
     # Which sources meet at which pin, while sums are still chains with all their terms in view.
     PINS,
     # The shape of sums, on which the ranges of their partial sums depend.
@@ -103,15 +108,43 @@ def check_names(without: Collection[str]) -> None:
 def rewrite(netlist: Netlist, without: Collection[str] = ()) -> tuple[Stage, ...]:
     """The netlist, and what every pass before registers makes of it, each verified."""
     stages: list[Stage] = [("", netlist)]
-    for step in PASSES:
-        if isinstance(step, NetlistPass) and step.name not in without:
-            after = step.run(netlist)
-            after.check()
-            step.verify(netlist, after)
-            stages.append((step.name, after))
-            netlist = after
+    for step in _netlist_passes(without):
+        netlist = _verified(step, netlist)
+        stages.append((step.name, netlist))
     prove(netlist)
     return tuple(stages)
+
+
+def rewrite_fused(netlists: Sequence[Netlist], without: Collection[str] = ()) -> tuple[Stage, ...]:
+    """The same of several dataflows on one array: what belongs to each before they are fused.
+
+    Raises :class:`InputError` when they cannot be.
+    """
+    stages: list[Stage] = [("", fuse(netlists))]
+    steps = _netlist_passes(without)
+    for step in steps:
+        if step.alone:
+            netlists = [_verified(step, netlist) for netlist in netlists]
+            stages.append((step.name, fuse(netlists)))
+    netlist = last_netlist(stages)
+    for step in steps:
+        if not step.alone:
+            netlist = _verified(step, netlist)
+            stages.append((step.name, netlist))
+    prove(netlist)
+    return tuple(stages)
+
+
+def _netlist_passes(without: Collection[str]) -> list[NetlistPass]:
+    return [step for step in PASSES if isinstance(step, NetlistPass) and step.name not in without]
+
+
+def _verified(step: NetlistPass, netlist: Netlist) -> Netlist:
+    """What a pass makes of a netlist, verified."""
+    after = step.run(netlist)
+    after.check()
+    step.verify(netlist, after)
+    return after
 
 
 def place_registers(

@@ -137,4 +137,6 @@ class _Sums:
         return Counter({(home, name, d + edge.delay): n for (home, name, d), n in terms})
 
 
-TREES = NetlistPass("trees", "reduction trees: chains of adders become balanced", run, verify)
+TREES = NetlistPass(
+    "trees", "reduction trees: chains of adders become balanced", run, verify, alone=True
+)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from accelgen.formats import IntFormat
-from accelgen.netlist.graph import RING, Netlist, Node, data_inputs
+from accelgen.netlist.graph import RING, Netlist, Node, data_inputs, terms_of
 from accelgen.passes.base import NetlistPass, unit_members
 from accelgen.passes.widths_check import verify
 
@@ -34,7 +34,7 @@ def run(netlist: Netlist) -> Netlist:
     fixed = [
         any(
             nodes[n].kind not in RING
-            or (nodes[n].kind == "accumulate" and not _counted(nodes[n]))
+            or (nodes[n].kind == "accumulate" and terms_of(nodes[n]) is None)
             or any(_takes_all(nodes[r]) for r, _ in readers[n])
             for n in members
         )
@@ -63,11 +63,6 @@ def run(netlist: Netlist) -> Netlist:
             for n, node in enumerate(nodes)
         ),
     )
-
-
-def _counted(node: Node) -> bool:
-    """Whether it is known how many terms an accumulation has: not where they are passed on."""
-    return bool(node.parameters) and isinstance(node.parameters[0], int)
 
 
 def _narrower(needed: IntFormat, given: IntFormat) -> IntFormat:
@@ -103,10 +98,9 @@ def _combined(node: Node, taken: Sequence[Range], given: Range) -> Range:
     if node.kind == "gate":
         return min(0, low), max(0, high)
     if node.kind == "accumulate":
-        if not _counted(node):
+        terms = terms_of(node)
+        if terms is None:
             return given
-        (terms,) = node.parameters
-        assert isinstance(terms, int)
         return min(low, low * terms), max(high, high * terms)
     return low, high
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from accelgen.netlist.graph import Netlist, Node
+from accelgen.netlist.graph import Netlist, Node, terms_of
 
 __all__ = ["prove", "verify"]
 
@@ -89,7 +89,7 @@ def _values(netlist: Netlist, taken: Sequence[_Value]) -> list[_Value]:
 
 def _interval(node: Node, known: Sequence[_Value]) -> tuple[int, int, Sequence[_Value]] | None:
     """The integers a node is, and the values it is made of; ``None`` where it says so itself."""
-    if not known or (node.kind == "accumulate" and node.parameters[:1] in ((), ("chained",))):
+    if not known:
         return None
     first = known[0]
     match node.kind:
@@ -106,6 +106,11 @@ def _interval(node: Node, known: Sequence[_Value]) -> tuple[int, int, Sequence[_
             ends = [a * b for a in (first.low, first.high) for b in (known[1].low, known[1].high)]
             return min(ends), max(ends), known[:2]
         case "accumulate":
-            terms = int(str(node.parameters[0]))
-            return min(first.low, terms * first.low), max(first.high, terms * first.high), known[:1]
+            chained = node.parameters[:1] == ("chained",)
+            used = (first, known[-2]) if chained else (first,)
+            terms = terms_of(node)
+            if terms is None:
+                return -_ANY, _ANY, used
+            # Those that a neighbour passes on are among the terms.
+            return min(first.low, terms * first.low), max(first.high, terms * first.high), used
     return None

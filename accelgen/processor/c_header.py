@@ -126,7 +126,7 @@ enum accelerator_dataflow {{
 
 {format_enums(design)}struct accelerator_problem {{
     enum accelerator_dataflow dataflow;
-    union {{
+{_accumulate(design)}    union {{
 {_members(design)}
         uint32_t loop[{most_loops}];{" " * (29 - len(str(most_loops)))}/* the same, in this order */
     }} bounds;
@@ -140,6 +140,20 @@ enum accelerator_dataflow {{
 #endif
 """
     return named(text, design.name)
+
+
+def _accumulate(design: ProcessorModel) -> str:
+    """The field that says whether a result is added to what comes in, where something can."""
+    if not design.accumulate_in:
+        return ""
+    name = design.flows[0].fabric.output.tensor.name.lower()
+    return f"""\
+    /*
+     * 0, or 1: a packet of s_axis_{name} is added to the result.  It is taken as the result leaves:
+     * bringing it may not hold up the inputs.
+     */
+    uint32_t accumulate;
+"""
 
 
 def _fixed() -> str:

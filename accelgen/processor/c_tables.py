@@ -13,7 +13,7 @@ from accelgen.processor.c_text import Value, array, literal
 from accelgen.processor.design import ProcessorModel
 from accelgen.processor.flow import Flow
 from accelgen.processor.numbers import guarded, write_guarded
-from accelgen.processor.registers import FIRST_REGISTER, levels_of, wraps
+from accelgen.processor.registers import ACCUMULATE, FIRST_REGISTER, levels_of, wraps
 
 __all__ = ["write_tables"]
 
@@ -47,6 +47,8 @@ def write_tables(design: ProcessorModel, types: str) -> str:
         "MAX_SIZES": max(1, *(len(sizes) for table in tables for *_, sizes in table.terms)),
         "MAX_GUARDS": guards,
     }
+    if design.accumulate_in:
+        limits["ACCUMULATE_REGISTER"] = [r.name for r in design.registers].index(ACCUMULATE)
     parts = ["\n".join(f"#define {name} {value}u" for name, value in limits.items()), types]
     parts.append(_Registers(design, limits).text)
     parts += [table.text for table in tables]

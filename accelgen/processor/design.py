@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from accelgen.affine import Description
 from accelgen.cycles import CycleModel, model_cycles
@@ -11,21 +12,33 @@ from accelgen.errors import InputError
 from accelgen.fabric.fabric import Fabric
 from accelgen.names import unknown
 from accelgen.netlist.build import build_netlist
-from accelgen.netlist.fuse import fuse
 from accelgen.netlist.graph import Netlist
 from accelgen.netlist.rounding import rounding_netlists
-from accelgen.passes import Pipeline, common_period, match_delays
-from accelgen.passes.trees import TREES
-from accelgen.passes.widths import WIDTHS
+from accelgen.passes import (
+    Pipeline,
+    check_names,
+    common_period,
+    match_delays,
+    place_registers,
+    records,
+)
+from accelgen.passes.order import Record, Stage, last_netlist, last_pipeline, rewrite_fused
 from accelgen.processor.flow import Flow, make_flows
 from accelgen.processor.formats import Choice, choices_of
-from accelgen.processor.registers import Quantity, Register, quantities_of, registers_of, setting_of
+from accelgen.processor.registers import (
+    ACCUMULATE,
+    Quantity,
+    Register,
+    quantities_of,
+    registers_of,
+    setting_of,
+)
 from accelgen.rtl.library import UnitLibrary
 from accelgen.rtl.processor.kernel import Processor
 from accelgen.technology import Technology, load_technology
 from accelgen.verilog import top_verilog
 
-__all__ = ["Problem", "ProcessorDesign", "ProcessorModel", "design_processor"]
+__all__ = ["Problem", "ProcessorDesign", "ProcessorModel", "design_processor", "netlists_of"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +55,8 @@ class Problem:
 class ProcessorModel:
     """What a driver needs to know of a design that runs several dataflows, each at any bounds up
     to those of its description; ``latency`` is that of its pipeline, ``rounding_latency`` that of
-    the rounding of its results where they are rounded.
+    the rounding of its results where they are rounded.  With ``accumulate_in`` a
+    stream of the output's name comes in, and problems may add it to their result.
     """
 
     name: str
@@ -50,6 +64,7 @@ class ProcessorModel:
     quantities: tuple[Quantity, ...]
     registers: tuple[Register, ...]
     latency: int
+    accumulate_in: bool = field(default=False, kw_only=True)
     rounding_latency: int | None = field(default=None, kw_only=True)
 
     def number(self, dataflow: int | str) -> int:
@@ -73,25 +88,43 @@ class ProcessorModel:
         dataflow: int | str,
         bounds: Mapping[str, int],
         formats: Mapping[str, str] | None = None,
+        *,
+        accumulate: bool = False,
     ) -> Problem:
-        """A problem of a dataflow, by its number or name; bounds not named are the largest.
+        """A problem of a dataflow, by its number or name; bounds not named are the largest.  With
+        ``accumulate`` a packet of the accumulate-in stream is added to its result.
 
         ``formats`` names, by register, the formats of a design that has several (see ``choices``).
 
         Raises :class:`InputError` when the design cannot run it.
         """
         number = self.number(dataflow)
+        if accumulate and not self.accumulate_in:
+            raise InputError(
+                "there is no stream of what is accumulated",
+                where=self.name,
+                hint="generate the design with --accumulate-in",
+            )
         setting, fabric = setting_of(self.flows, self.quantities, number, bounds, formats or {})
-        cycles = model_cycles(fabric, self.latency, self.rounding_latency)
+        if self.accumulate_in:
+            setting[ACCUMULATE] = int(accumulate)
+        cycles = model_cycles(
+            fabric, self.latency, self.rounding_latency, accumulate_in=self.accumulate_in
+        )
         return Problem(number, setting, fabric, cycles)
 
 
 @dataclass(frozen=True)
 class ProcessorDesign(ProcessorModel):
-    """The same with the pipeline it is built from."""
+    """The same with the pipeline it is built from.
+
+    ``stages`` and ``without`` are those of :class:`accelgen.Design`.
+    """
 
     pipeline: Pipeline
     technology: Technology
+    stages: tuple[Stage, ...] = ()
+    without: tuple[str, ...] = ()
     rounding: Pipeline | None = None
 
     @property
@@ -99,13 +132,25 @@ class ProcessorDesign(ProcessorModel):
         """The longest path between registers, in ns."""
         return max(p.critical for p in (self.pipeline, self.rounding) if p is not None)
 
+    @cached_property
+    def passes(self) -> tuple[Record, ...]:
+        """What each pass changed; worked out when first asked for."""
+        return records(self.stages, self.technology, self.without)
+
     def verilog(self) -> str:
         """The Verilog, every distinct unit once."""
         units = UnitLibrary(prefix=self.name)
         return top_verilog(
             self.name,
             units,
-            lambda: Processor(self.flows, self.quantities, self.pipeline, units, self.rounding),
+            lambda: Processor(
+                self.flows,
+                self.quantities,
+                self.pipeline,
+                units,
+                rounding=self.rounding,
+                accumulate_in=self.accumulate_in,
+            ),
         )
 
 
@@ -117,63 +162,65 @@ def design_processor(
     technology: str = "sg13g2",
     bus_bits: int | None = None,
     words: Mapping[str, int] | None = None,
+    without: Collection[str] = (),
+    accumulate_in: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> ProcessorDesign:
     """Run all stages short of Verilog.
 
     The design reaches the bounds of the descriptions.  ``words`` gives, per tensor of the design,
     how many words each of its memories has, where that is not what the largest bounds need.
+    ``without`` names passes that are left out.
+    ``accumulate_in`` adds a stream of what problems may add to their result.
 
     Raises:
         InputError: the dataflows are not legal, or cannot share one array.
         InfeasibleError: no pipeline reaches ``period``.
     """
+    check_names(without)
     progress = progress or (lambda stage: None)
     library = load_technology(technology)
     progress("lay out the dataflows")
     flows = make_flows(descriptions, bus_bits, words)
+    if accumulate_in and flows[0].fabric.kernel.blocks is not None:
+        raise InputError(
+            "sums of blocks are rounded before they leave, and nothing is added to them",
+            where="accumulate-in",
+            hint="leave it out, or use integers",
+        )
     quantities = quantities_of(flows)
-    progress("fuse the netlists")
-    # Sums that one dataflow passes on share the adders in which another accumulates.
-    holds = any(flow.fabric.output.hold is not None for flow in flows)
-    netlist = fuse(
-        [
-            _balanced(build_netlist(flow.fabric, passed=holds and _passes_on(flow.fabric)))
-            for flow in flows
-        ]
-    )
-    netlist = _narrowed(netlist)
+    progress("build and fuse the netlists")
+    rewritten = rewrite_fused(netlists_of(flows), without)
     progress("match delays")
     rounding = rounding_netlists(flows[0].fabric)
-    if period is None and rounding:
-        period = common_period([netlist, *rounding], library)
-    pipeline = match_delays(netlist, library, period)
+    if period is None:
+        period = common_period([last_netlist(rewritten), *rounding], library)
+    placed = place_registers(last_netlist(rewritten), library, period, without)
+    pipeline = last_pipeline(placed)
     rounded = match_delays(rounding[0], library, period) if rounding else None
     return ProcessorDesign(
         name,
         flows,
         quantities,
-        registers_of(quantities, len(flows)),
+        registers_of(quantities, len(flows), accumulate_in=accumulate_in),
         pipeline.latency,
         pipeline,
         library,
+        (*rewritten, *placed),
+        tuple(sorted(without)),
         rounded,
+        accumulate_in=accumulate_in,
         rounding_latency=rounded.latency if rounded else None,
     )
 
 
-def _balanced(netlist: Netlist) -> Netlist:
-    """With balanced adder trees."""
-    after = TREES.run(netlist)
-    TREES.verify(netlist, after)
-    return after
+def netlists_of(flows: Sequence[Flow]) -> list[Netlist]:
+    """The netlist of each dataflow, as they are fused.
 
-
-def _narrowed(netlist: Netlist) -> Netlist:
-    """With values no wider than what they are at any bounds needs."""
-    after = WIDTHS.run(netlist)
-    WIDTHS.verify(netlist, after)
-    return after
+    Sums that one passes on share the adders in which another accumulates.
+    """
+    holds = any(flow.fabric.output.hold is not None for flow in flows)
+    return [build_netlist(flow.fabric, passed=holds and _passes_on(flow.fabric)) for flow in flows]
 
 
 def _passes_on(fabric: Fabric) -> bool:

@@ -22,6 +22,9 @@ int accelerator_settings(const struct accelerator_problem *problem,
     w.bound = count_blocks(problem, w.flow->loops, blocks);
     settings[0] = (uint32_t)problem->dataflow;
     put_formats(&w, problem);
+#ifdef ACCUMULATE_REGISTER
+    put(&w, ACCUMULATE_REGISTER, problem->accumulate);
+#endif
     resolve_extents(&w);
     if (w.error == 0) {
         evaluate_map(&w);

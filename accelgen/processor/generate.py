@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from accelgen.affine import Description
@@ -27,6 +27,8 @@ def generate_processor(
     technology: str = "sg13g2",
     bus_bits: int | None = None,
     words: Mapping[str, int] | None = None,
+    accumulate_in: bool = False,
+    without: Collection[str] = (),
     progress: Callable[[str], None] | None = None,
 ) -> ProcessorDesign:
     """Write ``<name>.v``, ``manifest.json``, ``report.md``, and a driver in C, ``<name>.h`` and
@@ -46,6 +48,8 @@ def generate_processor(
         technology=technology,
         bus_bits=bus_bits,
         words=words,
+        accumulate_in=accumulate_in,
+        without=without,
         progress=progress,
     )
     if progress is not None:

@@ -10,10 +10,11 @@ from pathlib import Path
 from accelgen.affine.description import parse_description
 from accelgen.emit import number_facts, stream_specs
 from accelgen.errors import InputError
+from accelgen.fabric.fabric import Fabric
 from accelgen.manifest import MANIFEST_SCHEMA, read_manifest, stream_json
 from accelgen.processor.design import ProcessorDesign, ProcessorModel
 from accelgen.processor.flow import make_flows
-from accelgen.processor.registers import quantities_of, registers_of
+from accelgen.processor.registers import ACCUMULATE, quantities_of, registers_of
 from accelgen.rtl.processor.axil import CONTROL, FINISHED, IDENTITY, MAGIC, REFUSED, STATUS
 
 __all__ = ["PROCESSOR", "dumps", "read_model", "to_json"]
@@ -36,7 +37,7 @@ def to_json(design: ProcessorDesign) -> dict[str, object]:
         "verilog": [f"{design.name}.v"],
         "expression": first.description.workload.expression,
         "bounds": dict(first.description.workload.bounds),
-        "streams": [stream_json(spec) for spec in stream_specs(largest.fabric)],
+        "streams": _streams(largest.fabric, design.accumulate_in),
         "predicted": _cycles(design, 0),
         "ports": {
             "clock": "clk",
@@ -71,11 +72,20 @@ def to_json(design: ProcessorDesign) -> dict[str, object]:
         },
         **({"formats": _formats(design)} if design.choices else {}),
         "memories": {
-            name: {"words": form.words, "moduli": list(form.moduli)}
+            name: {
+                "pages": 2,
+                "banks": form.largest.memories,
+                "words": form.words,
+                "bits": form.element_bits,
+                "moduli": list(form.moduli),
+            }
             for name, form in first.run_time.forms.items()
         },
         **({"numbers": number_facts(blocks)} if blocks else {}),
+        "accumulate_in": design.accumulate_in,
         "bus_bits": first.fabric.bus_bits,
+        "passes": [record.to_json() for record in design.passes],
+        "without": list(design.without),
         "latency": design.latency,
         **({"rounding_latency": design.rounding_latency} if design.rounding else {}),
         "period_ns": design.pipeline.period,
@@ -103,12 +113,18 @@ def _parse(data: object) -> ProcessorModel:
         words = {name: int(memory["words"]) for name, memory in data["memories"].items()}
         flows = make_flows(descriptions, int(data["bus_bits"]), words)
         quantities = quantities_of(flows)
-        registers = registers_of(quantities, len(flows))
+        accumulate_in = bool(data.get("accumulate_in", False))
+        registers = registers_of(quantities, len(flows), accumulate_in=accumulate_in)
         listed = [(r["name"], r["offset"]) for r in data["registers"]["problem"]]
         model = ProcessorModel(
-            str(data["name"]), flows, quantities, registers, int(data["latency"]),
+            str(data["name"]),
+            flows,
+            quantities,
+            registers,
+            int(data["latency"]),
+            accumulate_in=accumulate_in,
             rounding_latency=int(data["rounding_latency"]) if "rounding_latency" in data else None,
-        )  # fmt: skip
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"cannot be read: {error}", hint="generate the design again") from None
     if listed != [(register.name, register.offset) for register in registers]:
@@ -136,3 +152,12 @@ def _formats(design: ProcessorModel) -> dict[str, object]:
         choice.register: {"values": list(choice.names), "default": choice.names[choice.default]}
         for choice in design.choices
     }
+
+
+def _streams(fabric: Fabric, accumulate_in: bool) -> list[dict[str, object]]:
+    found = [stream_json(spec) for spec in stream_specs(fabric)]
+    if accumulate_in:
+        name = fabric.output.tensor.name.lower()
+        addend = {"kind": ACCUMULATE, "direction": "in", "prefix": f"s_axis_{name}"}
+        found.append({**found[-1], **addend})
+    return found

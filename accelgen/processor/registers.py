@@ -13,11 +13,14 @@ from accelgen.processor.formats import choices_of, chosen
 from accelgen.processor.numbers import guarded, numbers_of, write_guarded
 from accelgen.rtl.streams.geometry import address_bits
 
-__all__ = ["FIRST_REGISTER", "Quantity", "Register", "levels_of", "quantities_of",
+__all__ = ["ACCUMULATE", "FIRST_REGISTER", "Quantity", "Register", "levels_of", "quantities_of",
            "registers_of", "setting_of", "wraps"]  # fmt: skip
 
 FIRST_REGISTER = 0x40
 """The offset of the first register that describes a problem: which dataflow it is of."""
+
+ACCUMULATE = "accumulate"
+"""The last register of a design with an accumulate-in stream: whether the problem uses it."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +94,15 @@ def quantities_of(flows: Sequence[Flow]) -> tuple[Quantity, ...]:
     return tuple(quantities)
 
 
-def registers_of(quantities: Sequence[Quantity], dataflows: int) -> tuple[Register, ...]:
-    """Where the loaded quantities are; the first register says which dataflow a problem is of."""
+def registers_of(
+    quantities: Sequence[Quantity], dataflows: int, *, accumulate_in: bool = False
+) -> tuple[Register, ...]:
+    """Where the loaded quantities are; the first register says which dataflow a problem is of, the
+    last, where there is something to accumulate, whether it does.
+    """
     named = [("dataflow", max(1, (dataflows - 1).bit_length()), dataflows - 1)]
     named += [(q.name, q.bits, q.most) for q in quantities if q.loaded]
+    named += [(ACCUMULATE, 1, 1)] if accumulate_in else []
     return tuple(
         Register(name, FIRST_REGISTER + 4 * k, bits, most)
         for k, (name, bits, most) in enumerate(named)

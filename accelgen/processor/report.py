@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from accelgen.processor.design import ProcessorDesign
-from accelgen.report import section, table
+from accelgen.report import passes_section, section, table
 
 __all__ = ["mux_inputs", "write_report"]
 
@@ -13,6 +13,7 @@ __all__ = ["mux_inputs", "write_report"]
 def write_report(design: ProcessorDesign) -> str:
     """The report as Markdown: the same bytes for the same design, without paths."""
     parts = [f"# {design.name}\n", _dataflows(design), _memories(design), _array(design)]
+    parts += [*_leaving(design), passes_section(design.passes, design.without)]
     parts += [_registers(design)]
     return "\n".join(parts)
 
@@ -68,6 +69,19 @@ def _array(design: ProcessorDesign) -> str:
         "primitives: " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())),
     ]
     return section("Array", lines)
+
+
+def _leaving(design: ProcessorDesign) -> list[str]:
+    if not design.accumulate_in:
+        return []
+    plan = design.flows[0].fabric.output
+    lanes, bits = plan.banked.layout.per_beat, plan.tensor.format.bits
+    name = plan.tensor.name.lower()
+    line = (
+        f"{lanes} adders of {bits} bits between the output memory and m_axis_{name}: a problem "
+        f"whose register accumulate is 1 adds a packet of s_axis_{name}, modulo 2^{bits}"
+    )
+    return [section("Accumulate-in stream", [line])]
 
 
 def _registers(design: ProcessorDesign) -> str:

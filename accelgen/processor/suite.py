@@ -7,22 +7,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from accelgen.affine import Description, load_description
-from accelgen.affine.yaml_text import parse_yaml, read_text
+from accelgen.affine.yaml_text import flag, parse_yaml, read_text
 from accelgen.errors import InputError
 from accelgen.names import FrozenMap, check_name, unknown, within
 
 __all__ = ["Suite", "is_suite", "load_suite", "with_common"]
 
-_KEYS = ("name", "dataflows", "space", "bounds", "types", "words")
+_KEYS = ("name", "dataflows", "space", "bounds", "types", "words", "accumulate_in")
 
 
 @dataclass(frozen=True)
 class Suite:
-    """The dataflows of one design, and the words per memory of tensors that are given some."""
+    """The dataflows of one design, the words per memory of tensors that are given some, and whether
+    it has a stream of what is accumulated.
+    """
 
     name: str
     descriptions: tuple[Description, ...]
     words: Mapping[str, int] = field(default_factory=lambda: FrozenMap[str, int]())
+    accumulate_in: bool = False
 
 
 def is_suite(source: str) -> bool:
@@ -37,7 +40,7 @@ def is_suite(source: str) -> bool:
 def load_suite(source: str) -> Suite:
     """Read a file with the keys ``name``, ``dataflows`` (names or files, relative to this one),
     and, for all of them that know the name, ``space``, ``bounds`` and ``types``; ``words`` per
-    tensor of the design.
+    tensor of the design; ``accumulate_in``.
 
     Raises :class:`InputError` when it cannot be read.
     """
@@ -65,7 +68,9 @@ def load_suite(source: str) -> Suite:
             types=_texts(values.get("types"), "types"),
         )
         name = check_name(values.get("name", path.stem.replace("-", "_")), "design")
-        return Suite(name, common, FrozenMap(_numbers(values.get("words"), "words") or {}))
+        words = _numbers(values.get("words"), "words") or {}
+        accumulate_in = flag(values.get("accumulate_in"), "accumulate_in")
+        return Suite(name, common, FrozenMap(words), accumulate_in)
 
 
 def with_common(

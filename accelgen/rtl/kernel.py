@@ -150,7 +150,7 @@ class Kernel(wiring.Component):
         m.submodules[f"loader_{name}"] = loader
         m.submodules[f"buffer_{name}"] = buffer
         m.submodules[f"address_{name}"] = address
-        connect_input(m, self, loader, name)
+        connect_input(m, self, loader.stream, name)
         if _user_bits(self._fabric):
             m.d.comb += loader.user_in.eq(getattr(self, f"s_axis_{name}_tuser"))
         wiring.connect(m, loader.write, buffer.write)

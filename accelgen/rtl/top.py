@@ -10,7 +10,6 @@ from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import wiring
 
 from accelgen.cycles import START_CYCLES
-from accelgen.rtl.streams.loader import Loader
 
 __all__ = ["Stopwatch", "connect_input", "connect_output", "sequence", "start_at", "stopwatch"]
 
@@ -18,13 +17,15 @@ Stopwatch = tuple[Signal, Signal]
 """Cycles since a problem began, and whether they are counted."""
 
 
-def connect_input(m: Module, top: wiring.Component, loader: Loader, name: str) -> None:
-    """Connect the stream ports of an input to its loader."""
+def connect_input(
+    m: Module, top: wiring.Component, stream: wiring.PureInterface, name: str
+) -> None:
+    """Connect the stream ports of an input to what takes it."""
     m.d.comb += [
-        loader.stream.tdata.eq(getattr(top, f"s_axis_{name}_tdata")),
-        loader.stream.tvalid.eq(getattr(top, f"s_axis_{name}_tvalid")),
-        loader.stream.tlast.eq(getattr(top, f"s_axis_{name}_tlast")),
-        getattr(top, f"s_axis_{name}_tready").eq(loader.stream.tready),
+        stream.tdata.eq(getattr(top, f"s_axis_{name}_tdata")),
+        stream.tvalid.eq(getattr(top, f"s_axis_{name}_tvalid")),
+        stream.tlast.eq(getattr(top, f"s_axis_{name}_tlast")),
+        getattr(top, f"s_axis_{name}_tready").eq(stream.tready),
     ]
 
 
@@ -67,11 +68,12 @@ def sequence(
     done: Value,
     ready: Value,
     issue: Value,
-    loaders: Sequence[Loader],
+    takers: Sequence[wiring.Component],
 ) -> Signal:
     """Run problems one by one: from ``go``, when the next is ``ready`` and none runs, to ``done``.
 
-    Drives ``busy`` and ``error`` of the top level, and returns whether a problem runs.
+    Drives ``busy`` and ``error`` of the top level (high when that of one of ``takers``, which take
+    streams, is), and returns whether a problem runs.
     """
     running = Signal()
     m.d.comb += go.eq(ready & ~running)
@@ -87,6 +89,6 @@ def sequence(
         m.d.sync += computing.eq(1)
     m.d.comb += [
         top.busy.eq(issue | computing),
-        top.error.eq(reduce(or_, (loader.error for loader in loaders))),
+        top.error.eq(reduce(or_, (taker.error for taker in takers))),
     ]
     return running

@@ -268,7 +268,7 @@ def _emit(m: Module, part: Part, value: Signal, inputs: Sequence[Value], gate: V
         enable = inputs[2] if len(inputs) > 2 else gate
         if part.parameters[:1] == ("chained",):
             # In some dataflows what the neighbour passes on takes the place of the last sum.
-            _, passed, issued = part.parameters
+            _, passed, issued, _ = part.parameters
             assert isinstance(passed, tuple)
             enable = inputs[2] if issued else gate
             choices = [inputs[-2] if chained else value for chained in passed]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -14,97 +14,94 @@ from numpy.typing import NDArray
 from accelgen.affine import Workload
 from accelgen.cosim.model import build_model
 from accelgen.cosim.phases import Phase, make_phases
+from accelgen.cosim.sequence import Asked, run_sequences
+from accelgen.cosim.sequence import Phase as InARow
 from accelgen.cosim.simulate import run_bench
 from accelgen.cosim.stimuli import stimuli_of
 from accelgen.cosim.toolchain import find_toolchain
 from accelgen.cosim.verify import port_names
-from accelgen.errors import AccelgenError
-from accelgen.manifest import Manifest
+from accelgen.errors import AccelgenError, InputError
+from accelgen.manifest import Listing, Manifest
+from accelgen.processor.design import Problem, ProcessorModel
+from accelgen.processor.manifest import PROCESSOR, read_model
+from accelgen.silicon.trace import Trace, read_vcd
 
-__all__ = ["Trace", "Window", "read_vcd", "record"]
+__all__ = ["MOST_CYCLES", "Asking", "Run", "choose_problems", "record"]
 
-STEPS = 10
-"""Simulator steps per cycle of the bench."""
+SAMPLES = 384
+"""Cycles of a steady state that are simulated at gate level, drawn evenly."""
 
 PROBLEMS = 4
-"""Queued back to back; the cycles from the second's begin to the third's are the steady state."""
+"""Of a kernel, queued back to back; the cycles from the second's begin to the third's are the
+steady state."""
 
-_VAR = re.compile(r"\$var\s+\S+\s+(\d+)\s+(\S+)\s+(.*?)\s*(\[(\d+):(\d+)\]|\[(\d+)\])?\s+\$end")
+REPEATS = 3
+"""The same of every dataflow of a design that has several."""
+
+MOST_CYCLES = 4096
+"""Cycles of a problem, beyond which smaller bounds than the largest are run."""
+
+_TRACED = ("--trace-max-array", "65536", "--trace-max-width", "8192")
+
+Asking = tuple[str, Mapping[str, int]]
+"""A dataflow, by name or number, and bounds; those not named are the largest."""
 
 
 @dataclass(frozen=True)
-class Window:
-    """Cycles from the begin of one problem to that of the next, the design fully loaded."""
+class Run:
+    """A problem in the steady state: the cycles from its begin to that of the next.
 
+    ``largest``: whether its bounds are the largest that the design reaches.
+    """
+
+    name: str
+    bounds: Mapping[str, int]
     first: int
     end: int
+    largest: bool = True
 
     @property
     def cycles(self) -> int:
-        """Its length."""
+        """From its begin to that of the next problem."""
         return self.end - self.first
 
+    @property
+    def iterations(self) -> int:
+        """Points of its loop nest."""
+        return prod(self.bounds.values())
 
-@dataclass(frozen=True)
-class _Signal:
-    """Where a signal changed (cycles, ascending) and to what (bits x changes, lowest bit first)."""
-
-    cycles: NDArray[np.int64]
-    bits: NDArray[np.uint8]
-    lowest: int
-
-
-@dataclass(frozen=True)
-class Trace:
-    """The values of all traced signals at the end of every cycle of a window."""
-
-    window: Window
-    signals: Mapping[tuple[str, str], _Signal]
-    """By path of the instance (``array.pe_0_1``; empty: the top) and name."""
-
-    def find(self, path: str, name: str) -> _Signal | None:
-        """A signal of an instance; one of a generate block has the block in its name."""
-        found = self.signals.get((path, name))
-        if found is None and "." in name:
-            block, _, rest = name.rpartition(".")
-            found = self.signals.get((f"{path}.{block}" if path else block, rest))
-        return found
-
-    def planes(
-        self, paths: Sequence[str], name: str, cycles: NDArray[np.int64]
-    ) -> dict[int, int] | None:
-        """Every bit of a signal as an integer with a bit per instance and cycle, the cycles of the
-        first instance lowest; ``None`` where it is not traced in all instances.
-        """
-        found = [self.find(path, name) for path in paths]
-        if any(signal is None for signal in found):
-            return None
-        columns = [
-            signal.bits[:, np.searchsorted(signal.cycles, cycles, "right") - 1]
-            for signal in found
-            if signal is not None
-        ]
-        if len({column.shape for column in columns}) != 1 or found[0] is None:
-            return None
-        rows = np.concatenate(columns, axis=1)
-        packed = np.packbits(rows, axis=1, bitorder="little")
-        return {
-            found[0].lowest + k: int.from_bytes(row.tobytes(), "little")
-            for k, row in enumerate(packed)
-        }
+    @property
+    def sampled(self) -> NDArray[np.int64]:
+        """The cycles that are simulated at gate level."""
+        count = min(SAMPLES, self.cycles)
+        return self.first + np.arange(count, dtype=np.int64) * self.cycles // count
 
 
-def record(directory: Path, seed: int) -> Trace:
+def record(
+    directory: Path, seed: int, asked: Sequence[Asking] = ()
+) -> tuple[Trace, tuple[Run, ...]]:
     """Run random problems back to back through the bench of ``accelgen verify``, traced.
 
-    Raises what :func:`accelgen.verify` raises, and :class:`AccelgenError` when a result is missing.
+    A design whose bounds are registers runs the problems ``asked`` for, one of every dataflow when
+    there are none.  Raises what :func:`accelgen.verify` raises, and :class:`AccelgenError` when a
+    result is missing or wrong.
     """
+    if Listing.read(directory).design == PROCESSOR:
+        return _record_processor(directory, seed, asked)
+    if asked:
+        raise InputError(
+            "the bounds of this design are wired in: it runs one problem", where="--problem",
+            hint="leave it out, or generate the design with --programmable",
+        )  # fmt: skip
+    return _record_kernel(directory, seed)
+
+
+def _record_kernel(directory: Path, seed: int) -> tuple[Trace, tuple[Run, ...]]:
     manifest = Manifest.read(directory)
     phase = _random_phase(manifest, seed)
     tools = find_toolchain()
     sources = [directory / name for name in manifest.verilog]
-    options = ["--trace-max-array", "65536", "--trace-max-width", "8192"]
-    model = build_model(tools, sources, manifest.top, port_names(manifest), "vcd", options)
+    model = build_model(tools, sources, manifest.top, port_names(manifest), "vcd", _TRACED)
     beats = sum(len(p) for packets in phase.packets.values() for p in packets)
     limit = 1000 + 4 * (PROBLEMS * manifest.predicted.total_cycles + beats)
     with tempfile.TemporaryDirectory(prefix="accelgen-") as name:
@@ -121,11 +118,10 @@ def record(directory: Path, seed: int) -> Trace:
             )  # fmt: skip
         # Problems of one cycle after the other may leave ``busy`` high: then one span is all.
         starts = [start for start, _ in spans]
-        window = (
-            Window(starts[1], starts[2]) if len(starts) == PROBLEMS
-            else Window(spans[0][0], spans[-1][1])
-        )  # fmt: skip
-        return read_vcd(target, manifest.top, window)
+        whole = (spans[0][0], spans[-1][1])
+        first, end = (starts[1], starts[2]) if len(starts) == PROBLEMS else whole
+        run = Run(manifest.name, manifest.bounds, first, end)
+        return read_vcd(target, manifest.top, run.sampled), (run,)
 
 
 def _random_phase(manifest: Manifest, seed: int) -> Phase:
@@ -140,69 +136,85 @@ def _random_phase(manifest: Manifest, seed: int) -> Phase:
     )
 
 
-def read_vcd(path: Path, top: str, window: Window) -> Trace:
-    """The signals below the module ``top``, from two cycles before the window to its end."""
-    names: dict[str, list[tuple[str, str, int, int]]] = {}
-    scope: list[str] = []
-    first, end = (window.first - 2) * STEPS, window.end * STEPS
-    latest: dict[str, str] = {}
-    changes: dict[str, list[tuple[int, str]]] = {}
-    now = 0
-    with path.open(encoding="latin-1") as file:
-        for indented in file:
-            line = indented.strip()
-            if line.startswith("$scope"):
-                scope.append(line.split()[2])
-            elif line.startswith("$upscope"):
-                scope.pop()
-            elif line.startswith("$var"):
-                if top in scope and (found := _VAR.match(line)):
-                    place = ".".join(scope[scope.index(top) + 1 :])
-                    low = int(found[6] or found[7] or 0)
-                    names.setdefault(found[2], []).append((place, found[3], int(found[1]), low))
-            elif line.startswith("$enddefinitions"):
-                break
-        # Values before the window are of interest only as far as they last.
-        for line in file:
-            mark = line[0]
-            if mark == "#":
-                now = int(line[1:])
-                if now >= first:
-                    break
-            elif mark == "b":
-                value, _, code = line[1:].rstrip().partition(" ")
-                latest[code] = value
-            elif mark in "01xz":
-                latest[line[1:].rstrip()] = mark
-        changes = {code: [(window.first - 3, value)] for code, value in latest.items()}
-        cycle = now // STEPS
-        for line in file:
-            mark = line[0]
-            if mark == "#":
-                now = int(line[1:])
-                if now >= end:
-                    break
-                cycle = now // STEPS
-            elif mark == "b":
-                value, _, code = line[1:].rstrip().partition(" ")
-                changes.setdefault(code, []).append((cycle, value))
-            elif mark in "01xz":
-                changes.setdefault(line[1:].rstrip(), []).append((cycle, mark))
-    signals = {}
-    for code, places in names.items():
-        if code in changes:
-            signal = _signal(changes[code], places[0][2])
-            for place, name, _, low in places:
-                signals[place, name] = _Signal(*signal, low)
-    return Trace(window, signals)
+def _record_processor(
+    directory: Path, seed: int, asked: Sequence[Asking]
+) -> tuple[Trace, tuple[Run, ...]]:
+    model = read_model(directory)
+    chosen = choose_problems(model, asked)
+    rng = np.random.default_rng(seed)
+    problems = [
+        Asked.random(model, problem.dataflow, bounds, rng)
+        for problem, bounds in chosen
+        for _ in range(REPEATS)
+    ]
+    with tempfile.TemporaryDirectory(prefix="accelgen-") as name:
+        target = Path(name) / "trace.vcd"
+        seen = run_sequences(
+            model, directory / f"{model.name}.v", [InARow(problems)], seed=seed, waves=target,
+            options=_TRACED,
+        )[0]  # fmt: skip
+        if seen.faults:
+            raise AccelgenError(
+                f"the simulation for the power went wrong: {seen.faults[0]}", where=model.name,
+                hint=f"run accelgen verify {directory}",
+            )  # fmt: skip
+        runs = []
+        for number, (problem, bounds) in enumerate(chosen):
+            description = model.flows[problem.dataflow].description
+            begin = REPEATS * number + 1
+            runs.append(
+                Run(description.name, bounds, seen.begins[begin], seen.begins[begin + 1],
+                    bounds == dict(description.workload.bounds))
+            )  # fmt: skip
+        return read_vcd(target, model.name, np.concatenate([r.sampled for r in runs])), tuple(runs)
 
 
-def _signal(
-    changes: Sequence[tuple[int, str]], width: int
-) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """The last change of every cycle."""
-    last = dict(changes)
-    text = "".join(value.rjust(width, "0") for value in last.values())
-    digits = np.frombuffer(text.encode(), np.uint8).reshape(len(last), width)
-    bits = np.ascontiguousarray((digits == ord("1")).astype(np.uint8).T[::-1])
-    return np.fromiter(last, np.int64, len(last)), bits
+def choose_problems(
+    model: ProcessorModel, asked: Sequence[Asking] = ()
+) -> list[tuple[Problem, dict[str, int]]]:
+    """The problems ``asked`` for, with all their bounds; of every dataflow one if there are none.
+
+    That is the largest, halved loop by loop until it fits the memories and takes no more than
+    :data:`MOST_CYCLES`: always the loop that leaves most units at work.  Raises
+    :class:`InputError` for a problem that the design cannot run.
+    """
+    if not asked:
+        return [_large(model, number) for number in range(len(model.flows))]
+    found = []
+    for name, bounds in asked:
+        number = model.number(int(name) if name.isdigit() else name)
+        largest = dict(model.flows[number].description.workload.bounds)
+        found.append(
+            (model.problem(number, bounds), {**largest, **bounds})
+            if bounds
+            else _large(model, number)
+        )
+    return found
+
+
+def _large(model: ProcessorModel, number: int) -> tuple[Problem, dict[str, int]]:
+    bounds = dict(model.flows[number].description.workload.bounds)
+    problem = _problem(model, number, bounds)
+    while problem is None or _longest(problem) > MOST_CYCLES:
+        smaller = [bounds | {loop: -(-n // 2)} for loop, n in bounds.items() if n > 1]
+        if not smaller:
+            break
+        runnable = [(one, p) for one in smaller if (p := _problem(model, number, one)) is not None]
+        if runnable:
+            bounds, problem = max(runnable, key=lambda pair: pair[1].cycles.utilisation)
+        else:
+            bounds = max(smaller, key=lambda one: prod(bounds.values()) - prod(one.values()))
+    return problem or model.problem(number, bounds), bounds
+
+
+def _problem(model: ProcessorModel, number: int, bounds: Mapping[str, int]) -> Problem | None:
+    try:
+        return model.problem(number, bounds)
+    except InputError:
+        return None  # bounds at which the dataflow is not legal, or beyond the memories
+
+
+def _longest(problem: Problem) -> int:
+    """Cycles from the begin of a problem to that of the next, about."""
+    cycles = problem.cycles
+    return max(cycles.prologue + cycles.compute_cycles, cycles.load, cycles.unload)

@@ -55,6 +55,16 @@ class Gate:
     delay: int
     apart: bool = False
     name: str = ""
+    clock: int = ZERO
+    """The clock net of a flip-flop."""
+
+
+@dataclass(frozen=True)
+class ClockGate:
+    """A cell that lets clock cycles through in which ``enable`` is set."""
+
+    cell: Cell
+    enable: int
 
 
 def delays(sdf: Path, step: float) -> dict[str, int]:
@@ -93,6 +103,10 @@ class Netlist:
         }
         self.gates: list[Gate] = []
         self.registers: list[Gate] = []
+        self.clock_gates: dict[int, ClockGate] = {}
+        """By the clock net they drive."""
+        self.clock_load: dict[int, float] = {}
+        """Capacitance of the clock pins on a net."""
         self.constants = {ONE: True, ZERO: False}
         self.load: dict[int, float] = {}
         """Capacitance of the pins on a net."""
@@ -118,6 +132,10 @@ class Netlist:
     def _add(
         self, name: str, cell: Cell, pins: Mapping[str, int], delay: int, outside: set[int]
     ) -> None:
+        if cell.gating is not None:
+            enable, clock, output = cell.gating
+            self.clock_gates[pins[output]] = ClockGate(cell, pins[enable])
+            pins = {pin: net for pin, net in pins.items() if pin not in (clock, output)}
         outputs = [pin for pin in pins if "function" in cell.pins[pin].attributes]
         apart = cell.storage is not None and any(pins[pin] in outside for pin in outputs)
         if not apart:
@@ -129,12 +147,31 @@ class Netlist:
                 continue
             evaluate, names = cell.function(pin)
             inputs = [pins[one] for one in names]
-            gate = Gate(cell, pin, evaluate, inputs, pins[pin], delay, apart, name)
+            clock_net = pins.get(cell.clock, ZERO)
+            gate = Gate(cell, pin, evaluate, inputs, pins[pin], delay, apart, name, clock_net)
             (self.registers if cell.storage is not None else self.gates).append(gate)
         for pin, net in pins.items():
             if pin not in outputs and pin != cell.clock:
                 self.load[net] = self.load.get(net, 0.0) + cell.capacitance(pin)
                 self.fanout[net] = self.fanout.get(net, 0) + 1
+            elif pin == cell.clock:
+                self.clock_load[net] = self.clock_load.get(net, 0.0) + cell.capacitance(pin)
+
+    def reads(self, gate: Gate) -> list[int]:
+        """The nets that decide what a gate gives next: of a flip-flop, its enable among them."""
+        gating = self.clock_gates.get(gate.clock)
+        return gate.inputs if gating is None else [*gate.inputs, gating.enable]
+
+    def enabled(self, gate: Gate, values: Mapping[int, int], mask: int) -> int:
+        """The streams in which a flip-flop is clocked."""
+        gating = self.clock_gates.get(gate.clock)
+        return mask if gating is None else values.get(gating.enable, 0) & mask
+
+    def next(self, gate: Gate, values: Mapping[int, int], mask: int) -> int:
+        """What a flip-flop holds after a cycle with these values before its clock edge."""
+        taken = gate.evaluate(*[values.get(net, 0) for net in gate.inputs])
+        on = self.enabled(gate, values, mask)
+        return (taken & on) | (values.get(gate.output, 0) & ~on & mask)
 
 
 class Simulation:
@@ -226,10 +263,17 @@ def simulate(
             run.toggles.clear()
         before = dict(run.value)
         for gate in netlist.registers:
-            new = run.result(gate)
+            new = netlist.next(gate, before, run.mask)
             if cycle >= skip:
-                _clocked(total, gate, (new ^ run.value.get(gate.output, 0)).bit_count() / lanes)
+                on = netlist.enabled(gate, before, run.mask).bit_count() / lanes
+                changed = (new ^ before.get(gate.output, 0)).bit_count() / lanes
+                _clocked(total, gate, changed, on)
             run.schedule(gate.output, new, gate.delay)
+        for net, gating in netlist.clock_gates.items() if cycle >= skip else ():
+            off, through = gating.cell.gated(netlist.clock_load.get(net, 0.0))
+            on = (before.get(gating.enable, 0) & run.mask).bit_count() / lanes
+            total.units += (1 - on) * off + on * through
+            total.settled += (1 - on) * off + on * through
         for port, words in inputs.items():
             for net, new in zip(netlist.ports[port][1], words, strict=True):
                 run.schedule(net, new, 0)
@@ -250,16 +294,18 @@ def simulate(
     return total
 
 
-def _clocked(total: Energy, gate: Gate, changed: float) -> None:
-    """Add the clock's energy of a flip-flop that changes in a share of the streams."""
+def _clocked(total: Energy, gate: Gate, changed: float, on: float) -> None:
+    """Add the clock's energy of a flip-flop that is clocked, and changes, in shares of the
+    streams.
+    """
     hold, move = gate.cell.clocked
-    energy = (1 - changed) * hold + changed * move
+    energy = (on - changed) * hold + changed * move
     if gate.apart:
         total.apart += energy
         return
     total.units += energy
     total.settled += energy
-    total.held += (1 - changed) * hold
+    total.held += (on - changed) * hold
     total.changes += changed
 
 

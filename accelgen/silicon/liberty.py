@@ -115,6 +115,39 @@ class Cell:
         return "" if self.storage is None else self.storage.attributes["clocked_on"]
 
     @cached_property
+    def gating(self) -> tuple[str, str, str] | None:
+        """Enable, clock and output of a cell that gates a clock."""
+        if "clock_gating_integrated_cell" not in self.group.attributes:
+            return None
+        roles = ("clock_gate_enable_pin", "clock_gate_clock_pin", "clock_gate_out_pin")
+        enable, clock, output = (
+            next(name for name, pin in self.pins.items() if role in pin.attributes)
+            for role in roles
+        )
+        return enable, clock, output
+
+    def gated(self, load: float) -> tuple[float, float]:
+        """Internal energy of a clock cycle that a cell which gates it stops, and lets through."""
+        assert self.gating is not None
+        enable, clock, output = self.gating
+
+        def of(pin: str, *, stopped: bool) -> list[Group]:
+            groups = list(self.pins[pin].all("internal_power"))
+            off = re.compile(rf"!\s*{enable}\s*\*[^+]*$")
+            # Conditions that hold for both name the enable twice, once inverted, or not at all.
+            return [
+                g for g in groups
+                if "when" not in g.attributes
+                or (off.search(g.attributes["when"].strip('"() ')) is not None
+                    and "+" not in g.attributes["when"]) == stopped
+            ]  # fmt: skip
+
+        return (
+            self._energy(of(clock, stopped=True), 0.0, 2),
+            self._energy(of(output, stopped=False), load, 2),
+        )
+
+    @cached_property
     def leakage(self) -> float:
         """In the library's unit."""
         if "cell_leakage_power" in self.group.attributes:

@@ -28,6 +28,10 @@ class CellLibrary:
     """Cell and pin of a constant one."""
     tie_low: str
     dont_use: tuple[str, ...] = ()
+    buffer: str | None = None
+    """Cell of the trees on nets between modules, its input and its output."""
+    clock_gate: str | None = None
+    """Options of Yosys' ``clockgate``: the cell that gates a clock, and its pins."""
     wire_load: str | None = None
     """The wire-load model of nets, if the library has one."""
     slew: float = 0.05
@@ -42,6 +46,8 @@ KNOWN = {
         target_ps=50,
         tie_high="sg13g2_tiehi L_HI",
         tie_low="sg13g2_tielo L_LO",
+        buffer="sg13g2_buf_4 A X",
+        clock_gate="-pos sg13g2_lgcp_1 GATE:CLK:GCLK",
         wire_load="1k",
     ),
     "asap7": CellLibrary(
@@ -52,6 +58,8 @@ KNOWN = {
         tie_high="TIEHIx1_ASAP7_75t_R H",
         tie_low="TIELOx1_ASAP7_75t_R L",
         dont_use=("*x1p*_ASAP7*", "*xp*", "SDF*", "ICG*", "DFFLQN*", "DFFASR*", "DFFHQx4*"),
+        buffer="BUFx4_ASAP7_75t_R A Y",
+        clock_gate="-pos ICGx1_ASAP7_75t_R ENA:CLK:GCLK -tie_lo SE",
         slew=20.0,
     ),
 }

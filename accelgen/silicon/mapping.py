@@ -19,6 +19,9 @@ upsize -c -D {target}
 dnsize -c -D {target}
 """
 
+GATED = 4
+"""Flip-flops from which a cell that gates their clock is smaller than their multiplexers."""
+
 PREFIX_ADDERS = "-extra-map +/choices/han-carlson.v"
 
 GENERIC_PASSES = (
@@ -49,22 +52,26 @@ def map_passes(
     target_ps: int,
     flatten: bool,
     option: str = "",
+    gated: bool = False,
     statistics: str | None = None,
 ) -> list[str]:
     """Passes from what was read to cells: prefix adders, timing-driven ABC, buffers and sizes.
 
-    ``option`` is one more of Yosys' ``synth`` (``-booth``), ``files`` are those of
-    :func:`write_abc_files`, ``statistics`` a file for what the cells occupy before constants are
-    tied.  A hierarchy that is kept keeps the names of its registers: ``sum[3]_reg``.
+    With ``gated``, ``GATED`` flip-flops or more with one enable get a gated clock.  ``option`` is
+    one more of Yosys' ``synth`` (``-booth``), ``files`` are those of :func:`write_abc_files`,
+    ``statistics`` a file for what the cells occupy before constants are tied.  A hierarchy that is
+    kept keeps the names of its registers: ``sum[3]_reg``.
     """
     read = " ".join(f"-liberty {path}" for path in liberty)
     avoid = " ".join(f"-dont_use {cell}" for cell in library.dont_use)
     constraint, script = files
+    gated = gated and library.clock_gate is not None
     synth = " ".join(filter(None, ["synth", "-flatten" if flatten else "", f"-top {top} -noabc",
                                    option, PREFIX_ADDERS]))  # fmt: skip
     return [
         synth,
         *(() if flatten else ("rename -wire -suffix _reg t:$_*DFF*",)),
+        *([f"clockgate {library.clock_gate} -min_net_size {GATED}"] if gated else []),
         f"dfflibmap {read} {avoid}",
         f"abc {read} {avoid} -D {target_ps} -constr {constraint} -script {script}",
         "setundef -zero",

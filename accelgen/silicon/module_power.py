@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelgen.silicon.activity import Trace
 from accelgen.silicon.gates import Gate, Netlist, Simulation
 from accelgen.silicon.loads import Load
+from accelgen.silicon.trace import Trace
 
 __all__ = ["Accesses", "ModulePower", "simulate_module"]
 
@@ -86,17 +86,17 @@ def simulate_module(
     early = {gate.output: 0 for gate in missing}
     if missing:
         settled, _ = _settle(netlist, order, lanes.values[0], early, known, mask)
-        early = {gate.output: _next(gate, settled, mask) for gate in missing}
+        early = {gate.output: netlist.next(gate, settled, mask) for gate in missing}
     before, cut = _settle(netlist, order, lanes.values[1], early, known, mask)
     certain = _certain(order, known, lanes.values[1])
     compared = mismatches = 0
     for net, gate in registers.items():
-        if net in known and all(one in certain or one < 0 for one in gate.inputs):
-            wrong = _next(gate, before, mask) ^ lanes.values[2][net]
+        if net in known and all(one in certain or one < 0 for one in netlist.reads(gate)):
+            wrong = netlist.next(gate, before, mask) ^ lanes.values[2][net]
             compared += lanes.count
             mismatches += wrong.bit_count()
     after = {net: lanes.values[2][net] for net in known}
-    after |= {gate.output: _next(gate, before, mask) for gate in missing}
+    after |= {gate.output: netlist.next(gate, before, mask) for gate in missing}
     run = Simulation(netlist, lanes.count, before, cut)
     # Inputs come from registers elsewhere, as late as those of this module.
     usual = max([1, *(gate.delay for gate in netlist.registers)])
@@ -135,7 +135,7 @@ def _sources(netlist: Netlist) -> set[int]:
     """Nets that no gate of the module drives, its clock left out."""
     inputs = {net for side, nets in netlist.ports.values() if side == "input" for net in nets}
     inputs |= {net for _, pins in netlist.others.values() for nets in pins.values() for net in nets}
-    read = {net for gate in (*netlist.gates, *netlist.registers) for net in gate.inputs}
+    read = {net for gate in (*netlist.gates, *netlist.registers) for net in netlist.reads(gate)}
     inputs = (inputs & read) - {gate.output for gate in netlist.gates}
     return {net for net in inputs | {g.output for g in netlist.registers} if net >= 0}
 
@@ -245,10 +245,6 @@ def _certain(order: Sequence[Gate], known: set[int], traced: Mapping[int, int]) 
     return certain
 
 
-def _next(gate: Gate, values: Mapping[int, int], mask: int) -> int:
-    return gate.evaluate(*[values.get(net, 0) for net in gate.inputs]) & mask
-
-
 def _energies(
     netlist: Netlist,
     run: Simulation,
@@ -274,10 +270,16 @@ def _energies(
         seen.add(gate.name)
         keep, move = gate.cell.clocked
         changed = moved.get(gate.output, 0)
-        clock = (lanes - changed) * keep + changed * move
+        on = netlist.enabled(gate, before, (1 << lanes) - 1).bit_count()
+        clock = (on - changed) * keep + changed * move
         each = gate.cell.data("D") if "D" in gate.cell.pins else 0.0
         internal += clock + sum(toggles.get(n, 0) for n in gate.inputs) * each
         useful += clock + sum(moved.get(n, 0) for n in gate.inputs) * each
+    for net, gating in netlist.clock_gates.items():
+        stopped, through = gating.cell.gated(netlist.clock_load.get(net, 0.0))
+        on = (before.get(gating.enable, 0) & ((1 << lanes) - 1)).bit_count()
+        internal += (lanes - on) * stopped + on * through
+        useful += (lanes - on) * stopped + on * through
     return internal, switching, useful
 
 

@@ -1,31 +1,27 @@
-"""Power of a mapped kernel while it works on random data, by group of modules."""
+"""Power of a mapped design while it works on random data, by group of modules."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from accelgen.silicon.activity import record
+from accelgen.silicon.activity import Asking, Run, record
 from accelgen.silicon.gates import Netlist
 from accelgen.silicon.hierarchy import Json, cells_of, count_instances, modules_of, walk
 from accelgen.silicon.liberty import Cells
 from accelgen.silicon.loads import outside_loads
-from accelgen.silicon.memories import Tiling
+from accelgen.silicon.memories import Macro, Tiling
 from accelgen.silicon.module_power import ModulePower, simulate_module
 from accelgen.silicon.synthesis import Source
 
-__all__ = ["GroupPower", "Power", "group_of", "measure_power"]
-
-SAMPLES = 384
-"""Cycles of the steady state that are simulated at gate level, drawn evenly."""
+__all__ = ["GroupPower", "Power", "ProblemPower", "group_of", "measure_power"]
 
 STEPS = 200
 """Steps of the gate simulation in a period."""
 
-GROUPS = ("array", "buffers", "controller", "streams")
+GROUPS = ("array", "buffers", "controller", "registers", "streams")
+"""Kernels of fixed size have no ``registers``: those behind the port that describes problems."""
 
 
 @dataclass(frozen=True)
@@ -45,23 +41,13 @@ class GroupPower:
 
 
 @dataclass(frozen=True)
-class Power:
-    """Mean power at ``period`` ns over the ``cycles`` from one problem to the next, fully loaded.
+class ProblemPower:
+    """Mean power at ``period`` ns from the begin of a problem to that of the next, fully loaded."""
 
-    ``annotated`` is the share of inputs, registers and macros of modules whose activity is that of
-    the simulated Verilog; ``compared`` next states of the netlist were compared with it, and
-    ``mismatches`` of them differ.  ``unknown``: macros whose energies are not known.
-    """
-
+    run: Run
     period: float
-    cycles: int
-    sampled: int
     groups: tuple[GroupPower, ...]
     glitches: float
-    annotated: float
-    compared: int
-    mismatches: int
-    unknown: tuple[str, ...]
 
     @property
     def total(self) -> float:
@@ -71,23 +57,94 @@ class Power:
     @property
     def energy(self) -> float:
         """NJ per problem."""
-        return self.total * self.period * self.cycles * 1e-3
+        return self.total * self.period * self.run.cycles * 1e-3
 
     def to_json(self) -> dict[str, object]:
         """All figures."""
-        parts = ("internal", "switching", "leakage", "macros", "total")
+        return {
+            "dataflow": self.run.name,
+            "bounds": dict(self.run.bounds),
+            "largest": self.run.largest,
+            "cycles": self.run.cycles,
+            "cycles_sampled": len(self.run.sampled),
+            "iterations": self.run.iterations,
+            "total_mw": round(self.total, 6),
+            "energy_nj": round(self.energy, 6),
+            "energy_pj_per_iteration": round(1e3 * self.energy / self.run.iterations, 6),
+            "groups": _groups_json(self.groups),
+            "glitches_mw": round(self.glitches, 6),
+        }
+
+
+@dataclass(frozen=True)
+class Power:
+    """Mean power at ``period`` ns over the ``problems`` that were run, one of each.
+
+    ``annotated`` is the share of inputs, registers and macros of modules whose activity is that of
+    the simulated Verilog; ``compared`` next states of the netlist were compared with it, and
+    ``mismatches`` of them differ.  ``unknown``: macros whose energies are not known.
+    """
+
+    period: float
+    problems: tuple[ProblemPower, ...]
+    annotated: float
+    compared: int
+    mismatches: int
+    unknown: tuple[str, ...]
+
+    @property
+    def cycles(self) -> int:
+        """Of all problems."""
+        return sum(problem.run.cycles for problem in self.problems)
+
+    @property
+    def sampled(self) -> int:
+        """Of them those that were simulated at gate level."""
+        return sum(len(problem.run.sampled) for problem in self.problems)
+
+    @property
+    def groups(self) -> tuple[GroupPower, ...]:
+        """Over all problems."""
+        rows = zip(*(problem.groups for problem in self.problems), strict=True)
+        return tuple(
+            GroupPower(row[0].group, *(self._mean([getattr(g, part) for g in row])
+                                       for part in _PARTS))
+            for row in rows
+        )  # fmt: skip
+
+    @property
+    def glitches(self) -> float:
+        """MW, over all problems."""
+        return self._mean([problem.glitches for problem in self.problems])
+
+    @property
+    def total(self) -> float:
+        """MW."""
+        return sum(group.total for group in self.groups)
+
+    @property
+    def energy(self) -> float:
+        """NJ of all problems, one of each."""
+        return sum(problem.energy for problem in self.problems)
+
+    def _mean(self, values: Sequence[float]) -> float:
+        """The mean over time of a value of each problem."""
+        cycles = [problem.run.cycles for problem in self.problems]
+        return sum(v * n for v, n in zip(values, cycles, strict=True)) / sum(cycles)
+
+    def to_json(self) -> dict[str, object]:
+        """All figures."""
+        number = len(self.problems)
         return {
             "method": "gate-level simulation with delays; registers and inputs follow the Verilog",
             "period_ns": self.period,
             "total_mw": round(self.total, 6),
-            "energy_nj_per_problem": round(self.energy, 6),
-            "cycles_per_problem": self.cycles,
+            "energy_nj_per_problem": round(self.energy / number, 6),
+            "cycles_per_problem": self.cycles if number == 1 else round(self.cycles / number, 3),
             "cycles_sampled": self.sampled,
-            "groups": {
-                g.group: {f"{part}_mw": round(getattr(g, part), 6) for part in parts}
-                for g in self.groups
-            },
+            "groups": _groups_json(self.groups),
             "glitches_mw": round(self.glitches, 6),
+            "problems": [problem.to_json() for problem in self.problems],
             "annotated_share": round(self.annotated, 6),
             "next_states_compared": self.compared,
             "next_states_wrong": self.mismatches,
@@ -96,26 +153,57 @@ class Power:
 
     def to_markdown(self) -> str:
         """The section of the report."""
-        rows = [
-            f"| {g.group} | {g.internal:.4g} | {g.switching:.4g} | {g.leakage:.4g} | "
-            f"{g.macros:.4g} | {g.total:.4g} |"
-            for g in self.groups
-        ]
+        several = len(self.problems) > 1
         lines = [
-            f"{self.total:.4g} mW at {self.period:g} ns, {self.energy:.4g} nJ per problem of "
-            f"{self.cycles} cycles, random data, one problem after the other",
+            f"{self.total:.4g} mW at {self.period:g} ns, {self.energy:.4g} nJ "
+            + (f"for one of each problem, {self.cycles} cycles" if several
+               else f"per problem of {self.cycles} cycles")
+            + ", random data, one problem after the other",
             f"gates simulated with their delays in {self.sampled} of these cycles; glitches take "
             f"{self.glitches:.4g} mW",
             f"{self.annotated:.1%} of inputs and registers follow the simulated Verilog; "
             f"{self.mismatches} of {self.compared} next states differ from it",
             "without a clock tree",
-        ]
+        ]  # fmt: skip
         if self.unknown:
             lines.append(f"not counted, energies not known: {', '.join(self.unknown)}")
         table = ["| group | internal mW | switching mW | leakage mW | macros mW | total mW |",
-                 "| --- | --- | --- | --- | --- | --- |", *rows]  # fmt: skip
-        return ("## Power\n\n" + "".join(f"- {line}\n" for line in lines) + "\n"
-                + "\n".join(table) + "\n")  # fmt: skip
+                 "| --- | --- | --- | --- | --- | --- |"]  # fmt: skip
+        table += [
+            f"| {g.group} | {g.internal:.4g} | {g.switching:.4g} | {g.leakage:.4g} | "
+            f"{g.macros:.4g} | {g.total:.4g} |"
+            for g in self.groups
+        ]
+        text = "## Power\n\n" + "".join(f"- {line}\n" for line in lines) + "\n"
+        return text + "\n".join(table) + "\n" + (self._each() if several else "")
+
+    def _each(self) -> str:
+        """A row per problem."""
+        names = [group.group for group in self.groups]
+        head = ["dataflow", "bounds", "cycles", "iterations per cycle", "mW",
+                *(f"{name} mW" for name in names), "nJ", "pJ per iteration"]  # fmt: skip
+        rows = [head, ["---"] * len(head)]
+        for problem in self.problems:
+            run = problem.run
+            bounds = " ".join(f"{loop}={n}" for loop, n in run.bounds.items())
+            rows.append(
+                [run.name, bounds, str(run.cycles), f"{run.iterations / run.cycles:.1f}",
+                 f"{problem.total:.4g}", *(f"{g.total:.4g}" for g in problem.groups),
+                 f"{problem.energy:.4g}", f"{1e3 * problem.energy / run.iterations:.4g}"]
+            )  # fmt: skip
+        return "\nEach problem, from its begin to that of the next of its kind:\n\n" + "".join(
+            f"| {' | '.join(row)} |\n" for row in rows
+        )
+
+
+_PARTS = ("internal", "switching", "leakage", "macros")
+
+
+def _groups_json(groups: Sequence[GroupPower]) -> dict[str, dict[str, float]]:
+    return {
+        g.group: {f"{part}_mw": round(getattr(g, part), 6) for part in (*_PARTS, "total")}
+        for g in groups
+    }
 
 
 def group_of(path: str) -> str:
@@ -123,9 +211,11 @@ def group_of(path: str) -> str:
     unit = path.partition(".")[0]
     if unit == "array":
         return "array"
+    if unit == "registers":
+        return "registers"
     if unit.startswith("buffer"):
         return "buffers"
-    return "streams" if re.match("load|collect|round|watch", unit) else "controller"
+    return "streams" if re.match("load|collect|adder|round|watch", unit) else "controller"
 
 
 def measure_power(
@@ -136,15 +226,13 @@ def measure_power(
     period: float,
     seed: int,
     progress: Callable[[str], None],
+    asked: Sequence[Asking] = (),
 ) -> Power:
-    """Simulate the kernel on random problems, then its gates; see :mod:`module_power`.
+    """Simulate the design on random problems, then its gates; see :mod:`module_power`.
 
-    Raises what :func:`accelgen.verify` raises.
+    ``asked`` are those of :func:`accelgen.silicon.activity.record`, which says what is raised.
     """
-    trace = record(source.directory, seed)
-    window = trace.window
-    sampled = min(SAMPLES, window.cycles)
-    cycles = window.first + np.arange(sampled, dtype=np.int64) * window.cycles // sampled
+    trace, runs = record(source.directory, seed, asked)
     top = source.listing.top
     modules, counts = modules_of(netlist), count_instances(netlist, top)
     netlists = {name: Netlist(_plain(modules[name]), cells, {}) for name in counts}
@@ -152,52 +240,75 @@ def measure_power(
     places: dict[tuple[str, str], list[str]] = {}
     for path, name in walk(netlist, top):
         places.setdefault((group_of(path), name), []).append(path)
-    found: dict[str, list[ModulePower]] = {group: [] for group in GROUPS}
+    macros = {tiling.macro.cell: tiling.macro for tiling in tilings}
+    found: list[dict[str, list[ModulePower]]] = [{} for _ in runs]
     for number, ((group, name), paths) in enumerate(sorted(places.items()), 1):
         progress(f"simulate the gates: {number} of {len(places)} modules")
-        found[group].append(
-            simulate_module(modules[name], netlists[name], outside[name], trace, paths, cycles,
-                            period / STEPS)
-        )  # fmt: skip
-    macros = {tiling.macro.cell: tiling.macro for tiling in tilings}
-    groups, unknown = [], set()
-    for group, parts in found.items():
-        stored = 0.0
-        for part in parts:
-            for access in part.accesses:
-                macro = macros[access.macro]
-                if macro.read_pj is None or macro.write_pj is None:
-                    unknown.add(macro.cell)
-                    continue
-                stored += (access.reads * macro.read_pj + access.writes * macro.write_pj) / period
-        held = sum(
+        for run, of_group in zip(runs, found, strict=True):
+            of_group.setdefault(group, []).append(
+                simulate_module(modules[name], netlists[name], outside[name], trace, paths,
+                                run.sampled, period / STEPS)
+            )  # fmt: skip
+    held = {
+        group: sum(
             (macros[kind].leakage_mw or 0.0) * len(paths)
             for (where, name), paths in places.items()
             if where == group
             for kind, _ in netlists[name].others.values()
             if kind in macros
         )
-        groups.append(
-            GroupPower(
-                group=group,
-                internal=sum(part.internal for part in parts) / period,
-                switching=sum(part.switching for part in parts) / period,
-                leakage=sum(part.leakage for part in parts) + held,
-                macros=stored,
-            )
-        )
-    parts = [part for some in found.values() for part in some]
+        for group in GROUPS
+    }
+    everything = [part for of_group in found for parts in of_group.values() for part in parts]
     return Power(
         period=period,
-        cycles=window.cycles,
-        sampled=sampled,
-        groups=tuple(groups),
-        glitches=sum(part.glitches for part in parts) / period,
-        annotated=sum(p.annotated for p in parts) / max(1, sum(p.sources for p in parts)),
-        compared=sum(part.compared for part in parts),
-        mismatches=sum(part.mismatches for part in parts),
-        unknown=tuple(sorted(unknown)),
+        problems=tuple(
+            ProblemPower(
+                run=run,
+                period=period,
+                groups=tuple(
+                    _group(group, of_group[group], held[group], macros, period)
+                    for group in GROUPS
+                    if group in of_group
+                ),
+                glitches=sum(p.glitches for parts in of_group.values() for p in parts) / period,
+            )
+            for run, of_group in zip(runs, found, strict=True)
+        ),
+        annotated=sum(p.annotated for p in everything) / max(1, sum(p.sources for p in everything)),
+        compared=sum(part.compared for part in everything),
+        mismatches=sum(part.mismatches for part in everything),
+        unknown=tuple(
+            sorted({a.macro for p in everything for a in p.accesses if not _known(macros[a.macro])})
+        ),
     )
+
+
+def _group(
+    group: str,
+    parts: Sequence[ModulePower],
+    held: float,
+    macros: Mapping[str, Macro],
+    period: float,
+) -> GroupPower:
+    """The power of the modules of a group, whose macros leak ``held`` mW."""
+    stored = 0.0
+    for part in parts:
+        for access in part.accesses:
+            macro = macros[access.macro]
+            if macro.read_pj is not None and macro.write_pj is not None:
+                stored += (access.reads * macro.read_pj + access.writes * macro.write_pj) / period
+    return GroupPower(
+        group=group,
+        internal=sum(part.internal for part in parts) / period,
+        switching=sum(part.switching for part in parts) / period,
+        leakage=sum(part.leakage for part in parts) + held,
+        macros=stored,
+    )
+
+
+def _known(macro: Macro) -> bool:
+    return macro.read_pj is not None and macro.write_pj is not None
 
 
 def _plain(module: Json) -> Json:

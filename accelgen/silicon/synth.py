@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from accelgen.errors import AccelgenError, InputError
+from accelgen.processor.manifest import PROCESSOR
+from accelgen.silicon.activity import MOST_CYCLES, Asking
 from accelgen.silicon.ecp5 import DEVICES, Fpga, map_ecp5, place
 from accelgen.silicon.hierarchy import Json
 from accelgen.silicon.liberty import Cells
@@ -46,7 +48,9 @@ _ASKED = 0.8
 class Options:
     """``target``: ``None`` is liberty when there are files, else ecp5.  ``sram``: ``macros`` of the
     files, ``registers``, the name of a size table, ``None``: macros if there are any, else
-    registers.  ``power``, ``route``: whether to measure.  ``seed``: of stimuli and placement.
+    registers.  ``power``, ``route``: whether to measure.  ``problems``: whose power, on a design
+    that has several (see :func:`accelgen.silicon.activity.record`).  ``seed``: of stimuli and
+    placement.
     """
 
     liberty: tuple[Path, ...] = ()
@@ -55,6 +59,7 @@ class Options:
     sram: str | None = None
     device: str = "85k"
     power: bool = True
+    problems: tuple[Asking, ...] = ()
     route: bool = True
     seed: int = 0
 
@@ -135,8 +140,8 @@ def _on_library(
         progress("map to cells" if best is None else "map again for speed")
         macros = list({t.macro.cell: t.macro for t in tilings}.values())
         netlist = map_design(
-            source, folder, parts.library, [str(f.path) for f in parts.standard], tilings, macros,
-            target_ps=max(1, asked), option=option,
+            source, folder, parts.library, parts.cells, [str(f.path) for f in parts.standard],
+            tilings, macros, target_ps=max(1, asked), option=option,
         )  # fmt: skip
         area = library_area(source, netlist, parts.cells, tilings)
         timing = None
@@ -161,11 +166,19 @@ def _on_library(
     notes.append(f"mapped {how}")
     power = None
     if options.power:
-        if source.listing.design == "kernel":
+        if source.listing.design in ("kernel", PROCESSOR):
             progress("simulate for the power")
             # Faster than it can be is no power at all.
             at = max(period, timing.least_period) if timing else period
-            power = measure_power(source, netlist, parts.cells, tilings, at, options.seed, progress)
+            power = measure_power(
+                source, netlist, parts.cells, tilings, at, options.seed, progress, options.problems
+            )
+            notes += [
+                f"{p.run.name} was run at smaller bounds than its largest, for no more than "
+                f"{MOST_CYCLES} cycles; --problem runs others"
+                for p in power.problems
+                if not (p.run.largest or options.problems)
+            ]
         else:
             notes.append("power is measured of kernels only: units have no problem to repeat")
     wires = parts.library.wire_load

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accelgen.manifest import Listing, read_manifest
+from accelgen.silicon.fanout import buffer_fanout
 from accelgen.silicon.hierarchy import Json, ModuleArea, count_instances, module_areas, modules_of
 from accelgen.silicon.liberty import Cells
 from accelgen.silicon.libraries import CellLibrary
@@ -48,6 +49,12 @@ class Source:
         """The period in ns that the design was made for."""
         period = self.values.get("period_ns")
         return float(period) if isinstance(period, int | float) else None
+
+    @property
+    def gated(self) -> bool:
+        """Whether registers may have gated clocks: unless that pass was left out."""
+        without = self.values.get("without")
+        return not (isinstance(without, list) and "gating" in without)
 
 
 @dataclass(frozen=True)
@@ -141,9 +148,9 @@ def _plain_names(modules: Iterable[str]) -> dict[str, str]:
 def _pages(values: Mapping[str, object]) -> list[tuple[int, int]]:
     """Words, of both pages, and bits of the double buffers that the manifest lists."""
     listed = values.get("memories")
-    kinds = (
-        [kind for group in listed.values() for kind in group] if isinstance(listed, dict) else []
-    )
+    groups = listed.values() if isinstance(listed, dict) else []
+    # One kind for every tensor where bounds are registers, else several.
+    kinds = [kind for group in groups for kind in ([group] if isinstance(group, dict) else group)]
     return [(k["words"] * PAGES, k["bits"]) for k in kinds if k.get("pages") == PAGES]
 
 
@@ -151,6 +158,7 @@ def map_design(
     source: Source,
     folder: Path,
     library: CellLibrary,
+    cells: Cells,
     liberty: Sequence[str],
     tilings: Sequence[Tiling],
     macros: Sequence[Macro],
@@ -160,6 +168,8 @@ def map_design(
 ) -> Json:
     """Map the design to cells, its memories of ``tilings`` to macros: ``folder/mapped.v``; returns
     the netlist.
+
+    Registers with an enable get gated clocks, unless the design was made without gating.
     """
     files = write_abc_files(library, target_ps, folder)
     script = ["read_rtlil source.il"]
@@ -172,11 +182,18 @@ def map_design(
     script += [
         f"hierarchy -check -top {top}",
         *map_passes(library, liberty, top, files, target_ps=target_ps, flatten=False,
-                    option=option),
+                    option=option, gated=source.gated),
         "write_json mapped.json",
         "write_verilog -noattr -noexpr mapped.v",
     ]  # fmt: skip
     run_yosys(script, folder, source.listing.name, "map")
+    if library.buffer is not None:
+        netlist = json.loads((folder / "mapped.json").read_text(encoding="utf-8"))
+        if buffer_fanout(netlist, cells, library.buffer):
+            (folder / "mapped.json").write_text(json.dumps(netlist), encoding="utf-8")
+            script = ["read_json mapped.json", f"hierarchy -top {top}"]
+            script += ["write_verilog -noattr -noexpr mapped.v"]
+            run_yosys(script, folder, source.listing.name, "buffer")
     text = (folder / "mapped.v").read_text(encoding="utf-8")
     # OpenSTA knows no signed nets.
     text = re.sub(r"^(  (?:input|output|wire)) signed ", r"\1 ", text, flags=re.MULTILINE)

@@ -20,6 +20,7 @@ _PIN = re.compile(r"^.*?(-?[\d.]+)\s+[\^v]\s+(\S+)\s+\((\S+)\)\s*$", re.MULTILIN
 _SLACK = re.compile(r"(-?[\d.]+)\s+slack \((?:MET|VIOLATED)\)")
 _LEVELS = {"$mul": 6, "$add": 3, "$sub": 3, "$lt": 3, "$le": 3, "$gt": 3, "$ge": 3, "$alu": 3}
 """Levels of logic in a cell, roughly, of which others have one: to tell the longest way."""
+_CHOICE = re.compile(r"(?<=\.)dataflow_(?!chosen)\w+$")
 _REGISTER = re.compile(r"(.*)_reg(?:_\d+)?")
 
 
@@ -133,7 +134,8 @@ def _named(report: str, source: Json, top: str) -> tuple[str, ...]:
             for value in _between(modules[module], first, last)
         ]
     path.append(_point(end))
-    return tuple(dict.fromkeys(path))
+    # What a unit is told of the dataflow goes by the names of all that it chooses there.
+    return tuple(dict.fromkeys(_CHOICE.sub("dataflow", step) for step in path))
 
 
 def _unit(pin: str) -> str:

@@ -947,9 +947,9 @@ module gemm_ws_systolic_array(a_read0, a_read1, a_read2, b_read0, b_read1, first
   reg [12:0] slot0;
   output [12:0] slot1;
   wire [12:0] slot1;
-  wire \valid0$63 ;
-  wire \valid0_relay_out1$61 ;
-  wire \valid0_relay_out1$66 ;
+  wire \valid$63 ;
+  wire valid1;
+  wire \valid1$65 ;
   always @(posedge clk)
     \a_in$27  <= a_read1;
   always @(posedge clk)
@@ -988,8 +988,8 @@ module gemm_ws_systolic_array(a_read0, a_read1, a_read2, b_read0, b_read1, first
     .clk(clk),
     .enable0(\enable0$85 ),
     .product_out1(\from_partial0$69 ),
-    .valid0(\enable0$78 ),
-    .valid0_relay_out1(\enable0$80 )
+    .valid(\enable0$78 ),
+    .valid_relay_out1(\enable0$80 )
   );
   gemm_ws_systolic_pe_2 pe_1_0 (
     .a_in(\a_in$27 ),
@@ -1007,8 +1007,8 @@ module gemm_ws_systolic_array(a_read0, a_read1, a_read2, b_read0, b_read1, first
     .enable3_relay_out1(b_switch),
     .from_partial0(from_partial0),
     .partial0_out1(\from_partial0$71 ),
-    .valid0(guard4_line[3]),
-    .valid0_relay_out1(\valid0_relay_out1$61 )
+    .valid(guard4_line[3]),
+    .valid_relay_out1(valid1)
   );
   gemm_ws_systolic_pe_3 pe_1_1 (
     .a_in(\a_in$28 ),
@@ -1020,9 +1020,9 @@ module gemm_ws_systolic_array(a_read0, a_read1, a_read2, b_read0, b_read1, first
     .enable1(\enable1$86 ),
     .from_partial0(\from_partial0$69 ),
     .partial0_out1(\from_partial0$73 ),
-    .valid0(\enable0$80 ),
-    .valid0_relay_out1(\valid0$63 ),
-    .valid1(\valid0_relay_out1$61 )
+    .valid(\enable0$80 ),
+    .valid1(valid1),
+    .valid_relay_out1(\valid$63 )
   );
   gemm_ws_systolic_pe_4 pe_2_0 (
     .a_in(a_read2_line[15:8]),
@@ -1037,8 +1037,8 @@ module gemm_ws_systolic_array(a_read0, a_read1, a_read2, b_read0, b_read1, first
     .enable2(\enable1$86 ),
     .from_partial0(\from_partial0$71 ),
     .partial0_out(partial0_out),
-    .valid0(guard5_line[4]),
-    .valid0_relay_out1(\valid0_relay_out1$66 )
+    .valid(guard5_line[4]),
+    .valid_relay_out1(\valid1$65 )
   );
   gemm_ws_systolic_pe_5 pe_2_1 (
     .a_in(\a_in$31 ),
@@ -1048,8 +1048,8 @@ module gemm_ws_systolic_array(a_read0, a_read1, a_read2, b_read0, b_read1, first
     .clk(clk),
     .from_partial0(\from_partial0$73 ),
     .partial0_out(slot1),
-    .valid0(\valid0$63 ),
-    .valid1(\valid0_relay_out1$66 )
+    .valid(\valid$63 ),
+    .valid1(\valid1$65 )
   );
 endmodule
 
@@ -2815,7 +2815,7 @@ module gemm_ws_systolic_pe_0(a_in, b_load_in, b_switch, enable0, enable1, clk, a
     if (enable1) product_out1 <= product;
 endmodule
 
-module gemm_ws_systolic_pe_1(a_in, b_load_in, b_switch, valid0, enable0, clk, valid0_relay_out1, product_out1);
+module gemm_ws_systolic_pe_1(a_in, b_load_in, b_switch, valid, enable0, clk, valid_relay_out1, product_out1);
   input [7:0] a_in;
   wire [7:0] a_in;
   reg [3:0] b_held;
@@ -2831,21 +2831,21 @@ module gemm_ws_systolic_pe_1(a_in, b_load_in, b_switch, valid0, enable0, clk, va
   wire [11:0] product;
   output [11:0] product_out1;
   reg [11:0] product_out1;
-  input valid0;
-  wire valid0;
-  output valid0_relay_out1;
-  reg valid0_relay_out1;
-  assign gated = valid0 ? a_in : 8'h00;
+  input valid;
+  wire valid;
+  output valid_relay_out1;
+  reg valid_relay_out1;
+  assign gated = valid ? a_in : 8'h00;
   assign product = $signed(gated) * $signed(b_held);
   always @(posedge clk)
-    valid0_relay_out1 <= valid0;
+    valid_relay_out1 <= valid;
   always @(posedge clk)
     if (enable0) product_out1 <= product;
   always @(posedge clk)
     if (b_switch) b_held <= b_load_in;
 endmodule
 
-module gemm_ws_systolic_pe_2(a_in, b_load_in, enable3, b_switch, valid0, from_partial0, enable2, enable0, enable1, clk, a_operand_out1, b_load_out1, enable3_relay_out1, b_switch_relay_out1, valid0_relay_out1, partial0_out1, enable2_relay_out1);
+module gemm_ws_systolic_pe_2(a_in, b_load_in, enable3, b_switch, valid, from_partial0, enable2, enable0, enable1, clk, a_operand_out1, b_load_out1, enable3_relay_out1, b_switch_relay_out1, valid_relay_out1, partial0_out1, enable2_relay_out1);
   wire _00_;
   wire _01_;
   input [7:0] a_in;
@@ -2882,11 +2882,11 @@ module gemm_ws_systolic_pe_2(a_in, b_load_in, enable3, b_switch, valid0, from_pa
   output [12:0] partial0_out1;
   reg [12:0] partial0_out1;
   wire [11:0] product;
-  input valid0;
-  wire valid0;
-  output valid0_relay_out1;
-  reg valid0_relay_out1;
-  assign gated = valid0 ? a_in : 8'h00;
+  input valid;
+  wire valid;
+  output valid_relay_out1;
+  reg valid_relay_out1;
+  assign gated = valid ? a_in : 8'h00;
   assign product = $signed(gated) * $signed(b_held);
   assign partial0 = $signed(product) + $signed(from_partial0);
   always @(posedge clk)
@@ -2894,7 +2894,7 @@ module gemm_ws_systolic_pe_2(a_in, b_load_in, enable3, b_switch, valid0, from_pa
   always @(posedge clk)
     b_switch_relay_out1 <= b_switch;
   always @(posedge clk)
-    valid0_relay_out1 <= valid0;
+    valid_relay_out1 <= valid;
   always @(posedge clk)
     enable2_relay_out1 <= enable2;
   assign _00_ = enable0 & enable1;
@@ -2909,7 +2909,7 @@ module gemm_ws_systolic_pe_2(a_in, b_load_in, enable3, b_switch, valid0, from_pa
     if (_01_) a_operand_out1 <= a_in;
 endmodule
 
-module gemm_ws_systolic_pe_3(a_in, b_load_in, b_switch, valid0, valid1, from_partial0, enable0, enable1, clk, b_load_out1, valid0_relay_out1, partial0_out1);
+module gemm_ws_systolic_pe_3(a_in, b_load_in, b_switch, valid, valid1, from_partial0, enable0, enable1, clk, b_load_out1, valid_relay_out1, partial0_out1);
   wire _0_;
   input [7:0] a_in;
   wire [7:0] a_in;
@@ -2933,16 +2933,16 @@ module gemm_ws_systolic_pe_3(a_in, b_load_in, b_switch, valid0, valid1, from_par
   output [12:0] partial0_out1;
   reg [12:0] partial0_out1;
   wire [11:0] product;
-  input valid0;
-  wire valid0;
-  output valid0_relay_out1;
-  reg valid0_relay_out1;
+  input valid;
+  wire valid;
   input valid1;
   wire valid1;
+  output valid_relay_out1;
+  reg valid_relay_out1;
   assign partial0 = $signed(product) + $signed(from_partial0);
   always @(posedge clk)
-    valid0_relay_out1 <= valid0;
-  assign _0_ = valid0 & valid1;
+    valid_relay_out1 <= valid;
+  assign _0_ = valid & valid1;
   assign gated = _0_ ? a_in : 8'h00;
   assign product = $signed(gated) * $signed(b_held);
   always @(posedge clk)
@@ -2953,7 +2953,7 @@ module gemm_ws_systolic_pe_3(a_in, b_load_in, b_switch, valid0, valid1, from_par
     if (enable0) b_load_out1 <= b_load_in;
 endmodule
 
-module gemm_ws_systolic_pe_4(a_in, b_load_in, b_switch, valid0, from_partial0, enable0, enable1, enable2, clk, a_operand_out1, b_load_out1, b_switch_relay_out1, valid0_relay_out1, partial0_out);
+module gemm_ws_systolic_pe_4(a_in, b_load_in, b_switch, valid, from_partial0, enable0, enable1, enable2, clk, a_operand_out1, b_load_out1, b_switch_relay_out1, valid_relay_out1, partial0_out);
   wire _00_;
   wire _01_;
   input [7:0] a_in;
@@ -2983,11 +2983,11 @@ module gemm_ws_systolic_pe_4(a_in, b_load_in, b_switch, valid0, from_partial0, e
   output [12:0] partial0_out;
   wire [12:0] partial0_out;
   wire [11:0] product;
-  input valid0;
-  wire valid0;
-  output valid0_relay_out1;
-  reg valid0_relay_out1;
-  assign gated = valid0 ? a_in : 8'h00;
+  input valid;
+  wire valid;
+  output valid_relay_out1;
+  reg valid_relay_out1;
+  assign gated = valid ? a_in : 8'h00;
   assign product = $signed(gated) * $signed(b_held);
   assign partial0_out = $signed(product) + $signed(from_partial0);
   always @(posedge clk)
@@ -2995,7 +2995,7 @@ module gemm_ws_systolic_pe_4(a_in, b_load_in, b_switch, valid0, from_partial0, e
   always @(posedge clk)
     b_switch_relay_out1 <= b_switch;
   always @(posedge clk)
-    valid0_relay_out1 <= valid0;
+    valid_relay_out1 <= valid;
   assign _00_ = enable0 & enable1;
   assign _01_ = _00_ & enable2;
   always @(posedge clk)
@@ -3004,7 +3004,7 @@ module gemm_ws_systolic_pe_4(a_in, b_load_in, b_switch, valid0, from_partial0, e
     if (_01_) a_operand_out1 <= a_in;
 endmodule
 
-module gemm_ws_systolic_pe_5(a_in, b_load_in, b_switch, valid0, valid1, from_partial0, clk, b_load_out1, partial0_out);
+module gemm_ws_systolic_pe_5(a_in, b_load_in, b_switch, valid, valid1, from_partial0, clk, b_load_out1, partial0_out);
   wire _0_;
   input [7:0] a_in;
   wire [7:0] a_in;
@@ -3023,13 +3023,13 @@ module gemm_ws_systolic_pe_5(a_in, b_load_in, b_switch, valid0, valid1, from_par
   output [12:0] partial0_out;
   wire [12:0] partial0_out;
   wire [11:0] product;
-  input valid0;
-  wire valid0;
+  input valid;
+  wire valid;
   input valid1;
   wire valid1;
   always @(posedge clk)
     b_load_out1 <= b_load_in;
-  assign _0_ = valid0 & valid1;
+  assign _0_ = valid & valid1;
   assign gated = _0_ ? a_in : 8'h00;
   assign product = $signed(gated) * $signed(b_held);
   assign partial0_out = $signed(product) + $signed(from_partial0);

@@ -106,7 +106,7 @@ def test_without_any_pass_the_netlist_is_the_one_built() -> None:
 
 
 def test_an_unknown_pass_is_refused_in_one_line() -> None:
-    with pytest.raises(InputError, match="there is no pass 'width'; there are constants, pins"):
+    with pytest.raises(InputError, match="there is no pass 'width'; there are constants, taps"):
         design("fir", without=["width"])
     with pytest.raises(InputError, match="there is no pass"):
         predict("fir", without=["width"])

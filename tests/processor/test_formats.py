@@ -164,6 +164,7 @@ def test_the_command_line_says_what_cannot_be(
         ([*gemm, "--types", several], "add --programmable, or use one of these formats"),
         ([*gemm, "--programmable", "--types", f"A={MULTI_TYPE}"], f"use nvfp4, or {MULTI_TYPE}"),
         ([*gemm, "--programmable", "--types", f"{several},Y=bf16"], "use fp32"),
+        ([*gemm, "--programmable", "--accumulate-in", "--types", several], "leave it out"),
         (["depthwise", *both, "--types", "A=nvfp4,B=nvfp4,Y=fp32"], "sums of integers cannot be"),
         ([*both, "--types", "A=int8/4/2,B=int8"], "int8/4/2 for both"),
     ):

@@ -2,8 +2,8 @@
 sequences of problems.
 
 Every result equals NumPy's, every problem takes the cycles of its model, pauses change nothing, and
-a start that must be refused is.  The slow tier draws ``ACCELGEN_PROCESSOR_LAWS`` of them, 60 unless
-set.
+a start that must be refused is; with an accumulate-in stream and without.  The slow tier draws
+``ACCELGEN_PROCESSOR_LAWS`` of them, 60 unless set.
 """
 
 from __future__ import annotations
@@ -68,11 +68,11 @@ def fusible(draw: st.DrawFn) -> list[Description]:
     return found
 
 
-def check(drawn: list[Description], seed: int) -> None:
+def check(drawn: list[Description], seed: int, accumulate_in: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="accelgen-law-") as scratch:
         folder = Path(scratch) / "design"
         try:
-            generate_processor(drawn, folder, name="drawn")
+            generate_processor(drawn, folder, name="drawn", accumulate_in=accumulate_in)
         except InputError as error:
             # What accelgen says it cannot do is no failure of what it does.
             assume("depends on" not in str(error) and "depend on" not in str(error))
@@ -82,16 +82,20 @@ def check(drawn: list[Description], seed: int) -> None:
         assert report.faults == ()
 
 
-@given(fusible(), st.integers(0, 1000))
+@given(fusible(), st.integers(0, 1000), st.booleans())
 @settings(
     max_examples=3, deadline=None, derandomize=True, database=None, suppress_health_check=RELAXED
 )
-def test_random_dataflows_keep_the_laws_at_any_bounds(drawn: list[Description], seed: int) -> None:
-    check(drawn, seed)
+def test_random_dataflows_keep_the_laws_at_any_bounds(
+    drawn: list[Description], seed: int, accumulate_in: bool
+) -> None:
+    check(drawn, seed, accumulate_in)
 
 
 @pytest.mark.slow
-@given(fusible(), st.integers(0, 1000))
+@given(fusible(), st.integers(0, 1000), st.booleans())
 @settings(max_examples=MANY, deadline=None, database=None, suppress_health_check=RELAXED)
-def test_many_random_dataflows_keep_the_laws(drawn: list[Description], seed: int) -> None:
-    check(drawn, seed)
+def test_many_random_dataflows_keep_the_laws(
+    drawn: list[Description], seed: int, accumulate_in: bool
+) -> None:
+    check(drawn, seed, accumulate_in)

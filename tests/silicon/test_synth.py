@@ -14,6 +14,7 @@ from accelgen.cosim.verify import verify
 from accelgen.errors import InputError, MissingToolError
 from accelgen.manifest import Manifest
 from accelgen.silicon.hierarchy import Json
+from accelgen.silicon.liberty import Cells
 from accelgen.silicon.libraries import library_of, read_liberty
 from accelgen.silicon.memories import Macro, tile
 from accelgen.silicon.report import SiliconReport, to_markdown
@@ -143,7 +144,8 @@ def test_memories_as_single_port_macros_keep_the_design_right(
         tilings.append(tiling)
         macros.append(macro)
     library = library_of(files)
-    map_design(source, work, library, [str(files[0].path)], tilings, macros,
+    cells = Cells([files[0].path], library.slew, library.wire_load)
+    map_design(source, work, library, cells, [str(files[0].path)], tilings, macros,
                target_ps=1000, option="")  # fmt: skip
     manifest = Manifest.read(folder)
     design = tmp_path / "design"

@@ -83,8 +83,12 @@ class RegisterPort(wiring.Component):
             self.axil_awready.eq(write),
             self.axil_wready.eq(write),
         ]
-        bad, refused, refused_at, finished = Signal(), Signal(), Signal(12), Signal(32)
-        known, fits = Signal(), Signal()
+        bad = Signal()
+        refused = Signal()
+        refused_at = Signal(12)
+        finished = Signal(32)
+        known = Signal()
+        fits = Signal()
         m.d.comb += fits.eq(1)
         data = self.axil_wdata
         effective = Signal()

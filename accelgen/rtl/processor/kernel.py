@@ -12,10 +12,11 @@ from amaranth.lib.wiring import In, Out
 
 from accelgen.affine.multi import MultiProduct
 from accelgen.fabric.forms import BankForm
+from accelgen.fabric.layout import Layout
 from accelgen.passes.delay_matching import Pipeline
 from accelgen.processor.flow import Flow
 from accelgen.processor.formats import format_register
-from accelgen.processor.registers import Quantity, registers_of
+from accelgen.processor.registers import ACCUMULATE, Quantity, registers_of
 from accelgen.rtl.array import Array
 from accelgen.rtl.blocks import rounded, watch_codes
 from accelgen.rtl.delay import delay_line
@@ -24,6 +25,7 @@ from accelgen.rtl.library import UnitLibrary
 from accelgen.rtl.processor.axil import AXIL_PORTS, RegisterPort
 from accelgen.rtl.processor.control import LoadAddresses, LoadedController, WriteControl
 from accelgen.rtl.processor.numbers import by_dataflow
+from accelgen.rtl.streams.adder import StreamAdder
 from accelgen.rtl.streams.addressing import Slots
 from accelgen.rtl.streams.collector import Collector
 from accelgen.rtl.streams.input_buffer import InputBuffer
@@ -51,6 +53,9 @@ class Processor(wiring.Component):
     before is done, and from that cycle on the registers can be written for the next one, whose
     packets are taken while this one is computed.  Latency and throughput: those of the model of
     each problem.
+
+    With ``accumulate_in``: a stream ``s_axis_<output>`` too.  To the result of a problem whose
+    register ``accumulate`` is 1, a packet of it is added on the way out.
     """
 
     def __init__(
@@ -59,8 +64,11 @@ class Processor(wiring.Component):
         quantities: Sequence[Quantity],
         pipeline: Pipeline,
         library: UnitLibrary,
+        *,
         rounding: Pipeline | None = None,
+        accumulate_in: bool = False,
     ) -> None:
+        self._accumulate_in = accumulate_in
         self._flows = tuple(flows)
         self._rounding = rounding
         self._quantities = tuple(quantities)
@@ -75,6 +83,7 @@ class Processor(wiring.Component):
                     for plan in fabric.inputs
                     for port, member in stream_ports(plan.tensor.name, In, fabric).items()
                 },
+                **(stream_ports(fabric.output.tensor.name, In, fabric) if accumulate_in else {}),
                 **stream_ports(fabric.output.tensor.name, Out, fabric),
                 **{f"s_axil_{name}": member for name, member in AXIL_PORTS.items()},
                 "busy": Out(1),
@@ -87,14 +96,17 @@ class Processor(wiring.Component):
         """Build the hardware."""
         m = Module()
         library, nodes = self._library, self._pipeline.netlist.nodes
-        registers = registers_of(self._quantities, len(self._flows))
+        registers = registers_of(
+            self._quantities, len(self._flows), accumulate_in=self._accumulate_in
+        )
         port = library.instance(RegisterPort(registers), "registers")
         m.submodules.registers = port
         for name, member in AXIL_PORTS.items():
             outer, inner = getattr(self, f"s_axil_{name}"), getattr(port, f"axil_{name}")
             m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
 
-        go, done = Signal(), Signal()
+        go = Signal()
+        done = Signal()
         m.d.comb += [port.taken.eq(go), port.finished.eq(done)]
         # What is computed with stays while the registers are written for the next problem.
         self._active: dict[str, Signal] = {}
@@ -122,7 +134,7 @@ class Processor(wiring.Component):
             self._input(m, position, array, port, watch, release=done)
             for position in range(len(self._fabric.inputs))
         ]
-        free, cleared = self._output(m, array, control, done)
+        free, cleared, adders = self._output(m, array, control, done)
         m.d.comb += [loader.enable.eq(cleared) for loader in loaders]
         if self._fabric.kernel.blocks is not None:
             names = [plan.tensor.name for plan in self._fabric.inputs]
@@ -134,7 +146,7 @@ class Processor(wiring.Component):
             format = getattr(port, format_register("")) if self._chosen else None
             m.d.comb += self.bad_number.eq(watch_codes(m, library, blocks, watched, format))
         ready = reduce(and_, (loader.full for loader in loaders), port.pending & free)
-        running = sequence(m, self, go, done, ready, control.issue, loaders)
+        running = sequence(m, self, go, done, ready, control.issue, [*loaders, *adders])
         m.d.comb += port.computing.eq(running)
         return m
 
@@ -205,7 +217,7 @@ class Processor(wiring.Component):
         m.submodules[f"loader_{name}"] = loader
         m.submodules[f"buffer_{name}"] = buffer
         m.submodules[f"address_{name}"] = address
-        connect_input(m, self, loader, name)
+        connect_input(m, self, loader.stream, name)
         m.d.comb += [
             loader.begin.eq(port.set),
             loader.release.eq(release),
@@ -242,8 +254,10 @@ class Processor(wiring.Component):
 
     def _output(
         self, m: Module, array: wiring.Component, control: wiring.Component, done: Signal
-    ) -> tuple[Value, Value]:
-        """Returns whether the output memory has a free page, and whether it is cleared."""
+    ) -> tuple[Value, Value, list[wiring.Component]]:
+        """Returns whether the output memory has a free page, whether it is cleared, and what is
+        added behind it.
+        """
         library, pipeline, fabric = self._library, self._pipeline, self._fabric
         tensor = fabric.output.tensor
         name, accumulate = tensor.name.lower(), fabric.output.accumulate
@@ -271,19 +285,23 @@ class Processor(wiring.Component):
             ),
             f"buffer_{name}",
         )
-        lanes, bus = layout.per_beat, fabric.bus_bits
-        width = bus if self._rounding is None else lanes * layout.element_bits
+        exact_bus = layout.per_beat * layout.element_bits
+        width = fabric.bus_bits if self._rounding is None else exact_bus
         collector = library.instance(
-            Collector(layout, width, library, f"walker_{name}", accumulate=accumulate),
+            Collector(
+                layout,
+                width,
+                library,
+                f"walker_{name}",
+                accumulate=accumulate,
+                marks=self._accumulate_in,
+            ),
             f"collector_{name}",
         )
         m.submodules[f"address_{name}"] = address
         m.submodules[f"buffer_{name}"] = buffer
         m.submodules[f"collector_{name}"] = collector
-        exact = collector.stream
-        format = self._format_leaving(m, exact, done) if self._chosen else None
-        leaving = rounded(m, library, self._rounding, lanes, bus, exact, name, format)
-        connect_output(m, self, leaving, name)
+        adders = self._leave(m, collector, name, layout, done)
         m.d.comb += [
             address.start.eq(control.start),
             address.tile.eq(control.tile),
@@ -313,7 +331,31 @@ class Processor(wiring.Component):
         latency = fabric.output.banked.write_latency(accumulate)
         finished = delay_line(m, address.final, Shape(1), {wait + latency - 1}, "final", reset=True)
         m.d.comb += [done.eq(finished[wait + latency - 1]), buffer.commit.eq(done)]
-        return buffer.free, buffer.ready
+        return buffer.free, buffer.ready, adders
+
+    def _leave(
+        self, m: Module, collector: Collector, name: str, layout: Layout, done: Value
+    ) -> list[wiring.Component]:
+        """Connect the output, behind its rounding, or behind the adder of what comes in if there is
+        one; returns that.
+        """
+        if not self._accumulate_in:
+            exact, lanes, bus = collector.stream, layout.per_beat, self._fabric.bus_bits
+            format = self._format_leaving(m, exact, done) if self._chosen else None
+            rounding = self._rounding
+            leaving = rounded(m, self._library, rounding, lanes, bus, exact, name, format)
+            connect_output(m, self, leaving, name)
+            return []
+        adder = self._library.instance(
+            StreamAdder(layout.element_bits, layout.per_beat, self._fabric.bus_bits),
+            f"adder_{name}",
+        )
+        m.submodules[f"adder_{name}"] = adder
+        wiring.connect(m, collector.stream, adder.sums)
+        m.d.comb += adder.marked.eq(collector.marked)
+        connect_input(m, self, adder.addends, name)
+        connect_output(m, self, adder.stream, name)
+        return [adder]
 
     @property
     def _chosen(self) -> bool:
@@ -339,11 +381,15 @@ class Processor(wiring.Component):
     def _page_shapes(
         self, m: Module, collector: wiring.Component, name: str, form: BankForm, done: Value
     ) -> None:
-        """Keep, per page, the shape of what is in it while it is streamed out."""
+        """Keep, per page, the shape of what is in it while it is streamed out, and whether what
+        comes in is added to it.
+        """
         filling = Signal()
         m.d.sync += filling.eq(filling ^ done)
-        for shape in shape_ports(form.largest):
-            active = self._active[f"{name}_{shape}"]
+        kept = {shape: self._active[f"{name}_{shape}"] for shape in shape_ports(form.largest)}
+        if self._accumulate_in:
+            kept["mark"] = self._active[ACCUMULATE]
+        for shape, active in kept.items():
             pages = [Signal(len(active), name=f"{shape}_{p}", reset_less=True) for p in range(2)]
             for number, page in enumerate(pages):
                 with m.If(done & (filling == number)):

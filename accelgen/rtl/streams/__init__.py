@@ -5,6 +5,7 @@ of an :class:`OutputBuffer`.  Compute sees elements relative to a moving index, 
 of its own.
 """
 
+from accelgen.rtl.streams.adder import StreamAdder
 from accelgen.rtl.streams.bank import AccumulatorBank, Bank
 from accelgen.rtl.streams.collector import Collector
 from accelgen.rtl.streams.input_buffer import InputBuffer
@@ -19,5 +20,6 @@ __all__ = [
     "InputBuffer",
     "Loader",
     "OutputBuffer",
+    "StreamAdder",
     "axi_stream",
 ]

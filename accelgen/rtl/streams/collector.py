@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.wiring import Out
+from amaranth.lib.wiring import In, Out
 
 from accelgen.fabric.layout import Layout
 from accelgen.rtl.library import UnitLibrary
@@ -22,7 +22,9 @@ class Collector(wiring.Component):
     Ports: ``read`` (to an OutputBuffer; ``accumulate`` as there), ``stream`` (AXI4-Stream
     master: ``tlast`` on the last beat of a page, unused bits zero, all outputs but ``tready``'s
     answer registered).  While ``tready`` is low everything stands still.  With a flexible layout
-    the shape of ``read.page`` is given too (see SegmentWalker).
+    the shape of ``read.page`` is given too (see SegmentWalker).  With ``marks``: ``mark`` (a bit
+    of ``read.page``) and ``marked`` (beside ``stream``: the lanes of the beat that have an element
+    of a page with that bit).
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class Collector(wiring.Component):
         walker: str = "walker",
         *,
         accumulate: bool,
+        marks: bool = False,
     ) -> None:
         assert layout.per_beat * layout.element_bits <= bus_bits
         self.layout = layout
@@ -40,11 +43,14 @@ class Collector(wiring.Component):
         self.library = library
         self.walker = walker
         self.accumulate = accumulate
+        self.marks = marks
+        marking = {"mark": In(1), "marked": Out(layout.per_beat)} if marks else {}
         super().__init__(
             {
                 "read": Out(bank_read(layout, clear=accumulate)),
                 "stream": Out(axi_stream(bus_bits)),
                 **shape_ports(layout),
+                **marking,
             }
         )
 
@@ -100,16 +106,30 @@ class Collector(wiring.Component):
             m.d.sync += first.eq(beat_end)
             for lane, (inside, word) in lanes.items():
                 part = self.stream.tdata.word_select(lane, width)
-                if g.layout.aligned:
-                    m.d.sync += part.eq(word)
-                elif g.starts_at_zero:
-                    m.d.sync += part.eq(Mux(inside, word, 0))
-                else:
-                    with m.If(inside):
-                        m.d.sync += part.eq(word)
-                    with m.Elif(first):
-                        m.d.sync += part.eq(0)
+                self._put(m, g, part, word, inside, first)
+        if self.marks:
+            mark = Signal(reset_less=True)  # of the fetched segment
+            with m.If(issue):
+                m.d.sync += mark.eq(self.mark)
+            with m.If(advance & fetched):
+                for lane, (inside, _) in lanes.items():
+                    self._put(m, g, self.marked[lane], mark, inside, first)
         return m
+
+    @staticmethod
+    def _put(
+        m: Module, g: StreamGeometry, part: Value, word: Value, inside: Value, first: Value
+    ) -> None:
+        """Put what a lane has of the fetched segment, or zero, where the beat is made."""
+        if g.layout.aligned:
+            m.d.sync += part.eq(word)
+        elif g.starts_at_zero:
+            m.d.sync += part.eq(Mux(inside, word, 0))
+        else:
+            with m.If(inside):
+                m.d.sync += part.eq(word)
+            with m.Elif(first):
+                m.d.sync += part.eq(0)
 
     def _lanes(
         self, m: Module, g: StreamGeometry, walker: SegmentWalker, issue: Value
