@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from accelgen.affine import SpaceTime
 from accelgen.affine.blocks import BlockProduct, role
-from accelgen.fabric.fabric import InputPlan, OutputPlan
+from accelgen.affine.multi import MultiProduct
+from accelgen.fabric.fabric import Fabric, InputPlan, OutputPlan
+from accelgen.golden.multi_format import MULTI_FORMATS
 from accelgen.manifest import Manifest, Ports, Predicted, StreamSpec
 from accelgen.netlist.controls import MODE
 from accelgen.report import count_memories
@@ -23,7 +25,7 @@ from accelgen.verilog import top_verilog
 if TYPE_CHECKING:
     from accelgen.pipeline import Design
 
-__all__ = ["to_manifest", "to_verilog"]
+__all__ = ["number_facts", "stream_specs", "to_manifest", "to_verilog"]
 
 
 def to_verilog(made: Design) -> str:
@@ -43,10 +45,7 @@ def to_manifest(made: Design) -> Manifest:
     """What a test bench or a driver needs to know of a design."""
     name = made.description.name
     fabric, kernel = made.fabric, made.kernel
-    streams = [
-        *(_input_stream(plan, kernel, fabric.bus_bits, k) for k, plan in enumerate(fabric.inputs)),
-        _output_stream(fabric.output, kernel, fabric.bus_bits),
-    ]
+    streams = stream_specs(fabric)
     extra: Mapping[str, object] = {
         "versions": {"accelgen": version("accelgen")},
         "parameters": {
@@ -55,7 +54,7 @@ def to_manifest(made: Design) -> Manifest:
             "skew": dict(zip(kernel.space, kernel.skew, strict=True)),
         },
         "memories": count_memories(fabric),
-        **({"numbers": _numbers(kernel.blocks)} if kernel.blocks else {}),
+        **({"numbers": number_facts(kernel.blocks)} if kernel.blocks else {}),
         "period_ns": made.pipeline.period,
         "technology": made.technology.name,
         "description": str(made.description),
@@ -75,10 +74,19 @@ def to_manifest(made: Design) -> Manifest:
     )
 
 
-def _input_stream(plan: InputPlan, kernel: SpaceTime, bus_bits: int, number: int) -> StreamSpec:
+def stream_specs(fabric: Fabric) -> list[StreamSpec]:
+    """The streams of a fabric: inputs in the order of the expression, then the output."""
+    kernel, bus = fabric.kernel, fabric.bus_bits
+    return [
+        *(_input_stream(plan, fabric, k) for k, plan in enumerate(fabric.inputs)),
+        _output_stream(fabric.output, kernel, bus),
+    ]
+
+
+def _input_stream(plan: InputPlan, fabric: Fabric, number: int) -> StreamSpec:
     """Integers as they are; of a block format, words of elements or their scales."""
-    tensor, product = plan.tensor, kernel.blocks
-    composed = kernel.composed
+    kernel, tensor = fabric.kernel, plan.tensor
+    product, composed = kernel.blocks, kernel.composed
     spec = StreamSpec(
         tensor=tensor.name,
         direction="in",
@@ -86,9 +94,9 @@ def _input_stream(plan: InputPlan, kernel: SpaceTime, bus_bits: int, number: int
         shape=tensor.shape,
         format=tensor.type_name if composed else str(tensor.format),
         element_bits=tensor.format.bits,
-        bus_bits=bus_bits,
+        bus_bits=fabric.bus_bits,
         beats=plan.banked.layout.beats,
-        user_bits=MODE.bits if composed else 0,
+        user_bits=MODE.bits if composed and not fabric.programmable else 0,
     )
     if product is None:
         return spec
@@ -96,20 +104,35 @@ def _input_stream(plan: InputPlan, kernel: SpaceTime, bus_bits: int, number: int
     operand = (product.pair.a_format, product.pair.b_format)[side]
     if has_scales:
         scaled = kernel.inputs[number - 1].name
-        return replace(spec, tensor=scaled, format=operand.name, kind="scales")
+        return replace(spec, tensor=scaled, format=product.names[side], kind="scales")
     lanes = product.pair.lanes
     return replace(
         spec,
-        format=operand.name,
+        format=product.names[side],
         shape=(*tensor.shape, lanes),
         element_bits=operand.element_bits,
         lanes=lanes,
     )
 
 
-def _numbers(product: BlockProduct) -> dict[str, object]:
+def number_facts(product: BlockProduct) -> dict[str, object]:
     """How block formats are read and results are to be understood."""
     pair = product.pair
+    if isinstance(product, MultiProduct):
+        factors = {"if4": str(pair.factor)}
+        return {
+            "block_loop": product.loop,
+            "block": pair.lanes,
+            "result": str(product.result),
+            "formats": {
+                name: {
+                    "factor": factors.get(name, "1"),
+                    "least_step": f"2**-{product.fraction(name)}",
+                }
+                for name in MULTI_FORMATS
+            },
+            "scale_exponents": {"mxfp4": list(product.scale_range)},
+        }
     ranges = {"a": pair.a.scale_range, "b": pair.b.scale_range}
     return {
         "block_loop": product.loop,

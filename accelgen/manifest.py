@@ -15,11 +15,12 @@ from typing import Literal, TypeVar, cast
 
 from accelgen.affine.blocks import scale_name
 from accelgen.affine.composed import WORD_BITS, is_composed
+from accelgen.affine.multi import is_multi
 from accelgen.errors import InputError
 from accelgen.formats import BlockFormat, Format, IntFormat, get_format, parse_format
 
 __all__ = ["MANIFEST_SCHEMA", "Listing", "Manifest", "Ports", "Predicted", "StreamSpec",
-           "read_manifest", "write_manifest"]  # fmt: skip
+           "read_manifest", "stream_json", "write_manifest"]  # fmt: skip
 
 Parsed = TypeVar("Parsed")
 
@@ -72,6 +73,8 @@ class StreamSpec:
         """The integers that an element is one of: its values, or its codes."""
         if is_composed(self.format):
             return IntFormat(WORD_BITS, signed=False)
+        if is_multi(self.format):
+            return IntFormat(8 if self.kind == "scales" else 4, signed=False)
         found = get_format(self.format) if not self.is_integer else None
         return IntFormat(self._width(found), signed=False) if found else parse_format(self.format)
 
@@ -176,7 +179,7 @@ class Manifest:
             "verilog": list(self.verilog),
             "expression": self.expression,
             "bounds": dict(self.bounds),
-            "streams": [_stream_json(s) for s in self.streams],
+            "streams": [stream_json(s) for s in self.streams],
             "predicted": {
                 "compute_cycles": self.predicted.compute_cycles,
                 "total_cycles": self.predicted.total_cycles,
@@ -319,7 +322,8 @@ _STABLE = frozenset(
 )
 
 
-def _stream_json(stream: StreamSpec) -> dict[str, object]:
+def stream_json(stream: StreamSpec) -> dict[str, object]:
+    """A stream as JSON values."""
     return {
         "tensor": stream.tensor,
         "kind": stream.kind,

@@ -9,14 +9,14 @@ from functools import cached_property
 from pathlib import Path
 
 from accelgen.affine import Description, SpaceTime, load_description
+from accelgen.affine.multi import MULTI_TYPE, MultiProduct
 from accelgen.cycles import CycleModel, model_cycles
 from accelgen.emit import to_manifest, to_verilog
 from accelgen.errors import InputError
 from accelgen.fabric.build import build_fabric
 from accelgen.fabric.fabric import Fabric
 from accelgen.netlist.build import build_netlist
-from accelgen.netlist.graph import Netlist
-from accelgen.netlist.rounding import rounding_of
+from accelgen.netlist.rounding import rounding_netlists
 from accelgen.output_folder import check_replaceable, replace_folder, writing
 from accelgen.passes import (
     Pipeline,
@@ -109,7 +109,7 @@ def design(
     description = _described(description)
     library = load_technology(technology)
     progress("check the dataflow")
-    kernel = description.lower()
+    kernel = _of_fixed_size(description)
     progress("lay out the fabric")
     fabric = build_fabric(kernel, bus_bits)
     progress("build the netlist")
@@ -118,7 +118,7 @@ def design(
     rewritten = rewrite(netlist, without)
     netlist = last_netlist(rewritten)
     progress("match delays")
-    rounding = _rounding(fabric)
+    rounding = rounding_netlists(fabric)
     if period is None:
         period = common_period([netlist, *rounding], library)
     placed = place_registers(netlist, library, period, without)
@@ -152,10 +152,10 @@ def predict(
     """
     _check_options(period, bus_bits)
     check_names(without)
-    fabric = build_fabric(_described(description).lower(), bus_bits)
+    fabric = build_fabric(_of_fixed_size(_described(description)), bus_bits)
     library = load_technology(technology)
     netlist = last_netlist(rewrite(build_netlist(fabric), without))
-    rounding = _rounding(fabric)
+    rounding = rounding_netlists(fabric)
     if period is None:
         period = common_period([netlist, *rounding], library)
     rounded = least_latency(rounding[0], library, period) if rounding else None
@@ -204,10 +204,16 @@ def generate(
     return made
 
 
-def _rounding(fabric: Fabric) -> list[Netlist]:
-    """The netlist of the rounding of results, if they are rounded."""
-    product = fabric.kernel.blocks
-    return [rounding_of(product, fabric.output.tensor.format)] if product else []
+def _of_fixed_size(description: Description) -> SpaceTime:
+    """The kernel; :class:`InputError` where only a register can say what its numbers are."""
+    kernel = description.lower()
+    if isinstance(kernel.product, MultiProduct):
+        raise InputError(
+            f"a register chooses among {MULTI_TYPE}, and a design of fixed size has none",
+            where=f"{description.name}: types",
+            hint="add --programmable, or use one of these formats",
+        )
+    return kernel
 
 
 def _described(source: Source) -> Description:

@@ -13,7 +13,6 @@ from accelgen.affine.blocks import BlockProduct, role
 from accelgen.affine.reference import positions
 from accelgen.affine.spacetime import TensorAccess
 from accelgen.errors import InputError
-from accelgen.golden.blocks import block_terms
 from accelgen.golden.floating import fixed_to_float
 from accelgen.names import unknown, within
 
@@ -28,12 +27,14 @@ def evaluate_blocks(
     bounds: Sequence[int],
     product: BlockProduct,
     tensors: Mapping[str, NDArray[np.integer]],
+    format: str = "",
 ) -> NDArray[np.int64]:
     """Sum the dot products of blocks into the output, then round: codes of ``product.result``.
 
     ``accesses`` are words and scales of the first input, those of the second, and the output;
     ``tensors`` has the codes of each input, those of words with the elements of a block as last
-    dimension.  Output elements that no iteration reaches are zero.
+    dimension.  ``format`` is that of a product of several.  Output elements that no iteration
+    reaches are zero.
     """
     *inputs, output = accesses
     names = [access.name for access in inputs]
@@ -49,9 +50,8 @@ def evaluate_blocks(
     sums = np.zeros(prod(output.shape), dtype=object)
     for *reads, write in positions(accesses, bounds, _CHUNK):
         a, a_scale, b, b_scale = (array[at] for array, at in zip(codes, reads, strict=True))
-        terms, _ = block_terms(pair, a, b, a_scale, b_scale)
-        np.add.at(sums, write, terms)
-    rounded = fixed_to_float(sums, pair.fraction, product.result)
+        np.add.at(sums, write, product.terms(format, a, b, a_scale, b_scale))
+    rounded = fixed_to_float(sums, product.fraction(format), product.result)
     return np.asarray(rounded, dtype=np.int64).reshape(output.shape)
 
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
 
 from accelgen.affine.assignment import Assignment
 from accelgen.errors import InputError
@@ -19,7 +22,8 @@ from accelgen.formats import (
     format_names,
     get_format,
 )
-from accelgen.golden.block_pair import BlockPair
+from accelgen.golden.block_pair import BlockOperand, BlockPair
+from accelgen.golden.blocks import block_terms
 from accelgen.names import within
 
 __all__ = ["RESULTS", "BlockProduct", "block_product", "common_loop", "role", "scale_name"]
@@ -44,6 +48,31 @@ class BlockProduct:
     def term(self) -> IntFormat:
         """The format of the sum of an iteration."""
         return self.pair.term
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The types of both inputs."""
+        return self.pair.a_format.name, self.pair.b_format.name
+
+    def terms(self, format: str, *codes: NDArray[Any]) -> NDArray[Any]:
+        """The sum of every pair of blocks, as an integer: codes of both, and of their scales.
+
+        ``format`` says nothing where a problem has no choice.
+        """
+        a, b, a_scales, b_scales = codes
+        return block_terms(self.pair, a, b, a_scales, b_scales)[0]
+
+    def fraction(self, format: str) -> int:
+        """Sums count units of ``pair.factor * 2**-fraction``."""
+        return self.pair.fraction
+
+    def operand(self, format: str, side: int) -> BlockOperand | None:
+        """What the codes of a side are; ``None`` of a format without scales."""
+        return (self.pair.a, self.pair.b)[side]
+
+    def of(self, sums: IntFormat) -> str:
+        """What the elements of the output are, for people, once rounded from ``sums``."""
+        return f"{self.result}, rounded from sums of {sums.bits} bits"
 
 
 def role(position: int) -> tuple[int, bool]:

@@ -21,13 +21,13 @@ from accelgen.affine.composed import (
     is_composed,
 )
 from accelgen.affine.legality import count_hits
+from accelgen.affine.multi import is_multi, multi_product
 from accelgen.affine.reference import evaluate_accesses, evaluate_words
 from accelgen.affine.spacetime import IntMatrix, IntVector, TensorAccess
 from accelgen.errors import InputError
 from accelgen.formats import (
     BlockFormat,
     IntFormat,
-    block_format,
     format_names,
     get_format,
     parse_format,
@@ -54,8 +54,9 @@ class Workload:
     inputs (``int8`` when not given).  The output type is the narrowest that no input can
     overflow when not given; a given one that is too narrow is an error.  Both of two inputs may
     have block formats (``nvfp4``, ``mxfp8_e4m3``, ...); the output then is ``fp32`` (when not
-    given), ``bf16`` or ``fp16``.  Both may be ``int8/4/2`` (or ``uint8/4/2``): integers of a width
-    that each problem chooses.  :attr:`product` says what is computed of these.
+    given), ``bf16`` or ``fp16``.  Both may be ``nvfp4/if4/mxfp4/int4``, of which each problem
+    chooses one, or ``int8/4/2`` (or ``uint8/4/2``): integers of a width that each problem chooses.
+    :attr:`product` says what is computed of these.
 
     Raises :class:`InputError` for anything that is not such a workload.
     """
@@ -76,7 +77,11 @@ class Workload:
         with within("types"):
             types = _checked_types(self.types, [a.tensor for a in self._all_accesses])
         _set(self, "types", types)
-        product = block_product(assignment, types) or composed_product(assignment, types)
+        product = (
+            multi_product(assignment, types)
+            or block_product(assignment, types)
+            or composed_product(assignment, types)
+        )
         _set(self, "_product", product)
         with within("expression"):
             shapes = [self._shape(access) for access in self._all_accesses]
@@ -127,17 +132,16 @@ class Workload:
         """
         output = self._access(self.assignment.output, self.output_format, is_output=True)
         if isinstance(self.product, BlockProduct):
-            of = f"{self.product.result}, rounded from sums of {self.output_format.bits} bits"
-            output = replace(output, of=of)
+            output = replace(output, of=self.product.of(self.output_format))
         inputs = []
-        for access in self.assignment.inputs:
+        for side, access in enumerate(self.assignment.inputs):
             words = self._access(access, self._format(access.tensor))
             inputs.append(words)
             if isinstance(self.product, BlockProduct):
-                form = block_format(self.types[access.tensor])
-                inputs[-1] = replace(words, of=f"{form.name}, blocks of {form.block}")
+                form, type_name = self._block_format(access.tensor), self.product.names[side]
+                inputs[-1] = replace(words, of=f"{type_name}, blocks of {form.block}")
                 scales = IntFormat(form.scale_bits, signed=False)
-                name, of = scale_name(access.tensor), f"scales of {form.name}"
+                name, of = scale_name(access.tensor), f"scales of {type_name}"
                 inputs.append(replace(words, name=name, format=scales, of=of))
             elif self.product is not None:
                 inputs[-1] = replace(words, of=self.types[access.tensor])
@@ -193,7 +197,10 @@ class Workload:
         return shapes[access]
 
     def evaluate(
-        self, tensors: Mapping[str, NDArray[np.integer]], widths: tuple[int, int] = (8, 8)
+        self,
+        tensors: Mapping[str, NDArray[np.integer]],
+        widths: tuple[int, int] = (8, 8),
+        format: str = "nvfp4",
     ) -> NDArray[np.int64]:
         """The exact output for the given inputs.
 
@@ -202,12 +209,13 @@ class Workload:
 
         Block formats: inputs are codes with one more dimension, the elements of a block, and
         codes of scales; the output is codes of its format.  A block whose scale or element is NaN,
-        or whose scale is outside the range of the pair, counts as zero.  ``int8/4/2``: inputs are
-        words of 32 bits, and ``widths`` those of the elements of each.
+        or whose scale is outside the range of the pair, counts as zero.  Of several four-bit
+        formats, ``format`` is the one.  ``int8/4/2``: inputs are words of 32 bits, and ``widths``
+        those of the elements of each.
         """
         extents = tuple(self.domain.values())
         if isinstance(self.product, BlockProduct):
-            return evaluate_blocks(self.accesses, extents, self.product, tensors)
+            return evaluate_blocks(self.accesses, extents, self.product, tensors, format)
         if self.product is not None:
             return evaluate_words(self.accesses, extents, self.product, widths, tensors)
         return evaluate_accesses(self.accesses, extents, self.output_range, tensors)
@@ -258,9 +266,16 @@ class Workload:
         if isinstance(self.product, ComposedProduct):
             return IntFormat(WORD_BITS, signed=False)
         if self.product is not None:
-            bits = self.product.pair.lanes * block_format(self.types[tensor]).element_bits
+            bits = self.product.pair.lanes * self._block_format(tensor).element_bits
             return IntFormat(bits, signed=False)
         return parse_format(self.types.get(tensor, DEFAULT_TYPE))
+
+    def _block_format(self, tensor: str) -> BlockFormat:
+        """The block format of an input, or that in whose lanes several have a place."""
+        assert isinstance(self.product, BlockProduct)
+        pair = self.product.pair
+        first = self.assignment.inputs[0].tensor
+        return pair.a_format if tensor == first else pair.b_format
 
     def _access(self, access: Access, fmt: IntFormat, is_output: bool = False) -> TensorAccess:
         matrix, offset = self._matrix(access)
@@ -333,7 +348,7 @@ def _checked_types(types: Mapping[str, str], tensors: list[str]) -> FrozenMap[st
 
 
 def _checked_type(text: str, *, is_output: bool) -> str:
-    if not is_output and is_composed(text):
+    if not is_output and (is_composed(text) or is_multi(text)):
         return text
     if re.fullmatch(r"u?int[0-9]+", text):
         number = parse_format(text)

@@ -38,7 +38,12 @@ def add_description(
     parser.add_argument("--bounds", metavar=BOUNDS, help=f"loop bounds{more}")
     parser.add_argument("--space", metavar=SPACE, help=f"extents of the array{more}")
     parser.add_argument("--time", metavar="k1=4", help="extents of time loops")
-    parser.add_argument("--types", metavar="A=int4", help="element types")
+    parser.add_argument(
+        "--types",
+        metavar="A=int4",
+        help="element types: int8, nvfp4, ...; int8/4/2 and "
+        "nvfp4/if4/mxfp4/int4 are chosen by every problem",
+    )
     parser.add_argument(
         "--skew", metavar="i=1,j=1", help="cycles per axis; or broadcast, or systolic"
     )

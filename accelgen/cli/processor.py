@@ -133,9 +133,10 @@ def _summary(made: ProcessorDesign, folder: Path) -> str:
         ),
         *([("accumulates", _accumulates(made))] if made.accumulate_in else []),
         ("registers", f"{len(made.registers)} describe a problem, on s_axil"),
+        *((choice.register, f"a register: {', '.join(choice.names)}") for choice in made.choices),
         (
             "clock",
-            f"{pipeline.critical:.3f} ns of a period of {pipeline.period:g} ns, "
+            f"{made.critical:.3f} ns of a period of {pipeline.period:g} ns, "
             f"estimated ({made.technology.name})",
         ),
         ("pipeline", f"{made.latency} cycles, {pipeline.bits} register bits"),
@@ -170,7 +171,7 @@ def _figures(made: ProcessorDesign, folder: Path) -> dict[str, object]:
         "without": list(made.without),
         "technology": made.technology.name,
         "period_ns": made.pipeline.period,
-        "critical_path_ns": round(made.pipeline.critical, 6),
+        "critical_path_ns": round(made.critical, 6),
         "register_bits": made.pipeline.bits,
         "mux_inputs": mux_inputs(made),
     }

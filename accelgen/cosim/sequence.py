@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.affine.spacetime import TensorAccess
+from accelgen.cosim.draws import draw_formats, draw_inputs, reference
 from accelgen.cosim.model import build_model
 from accelgen.cosim.packing import beat_count, pack, unpack
 from accelgen.cosim.runtime import Trace
 from accelgen.cosim.simulate import run_simulator
 from accelgen.cosim.toolchain import find_toolchain
+from accelgen.emit import stream_specs
 from accelgen.golden.integer import wrap
 from accelgen.processor.design import Problem, ProcessorModel
 from accelgen.rtl.processor.axil import AXIL_PORTS, CONTROL, REFUSED, STATUS
@@ -43,13 +45,15 @@ class Asked:
         bounds: Mapping[str, int],
         values: Mapping[str, NDArray[np.int64]],
         addend: NDArray[np.int64] | None = None,
+        formats: Mapping[str, str] | None = None,
     ) -> Asked:
         """A problem with given values of its inputs, by their names in the dataflow (its number or
-        name); bounds not named are the largest.
+        name); bounds not named are the largest, and ``formats`` the defaults.
         """
-        problem = design.problem(dataflow, bounds, accumulate=addend is not None)
+        problem = design.problem(dataflow, bounds, formats, accumulate=addend is not None)
         flow = design.flows[problem.dataflow]
-        output = flow.description.with_overrides(bounds=bounds).workload.evaluate(values)
+        workload = flow.description.with_overrides(bounds=bounds).workload
+        output = reference(workload, problem, values)
         if addend is not None:
             form = problem.fabric.kernel.output.format
             output = wrap(addend + output, form.bits, form.signed)
@@ -63,15 +67,22 @@ class Asked:
         dataflow: int,
         bounds: Mapping[str, int],
         rng: np.random.Generator,
+        formats: Mapping[str, str] | None = None,
         *,
         accumulate: bool = False,
+        extreme: bool = False,
+        spoilt: int | None = None,
     ) -> Asked:
-        """A problem with random values."""
-        kernel = design.problem(dataflow, bounds).fabric.kernel
+        """A problem with random values, in ``formats`` or else in random ones; ``extreme`` and
+        ``spoilt`` are those of :func:`draw_inputs`.
+        """
+        formats = draw_formats(design, rng) if formats is None else formats
+        problem = design.problem(dataflow, bounds, formats)
         own = list(design.flows[dataflow].tensors)
-        values = {name: draw(tensor, rng) for name, tensor in zip(own, kernel.inputs, strict=False)}
-        addend = draw(kernel.output, rng) if accumulate else None
-        return cls.of(design, dataflow, bounds, values, addend)
+        drawn = draw_inputs(problem, rng, extreme=extreme, spoilt=spoilt)
+        values = dict(zip(own, drawn, strict=False))
+        addend = draw(problem.fabric.kernel.output, rng) if accumulate else None
+        return cls.of(design, dataflow, bounds, values, addend, formats)
 
 
 def draw(tensor: TensorAccess, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -84,6 +95,8 @@ def draw(tensor: TensorAccess, rng: np.random.Generator) -> NDArray[np.int64]:
 class Phase:
     """What is run in a row, under a ``name``: problems, and for every ``None`` among them a start
     that must be refused, because of the offset and value in ``illegal``.
+
+    ``reset`` begins it with a reset; ``bad_number`` says that codes come in that are no numbers.
     """
 
     problems: Sequence[Asked | None]
@@ -91,6 +104,8 @@ class Phase:
     illegal: tuple[int, int] = (0, 0)
     pause_in: float = 0.0
     pause_out: float = 0.0
+    reset: bool = False
+    bad_number: bool = False
 
 
 @dataclass(frozen=True)
@@ -148,10 +163,12 @@ def _incoming(design: ProcessorModel) -> list[str]:
 
 
 def _ports(design: ProcessorModel) -> list[str]:
-    output = design.flows[0].fabric.kernel.output
+    kernel = design.flows[0].fabric.kernel
+    output = kernel.output
     prefixes = [*_incoming(design), f"m_axis_{output.name.lower()}"]
     streams = [f"{p}_{s}" for p in prefixes for s in ("tdata", "tvalid", "tready", "tlast")]
-    return ["clk", "rst", "busy", "error", *streams, *(f"s_axil_{name}" for name in AXIL_PORTS)]
+    flags = ["busy", "error", *(["bad_number"] if kernel.blocks else [])]
+    return ["clk", "rst", *flags, *streams, *(f"s_axil_{name}" for name in AXIL_PORTS)]
 
 
 def _write_plan(design: ProcessorModel, phases: Sequence[Phase], folder: Path, seed: int) -> None:
@@ -163,6 +180,8 @@ def _write_plan(design: ProcessorModel, phases: Sequence[Phase], folder: Path, s
     written: dict[str, int] = {}
     for number, phase in enumerate(phases):
         problems: list[dict[str, object]] = []
+        if phase.reset:
+            written.clear()
         for i, asked in enumerate(phase.problems):
             if asked is None:
                 problems.append({"writes": [phase.illegal], "packets": {}})
@@ -175,10 +194,11 @@ def _write_plan(design: ProcessorModel, phases: Sequence[Phase], folder: Path, s
             ]
             written.update(setting)
             packets = {}
-            for tensor in kernel.inputs:
-                name = f"{number}.{tensor.name}.{i}"
-                arrays[name] = pack(asked.inputs[tensor.name], tensor.format.bits, bus)
-                packets[f"s_axis_{tensor.name.lower()}"] = name
+            for spec in stream_specs(asked.problem.fabric)[:-1]:
+                name = f"{number}.{spec.operand}.{i}"
+                values = asked.inputs[spec.operand]
+                arrays[name] = pack(values, spec.element_bits, spec.bus_bits, spec.lanes)
+                packets[spec.prefix] = name
             if asked.addend is not None:
                 name = f"{number}.addend.{i}"
                 # Bits beside its elements are ignored: let them be no zeros.
@@ -196,7 +216,7 @@ def _write_plan(design: ProcessorModel, phases: Sequence[Phase], folder: Path, s
                 "problems": problems,
                 "outputs": len(known),
                 "limit": 20000 + (30 if paused else 4) * work,
-                "reset": number == 0,
+                "reset": number == 0 or phase.reset,
                 "pause_in": phase.pause_in,
                 "pause_out": phase.pause_out,
                 "seed": seed + 100 * number,
@@ -204,7 +224,7 @@ def _write_plan(design: ProcessorModel, phases: Sequence[Phase], folder: Path, s
         )
     plan = {
         "ports": {"clock": "clk", "reset": "rst", "busy": "busy", "error": "error",
-                  "bad_number": None},
+                  "bad_number": "bad_number" if kernel.blocks else None},
         "registers": "s_axil",
         "offsets": {"control": CONTROL, "status": STATUS, "refused": REFUSED},
         "inputs": _incoming(design),
@@ -228,16 +248,14 @@ def _judge(
     faults = [str(violation) for violation in _listed(seen["violations"])]
     if seen["hung"] or len(outputs) != len(known):
         faults.append(f"{len(outputs)} of {len(known)} results came")
-    output = design.flows[0].fabric.kernel.output
-    bus = design.flows[0].fabric.bus_bits
     for number, (asked, beats) in enumerate(zip(known, outputs, strict=False)):
         expected = asked.output
-        per_beat = bus // output.format.bits
+        output = stream_specs(asked.problem.fabric)[-1]
         which = f"result {number + 1}: "
-        if len(beats) != -(-expected.size // per_beat):
+        if len(beats) != output.beats:
             faults.append(f"{which}{len(beats)} beats for {expected.size} elements")
             continue
-        values, clean = unpack(beats, expected.size, output.format, bus)
+        values, clean = unpack(beats, output.elements, output.number, output.bus_bits)
         wrong = np.flatnonzero(values != expected.reshape(-1))
         if len(wrong):
             k = int(wrong[0])
@@ -253,6 +271,8 @@ def _judge(
         faults.append(f"starts were refused for the registers {refused} instead of {wanted}")
     if seen["error_after"]:
         faults.append("error rises although every packet is right")
+    if seen["bad_number_after"] != phase.bad_number:
+        faults.append(f"bad_number is {seen['bad_number_after']}, not {int(phase.bad_number)}")
     spans = [tuple(map(int, map(str, _listed(span)))) for span in _listed(seen["busy_spans"])]
     busy = tuple(end - start for start, end in spans)
     expected_busy = tuple(asked.problem.cycles.compute_cycles for asked in known)

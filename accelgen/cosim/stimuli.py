@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from accelgen.affine.blocks import BlockProduct, role
 from accelgen.affine.composed import ComposedProduct
+from accelgen.formats import IntFormat
 from accelgen.golden.block_pair import BlockOperand
 from accelgen.golden.elements import Element
-from accelgen.manifest import Manifest, StreamSpec
+from accelgen.manifest import Manifest
 
-__all__ = ["Stimuli", "stimuli_of"]
+__all__ = ["Stimuli", "stimuli_at", "stimuli_of"]
 
 Values = NDArray[np.int64]
 
@@ -54,21 +55,34 @@ def stimuli_of(
     manifest: Manifest, product: BlockProduct | ComposedProduct | None
 ) -> dict[str, Stimuli]:
     """The stimuli of every input stream, by operand."""
-    found = {}
-    for number, stream in enumerate(manifest.inputs):
-        if not isinstance(product, BlockProduct):
-            found[stream.operand] = _integers(stream)
-        else:
-            side, has_scales = role(number)
-            operand = (product.pair.a, product.pair.b)[side]
-            found[stream.operand] = _scales(operand) if has_scales else _elements(operand)
-    return found
+    return {
+        stream.operand: stimuli_at(number, product, stream.number)
+        for number, stream in enumerate(manifest.inputs)
+    }
 
 
-def _integers(stream: StreamSpec) -> Stimuli:
-    low, high = stream.number.min, stream.number.max
+def stimuli_at(
+    number: int,
+    product: BlockProduct | ComposedProduct | None,
+    form: IntFormat,
+    format: str = "",
+) -> Stimuli:
+    """The stimuli of the input of a number, whose values are those of ``form`` if they are no codes
+    of a block format; ``format`` is that of a product of several.
+    """
+    if not isinstance(product, BlockProduct):
+        return _integers(form, composed=product is not None)
+    side, has_scales = role(number)
+    operand = product.operand(format, side)
+    if operand is None:
+        return _integers(form, composed=False)
+    return _scales(operand) if has_scales else _elements(operand)
+
+
+def _integers(form: IntFormat, *, composed: bool) -> Stimuli:
+    low, high = form.min, form.max
     extreme = [low, high]
-    if stream.user_bits:
+    if composed:
         # Of all widths, the least and the greatest: sign bits alone, and all but the sign bits.
         extreme = [0x80808080, 0x88888888, 0xAAAAAAAA, 0, high, 0x55555555, 0x77777777, 0x7F7F7F7F]
     return Stimuli((low, high), _values(extreme), _values([]), _values([]))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from accelgen.cosim.format_phases import bad_numbers, every_format, no_such_format
 from accelgen.cosim.sequence import Asked, Phase, Seen, run_sequences
 from accelgen.cosim.split import split
 from accelgen.cosim.verdict import PhaseVerdict, Verdict
@@ -67,15 +68,22 @@ def make_sequences(model: ProcessorModel, rng: np.random.Generator, problems: in
     """Every dataflow at its largest bounds and at random ones, alone; then random sequences: back
     to back, with pauses on every port, and with starts among them that must be refused.  Where
     results can be added to what comes in, those of random problems are or are not, and a longer
-    reduction of every dataflow is split over several problems.
+    reduction of every dataflow is split over several problems.  Problems are in all formats that
+    they can choose.
     """
 
     def largest(number: int) -> Asked:
         return Asked.random(model, number, model.flows[number].description.workload.bounds, rng)
 
-    def random(number: int | None = None) -> Asked:
+    def random(
+        number: int | None = None,
+        formats: Mapping[str, str] | None = None,
+        *,
+        extreme: bool = False,
+        spoilt: int | None = None,
+    ) -> Asked:
         chosen = int(rng.integers(len(model.flows))) if number is None else number
-        return _random(model, chosen, rng)
+        return _random(model, chosen, rng, formats, extreme=extreme, spoilt=spoilt)
 
     def several(make: Callable[[], Asked | None]) -> list[Asked | None]:
         return [make() for _ in range(problems)]
@@ -85,6 +93,7 @@ def make_sequences(model: ProcessorModel, rng: np.random.Generator, problems: in
         name = flow.description.name
         phases.append(Phase([largest(number)], f"{name}, largest"))
         phases.append(Phase([random(number)], f"{name}, random bounds"))
+        phases += every_format(model, number, random)
         if model.accumulate_in:
             bounds = flow.description.workload.bounds
             adding = Asked.random(model, number, bounds, rng, accumulate=True)
@@ -105,20 +114,35 @@ def make_sequences(model: ProcessorModel, rng: np.random.Generator, problems: in
     if flag is not None:
         beyond = (flag.offset, flag.most + 1)
         phases.append(Phase([random(), None, random()], "accumulate out of range", beyond))
-    return phases
+    return [*phases, *no_such_format(model, random), *bad_numbers(model, random)]
 
 
-def _random(model: ProcessorModel, number: int, rng: np.random.Generator) -> Asked:
+def _random(
+    model: ProcessorModel,
+    number: int,
+    rng: np.random.Generator,
+    formats: Mapping[str, str] | None = None,
+    *,
+    extreme: bool = False,
+    spoilt: int | None = None,
+) -> Asked:
     """A problem of a dataflow at random bounds that it can run; it accumulates, or not."""
     accumulate = model.accumulate_in and bool(rng.integers(2))
     largest = model.flows[number].description.workload.bounds
+
+    def asked(bounds: Mapping[str, int]) -> Asked:
+        return Asked.random(
+            model, number, bounds, rng, formats,
+            accumulate=accumulate, extreme=extreme, spoilt=spoilt,
+        )  # fmt: skip
+
     for _ in range(_TRIES):
         bounds = {loop: int(rng.integers(1, n, endpoint=True)) for loop, n in largest.items()}
         try:
-            return Asked.random(model, number, bounds, rng, accumulate=accumulate)
+            return asked(bounds)
         except InputError:
             continue  # bounds at which the dataflow is not legal, or beyond the memories
-    return Asked.random(model, number, largest, rng, accumulate=accumulate)
+    return asked(largest)
 
 
 def _verdict(phase: Phase, seen: Seen) -> ProcessorPhase:

@@ -26,6 +26,7 @@ __all__ = [
     "build_fabric",
     "lay_out",
     "least_bus",
+    "sums_bus",
     "without_trivial_loops",
     "written_once",
 ]
@@ -47,6 +48,11 @@ def least_bus(kernel: SpaceTime) -> int:
     """The width of the streams where none is asked for."""
     widest = max(kernel.result_bits, *(tensor.format.bits for tensor in kernel.inputs))
     return max(DEFAULT_BUS_BITS, 8 * -(-widest // 8))
+
+
+def sums_bus(kernel: SpaceTime, bus_bits: int) -> int:
+    """Bits of the sums of a beat: as many as it has results, which may be narrower, or wider."""
+    return bus_bits // kernel.result_bits * kernel.output.format.bits or bus_bits
 
 
 @dataclass(frozen=True)
@@ -160,9 +166,6 @@ class _Plans:
             pattern = _along_chain(pattern, flow, chain, ahead=0)
             start = finished + max(arrivals[-1] for arrivals in chain.arrivals)
         pattern = replace(pattern, start=start)
-        # A beat has as many sums as it has results; these may be narrower, or wider.
-        sums = tensor.format.bits
-        sums_bus = self.bus_bits // kernel.result_bits * sums or self.bus_bits
         if self.run_time is None:
             accumulate = not written_once(kernel, tensor, inner)
             leaves = (False,) * tensor.rank
@@ -175,7 +178,7 @@ class _Plans:
             level,
             chain,
             pattern,
-            self._banked(tensor, pattern, sums_bus),
+            self._banked(tensor, pattern, sums_bus(kernel, self.bus_bits)),
             slot,
             accumulate,
             tuple(_slot_guards(pattern, tensor.shape, p, leaves) for p in range(len(slots))),

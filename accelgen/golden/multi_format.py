@@ -7,12 +7,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelgen.formats import BlockFormat, MicroscalingFormat, TensorScaledFormat, get_format
+from accelgen.formats import (
+    BlockFormat,
+    MicroscalingFormat,
+    TensorScaledFormat,
+    block_format,
+    get_format,
+)
 from accelgen.formats.floating import FP32
 from accelgen.formats.policy import Bools, Codes
+from accelgen.golden.block_pair import BlockPair, ScaleRange
 from accelgen.golden.floating import fixed_to_float
 
-__all__ = ["MULTI_FORMATS", "multi_format_dot", "multi_format_fraction", "multi_format_sum"]
+__all__ = [
+    "MULTI_FORMATS",
+    "multi_format_dot",
+    "multi_format_fraction",
+    "multi_format_most",
+    "multi_format_range",
+    "multi_format_sum",
+]
 
 MULTI_FORMATS = ("nvfp4", "if4", "mxfp4", "int4")
 """The formats, in the order in which the unit numbers them."""
@@ -34,6 +48,29 @@ def multi_format_fraction(format: str, scale_range: tuple[int, int]) -> int:
     if isinstance(form, TensorScaledFormat):
         return 2 * (_ELEMENT_FRACTION + _SCALE_FRACTION)
     return 0
+
+
+def multi_format_range() -> ScaleRange:
+    """The exponents of E8M0 scales that count where nothing else is said."""
+    mxfp4 = block_format("mxfp4")
+    found = BlockPair(mxfp4, mxfp4, 1).a.scale_range
+    assert found is not None
+    return found
+
+
+def multi_format_most(
+    pair: BlockPair, scale_range: ScaleRange, shift: int | None, lanes: int
+) -> int:
+    """The largest sum of ``lanes`` weighed products in any format, with exponents to ``shift``
+    (``None``: any).
+
+    ``pair`` is that of if4.  An element is at most 12 halves (E2M1), or 8 (int4).
+    """
+    power = 2 * (scale_range[1] - scale_range[0])
+    exponent = pair.most_exponent
+    if shift is not None:
+        power, exponent = min(shift, power), min(shift, exponent)
+    return lanes * max(pair.most_block // pair.lanes << exponent, 12 * 12 << power, 8 * 8)
 
 
 def multi_format_sum(

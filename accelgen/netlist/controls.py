@@ -10,7 +10,9 @@ from accelgen.netlist.graph import Builder, Home
 __all__ = ["BIT", "CONTROL", "MODE", "Flags", "add_address"]
 
 MODE = IntFormat(2, signed=False)
-"""The width of a tensor's elements, as a position in :data:`accelgen.affine.composed.WIDTHS`."""
+"""The width of a tensor's elements, as a position in :data:`accelgen.affine.composed.WIDTHS`, or
+the number of a four-bit format.
+"""
 
 BIT = IntFormat(1, signed=False)
 CONTROL: Home = ("control", 0)
@@ -29,8 +31,8 @@ class Flags:
         return self._add(name, condition, BIT)
 
     def mode(self, tensor: str) -> int:
-        """The node of a tensor's mode, which stays for a whole problem."""
-        return self._add(f"{tensor.lower()}_mode", ("mode", tensor), MODE)
+        """The node of a tensor's mode, which stays for a whole problem; "" is for all."""
+        return self._add(f"{tensor.lower() or 'common'}_mode", ("mode", tensor), MODE)
 
     def number(self, name: str, condition: tuple[object, ...], most: int) -> int:
         """The node of a number up to ``most`` that stays for a whole problem."""

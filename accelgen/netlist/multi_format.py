@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from accelgen.affine.multi import MultiProduct
 from accelgen.errors import InputError
 from accelgen.formats import FloatFormat, IntFormat, block_format
 from accelgen.formats.floating import FP32
 from accelgen.golden.block_pair import BlockPair, ScaleRange
-from accelgen.golden.multi_format import MULTI_FORMATS, multi_format_fraction
+from accelgen.golden.multi_format import (
+    MULTI_FORMATS,
+    multi_format_fraction,
+    multi_format_most,
+    multi_format_range,
+)
 from accelgen.netlist.dot import add_lane_sum, add_shifted_left, add_weighed
 from accelgen.netlist.floats import FixedToFloatPlan, add_fixed_to_float
 from accelgen.netlist.graph import Builder, Edge, Home, Kind, Netlist
 from accelgen.netlist.lanes import lane_format
 
-__all__ = ["IF4", "INT4", "MXFP4", "NVFP4", "PORTS", "UNIT", "MultiFormatPlan", "multi_format_unit"]
+__all__ = ["IF4", "INT4", "MXFP4", "NVFP4", "PORTS", "UNIT", "MultiFormatPlan",
+           "add_multi_dot", "add_placed", "multi_format_unit", "plan_of"]  # fmt: skip
 
 NVFP4, IF4, MXFP4, INT4 = range(len(MULTI_FORMATS))
 """What ``format`` says: numbers of :data:`~accelgen.golden.MULTI_FORMATS`."""
@@ -64,12 +72,7 @@ class MultiFormatPlan:
     @cached_property
     def range(self) -> ScaleRange:
         """The exponents of E8M0 scales that count."""
-        if self.scale_range is not None:
-            return self.scale_range
-        mxfp4 = block_format("mxfp4")
-        found = BlockPair(mxfp4, mxfp4, 1).a.scale_range
-        assert found is not None
-        return found
+        return self.scale_range if self.scale_range is not None else multi_format_range()
 
     @property
     def most_exponent(self) -> int:
@@ -77,13 +80,8 @@ class MultiFormatPlan:
         return max(self.pair.a.most_exponent, self.range[1] - self.range[0])
 
     def most_term(self, shift: int, lanes: int) -> int:
-        """The largest sum of ``lanes`` weighed products in any format, with exponents to ``shift``.
-
-        An element is at most 12 halves (E2M1), or 8 (int4).
-        """
-        power = 2 * (self.range[1] - self.range[0])
-        scaled = self.pair.most_block // self.lanes << min(shift, self.pair.most_exponent)
-        return lanes * max(scaled, 12 * 12 << min(shift, power), 8 * 8)
+        """The largest sum of ``lanes`` products in any format, with exponents to ``shift``."""
+        return multi_format_most(self.pair, self.range, shift, lanes)
 
     @property
     def accumulator(self) -> IntFormat:
@@ -94,7 +92,11 @@ class MultiFormatPlan:
     @property
     def rounding(self) -> FixedToFloatPlan:
         """A sum becomes FP32 as one of nvfp4."""
-        return FixedToFloatPlan(self.accumulator.bits, self._fraction(NVFP4), FP32)
+        return self.rounding_of(self.accumulator)
+
+    def rounding_of(self, sums: IntFormat) -> FixedToFloatPlan:
+        """A sum in a format becomes FP32 as one of nvfp4."""
+        return FixedToFloatPlan(sums.bits, self._fraction(NVFP4), FP32)
 
     def power(self, number: int) -> int:
         """By which power of two a sum in a format is larger than one of nvfp4."""
@@ -102,6 +104,12 @@ class MultiFormatPlan:
 
     def _fraction(self, number: int) -> int:
         return multi_format_fraction(MULTI_FORMATS[number], self.range)
+
+
+def plan_of(product: MultiProduct) -> MultiFormatPlan:
+    """The widths of the unit of an array."""
+    lanes = product.pair.lanes
+    return MultiFormatPlan(lanes, lanes, product.scale_range)
 
 
 def multi_format_unit(plan: MultiFormatPlan, factor_bits: int = 4) -> Netlist:
@@ -127,7 +135,8 @@ def multi_format_unit(plan: MultiFormatPlan, factor_bits: int = 4) -> Netlist:
 
     form = inside("format")
     scales = {side: inside(f"{side}_scale") for side in "ab"}
-    term = _term(builder, plan, {side: inside(side) for side in "ab"}, scales, form, factor_bits)
+    words = {side: inside(side) for side in "ab"}
+    term = _term(builder, UNIT, plan, words, scales, form, factor_bits)
     first, valid = inside("first"), inside("valid")
     total = builder.add(
         "accumulate",
@@ -145,7 +154,7 @@ def multi_format_unit(plan: MultiFormatPlan, factor_bits: int = 4) -> Netlist:
         [Edge(form, 0, "in"), Edge(valid, 0, "valid")],
         latency=1,
     )
-    bad = _step(builder, plan, "multi_bad", "bad", 1, *scales.values(), form)
+    bad = _step(builder, UNIT, plan, "multi_bad", "bad", 1, *scales.values(), form)
     sum_bad = builder.add(
         "collect",
         "sum_bad",
@@ -155,7 +164,7 @@ def multi_format_unit(plan: MultiFormatPlan, factor_bits: int = 4) -> Netlist:
         latency=1,
     )
     code = add_fixed_to_float(builder, UNIT, Edge(total, 0, "sum"), plan.rounding)
-    placed = _step(builder, plan, "multi_place", "placed", FP32.width, code, held)
+    placed = _step(builder, UNIT, plan, "multi_place", "placed", FP32.width, code, held)
     answer = _nan(builder, placed, sum_bad, FP32)
     for name, source in (("sum", total), ("bad", bad)):
         edge = Edge(source, 0, name)
@@ -172,8 +181,44 @@ def multi_format_unit(plan: MultiFormatPlan, factor_bits: int = 4) -> Netlist:
     return builder.netlist()
 
 
+def add_multi_dot(
+    builder: Builder,
+    home: Home,
+    plan: MultiFormatPlan,
+    words: Sequence[Edge],
+    scales: Sequence[Edge],
+    form: Edge,
+    *,
+    factor_bits: int = 4,
+) -> int:
+    """Add the sum of ``plan.lanes`` products with their scales to ``home``; return its node.
+
+    ``words`` and ``scales`` are those of both sides, ``form`` the number of the format.  Steps are
+    as those of :func:`~accelgen.netlist.dot.add_block_dot`; the term of a bad scale is zero.
+    """
+
+    def inside(name: str, edge: Edge) -> int:
+        return builder.add("wire", f"dot_{name}", home, builder[edge.source].format, [edge])
+
+    return _term(
+        builder,
+        home,
+        plan,
+        {side: inside(side, edge) for side, edge in zip("ab", words, strict=True)},
+        {side: inside(f"{side}_scale", edge) for side, edge in zip("ab", scales, strict=True)},
+        inside("format", form),
+        factor_bits,
+    )
+
+
+def add_placed(builder: Builder, home: Home, plan: MultiFormatPlan, code: int, form: int) -> int:
+    """Add what puts a sum, rounded as one of nvfp4, into the units of its format."""
+    return _step(builder, home, plan, "multi_place", "placed", FP32.width, code, form)
+
+
 def _term(
     builder: Builder,
+    home: Home,
     plan: MultiFormatPlan,
     words: dict[str, int],
     scales: dict[str, int],
@@ -184,42 +229,67 @@ def _term(
     decoded, significands, exponents = [], [], []
     lane = lane_format(plan.pair.a.element)
     for side in "ab":
-        kind = _step(builder, plan, "multi_kind", f"{side}_kind", 2, scales[side], form)
+        kind = _step(builder, home, plan, "multi_kind", f"{side}_kind", 2, scales[side], form)
         width = plan.lanes * lane.bits
         decoded.append(
-            _step(builder, plan, "multi_decode", f"{side}_decoded", width, words[side], kind)
+            _step(builder, home, plan, "multi_decode", f"{side}_decoded", width, words[side], kind)
         )
         significands.append(
-            _step(builder, plan, "multi_significand", f"{side}_significand", 4, scales[side], form)
+            _step(
+                builder,
+                home,
+                plan,
+                "multi_significand",
+                f"{side}_significand",
+                4,
+                scales[side],
+                form,
+            )
         )
         bits = plan.most_exponent.bit_length()
         exponents.append(
-            _step(builder, plan, "multi_exponent", f"{side}_exponent", bits, scales[side], form)
+            _step(
+                builder, home, plan, "multi_exponent", f"{side}_exponent", bits, scales[side], form
+            )
         )
-    total = add_lane_sum(builder, UNIT, plan.pair, decoded)
-    significand = builder.add("multiply", "significand", UNIT, _unsigned(8), _edges(*significands))
+    total = add_lane_sum(builder, home, plan.pair, decoded)
+    significand = builder.add("multiply", "significand", home, _unsigned(8), _edges(*significands))
     for number, side in enumerate("ab", 1):
         bits = (15 * 15 * 7**number).bit_length()
         significand = _step(
-            builder, plan, "multi_fold", f"{side}_folded", bits, significand, scales[side], form
+            builder,
+            home,
+            plan,
+            "multi_fold",
+            f"{side}_folded",
+            bits,
+            significand,
+            scales[side],
+            form,
         )
     exponent = builder.add(
         "add",
         "exponent",
-        UNIT,
+        home,
         IntFormat.for_range(0, 2 * plan.most_exponent),
         _edges(*exponents),
     )
-    weighed = add_weighed(builder, UNIT, plan.pair, total, significand, factor_bits)
+    weighed = add_weighed(builder, home, plan.pair, total, significand, factor_bits)
     return add_shifted_left(
-        builder, UNIT, weighed, exponent, lambda shift: plan.most_term(shift, plan.lanes)
+        builder, home, weighed, exponent, lambda shift: plan.most_term(shift, plan.lanes)
     )
 
 
 def _step(
-    builder: Builder, plan: MultiFormatPlan, kind: Kind, name: str, bits: int, *sources: int
+    builder: Builder,
+    home: Home,
+    plan: MultiFormatPlan,
+    kind: Kind,
+    name: str,
+    bits: int,
+    *sources: int,
 ) -> int:
-    return builder.add(kind, name, UNIT, _unsigned(bits), _edges(*sources), parameters=(plan,))
+    return builder.add(kind, name, home, _unsigned(bits), _edges(*sources), parameters=(plan,))
 
 
 def _nan(builder: Builder, code: int, bad: int, format: FloatFormat) -> int:

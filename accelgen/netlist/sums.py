@@ -8,12 +8,14 @@ from math import prod
 import numpy as np
 
 from accelgen.affine.blocks import BlockProduct
+from accelgen.affine.multi import MultiProduct
 from accelgen.fabric.fabric import Fabric, Guard
 from accelgen.fabric.space import Grid
 from accelgen.netlist.compose import add_composed
 from accelgen.netlist.controls import Flags
 from accelgen.netlist.dot import add_block_dot
 from accelgen.netlist.graph import Builder, Edge, Home
+from accelgen.netlist.multi_format import add_multi_dot, plan_of
 
 __all__ = ["add_products", "sum_in_space", "sum_in_time"]
 
@@ -86,13 +88,19 @@ def _add_product(
     """What a unit makes of its operands when that is not the product of integers."""
     home: Home = ("pe", unit)
     product = fabric.kernel.product
+    if isinstance(product, MultiProduct):
+        a, a_scale, b, b_scale = (Edge(word, 0, "") for word in words)
+        form, plan = Edge(flags.mode(""), 0, "format"), plan_of(product)
+        return add_multi_dot(builder, home, plan, (a, b), (a_scale, b_scale), form)
     if isinstance(product, BlockProduct):
         # Each operand is followed by its scales.
         a, a_scale, b, b_scale = (Edge(word, 0, "") for word in words)
         return add_block_dot(builder, home, product.pair, a, b, a_scale, b_scale)
     assert product is not None
     a, b = (Edge(word, 0, "") for word in words)
-    modes = [Edge(flags.mode(plan.tensor.name), fabric.offsets[unit], "") for plan in fabric.inputs]
+    # Where it is a register it stays for a whole problem: units may see it early.
+    late = 0 if fabric.programmable else fabric.offsets[unit]
+    modes = [Edge(flags.mode(plan.tensor.name), late, "") for plan in fabric.inputs]
     return add_composed(builder, home, product, a, b, *modes)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from accelgen.processor.c_formats import format_enums, format_fields
 from accelgen.processor.c_names import dataflow_names, loop_names
 from accelgen.processor.c_text import named
 from accelgen.processor.design import ProcessorModel
@@ -123,13 +124,13 @@ enum accelerator_dataflow {{
 /* The bounds of the workload loops, by dataflow. */
 {_bounds(design)}
 
-struct accelerator_problem {{
+{format_enums(design)}struct accelerator_problem {{
     enum accelerator_dataflow dataflow;
 {_accumulate(design)}    union {{
 {_members(design)}
         uint32_t loop[{most_loops}];{" " * (29 - len(str(most_loops)))}/* the same, in this order */
     }} bounds;
-}};
+{format_fields(design)}}};
 
 {_API}
 #ifdef __cplusplus

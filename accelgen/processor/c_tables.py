@@ -164,7 +164,7 @@ class _FlowTables:
             "leaves": [int(leaves) for leaves in flow.run_time.leaves],
             "guards": self.guards,
             "writes": self.writes,
-            "largest": [f"{bound}u" for bound in kernel.bounds],
+            "largest": [f"{n}u" for n in flow.description.workload.bounds.values()],
             "given": [given.get(loop, 0) for loop in kernel.time],
             "space": kernel.space_extents,
             "chain_cycles": self._chain_cycles(),
@@ -281,7 +281,11 @@ class _FlowTables:
     def _check_index(self, number: int) -> None:
         workload = self._flow.description.workload
         assignment = workload.assignment
-        access = (*assignment.inputs, assignment.output)[number]
+        inputs = assignment.inputs
+        if self._flow.fabric.kernel.blocks is not None:
+            # Scales are accessed as their elements are.
+            inputs = tuple(access for access in inputs for _ in range(2))
+        access = (*inputs, assignment.output)[number]
         for index in access.indices:
             if index.sizes:
                 raise InputError(

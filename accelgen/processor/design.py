@@ -13,9 +13,18 @@ from accelgen.fabric.fabric import Fabric
 from accelgen.names import unknown
 from accelgen.netlist.build import build_netlist
 from accelgen.netlist.graph import Netlist
-from accelgen.passes import Pipeline, check_names, common_period, place_registers, records
+from accelgen.netlist.rounding import rounding_netlists
+from accelgen.passes import (
+    Pipeline,
+    check_names,
+    common_period,
+    match_delays,
+    place_registers,
+    records,
+)
 from accelgen.passes.order import Record, Stage, last_netlist, last_pipeline, rewrite_fused
 from accelgen.processor.flow import Flow, make_flows
+from accelgen.processor.formats import Choice, choices_of
 from accelgen.processor.registers import (
     ACCUMULATE,
     Quantity,
@@ -45,7 +54,8 @@ class Problem:
 @dataclass(frozen=True)
 class ProcessorModel:
     """What a driver needs to know of a design that runs several dataflows, each at any bounds up
-    to those of its description; ``latency`` is that of its pipeline.  With ``accumulate_in`` a
+    to those of its description; ``latency`` is that of its pipeline, ``rounding_latency`` that of
+    the rounding of its results where they are rounded.  With ``accumulate_in`` a
     stream of the output's name comes in, and problems may add it to their result.
     """
 
@@ -55,6 +65,7 @@ class ProcessorModel:
     registers: tuple[Register, ...]
     latency: int
     accumulate_in: bool = field(default=False, kw_only=True)
+    rounding_latency: int | None = field(default=None, kw_only=True)
 
     def number(self, dataflow: int | str) -> int:
         """The number of a dataflow by its number or name; :class:`InputError` for no such one."""
@@ -67,11 +78,23 @@ class ProcessorModel:
             raise InputError(f"there is no dataflow {dataflow}", hint=f"0 to {len(names) - 1}")
         return dataflow
 
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """The registers by which every problem chooses formats."""
+        return choices_of(self.flows[0].fabric.kernel)
+
     def problem(
-        self, dataflow: int | str, bounds: Mapping[str, int], *, accumulate: bool = False
+        self,
+        dataflow: int | str,
+        bounds: Mapping[str, int],
+        formats: Mapping[str, str] | None = None,
+        *,
+        accumulate: bool = False,
     ) -> Problem:
         """A problem of a dataflow, by its number or name; bounds not named are the largest.  With
         ``accumulate`` a packet of the accumulate-in stream is added to its result.
+
+        ``formats`` names, by register, the formats of a design that has several (see ``choices``).
 
         Raises :class:`InputError` when the design cannot run it.
         """
@@ -82,10 +105,12 @@ class ProcessorModel:
                 where=self.name,
                 hint="generate the design with --accumulate-in",
             )
-        setting, fabric = setting_of(self.flows, self.quantities, number, bounds)
+        setting, fabric = setting_of(self.flows, self.quantities, number, bounds, formats or {})
         if self.accumulate_in:
             setting[ACCUMULATE] = int(accumulate)
-        cycles = model_cycles(fabric, self.latency, accumulate_in=self.accumulate_in)
+        cycles = model_cycles(
+            fabric, self.latency, self.rounding_latency, accumulate_in=self.accumulate_in
+        )
         return Problem(number, setting, fabric, cycles)
 
 
@@ -100,6 +125,12 @@ class ProcessorDesign(ProcessorModel):
     technology: Technology
     stages: tuple[Stage, ...] = ()
     without: tuple[str, ...] = ()
+    rounding: Pipeline | None = None
+
+    @property
+    def critical(self) -> float:
+        """The longest path between registers, in ns."""
+        return max(p.critical for p in (self.pipeline, self.rounding) if p is not None)
 
     @cached_property
     def passes(self) -> tuple[Record, ...]:
@@ -117,6 +148,7 @@ class ProcessorDesign(ProcessorModel):
                 self.quantities,
                 self.pipeline,
                 units,
+                rounding=self.rounding,
                 accumulate_in=self.accumulate_in,
             ),
         )
@@ -150,14 +182,22 @@ def design_processor(
     library = load_technology(technology)
     progress("lay out the dataflows")
     flows = make_flows(descriptions, bus_bits, words)
+    if accumulate_in and flows[0].fabric.kernel.blocks is not None:
+        raise InputError(
+            "sums of blocks are rounded before they leave, and nothing is added to them",
+            where="accumulate-in",
+            hint="leave it out, or use integers",
+        )
     quantities = quantities_of(flows)
     progress("build and fuse the netlists")
     rewritten = rewrite_fused(netlists_of(flows), without)
     progress("match delays")
+    rounding = rounding_netlists(flows[0].fabric)
     if period is None:
-        period = common_period([last_netlist(rewritten)], library)
+        period = common_period([last_netlist(rewritten), *rounding], library)
     placed = place_registers(last_netlist(rewritten), library, period, without)
     pipeline = last_pipeline(placed)
+    rounded = match_delays(rounding[0], library, period) if rounding else None
     return ProcessorDesign(
         name,
         flows,
@@ -168,7 +208,9 @@ def design_processor(
         library,
         (*rewritten, *placed),
         tuple(sorted(without)),
+        rounded,
         accumulate_in=accumulate_in,
+        rounding_latency=rounded.latency if rounded else None,
     )
 
 

@@ -2,6 +2,7 @@ int accelerator_settings(const struct accelerator_problem *problem,
                          uint32_t settings[ACCELERATOR_REGISTERS])
 {
     struct work w;
+    uint32_t blocks[MAX_LOOPS];
 
     for (unsigned n = 0; n < ACCELERATOR_REGISTERS; n++) {
         settings[n] = 0;
@@ -18,7 +19,9 @@ int accelerator_settings(const struct accelerator_problem *problem,
             return ACCELERATOR_BAD_BOUNDS;
         }
     }
+    w.bound = count_blocks(problem, w.flow->loops, blocks);
     settings[0] = (uint32_t)problem->dataflow;
+    put_formats(&w, problem);
 #ifdef ACCUMULATE_REGISTER
     put(&w, ACCUMULATE_REGISTER, problem->accumulate);
 #endif

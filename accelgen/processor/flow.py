@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from accelgen.affine import Description
+from accelgen.affine.blocks import scale_name
 from accelgen.affine.spacetime import SpaceTime, TensorAccess
 from accelgen.affine.varying import Varying, varying
 from accelgen.errors import InputError
-from accelgen.fabric.build import RunTime, lay_out, least_bus, written_once
+from accelgen.fabric.build import RunTime, lay_out, least_bus, sums_bus, written_once
 from accelgen.fabric.fabric import Fabric
 from accelgen.fabric.forms import Use, common_forms
 from accelgen.fabric.structure import Structure
 from accelgen.fabric.together import decide_together
+from accelgen.formats import IntFormat
 from accelgen.names import FrozenMap, within
 
 __all__ = ["Flow", "make_flows", "retarget"]
@@ -45,6 +47,8 @@ def make_flows(
     the largest bounds need).  Raises :class:`InputError` when they cannot share.
     """
     named = [_named(description, descriptions) for description in descriptions]
+    widest = max(kernel.output.format.bits for kernel, _ in named)
+    named = [(_summing(kernel, widest), tensors) for kernel, tensors in named]
     kernels = [kernel for kernel, _ in named]
     _check_alike(descriptions, kernels)
     bus = bus_bits or max(map(least_bus, kernels))
@@ -64,7 +68,8 @@ def make_flows(
     forms = []
     for number, tensor in enumerate(kernels[0].tensors):
         uses = [_use(fabric, number, change) for fabric, change in zip(alone, changes, strict=True)]
-        forms.append(common_forms(uses, tensor.format.bits, bus, (words or {}).get(tensor.name)))
+        beat = sums_bus(kernels[0], bus) if tensor.is_output else bus
+        forms.append(common_forms(uses, tensor.format.bits, beat, (words or {}).get(tensor.name)))
     flows = []
     for d, (kernel, tensors) in enumerate(named):
         own = {t.name: forms[n][d] for n, t in enumerate(kernel.tensors)}
@@ -82,7 +87,9 @@ def retarget(flow: Flow, bounds: Mapping[str, int]) -> Fabric:
     """
     largest = flow.description.workload
     types = dict(largest.types)
-    types[list(flow.tensors)[-1]] = flow.fabric.kernel.output.type_name
+    output = flow.fabric.kernel.output
+    if flow.fabric.kernel.blocks is None:
+        types[list(flow.tensors)[-1]] = output.type_name
     description = flow.description.with_overrides(bounds=bounds, types=types)
     with within(description.name):
         for loop, bound in description.workload.bounds.items():
@@ -92,7 +99,7 @@ def retarget(flow: Flow, bounds: Mapping[str, int]) -> Fabric:
                     where="bounds",
                     hint=f"generate it for a larger {loop}, or split the problem",
                 )
-    kernel = _renamed(description.lower(), flow.tensors)
+    kernel = _summing(_renamed(description.lower(), flow.tensors), output.format.bits)
     fabric = lay_out(kernel, flow.structure, flow.fabric.bus_bits, flow.run_time)
     _check_like(fabric, flow)
     return fabric
@@ -133,6 +140,15 @@ def _check_like(fabric: Fabric, flow: Flow) -> None:
         )
 
 
+def _summing(kernel: SpaceTime, bits: int) -> SpaceTime:
+    """The kernel with sums of ``bits`` bits, where these are not what its output is of."""
+    product, sums = kernel.blocks, IntFormat(bits)
+    if product is None:
+        return kernel
+    output = replace(kernel.output, format=sums, of=product.of(sums))
+    return replace(kernel, tensors=(*kernel.inputs, output))
+
+
 def _inner(kernel: SpaceTime, structure: Structure) -> int:
     hold = structure.hold[kernel.output.name]
     return len(kernel.time) if hold is None else hold
@@ -148,7 +164,11 @@ def _named(
     if all(names == own for names in others):
         names = own
     else:
-        names = [f"in{k}" for k in range(len(own) - 1)] + ["out"]
+        inputs = [f"in{k}" for k in range(len(own) - 1)]
+        if kernel.blocks is not None:
+            # Every operand is followed by its scales.
+            inputs = [x for k in range(2) for x in (f"in{k}", scale_name(f"in{k}"))]
+        names = [*inputs, "out"]
     tensors = FrozenMap(dict(zip(own, names, strict=True)))
     return _renamed(kernel, tensors), tensors
 
@@ -166,12 +186,6 @@ def _check_alike(descriptions: Sequence[Description], kernels: Sequence[SpaceTim
     first = kernels[0]
     for description, kernel in zip(descriptions, kernels, strict=True):
         where = description.name
-        if kernel.product is not None:
-            raise InputError(
-                f"{kernel.tensors[0].type_name} numbers have no registers for bounds yet",
-                where=where,
-                hint="use plain integers, or a design of fixed size",
-            )
         if kernel.space_extents != first.space_extents:
             raise InputError(
                 f"an array of {_times(kernel.space_extents)} units is none of "
@@ -179,16 +193,18 @@ def _check_alike(descriptions: Sequence[Description], kernels: Sequence[SpaceTim
                 where=where,
                 hint="give all dataflows the same extents in space",
             )
-        formats = [t.format for t in kernel.tensors]
-        if [f.bits for f in formats] != [t.format.bits for t in first.tensors] or [
-            f.signed for f in formats
-        ] != [t.format.signed for t in first.tensors]:
+        if _types(kernel) != _types(first):
             raise InputError(
                 f"its types are {', '.join(t.type_name for t in kernel.tensors)}, those of "
                 f"{descriptions[0].name} {', '.join(t.type_name for t in first.tensors)}",
                 where=where,
                 hint="give all dataflows the same types, of the output too",
             )
+
+
+def _types(kernel: SpaceTime) -> list[tuple[int, bool, str]]:
+    """What hardware is made for, tensor by tensor."""
+    return [(t.format.bits, t.format.signed, t.of) for t in kernel.tensors]
 
 
 def _times(extents: Sequence[int]) -> str:

@@ -8,9 +8,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from accelgen.affine.description import parse_description
+from accelgen.emit import number_facts, stream_specs
 from accelgen.errors import InputError
-from accelgen.fabric.fabric import Fabric, InputPlan
-from accelgen.manifest import MANIFEST_SCHEMA, read_manifest
+from accelgen.fabric.fabric import Fabric
+from accelgen.manifest import MANIFEST_SCHEMA, read_manifest, stream_json
 from accelgen.processor.design import ProcessorDesign, ProcessorModel
 from accelgen.processor.flow import make_flows
 from accelgen.processor.registers import ACCUMULATE, quantities_of, registers_of
@@ -26,6 +27,7 @@ def to_json(design: ProcessorDesign) -> dict[str, object]:
     """The manifest: the stable part is that of the first dataflow at its largest bounds."""
     flows = design.flows
     first = flows[0]
+    blocks = first.fabric.kernel.blocks
     largest = design.problem(0, first.description.workload.bounds)
     return {
         "schema": MANIFEST_SCHEMA,
@@ -43,6 +45,7 @@ def to_json(design: ProcessorDesign) -> dict[str, object]:
             "busy": "busy",
             "error": "error",
             "registers": "s_axil",
+            **({"bad_number": "bad_number"} if blocks else {}),
         },
         "dataflows": [
             {
@@ -67,6 +70,7 @@ def to_json(design: ProcessorDesign) -> dict[str, object]:
                 for r in design.registers
             ],
         },
+        **({"formats": _formats(design)} if design.choices else {}),
         "memories": {
             name: {
                 "pages": 2,
@@ -77,11 +81,13 @@ def to_json(design: ProcessorDesign) -> dict[str, object]:
             }
             for name, form in first.run_time.forms.items()
         },
+        **({"numbers": number_facts(blocks)} if blocks else {}),
         "accumulate_in": design.accumulate_in,
         "bus_bits": first.fabric.bus_bits,
         "passes": [record.to_json() for record in design.passes],
         "without": list(design.without),
         "latency": design.latency,
+        **({"rounding_latency": design.rounding_latency} if design.rounding else {}),
         "period_ns": design.pipeline.period,
         "technology": design.technology.name,
         "generator": f"accelgen {version('accelgen')}",
@@ -117,6 +123,7 @@ def _parse(data: object) -> ProcessorModel:
             registers,
             int(data["latency"]),
             accumulate_in=accumulate_in,
+            rounding_latency=int(data["rounding_latency"]) if "rounding_latency" in data else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"cannot be read: {error}", hint="generate the design again") from None
@@ -139,24 +146,18 @@ def _cycles(design: ProcessorModel, number: int) -> dict[str, int]:
     return {"compute_cycles": cycles.compute_cycles, "total_cycles": cycles.total_cycles}
 
 
+def _formats(design: ProcessorModel) -> dict[str, object]:
+    """By register the formats that a problem chooses from: the register holds the position."""
+    return {
+        choice.register: {"values": list(choice.names), "default": choice.names[choice.default]}
+        for choice in design.choices
+    }
+
+
 def _streams(fabric: Fabric, accumulate_in: bool) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = []
-    plans = [(plan, isinstance(plan, InputPlan), "elements") for plan in fabric.plans]
+    found = [stream_json(spec) for spec in stream_specs(fabric)]
     if accumulate_in:
-        plans.append((fabric.output, True, ACCUMULATE))
-    for plan, inward, kind in plans:
-        tensor = plan.tensor
-        found.append(
-            {
-                "tensor": tensor.name,
-                "kind": kind,
-                "direction": "in" if inward else "out",
-                "prefix": f"{'s' if inward else 'm'}_axis_{tensor.name.lower()}",
-                "shape": list(tensor.shape),
-                "format": str(tensor.format),
-                "element_bits": tensor.format.bits,
-                "bus_bits": fabric.bus_bits,
-                "beats": plan.banked.layout.beats,
-            }
-        )
+        name = fabric.output.tensor.name.lower()
+        addend = {"kind": ACCUMULATE, "direction": "in", "prefix": f"s_axis_{name}"}
+        found.append({**found[-1], **addend})
     return found

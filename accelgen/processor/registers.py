@@ -9,6 +9,7 @@ from accelgen.errors import InputError
 from accelgen.fabric.fabric import Fabric
 from accelgen.formats import IntFormat
 from accelgen.processor.flow import Flow, retarget
+from accelgen.processor.formats import choices_of, chosen
 from accelgen.processor.numbers import guarded, numbers_of, write_guarded
 from accelgen.rtl.streams.geometry import address_bits
 
@@ -67,7 +68,17 @@ def quantities_of(flows: Sequence[Flow]) -> tuple[Quantity, ...]:
     levels = levels_of(flows)
     found = [numbers_of(flow, flow.fabric, levels) for flow in flows]
     shapes = _Shapes(flows)
-    quantities = []
+    quantities = [
+        Quantity(
+            choice.register,
+            (choice.default,) * len(flows),
+            True,
+            (len(choice.names) - 1).bit_length(),
+            False,
+            len(choice.names) - 1,
+        )
+        for choice in choices_of(flows[0].fabric.kernel)
+    ]
     for name in dict.fromkeys(name for numbers in found for name in numbers):
         given = [numbers.get(name) for numbers in found]
         known = [number for number in given if number is not None]
@@ -103,16 +114,20 @@ def setting_of(
     quantities: Sequence[Quantity],
     dataflow: int,
     bounds: Mapping[str, int],
+    formats: Mapping[str, str],
 ) -> tuple[dict[str, int], Fabric]:
     """What the registers hold for a problem, by name, and the fabric it runs on.
 
+    ``formats`` names the format in each register of one; those not named have their default.
     Raises :class:`InputError` when the design cannot run it.
     """
     flow = flows[dataflow]
     fabric = retarget(flow, bounds)
     numbers = numbers_of(flow, fabric, levels_of(flows))
-    setting = {"dataflow": dataflow}
+    setting = {"dataflow": dataflow, **chosen(choices_of(fabric.kernel), formats)}
     for quantity in quantities:
+        if quantity.name in setting:
+            continue
         number = numbers.get(quantity.name)
         value = 0 if number is None else number.value
         if not quantity.loaded:
@@ -155,7 +170,9 @@ class _Shapes:
 
     def of(self, name: str, largest: int) -> tuple[int, bool]:
         """Bits, and whether they are two's complement."""
-        tensor = next((x for x in self._tensors if name.startswith(f"{x}_")), None)
+        # Scales have the name of their tensor, and more.
+        of = [x for x in self._tensors if name.startswith(f"{x}_")]
+        tensor = max(of, key=len, default=None)
         prefix = tensor or name.partition("_")[0]
         kind = name[len(prefix) + 1 :]
         if prefix.startswith("gap") or kind.startswith("gap"):

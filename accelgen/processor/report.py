@@ -61,7 +61,7 @@ def _array(design: ProcessorDesign) -> str:
     pipeline = design.pipeline
     kinds = Counter(node.kind for node in pipeline.netlist.nodes)
     lines = [
-        f"clock period {pipeline.period:g} ns, longest path {pipeline.critical:.3f} ns "
+        f"clock period {pipeline.period:g} ns, longest path {design.critical:.3f} ns "
         f"(estimated, technology {design.technology.name})",
         f"latency {pipeline.latency} cycles, {pipeline.bits} register bits placed by the linear "
         "program",
@@ -89,4 +89,9 @@ def _registers(design: ProcessorDesign) -> str:
     rows += [(f"0x{r.offset:03x}", r.name, r.bits, r.most) for r in design.registers]
     bits = sum(r.bits for r in design.registers)
     title = f"## Registers of a problem: {len(design.registers)}, {bits} bits\n\n"
-    return title + table(rows)
+    chosen = [
+        f"{choice.register}: " + ", ".join(f"{k} is {name}" for k, name in enumerate(choice.names))
+        for choice in design.choices
+    ]
+    formats = section("Formats, chosen by every problem", chosen) if chosen else ""
+    return "\n".join([title + table(rows), *([formats] if formats else [])])

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import reduce
-from operator import and_, or_
+from operator import and_
 
-import numpy as np
-from amaranth.hdl import C, Module, Shape, Signal, Value
+from amaranth.hdl import Module, Shape, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Flow, In, Out
 
-from accelgen.affine.blocks import BlockProduct, role
 from accelgen.fabric.fabric import Fabric, InputPlan
-from accelgen.golden.block_pair import BlockOperand
-from accelgen.golden.elements import Element
 from accelgen.netlist.controls import MODE
 from accelgen.passes.delay_matching import Pipeline
 from accelgen.rtl.array import Array
+from accelgen.rtl.blocks import rounded, watch_codes
 from accelgen.rtl.control import AddressGenerator, Controller, WriteAddressGenerator
 from accelgen.rtl.delay import delay_line
 from accelgen.rtl.library import UnitLibrary
@@ -25,8 +21,6 @@ from accelgen.rtl.streams.collector import Collector
 from accelgen.rtl.streams.input_buffer import InputBuffer
 from accelgen.rtl.streams.loader import Loader
 from accelgen.rtl.streams.output_buffer import OutputBuffer
-from accelgen.rtl.streams.rounder import Rounder
-from accelgen.rtl.streams.watch import CodeWatch
 from accelgen.rtl.top import (
     Stopwatch,
     connect_input,
@@ -103,31 +97,14 @@ class Kernel(wiring.Component):
                 loader = loaders[plans.index(str(node.parameters[1]))]
                 m.d.comb += getattr(array, node.name).eq(loader.user)
         if fabric.kernel.blocks is not None:
-            self._watch(m, fabric.kernel.blocks, loaders)
+            watched = [
+                (plan.tensor.name.lower(), plan.banked.layout, loader)
+                for plan, loader in zip(fabric.inputs, loaders, strict=True)
+            ]
+            m.d.comb += self.bad_number.eq(watch_codes(m, library, fabric.kernel.blocks, watched))
         ready = reduce(and_, (loader.full for loader in loaders), free)
         sequence(m, self, go, done, ready, control.issue, loaders)
         return m
-
-    def _watch(self, m: Module, product: BlockProduct, loaders: Sequence[Loader]) -> None:
-        """Watch what the loaders write for codes that are no numbers."""
-        pair, seen = product.pair, []
-        bad = [codes for side in (pair.a, pair.b) for codes in _bad_codes(side)]
-        for number, (loader, codes) in enumerate(zip(loaders, bad, strict=True)):
-            if not codes:
-                continue
-            plan = self._fabric.inputs[number]
-            tensor = plan.tensor.name.lower()
-            lanes = 1 if role(number)[1] else pair.lanes
-            watch = self._library.instance(
-                CodeWatch(plan.banked.layout, lanes, codes), f"watch_{tensor}"
-            )
-            m.submodules[f"watch_{tensor}"] = watch
-            m.d.comb += watch.enable.eq(loader.write.enable)
-            m.d.comb += [
-                taken.eq(given) for taken, given in zip(watch.data, loader.write.data, strict=True)
-            ]
-            seen.append(watch.seen)
-        m.d.comb += self.bad_number.eq(reduce(or_, seen, C(0)))
 
     def _offsets(self) -> list[int]:
         """Cycles after the prologue's begin at which the loop nests start."""
@@ -230,15 +207,8 @@ class Kernel(wiring.Component):
         m.submodules[f"address_{name}"] = address
         m.submodules[f"buffer_{name}"] = buffer
         m.submodules[f"collector_{name}"] = collector
-        leaving = collector.stream
-        if self._rounding is not None:
-            rounder = library.instance(
-                Rounder(self._rounding, layout.per_beat, self._fabric.bus_bits, library),
-                f"rounder_{name}",
-            )
-            m.submodules[f"rounder_{name}"] = rounder
-            wiring.connect(m, collector.stream, rounder.exact)
-            leaving = rounder.stream
+        bus = self._fabric.bus_bits
+        leaving = rounded(m, library, self._rounding, layout.per_beat, bus, collector.stream, name)
         connect_output(m, self, leaving, name)
         wiring.connect(m, collector.read, buffer.read)
         position = pipeline.position("write.control")
@@ -270,15 +240,6 @@ class Kernel(wiring.Component):
         return [j for j, rotates in enumerate(rotating) if rotates]
 
 
-def _bad_codes(operand: BlockOperand) -> tuple[list[int], list[int]]:
-    """The codes of elements and of scales that are no numbers."""
-    element = operand.element
-    specials: list[int] = []
-    if isinstance(element, Element) and element.has_specials:
-        specials = np.flatnonzero(element.specials()).tolist()
-    return specials, np.flatnonzero(operand.scales()[1]).tolist()
-
-
 def stream_ports(tensor: str, flow: Flow, fabric: Fabric) -> dict[str, wiring.Member]:
     """An AXI4-Stream with the usual flat port names; ``flow`` is the direction of the data."""
     prefix = f"{'s' if flow is In else 'm'}_axis_{tensor.lower()}"
@@ -292,5 +253,5 @@ def stream_ports(tensor: str, flow: Flow, fabric: Fabric) -> dict[str, wiring.Me
 
 
 def _user_bits(fabric: Fabric) -> int:
-    """Bits beside the data of an input: the mode, where each problem chooses the width."""
-    return MODE.bits if fabric.kernel.composed else 0
+    """Bits beside the data of an input: the mode, where it comes with a problem's data."""
+    return MODE.bits if fabric.kernel.composed and not fabric.programmable else 0

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from accelgen.affine import Description, load_description, parse_description
+from accelgen.affine.multi import MULTI_TYPE
 from accelgen.errors import InputError
 from accelgen.processor.c_driver import write_driver
 from accelgen.processor.c_header import ERRORS, write_header
@@ -82,7 +83,13 @@ FUSED = {
     "convolutions": ["conv2d_strided", "conv2d_os_shidiannao", "depthwise", "gemm_ws_broadcast"],
 }
 
-NAMES = [*SIZES, *UNUSUAL, *FUSED]
+# Bounds in blocks, of a loop that is another in each dataflow.
+BLOCKED = {
+    "nvfp4": ["gemm_os_systolic", "conv2d_ws_nvdla", "gemm_is_broadcast"],
+    "mxfp4": ["gemm_ws_systolic"],
+}
+
+NAMES = [*SIZES, *UNUSUAL, *FUSED, *BLOCKED]
 
 # What Python says, by the error that C returns for it.
 SAID = {
@@ -135,7 +142,17 @@ def design_of(name: str) -> ProcessorDesign:
         return design_processor([description.with_overrides(space=SIZES[name][1][1])], name)
     if name in UNUSUAL:
         return design_processor([parse_description(f"name: {name}\n{UNUSUAL[name]}")], name)
+    if name in BLOCKED:
+        return design_processor([_typed(member, name) for member in BLOCKED[name]], name)
     return design_processor([_fusible(member) for member in FUSED[name]], name)
+
+
+def _typed(name: str, type_name: str, output: str = "fp32") -> Description:
+    description = load_description(name)
+    inputs = [access.tensor for access in description.workload.assignment.inputs]
+    types = {**dict.fromkeys(inputs, type_name), "Y": output}
+    bounds = {"k": 50, **({"c": 70} if "c" in description.workload.loops else {})}
+    return description.with_overrides(space=SQUARE, types=types, bounds=bounds)
 
 
 def _fusible(name: str) -> Description:
@@ -278,6 +295,63 @@ def test_the_driver_is_sane_for_sanitizers(tmp_path: Path) -> None:
     check_same(design, program, draw(design, Random(7), 100))
     # No such dataflow.
     assert settings_in_c(program, [(4, {"m": 1}), (2**32 - 1, {})])[0][0] == -1
+
+
+FORMATS = """
+#include <stdio.h>
+#include "NAME.h"
+
+int main(void)
+{
+    struct NAME_problem problem = {0};
+    uint32_t settings[LOUD_REGISTERS];
+
+    problem.dataflow = LOUD_DATAFLOW_GEMM_WS_SYSTOLIC;
+    problem.bounds.gemm_ws_systolic.m = 5;
+    problem.bounds.gemm_ws_systolic.n = 6;
+    problem.bounds.gemm_ws_systolic.k = 33;
+    FILL
+    printf("%d", NAME_settings(&problem, settings));
+    for (unsigned n = 0; n < LOUD_REGISTERS; n++) {
+        printf(" %lu", (unsigned long)settings[n]);
+    }
+    printf("\\n");
+    return 0;
+}
+"""
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("type_name", "output", "chosen"),
+    [
+        ("int8/4/2", "int32", {"a_format": "int4", "b_format": "int2"}),
+        (MULTI_TYPE, "fp32", {"format": "mxfp4"}),
+    ],
+)
+def test_formats_are_fields_of_a_problem(
+    type_name: str, output: str, chosen: Mapping[str, str], tmp_path: Path
+) -> None:
+    typed = [_typed(name, type_name, output) for name in ("gemm_os_systolic", "gemm_ws_systolic")]
+    design = design_processor(typed, "chosen")
+    bounds = {"m": 5, "n": 6, "k": 33}
+    for formats, beyond in ((chosen, False), (chosen, True)):
+        names = {r: f"LOUD_{r.upper()}_{name.upper()}" for r, name in formats.items()}
+        last = design.choices[-1]
+        if beyond:
+            names[last.register] = f"(enum NAME_{last.register}){len(last.names)}"
+        fill = " ".join(f"problem.{register} = {name};" for register, name in names.items())
+        program = compiled(design, tmp_path, FORMATS.replace("FILL", fill))
+        ran = subprocess.run([program], capture_output=True, text=True, check=True)
+        error, *values = map(int, ran.stdout.split())
+        if beyond:
+            assert error == -4
+            continue
+        assert error == 0
+        setting = design.problem("gemm_ws_systolic", bounds, formats).setting
+        assert values == [setting[register.name] for register in design.registers]
+        default = design.problem("gemm_ws_systolic", bounds).setting
+        assert setting != default
 
 
 DEVICE = """

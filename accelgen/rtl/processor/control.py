@@ -15,6 +15,7 @@ from accelgen.fabric.forms import BankForm
 from accelgen.netlist.fuse import conditions_of
 from accelgen.netlist.graph import Node
 from accelgen.processor.flow import Flow
+from accelgen.processor.formats import format_register
 from accelgen.processor.numbers import guarded, write_guarded
 from accelgen.processor.registers import Quantity, levels_of
 from accelgen.rtl.delay import delay_line
@@ -42,7 +43,10 @@ class LoadedController(wiring.Component):
         self.numbers = NumberPorts(
             quantities,
             lambda name: (
-                name.startswith(("last", "gap", "guard")) or "_depth" in name or "_holds" in name
+                name.startswith(("last", "gap", "guard"))
+                or "_depth" in name
+                or "_holds" in name
+                or name.endswith("format")
             ),
             len(flows),
         )
@@ -120,6 +124,9 @@ class LoadedController(wiring.Component):
             if kind == "last":
                 return reduce(and_, nest.at_end[level + pad :], nest.valid)
             return reduce(and_, (i == 0 for i in nest.indices[level + pad :]), nest.valid)
+        if kind == "mode":
+            (tensor,) = arguments
+            return self.numbers.value(m, self, format_register(str(tensor)))
         if kind == "depth":
             tensor, number = arguments
             return self.numbers.value(m, self, f"{str(tensor).lower()}_depth{number}")

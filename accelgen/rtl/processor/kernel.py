@@ -10,12 +10,15 @@ from amaranth.hdl import Module, Mux, Shape, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from accelgen.affine.multi import MultiProduct
 from accelgen.fabric.forms import BankForm
 from accelgen.fabric.layout import Layout
 from accelgen.passes.delay_matching import Pipeline
 from accelgen.processor.flow import Flow
+from accelgen.processor.formats import format_register
 from accelgen.processor.registers import ACCUMULATE, Quantity, registers_of
 from accelgen.rtl.array import Array
+from accelgen.rtl.blocks import rounded, watch_codes
 from accelgen.rtl.delay import delay_line
 from accelgen.rtl.kernel import stream_ports
 from accelgen.rtl.library import UnitLibrary
@@ -44,11 +47,12 @@ __all__ = ["Processor"]
 class Processor(wiring.Component):
     """A kernel whose dataflow and bounds are registers.
 
-    Ports: those of :class:`accelgen.rtl.kernel.Kernel`, and an AXI4-Lite slave ``s_axil`` (see
-    :class:`RegisterPort`).  A problem is described by writing its registers and starting it; then
-    its packets are accepted.  It is computed when they are complete and the one before is done,
-    and from that cycle on the registers can be written for the next one, whose packets are taken
-    while this one is computed.  Latency and throughput: those of the model of each problem.
+    Ports: those of :class:`accelgen.rtl.kernel.Kernel` but ``tuser``, and an AXI4-Lite slave
+    ``s_axil`` (see :class:`RegisterPort`).  A problem is described by writing its registers and
+    starting it; then its packets are accepted.  It is computed when they are complete and the one
+    before is done, and from that cycle on the registers can be written for the next one, whose
+    packets are taken while this one is computed.  Latency and throughput: those of the model of
+    each problem.
 
     With ``accumulate_in``: a stream ``s_axis_<output>`` too.  To the result of a problem whose
     register ``accumulate`` is 1, a packet of it is added on the way out.
@@ -61,10 +65,12 @@ class Processor(wiring.Component):
         pipeline: Pipeline,
         library: UnitLibrary,
         *,
+        rounding: Pipeline | None = None,
         accumulate_in: bool = False,
     ) -> None:
         self._accumulate_in = accumulate_in
         self._flows = tuple(flows)
+        self._rounding = rounding
         self._quantities = tuple(quantities)
         self._pipeline = pipeline
         self._library = library
@@ -82,6 +88,7 @@ class Processor(wiring.Component):
                 **{f"s_axil_{name}": member for name, member in AXIL_PORTS.items()},
                 "busy": Out(1),
                 "error": Out(1),
+                **({"bad_number": Out(1)} if fabric.kernel.blocks else {}),
             }
         )
 
@@ -129,6 +136,15 @@ class Processor(wiring.Component):
         ]
         free, cleared, adders = self._output(m, array, control, done)
         m.d.comb += [loader.enable.eq(cleared) for loader in loaders]
+        if self._fabric.kernel.blocks is not None:
+            names = [plan.tensor.name for plan in self._fabric.inputs]
+            watched = [
+                (name.lower(), _form(self._flows[0], name).largest, loader)
+                for name, loader in zip(names, loaders, strict=True)
+            ]
+            blocks = self._fabric.kernel.blocks
+            format = getattr(port, format_register("")) if self._chosen else None
+            m.d.comb += self.bad_number.eq(watch_codes(m, library, blocks, watched, format))
         ready = reduce(and_, (loader.full for loader in loaders), port.pending & free)
         running = sequence(m, self, go, done, ready, control.issue, [*loaders, *adders])
         m.d.comb += port.computing.eq(running)
@@ -269,10 +285,12 @@ class Processor(wiring.Component):
             ),
             f"buffer_{name}",
         )
+        exact_bus = layout.per_beat * layout.element_bits
+        width = fabric.bus_bits if self._rounding is None else exact_bus
         collector = library.instance(
             Collector(
                 layout,
-                fabric.bus_bits,
+                width,
                 library,
                 f"walker_{name}",
                 accumulate=accumulate,
@@ -283,7 +301,7 @@ class Processor(wiring.Component):
         m.submodules[f"address_{name}"] = address
         m.submodules[f"buffer_{name}"] = buffer
         m.submodules[f"collector_{name}"] = collector
-        adders = self._leave(m, collector, name, layout)
+        adders = self._leave(m, collector, name, layout, done)
         m.d.comb += [
             address.start.eq(control.start),
             address.tile.eq(control.tile),
@@ -316,11 +334,17 @@ class Processor(wiring.Component):
         return buffer.free, buffer.ready, adders
 
     def _leave(
-        self, m: Module, collector: Collector, name: str, layout: Layout
+        self, m: Module, collector: Collector, name: str, layout: Layout, done: Value
     ) -> list[wiring.Component]:
-        """Connect the output, behind the adder of what comes in if there is one; returns that."""
+        """Connect the output, behind its rounding, or behind the adder of what comes in if there is
+        one; returns that.
+        """
         if not self._accumulate_in:
-            connect_output(m, self, collector.stream, name)
+            exact, lanes, bus = collector.stream, layout.per_beat, self._fabric.bus_bits
+            format = self._format_leaving(m, exact, done) if self._chosen else None
+            rounding = self._rounding
+            leaving = rounded(m, self._library, rounding, lanes, bus, exact, name, format)
+            connect_output(m, self, leaving, name)
             return []
         adder = self._library.instance(
             StreamAdder(layout.element_bits, layout.per_beat, self._fabric.bus_bits),
@@ -332,6 +356,27 @@ class Processor(wiring.Component):
         connect_input(m, self, adder.addends, name)
         connect_output(m, self, adder.stream, name)
         return [adder]
+
+    @property
+    def _chosen(self) -> bool:
+        """Whether problems choose one of several four-bit formats."""
+        return isinstance(self._fabric.kernel.product, MultiProduct)
+
+    def _format_leaving(self, m: Module, exact: wiring.PureInterface, done: Value) -> Value:
+        """The format of the sums that leave: results wait in both pages, and one beat beyond."""
+        active = self._active[format_register("")]
+        finished, left = Signal(2, name="formats_in"), Signal(2, name="formats_out")
+        formats = [Signal(len(active), name=f"format_{k}", reset_less=True) for k in range(4)]
+        for number, form in enumerate(formats):
+            with m.If(done & (finished == number)):
+                m.d.sync += form.eq(active)
+        m.d.sync += [
+            finished.eq(finished + done),
+            left.eq(left + (exact.tvalid & exact.tready & exact.tlast)),
+        ]
+        return Mux(
+            left[1], Mux(left[0], formats[3], formats[2]), Mux(left[0], formats[1], formats[0])
+        )
 
     def _page_shapes(
         self, m: Module, collector: wiring.Component, name: str, form: BankForm, done: Value

@@ -22,16 +22,29 @@ class Rounder(wiring.Component):
     (AXI4-Stream slave, the numbers of ``lanes`` lanes side by side), ``stream`` (AXI4-Stream
     master, ``bus_bits``; unused bits zero).  Each number is rounded once, to nearest even.
     Latency: :meth:`latency_of` cycles; throughput: a beat per cycle.  While ``stream.tready`` is
-    low and a beat waits, everything stands still.
+    low and a beat waits, everything stands still.  With ``format_bits`` there is ``format`` (in):
+    that of the beat offered.
     """
 
-    def __init__(self, pipeline: Pipeline, lanes: int, bus_bits: int, library: UnitLibrary) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        lanes: int,
+        bus_bits: int,
+        library: UnitLibrary,
+        format_bits: int = 0,
+    ) -> None:
         source, *_, write = pipeline.netlist.nodes
         assert lanes * write.format.bits <= bus_bits
         self.pipeline, self.lanes, self.library = pipeline, lanes, library
         self.width, self.bits = source.format.bits, write.format.bits
+        self.format_bits = format_bits
         super().__init__(
-            {"exact": In(axi_stream(lanes * self.width)), "stream": Out(axi_stream(bus_bits))}
+            {
+                "exact": In(axi_stream(lanes * self.width)),
+                "stream": Out(axi_stream(bus_bits)),
+                **({"format": In(format_bits)} if format_bits else {}),
+            }
         )
 
     @staticmethod
@@ -49,12 +62,16 @@ class Rounder(wiring.Component):
         ]
         codes = []
         for lane in range(self.lanes):
-            unit = self.library.instance(_Lane(self.pipeline, self.width, self.bits), "round")
+            unit = self.library.instance(
+                _Lane(self.pipeline, self.width, self.bits, self.format_bits), "round"
+            )
             m.submodules[f"lane_{lane}"] = unit
             m.d.comb += [
                 unit.x.eq(self.exact.tdata.word_select(lane, self.width)),
                 unit.enable.eq(advance),
             ]
+            if self.format_bits:
+                m.d.comb += unit.format.eq(self.format)
             codes.append(unit.y)
         # What goes with a beat, stage by stage; the last stage is the one whose codes are ready.
         valid, last = [self.exact.tvalid], [self.exact.tlast]
@@ -76,14 +93,17 @@ class Rounder(wiring.Component):
 class _Lane(wiring.Component):
     """One lane; its registers stand still while ``enable`` is low."""
 
-    def __init__(self, pipeline: Pipeline, width: int, bits: int) -> None:
+    def __init__(self, pipeline: Pipeline, width: int, bits: int, format_bits: int) -> None:
         self._pipeline = pipeline
-        super().__init__({"x": In(width), "enable": In(1), "y": Out(bits)})
+        self._format_bits = format_bits
+        form = {"format": In(format_bits)} if format_bits else {}
+        super().__init__({"x": In(width), "enable": In(1), "y": Out(bits), **form})
 
     def elaborate(self, platform: object) -> Module:
         """Build the hardware."""
         inner = Module()
-        found = place_unit(inner, self._pipeline, ROUND, {"exact": self.x})
+        form = {"format": self.format} if self._format_bits else {}
+        found = place_unit(inner, self._pipeline, ROUND, {"exact": self.x, **form})
         m = Module()
         m.submodules.inner = EnableInserter(self.enable)(inner)
         m.d.comb += self.y.eq(found["code"])

@@ -1,0 +1,51 @@
+"""Random values of the inputs of a problem on a design whose bounds are registers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelgen.affine import Workload
+from accelgen.cosim.phases import WIDEST
+from accelgen.cosim.stimuli import stimuli_at
+from accelgen.emit import stream_specs
+from accelgen.processor.design import Problem, ProcessorModel
+from accelgen.processor.formats import format_of, widths_of
+
+__all__ = ["draw_formats", "draw_inputs", "reference"]
+
+
+def draw_formats(model: ProcessorModel, rng: np.random.Generator) -> dict[str, str]:
+    """Any format in every register of one."""
+    return {choice.register: str(rng.choice(choice.names)) for choice in model.choices}
+
+
+def draw_inputs(
+    problem: Problem, rng: np.random.Generator, *, extreme: bool = False, spoilt: int | None = None
+) -> list[NDArray[np.int64]]:
+    """Values of every input of a problem, as they are packed: any, or all ``extreme``.
+
+    The input of the number ``spoilt`` has codes among them that are no numbers.
+    """
+    kernel = problem.fabric.kernel
+    form = format_of(problem.setting, kernel)
+    values = []
+    for number, spec in enumerate(stream_specs(problem.fabric)[:-1]):
+        stimuli, count = stimuli_at(number, kernel.product, spec.number, form), spec.elements
+        drawn = rng.choice(stimuli.extreme, count) if extreme else stimuli.draw(rng, count)
+        if number == spoilt:
+            at = rng.permutation(count)[: len(stimuli.bad)]
+            drawn[at] = rng.permutation(stimuli.bad)[: len(at)]
+        values.append(drawn.reshape(spec.shape))
+    return values
+
+
+def reference(
+    workload: Workload, problem: Problem, values: Mapping[str, NDArray[np.int64]]
+) -> NDArray[np.int64]:
+    """What NumPy says of values, by their names in the dataflow, in the formats of a problem."""
+    kernel = problem.fabric.kernel
+    widths = widths_of(problem.setting, kernel) if kernel.composed else WIDEST
+    return workload.evaluate(values, widths, format_of(problem.setting, kernel))
