@@ -194,7 +194,8 @@ def sum_in_time(
             home,
             plan.tensor.format,
             inputs,
-            group="sum",
+            # Behind a tree, which may be behind accumulators of units in another dataflow.
+            group="sum" if home[0] == "pe" else "sum.total",
             latency=1,
             parameters=(terms,),
         )

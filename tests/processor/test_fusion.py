@@ -125,6 +125,37 @@ CASES = {
             {"i": 1, "j": 2},
         ),
     ],
+    # Accumulators before trees in one, behind them in the other.
+    "before and behind trees": [
+        described(
+            "one",
+            "Y[0,n,0] += A[0,2*n,-2*p + 2*k + 8] * B[2*m + 2*k] * C[1,3*m]",
+            {"m": 1, "n": 1, "k": 4, "p": 5},
+            "int7 int3 int4",
+            {"i": 2, "j": 3},
+            (("md", 2), "kt", "pt", "n"),
+            {
+                "p": "size(p) - 1 - size(i)*pt - i",
+                "k": "size(j)*kt + size(j) - 1 - j",
+                "m": "md - i",
+            },
+            {"i": -2, "j": 0},
+        ),
+        described(
+            "other",
+            "Y[2*n - 2*p + 7] += A[2*n + m,3*m + 1,m + p] * B[n,0,0] * C[-2*n + p + 4,n + 1,n,k]",
+            {"m": 2, "n": 3, "k": 4, "p": 4},
+            "int7 int3 int4",
+            {"i": 2, "j": 3},
+            (("nd", 4), "kt", "pt", "m"),
+            {
+                "p": "size(i)*pt + size(i) - 1 - i",
+                "k": "size(j)*kt + size(j) - 1 - j",
+                "n": "nd - i",
+            },
+            {"i": -2, "j": 0},
+        ),
+    ],
 }
 
 Input = tuple[tuple[object, ...], int]
