@@ -80,6 +80,9 @@ def _is_worth(flag: Node, values: frozenset[int]) -> bool:
     """Whether a condition keeps a register still for more than a cycle of many."""
     often = {"last": 0, "first": 0, "inside": 1}
     conditions = conditions_of(flag, 1) if flag.kind == "flag" else ()
+    dataflow = conditions[:1] == (("dataflow",),)
+    if len(values) == (flag.ways if dataflow else 1 << flag.format.bits):
+        return False  # what some dataflows, or depths, do not need, the others do
     # Of several dataflows, one is enough.
     return any(c is not None and values != {often.get(str(c[0]))} for c in conditions)
 

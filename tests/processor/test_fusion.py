@@ -290,3 +290,20 @@ def test_fused_designs_that_were_wrong_are_right(case: str, tmp_path: Path) -> N
     folder = tmp_path / "design"
     generate_processor(CASES[case], folder, name="fused")
     assert verify_processor(folder, seed=1, problems=4).faults == ()
+
+
+def test_no_register_waits_for_any_dataflow_at_all() -> None:
+    # A link that each of the two takes from elsewhere is read in both: nothing to wait for.
+    bounds = {"k": 4, "c": 20, "p": 3, "q": 3}
+    convolution = load_description("conv2d_ws_nvdla").with_overrides(
+        space={"i": 2, "j": 2}, bounds=bounds, types={"Y": "int32"}
+    )
+    gemm = load_description("gemm_ws_systolic").with_overrides(
+        space={"i": 2, "j": 2}, bounds={"m": 5, "n": 4, "k": 4}, types={"Y": "int32"}
+    )
+    made = design_processor([convolution, gemm], "both")
+    nodes = made.pipeline.netlist.nodes
+    terms = [term for enable in made.pipeline.enables for term in enable.terms]
+    assert terms
+    assert all(len(values) < 1 << nodes[wire].format.bits for wire, values in terms)
+    assert "module both" in made.verilog()
