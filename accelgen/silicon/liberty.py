@@ -11,7 +11,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -59,14 +59,15 @@ def parse(text: str) -> Group:
     return root
 
 
-def numbers(text: str) -> list[float]:
-    """All numbers in a text."""
-    return [float(found) for found in _NUMBER.findall(text)]
+@lru_cache(maxsize=65536)
+def numbers(text: str) -> tuple[float, ...]:
+    """All numbers in a text; tables are asked for over and over."""
+    return tuple(float(found) for found in _NUMBER.findall(text))
 
 
 def at(table: Group, slew: float, load: float) -> float:
     """A table of one or two axes (slew, load) between its points, clamped to them."""
-    values = numbers(table.attributes["values"])
+    values: Sequence[float] = numbers(table.attributes["values"])
     axes = [numbers(table.attributes[name]) for name in ("index_1", "index_2") if name in
             table.attributes]  # fmt: skip
     for axis, x in list(zip(axes, (slew, load), strict=False))[::-1]:
