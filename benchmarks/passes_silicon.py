@@ -3,8 +3,8 @@
     ACCELGEN_PDK=FOLDER python -m benchmarks.passes_silicon > RESULT.json
 
 Four int8 dataflows on one array (GEMM output- and weight-stationary, convolution, depthwise), on
-SG13G2 and ASAP7: with all passes, with none, and (``--each``) with all but one, mapped for the same
-clock.  Areas are those of the array, its units and links and conditions, and of the whole design
+SG13G2 and ASAP7: with all passes, with none, and (``--each``) with all but one (area alone), mapped
+for the same clock.  Areas are those of the array, its units and links and conditions, and of the whole design
 without memory macros; power is that of the dataflows one after the other.  Beside it every dataflow
 alone, as programmable, for the cost of fusing them.  FOLDER is that of ``benchmarks.silicon``; a
 file ``--resume`` keeps what is measured from one run to the next.  Needs OpenSTA.
@@ -140,10 +140,9 @@ class _Runs:
             seconds = time.process_time() - start
             files = tuple(f for f in liberty(self._pdk, library) if "RM_" not in f.name)
             # Memories by their size table on both: macros are too large for so few words.
-            # Alone, dataflows are there for their area.
-            options = Options(
-                liberty=files, period=PERIODS[library], sram=library, power=len(names) > 1
-            )
+            # Dataflows alone, and designs without one pass, are there for their area.
+            power = len(names) > 1 and len(without) != 1
+            options = Options(liberty=files, period=PERIODS[library], sram=library, power=power)
             report = synthesise(folder, options, lambda stage: progress(f"  {stage}"))
         figures = _figures(report)
         return {
