@@ -7,7 +7,8 @@ SG13G2 and ASAP7: with all passes, with none, and (``--each``) with all but one 
 for the same clock.  Areas are those of the array, its units and links and conditions, and of the
 whole design without memory macros; power is that of the dataflows one after the other.  Beside it
 every dataflow alone, as programmable, for the cost of fusing them.  FOLDER is that of
-``benchmarks.silicon``; a file ``--resume`` keeps what is measured from one run to the next.  Needs OpenSTA.
+``benchmarks.silicon``; a file ``--resume`` keeps what is measured from one run to the next.  Needs
+OpenSTA.
 """
 
 from __future__ import annotations
