@@ -250,6 +250,23 @@ def test_the_driver_sets_the_register(tmp_path: Path) -> None:
     assert [row[0] for row in rows[2:]] == [-4, -4]
 
 
+@needs_compiler
+def test_the_driver_sets_widths_beside_the_register(tmp_path: Path) -> None:
+    types = {"A": "int8/4/2", "B": "int8/4/2", "Y": "int32"}
+    description = small().with_overrides(types=types)
+    design = design_processor([description], "adding", accumulate_in=True)
+    widths = ".a_format = LOUD_A_FORMAT_INT2, .b_format = LOUD_B_FORMAT_INT4"
+    program = compiled(design, tmp_path, MAIN.replace("{{4, 5, 3}}", "{{4, 5, 3}}, " + widths))
+    ran = subprocess.run([program], capture_output=True, text=True, check=True, timeout=60)
+    rows = [[int(w) for w in line.split()] for line in ran.stdout.splitlines()]
+    bounds = dict(zip(description.workload.loops, (4, 5, 3), strict=True))
+    formats = {"a_format": "int2", "b_format": "int4"}
+    for accumulate in (0, 1):
+        setting = design.problem(0, bounds, formats, accumulate=bool(accumulate)).setting
+        assert rows[accumulate] == [0, *(setting[r.name] for r in design.registers)]
+    assert [row[0] for row in rows[2:]] == [-4, -4]
+
+
 def test_the_header_of_a_design_without_it_has_no_such_field() -> None:
     plain = design_processor([small()], "plain")
     assert "accumulate;" not in write_header(plain)

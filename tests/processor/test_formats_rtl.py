@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,9 @@ from accelgen.affine import Description, load_description
 from accelgen.affine.multi import MULTI_TYPE
 from accelgen.cosim.sequence import Asked, Phase, Seen, run_sequences
 from accelgen.cosim.verify_processor import verify_processor
-from accelgen.processor.design import ProcessorDesign
+from accelgen.processor.design import ProcessorModel
 from accelgen.processor.generate import generate_processor
+from accelgen.processor.manifest import read_model
 from tests.processor.test_formats import GEMMS, small
 
 pytestmark = pytest.mark.rtl
@@ -33,7 +34,7 @@ def convolution(type_name: str, output: str) -> Description:
     )
 
 
-def phase_of(design: ProcessorDesign, *formats: dict[str, str], pause_out: float = 0.0) -> Phase:
+def phase_of(design: ProcessorModel, *formats: dict[str, str], pause_out: float = 0.0) -> Phase:
     """A problem in each of some formats, all with the same values."""
     asked = [
         Asked.random(design, 0, BOUNDS, np.random.default_rng(7), chosen) for chosen in formats
@@ -41,7 +42,7 @@ def phase_of(design: ProcessorDesign, *formats: dict[str, str], pause_out: float
     return Phase(asked, pause_out=pause_out)
 
 
-def simulated(design: ProcessorDesign, folder: Path, phases: Sequence[Phase]) -> list[Seen]:
+def simulated(design: ProcessorModel, folder: Path, phases: Sequence[Phase]) -> list[Seen]:
     return run_sequences(design, folder / f"{design.name}.v", phases)
 
 
@@ -72,6 +73,37 @@ def test_pairs_of_block_formats_keep_results_and_cycles(
     fused = [small(name, *types) for name in ("gemm_ws_systolic", "gemm_os_broadcast")]
     generate_processor(fused, tmp_path / "pair", name="pair")
     assert verify_processor(tmp_path / "pair", problems=3).faults == ()
+
+
+def test_parts_of_a_reduction_have_widths_of_their_own(tmp_path: Path) -> None:
+    found = [small(name, "int8/4/2", "uint8/4/2", "int32") for name in GEMMS]
+    generate_processor(found, tmp_path / "adding", name="adding", accumulate_in=True)
+    report = verify_processor(tmp_path / "adding", problems=4)
+    assert report.faults == ()
+    names = [phase.name for phase in report.phases]
+    for name in GEMMS:
+        assert {f"{name}, accumulating", f"{name}, split along k", f"{name}, every format"} <= set(
+            names
+        )
+    # One result through all widths, with dataflows in turn.
+    design, rng = read_model(tmp_path / "adding"), np.random.default_rng(5)
+    parts: list[Asked] = []
+    for k, (a, b) in enumerate(product(*(choice.names for choice in design.choices))):
+        part = Asked.random(design, k % 2, BOUNDS, rng, {"a_format": a, "b_format": b})
+        inputs = {"A": part.inputs["A"], "B": part.inputs["B"]}
+        before = parts[-1].output if parts else None
+        formats = {"a_format": a, "b_format": b}
+        parts.append(Asked.of(design, k % 2, BOUNDS, inputs, before, formats))
+    (seen,) = simulated(design, tmp_path / "adding", [Phase(parts, pause_in=0.2, pause_out=0.2)])
+    assert seen.faults == ()
+    alone = [Asked.of(design, 0, BOUNDS, part.inputs, None, widths(part)).output for part in parts]
+    assert (parts[-1].output == sum(alone)).all()
+
+
+def widths(asked: Asked) -> dict[str, str]:
+    setting = asked.problem.setting
+    names = {"a_format": "int", "b_format": "uint"}
+    return {name: f"{kind}{2 << setting[name]}" for name, kind in names.items()}
 
 
 def test_a_wrong_width_in_a_register_is_found(tmp_path: Path) -> None:
