@@ -48,7 +48,7 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
   wire \full$146 ;
   wire go;
   wire issue;
-  wire issued;
+  wire iteration;
   output [63:0] m_axis_y_tdata;
   wire [63:0] m_axis_y_tdata;
   output m_axis_y_tlast;
@@ -181,7 +181,7 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
   conv2d_rs_eyeriss_array array (
     .clk(clk),
     .first_of_4(first_of_4),
-    .issued(issued),
+    .iteration(iteration),
     .slot0(slot0),
     .slot1(slot1),
     .w_read0(\data_0$89 ),
@@ -282,7 +282,7 @@ module conv2d_rs_eyeriss(s_axis_x_tdata, s_axis_x_tvalid, s_axis_x_tlast, s_axis
     .clk(clk),
     .first_of_4(first_of_4),
     .issue(issue),
-    .issued(issued),
+    .iteration(iteration),
     .rst(rst),
     .start(start)
   );
@@ -896,7 +896,7 @@ module conv2d_rs_eyeriss_address_y(start, clk, rst, \final , address, residue_2,
   assign _24_[2:1] = 2'h0;
 endmodule
 
-module conv2d_rs_eyeriss_array(x_read0, x_read1, x_read2, x_read3, w_read0, w_read1, w_read2, first_of_4, issued, clk, slot0, slot1);
+module conv2d_rs_eyeriss_array(x_read0, x_read1, x_read2, x_read3, w_read0, w_read1, w_read2, first_of_4, iteration, clk, slot0, slot1);
   input clk;
   wire clk;
   wire \enable0$44 ;
@@ -909,9 +909,9 @@ module conv2d_rs_eyeriss_array(x_read0, x_read1, x_read2, x_read3, w_read0, w_re
   wire [15:0] \from_partial0$35 ;
   wire [16:0] \from_partial0$37 ;
   wire [16:0] \from_partial0$39 ;
-  input issued;
-  wire issued;
-  reg [1:0] issued_line;
+  input iteration;
+  wire iteration;
+  reg [1:0] iteration_line;
   output [18:0] slot0;
   wire [18:0] slot0;
   output [18:0] slot1;
@@ -947,17 +947,17 @@ module conv2d_rs_eyeriss_array(x_read0, x_read1, x_read2, x_read3, w_read0, w_re
   always @(posedge clk)
     first_of_4_line <= { first_of_4_line[3:0], first_of_4 };
   always @(posedge clk)
-    issued_line <= { issued_line[0], issued };
+    iteration_line <= { iteration_line[0], iteration };
   conv2d_rs_eyeriss_pe_0 pe_0_0 (
     .clk(clk),
-    .enable0(issued_line[1]),
+    .enable0(iteration_line[1]),
     .product_out1(from_partial0),
     .w_in(w_read0),
     .x_in(x_read0)
   );
   conv2d_rs_eyeriss_pe_1 pe_0_1 (
     .clk(clk),
-    .enable0(issued_line[1]),
+    .enable0(iteration_line[1]),
     .enable0_relay_out1(\enable0$44 ),
     .product_out1(\from_partial0$35 ),
     .w_in(w_read0),
@@ -2127,7 +2127,7 @@ module conv2d_rs_eyeriss_collector_y(read__data__0, read__data__1, read__data__2
   assign stream__tdata[63:60] = 4'h0;
 endmodule
 
-module conv2d_rs_eyeriss_controller(start, clk, rst, issue, first_of_4, issued);
+module conv2d_rs_eyeriss_controller(start, clk, rst, issue, first_of_4, iteration);
   wire _00_;
   wire _01_;
   wire _02_;
@@ -2158,8 +2158,8 @@ module conv2d_rs_eyeriss_controller(start, clk, rst, issue, first_of_4, issued);
   reg first_of_4;
   output issue;
   reg issue;
-  output issued;
-  reg issued;
+  output iteration;
+  reg iteration;
   input rst;
   wire rst;
   input start;
@@ -2194,8 +2194,8 @@ module conv2d_rs_eyeriss_controller(start, clk, rst, issue, first_of_4, issued);
   assign _19_ = ! t4;
   assign _20_ = issue & _19_;
   always @(posedge clk)
-    if (rst) issued <= 1'h0;
-    else issued <= issue;
+    if (rst) iteration <= 1'h0;
+    else iteration <= issue;
   always @(posedge clk)
     if (rst) first_of_4 <= 1'h0;
     else first_of_4 <= _20_;

@@ -53,7 +53,7 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   wire \full$162 ;
   wire go;
   wire issue;
-  wire issued;
+  wire iteration;
   wire last_of_2;
   output [63:0] m_axis_y_tdata;
   wire [63:0] m_axis_y_tdata;
@@ -191,7 +191,7 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
     .b_read3(b_read3),
     .clk(clk),
     .first_of_2(first_of_2),
-    .issued(issued),
+    .iteration(iteration),
     .last_of_2(last_of_2),
     .slot0(\data_0$141 ),
     .slot1(\data_1$145 ),
@@ -294,7 +294,7 @@ module gemm_os_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
     .clk(clk),
     .first_of_2(first_of_2),
     .issue(issue),
-    .issued(issued),
+    .iteration(iteration),
     .last_of_2(last_of_2),
     .rst(rst),
     .start(start)
@@ -647,7 +647,7 @@ module gemm_os_systolic_address_y(start, clk, rst, \final , address, write0);
   assign counter_step[2] = 1'h0;
 endmodule
 
-module gemm_os_systolic_array(a_read0, a_read1, a_read2, a_read3, b_read0, b_read1, b_read2, b_read3, first_of_2, last_of_2, issued, clk, slot0, slot1, slot2, slot3);
+module gemm_os_systolic_array(a_read0, a_read1, a_read2, a_read3, b_read0, b_read1, b_read2, b_read3, first_of_2, last_of_2, iteration, clk, slot0, slot1, slot2, slot3);
   wire [7:0] \a_in$33 ;
   wire [7:0] \a_in$35 ;
   wire [7:0] \a_in$37 ;
@@ -726,9 +726,9 @@ module gemm_os_systolic_array(a_read0, a_read1, a_read2, a_read3, b_read0, b_rea
   input first_of_2;
   wire first_of_2;
   reg [1:0] first_of_2_line;
-  input issued;
-  wire issued;
-  reg [1:0] issued_line;
+  input iteration;
+  wire iteration;
+  reg [1:0] iteration_line;
   input last_of_2;
   wire last_of_2;
   reg [2:0] last_of_2_line;
@@ -770,7 +770,7 @@ module gemm_os_systolic_array(a_read0, a_read1, a_read2, a_read3, b_read0, b_rea
   always @(posedge clk)
     last_of_2_line <= { last_of_2_line[1:0], last_of_2 };
   always @(posedge clk)
-    issued_line <= { issued_line[0], issued };
+    iteration_line <= { iteration_line[0], iteration };
   gemm_os_systolic_pe_0 pe_0_0 (
     .a_in(a_read0),
     .a_operand_out1(\a_in$33 ),
@@ -778,7 +778,7 @@ module gemm_os_systolic_array(a_read0, a_read1, a_read2, a_read3, b_read0, b_rea
     .b_operand_out1(\b_in$64 ),
     .clk(clk),
     .drain_out(drain_out),
-    .enable0(issued_line[1]),
+    .enable0(iteration_line[1]),
     .enable0_relay_out1(\enable0$152 ),
     .first(first_of_2_line[1]),
     .first_relay_out1(\first$89 ),
@@ -1740,7 +1740,7 @@ module gemm_os_systolic_collector_y(read__data__0, read__data__1, read__data__2,
   assign stream__tdata[63:57] = 7'h00;
 endmodule
 
-module gemm_os_systolic_controller(start, clk, rst, issue, first_of_2, last_of_2, issued);
+module gemm_os_systolic_controller(start, clk, rst, issue, first_of_2, last_of_2, iteration);
   wire _00_;
   wire _01_;
   wire _02_;
@@ -1762,8 +1762,8 @@ module gemm_os_systolic_controller(start, clk, rst, issue, first_of_2, last_of_2
   reg first_of_2;
   output issue;
   reg issue;
-  output issued;
-  reg issued;
+  output iteration;
+  reg iteration;
   output last_of_2;
   reg last_of_2;
   input rst;
@@ -1788,8 +1788,8 @@ module gemm_os_systolic_controller(start, clk, rst, issue, first_of_2, last_of_2
   assign _11_ = issue & _10_;
   assign _04_ = issue & t2_at_end;
   always @(posedge clk)
-    if (rst) issued <= 1'h0;
-    else issued <= issue;
+    if (rst) iteration <= 1'h0;
+    else iteration <= issue;
   always @(posedge clk)
     if (rst) last_of_2 <= 1'h0;
     else last_of_2 <= _04_;

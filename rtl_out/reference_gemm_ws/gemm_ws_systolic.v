@@ -52,7 +52,7 @@ module gemm_ws_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
   wire guard4;
   wire guard5;
   wire issue;
-  wire issued;
+  wire iteration;
   output [63:0] m_axis_y_tdata;
   wire [63:0] m_axis_y_tdata;
   output m_axis_y_tlast;
@@ -200,7 +200,7 @@ module gemm_ws_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
     .guard3(guard3),
     .guard4(guard4),
     .guard5(guard5),
-    .issued(issued),
+    .iteration(iteration),
     .slot0(slot0),
     .slot1(slot1)
   );
@@ -295,7 +295,7 @@ module gemm_ws_systolic(s_axis_a_tdata, s_axis_a_tvalid, s_axis_a_tlast, s_axis_
     .guard4(guard4),
     .guard5(guard5),
     .issue(issue),
-    .issued(issued),
+    .iteration(iteration),
     .rst(rst),
     .start(start)
   );
@@ -892,7 +892,7 @@ module gemm_ws_systolic_address_y(start, clk, rst, \final , address, residue_1, 
   assign residue_1[0] = 1'h0;
 endmodule
 
-module gemm_ws_systolic_array(a_read0, a_read1, a_read2, b_read0, b_read1, first_of_2, guard3, guard4, guard5, issued, clk, slot0, slot1);
+module gemm_ws_systolic_array(a_read0, a_read1, a_read2, b_read0, b_read1, first_of_2, guard3, guard4, guard5, iteration, clk, slot0, slot1);
   wire [7:0] \a_in$25 ;
   reg [7:0] \a_in$27 ;
   wire [7:0] \a_in$28 ;
@@ -939,9 +939,9 @@ module gemm_ws_systolic_array(a_read0, a_read1, a_read2, b_read0, b_read1, first
   input guard5;
   wire guard5;
   reg [4:0] guard5_line;
-  input issued;
-  wire issued;
-  reg [2:0] issued_line;
+  input iteration;
+  wire iteration;
+  reg [2:0] iteration_line;
   wire [12:0] partial0_out;
   output [12:0] slot0;
   reg [12:0] slot0;
@@ -965,7 +965,7 @@ module gemm_ws_systolic_array(a_read0, a_read1, a_read2, b_read0, b_read1, first
   always @(posedge clk)
     guard5_line <= { guard5_line[3:0], guard5 };
   always @(posedge clk)
-    issued_line <= { issued_line[1:0], issued };
+    iteration_line <= { iteration_line[1:0], iteration };
   always @(posedge clk)
     slot0 <= partial0_out;
   gemm_ws_systolic_pe_0 pe_0_0 (
@@ -977,7 +977,7 @@ module gemm_ws_systolic_array(a_read0, a_read1, a_read2, b_read0, b_read1, first
     .clk(clk),
     .enable0(guard3_line[2]),
     .enable0_relay_out1(\enable0$78 ),
-    .enable1(issued_line[2]),
+    .enable1(iteration_line[2]),
     .enable1_relay_out1(\enable0$85 ),
     .product_out1(from_partial0)
   );
@@ -1980,7 +1980,7 @@ module gemm_ws_systolic_collector_y(read__data__0, read__data__1, read__data__2,
   assign stream__tdata[63:56] = 8'h00;
 endmodule
 
-module gemm_ws_systolic_controller(start, clk, rst, issue, first_of_2, guard3, guard4, guard5, issued);
+module gemm_ws_systolic_controller(start, clk, rst, issue, first_of_2, guard3, guard4, guard5, iteration);
   wire _00_;
   wire _01_;
   wire _02_;
@@ -2025,8 +2025,8 @@ module gemm_ws_systolic_controller(start, clk, rst, issue, first_of_2, guard3, g
   wire [1:0] index2_step;
   output issue;
   reg issue;
-  output issued;
-  reg issued;
+  output iteration;
+  reg iteration;
   input rst;
   wire rst;
   input start;
@@ -2071,8 +2071,8 @@ module gemm_ws_systolic_controller(start, clk, rst, issue, first_of_2, guard3, g
     if (rst) t0 <= 2'h0;
     else if (_02_) t0 <= _04_;
   always @(posedge clk)
-    if (rst) issued <= 1'h0;
-    else issued <= issue;
+    if (rst) iteration <= 1'h0;
+    else iteration <= issue;
   always @(posedge clk)
     if (rst) guard5 <= 1'h0;
     else guard5 <= _22_;
