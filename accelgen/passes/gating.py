@@ -210,7 +210,9 @@ def _of_edge(netlist: Netlist, reader: int, position: int, cares: list[Care], is
         when(node.inputs[-1], frozenset(takers))
     elif node.kind == "hold" and position == 0:
         when(node.inputs[1], met)
-    elif node.kind == "accumulate" and (enable := enable_of(node)) is not None and position != 1:
+    elif node.kind == "accumulate" and position in _summed(node) and enable_of(node) is not None:
+        enable = enable_of(node)
+        assert enable is not None
         when(enable, met)
     elif node.kind == "accumulate" and position == 0 and _is_of_iterations(netlist, node):
         when(Edge(issue, node.inputs[1].delay, ""), met)
@@ -221,6 +223,12 @@ def _of_edge(netlist: Netlist, reader: int, position: int, cares: list[Care], is
             # What is written is of the iteration issued so many cycles before.
             when(Edge(issue, writes.start, ""), met)
     return care
+
+
+def _summed(node: Node) -> tuple[int, ...]:
+    """The inputs of a running sum that it adds: a term, and what a neighbour passes on."""
+    chained = node.parameters[:1] == ("chained",)
+    return (0, len(node.inputs) - 2) if chained else (0,)
 
 
 def _is_of_iterations(netlist: Netlist, node: Node) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from accelgen.netlist.graph import Edge
+from accelgen.netlist.graph import Edge, enable_of
 from accelgen.passes import delay_check
 from accelgen.passes.delay_matching import Enable, Pipeline
 from accelgen.passes.timing import TimingModel
@@ -130,6 +130,10 @@ class _Pursuit:
                 return 1 in self._values and self._is_it(number, 1, cycle)
             case "accumulate" if position == 0:
                 return self._is_no_iteration(number, cycle)
+            case "accumulate" if node.parameters[:1] == ("chained",):
+                # What is passed on is the last input but the dataflow.
+                passed = position == len(node.inputs) - 2
+                return passed and 1 in self._values and self._is_disabled(number, cycle)
             case "write" if position == 0:
                 return self._is_unwritten(number, cycle)
         return False
@@ -139,13 +143,13 @@ class _Pursuit:
         node = self._nodes[number]
         if 1 not in self._values:
             return False
-        if len(node.inputs) > 2 and self._is_it(number, 2, cycle):
+        if self._is_disabled(number, cycle):
             return True
         first = self._nodes[node.inputs[1].source]
         frame = self._pipeline.netlist.frame
         flag = self._nodes[self._flag]
         assert frame is not None
-        if flag.parameters != ("issue",) or first.parameters[0] != "first":
+        if not frame.settled or flag.parameters != ("issue",) or first.parameters[0] != "first":
             return False
         # The iteration that the sum believes in is that which the flag speaks of, and ...
         at = cycle - self._pipeline.registers[number][1] - first.latency
@@ -165,11 +169,18 @@ class _Pursuit:
             and node.inputs[2].delay == node.inputs[1].delay
         )
 
+    def _is_disabled(self, number: int, cycle: int) -> bool:
+        """Whether what lets a running sum take anything is, in that cycle, the flag looked at."""
+        enable = enable_of(self._nodes[number])
+        inputs = self._nodes[number].inputs
+        return enable is not None and self._is_it(number, inputs.index(enable), cycle)
+
     def _is_unwritten(self, number: int, cycle: int) -> bool:
         """Whether nothing is written, since the iteration it would be of is not issued."""
         frame = self._pipeline.netlist.frame
         assert frame is not None
-        if self._nodes[self._flag].parameters != ("issue",) or 1 not in self._values:
+        issue = self._nodes[self._flag].parameters == ("issue",)
+        if not frame.settled or not issue or 1 not in self._values:
             return False
         one_each = frame.issues.gaps == frame.writes.gaps and (
             frame.issues.extents == frame.writes.extents
