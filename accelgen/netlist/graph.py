@@ -143,6 +143,10 @@ class Frame:
     space: IntVector
     settled: bool = True
 
+    def is_gapless(self, level: int) -> bool:
+        """Whether an iteration is issued in every cycle of the loops from ``level`` inwards."""
+        return self.settled and not any(self.issues.gaps[level:])
+
 
 @dataclass(frozen=True)
 class Netlist:

@@ -19,7 +19,7 @@ class NetlistPass:
 
     ``verify(before, after)`` raises :class:`AssertionError` unless ``after`` computes what
     ``before`` does; it shares no code with ``run``.  Where several dataflows are fused, one that is
-    ``alone`` runs on each of them before.
+    ``alone`` runs on each of them before; such passes come first in the order.
     """
 
     name: str

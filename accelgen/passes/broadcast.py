@@ -23,7 +23,7 @@ from accelgen.netlist.graph import Edge, Home, Netlist, Node, port_of
 from accelgen.passes.base import PipelinePass, numbering, renumbered, with_inputs
 from accelgen.passes.broadcast_check import verify
 from accelgen.passes.delay_matching import Enable, Pipeline
-from accelgen.passes.metrics import RELAY, location
+from accelgen.passes.metrics import RELAY, location, wire_length
 
 __all__ = ["BROADCAST"]
 
@@ -40,7 +40,12 @@ def run(pipeline: Pipeline) -> Pipeline:
     for number, node in enumerate(pipeline.netlist.nodes):
         if node.home[0] != "pe":
             rewiring.rewire(number)
-    return rewiring.finish()
+    found = rewiring.finish()
+    # Units far apart with delays close to each other are served better by the star.
+    longer = wire_length(found.netlist, found.registers) > wire_length(
+        pipeline.netlist, pipeline.registers
+    )
+    return pipeline if longer else found
 
 
 class _Rewiring:

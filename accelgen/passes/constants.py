@@ -128,17 +128,10 @@ class _Folding:
         """Whether an iteration is issued in every cycle of a sum: no need to ask."""
         _, first, issue = node.inputs
         kind, level = self._nodes[first.source].parameters[:2]
-        if not self._frame.settled or kind != "first":
-            return False
-        if self._nodes[issue.source].parameters != ("issue",):
+        if kind != "first" or self._nodes[issue.source].parameters != ("issue",):
             return False
         assert isinstance(level, int)
-        pattern = self._frame.issues
-        terms = span = 1
-        for extent, stride in zip(pattern.extents[level:], pattern.strides[level:], strict=True):
-            terms *= extent
-            span += (extent - 1) * stride
-        return terms == span and first.delay == issue.delay
+        return self._frame.is_gapless(level) and first.delay == issue.delay
 
     def finish(self) -> dict[int, Node]:
         """What the writes need, and the memory ports; zeros that remain become nodes."""

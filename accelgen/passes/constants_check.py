@@ -15,7 +15,7 @@ from accelgen.fabric.access import AccessPattern
 from accelgen.fabric.fabric import Guard
 from accelgen.netlist.graph import RING, Edge, Frame, Netlist, Node
 
-__all__ = ["verify"]
+__all__ = ["issues_always", "verify"]
 
 Place = tuple[object, str]
 
@@ -72,12 +72,12 @@ class _Check:
         edge = node.inputs[position]
         if node.kind == "gate" and position:
             return self._truth(edge.source) == (True,)
-        if node.kind == "accumulate" and position == 2 and self._frame.settled:
+        if node.kind == "accumulate" and position == 2:
             level = self._nodes[node.inputs[1].source].parameters[-1]
             assert isinstance(level, int)
             flag = self._nodes[edge.source].parameters
             together = edge.delay == node.inputs[1].delay
-            return flag == ("issue",) and together and not any(self._frame.issues.gaps[level:])
+            return flag == ("issue",) and together and issues_always(self._frame, level)
         return False
 
     def _leads(self, old: Edge, new: Edge) -> bool:
@@ -242,3 +242,15 @@ def _agree(old: object, new: object, pattern: AccessPattern) -> bool:
 def _values(found: object) -> tuple[bool, ...]:
     assert hasattr(found, "__iter__")
     return tuple(sorted({bool(value) for value in found}))
+
+
+def issues_always(frame: Frame, level: int) -> bool:
+    """Whether the loops from ``level`` inwards have as many iterations as cycles."""
+    if not frame.settled:
+        return False
+    terms = span = 1
+    pattern = frame.issues
+    for extent, stride in zip(pattern.extents[level:], pattern.strides[level:], strict=True):
+        terms *= extent
+        span += (extent - 1) * stride
+    return span == terms

@@ -238,7 +238,7 @@ def _is_of_iterations(netlist: Netlist, node: Node) -> bool:
         return False
     level = first.parameters[1]
     assert isinstance(level, int)
-    return frame is not None and frame.settled and not any(frame.issues.gaps[level:])
+    return frame is not None and frame.is_gapless(level)
 
 
 GATING = PipelinePass(

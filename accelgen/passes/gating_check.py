@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from accelgen.netlist.graph import Edge, enable_of
 from accelgen.passes import delay_check
+from accelgen.passes.constants_check import issues_always
 from accelgen.passes.delay_matching import Enable, Pipeline
 from accelgen.passes.timing import TimingModel
 
@@ -149,7 +150,7 @@ class _Pursuit:
         frame = self._pipeline.netlist.frame
         flag = self._nodes[self._flag]
         assert frame is not None
-        if not frame.settled or flag.parameters != ("issue",) or first.parameters[0] != "first":
+        if flag.parameters != ("issue",) or first.parameters[0] != "first":
             return False
         # The iteration that the sum believes in is that which the flag speaks of, and ...
         at = cycle - self._pipeline.registers[number][1] - first.latency
@@ -157,13 +158,8 @@ class _Pursuit:
             return False
         # ... between the first and the last of a sum one is issued in every cycle.
         level = int(str(first.parameters[1]))
-        span = terms = 1
-        pattern = frame.issues
-        for extent, stride in zip(pattern.extents[level:], pattern.strides[level:], strict=True):
-            terms *= extent
-            span += (extent - 1) * stride
         asks = len(node.inputs) > 2
-        return span == terms or (
+        return issues_always(frame, level) or (
             asks
             and self._nodes[node.inputs[2].source].parameters == ("issue",)
             and node.inputs[2].delay == node.inputs[1].delay

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
-from accelgen.errors import InfeasibleError, InputError
+from accelgen.errors import AccelgenError, InfeasibleError, InputError
 from accelgen.names import shorten
 from accelgen.netlist.fuse import fuse
 from accelgen.netlist.graph import Netlist
@@ -51,12 +51,13 @@ PASSES: tuple[Pass, ...] = (
     # First what shrinks the netlist: all that follows is then less work, and conditions that
     # are always met would keep adders and multiplexers apart that belong together.
     CONSTANTS,
+    # The shape of sums, on which the ranges of their partial sums depend.  Up to here passes run on
+    # each dataflow alone, before several are fused.
+    TREES,
     # What is a delay line now may be shared with others.
     TAPS,
-    # Which sources meet at which pin, while sums are still chains with all their terms in view.
+    # Which sources meet at which pin, now that all that share it are there.
     PINS,
-    # The shape of sums, on which the ranges of their partial sums depend.
-    TREES,
     # The last to change nodes, since all before it change what values there are; delays, and so
     # the pipeline, depend on widths.
     WIDTHS,
@@ -111,12 +112,14 @@ def rewrite(netlist: Netlist, without: Collection[str] = ()) -> tuple[Stage, ...
     for step in _netlist_passes(without):
         netlist = _verified(step, netlist)
         stages.append((step.name, netlist))
-    prove(netlist)
+    with _self_check(WIDTHS.name):
+        prove(netlist)
     return tuple(stages)
 
 
 def rewrite_fused(netlists: Sequence[Netlist], without: Collection[str] = ()) -> tuple[Stage, ...]:
-    """The same of several dataflows on one array: what belongs to each before they are fused.
+    """The same of several dataflows on one array, which are fused after the passes that run on each
+    alone; these come first in the order.
 
     Raises :class:`InputError` when they cannot be.
     """
@@ -131,7 +134,8 @@ def rewrite_fused(netlists: Sequence[Netlist], without: Collection[str] = ()) ->
         if not step.alone:
             netlist = _verified(step, netlist)
             stages.append((step.name, netlist))
-    prove(netlist)
+    with _self_check(WIDTHS.name):
+        prove(netlist)
     return tuple(stages)
 
 
@@ -142,9 +146,24 @@ def _netlist_passes(without: Collection[str]) -> list[NetlistPass]:
 def _verified(step: NetlistPass, netlist: Netlist) -> Netlist:
     """What a pass makes of a netlist, verified."""
     after = step.run(netlist)
-    after.check()
-    step.verify(netlist, after)
+    with _self_check(step.name):
+        after.check()
+        step.verify(netlist, after)
     return after
+
+
+@contextmanager
+def _self_check(name: str) -> Iterator[None]:
+    """A failed check of a pass, said as an error that the user can do something about."""
+    try:
+        yield
+    except AssertionError as error:
+        reason = str(error) or "its result is not what there was before"
+        raise AccelgenError(
+            f"the check of this pass failed ({reason}): this is a fault of accelgen",
+            where=f"pass {name}",
+            hint=f"--without {name} generates the design without it",
+        ) from error
 
 
 def place_registers(
@@ -162,7 +181,8 @@ def place_registers(
     for step in PASSES:
         if isinstance(step, PipelinePass) and step.name not in without:
             changed = step.run(pipeline)
-            step.verify(pipeline, changed, TimingModel(technology, period))
+            with _self_check(step.name):
+                step.verify(pipeline, changed, TimingModel(technology, period))
             stages.append((step.name, changed))
             pipeline = changed
     return tuple(stages)

@@ -314,7 +314,7 @@ def test_passes_are_listed_in_order(capsys: pytest.CaptureFixture[str]) -> None:
     listed = run_json(capsys, "passes")["passes"]
     assert [line.split()[0] for line in lines] == [entry["name"] for entry in listed]
     assert [line.split(maxsplit=1)[1] for line in lines] == [e["summary"] for e in listed]
-    assert [entry["name"] for entry in listed][:4] == ["constants", "taps", "pins", "trees"]
+    assert [entry["name"] for entry in listed][:4] == ["constants", "trees", "taps", "pins"]
 
 
 def test_explain_says_what_passes_changed(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -356,7 +356,7 @@ def test_an_unknown_pass_is_named(
     assert main([command, "fir", *output, "--without", "trees,wdths"]) == 2
     _, err = capsys.readouterr()
     assert err.count("\n") == 1
-    assert "there is no pass 'wdths'; there are constants, taps, pins, trees, widths," in err
+    assert "there is no pass 'wdths'; there are constants, trees, taps, pins, widths," in err
 
 
 @pytest.mark.parametrize("passes", [None, 3, [4], [{"name": "trees", "before": 1, "after": {}}]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -9,11 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accelgen.affine import Description
-from accelgen.errors import InputError
+from accelgen.errors import AccelgenError, InputError
 from accelgen.passes import PASSES
 from accelgen.passes.delay_matching import Pipeline
 from accelgen.passes.metrics import Metrics
 from accelgen.passes.order import Record
+from accelgen.passes.trees import TREES
 from accelgen.pipeline import Design, design, predict
 from tests.affine.strategies import block_descriptions, descriptions
 from tests.shipped import SIZES, sized
@@ -106,7 +108,7 @@ def test_without_any_pass_the_netlist_is_the_one_built() -> None:
 
 
 def test_an_unknown_pass_is_refused_in_one_line() -> None:
-    with pytest.raises(InputError, match="there is no pass 'width'; there are constants, taps"):
+    with pytest.raises(InputError, match="there is no pass 'width'; there are constants, trees"):
         design("fir", without=["width"])
     with pytest.raises(InputError, match="there is no pass"):
         predict("fir", without=["width"])
@@ -141,3 +143,20 @@ def test_linear_programming_saves_what_was_asked_for() -> None:
         saved.append(1 - pipeline.bits / pipeline.greedy_bits)
         assert (pipeline.solution.programs, pipeline.solution.fallbacks) == (2, 0)
     assert sum(saved) / len(saved) >= 0.15
+
+
+def test_a_failed_check_says_which_pass_to_leave_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(before: object, after: object) -> None:
+        raise AssertionError("pe_0 reads another value")
+
+    monkeypatch.setattr(
+        "accelgen.passes.order.PASSES",
+        tuple(replace(step, verify=wrong) if step is TREES else step for step in PASSES),
+    )
+    with pytest.raises(AccelgenError) as caught:
+        design("fir")
+    assert str(caught.value) == (
+        "pass trees: the check of this pass failed (pe_0 reads another value): this is a fault of "
+        "accelgen; --without trees generates the design without it"
+    )
+    assert design("fir", without=["trees"]).stages

@@ -232,3 +232,11 @@ def test_broadcast() -> None:
     assert lengths[1] < lengths[0]
     # Once is enough.
     assert pipeline_pass("broadcast").run(after).registers == after.registers
+
+
+def test_broadcast_keeps_a_star_that_is_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, _, _ = pipelines("broadcast", "gemm_os_systolic")
+    monkeypatch.setattr(
+        "accelgen.passes.broadcast.wire_length", lambda netlist, _: len(netlist.nodes)
+    )
+    assert pipeline_pass("broadcast").run(before) is before
