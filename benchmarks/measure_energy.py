@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from accelgen.formats import IntFormat, block_format, get_format
 from accelgen.rtl.arithmetic import Bf16MultiplyAccumulate, BlockDot, MultiplyAccumulate
-from accelgen.silicon.gates import Energy, Netlist, delays, simulate
+from accelgen.silicon.energies import Energy, simulate
+from accelgen.silicon.gates import Netlist, delays
 from accelgen.silicon.hierarchy import Json, modules_of
 from accelgen.silicon.liberty import Cells
 from accelgen.silicon.libraries import KNOWN, read_liberty

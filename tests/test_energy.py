@@ -22,7 +22,8 @@ from accelgen.energy import (
 )
 from accelgen.errors import InputError
 from accelgen.hardware import parse_hardware
-from accelgen.silicon.gates import Energy, Netlist, simulate
+from accelgen.silicon.energies import Energy, simulate
+from accelgen.silicon.gates import Netlist
 from accelgen.silicon.liberty import Cells
 from accelgen.technology import list_technologies
 

@@ -18,7 +18,9 @@ from accelgen.silicon.liberty import Cells
 __all__ = ["MOST_READERS", "buffer_fanout"]
 
 MOST_READERS = 8
-"""Pins that a buffer, or the driver of a net, drives."""
+"""Pins that a buffer, or the driver of a net, drives.  A module's port counts as one, however many
+are behind it: it has a tree of its own where these are many.
+"""
 
 Pin = tuple[str, str, int]
 """A cell, its port, and the bit of it."""
@@ -26,7 +28,10 @@ Pin = tuple[str, str, int]
 
 @dataclass
 class _Net:
-    """The pins that read a net, and whether any of them is a clock or an output of the module."""
+    """The ports of cells and modules that read a net, and whether any of them is for a clock.
+
+    An output of the module the net is in stays at its driver, in front of the tree.
+    """
 
     readers: list[Pin] = field(default_factory=list)
     fixed: bool = False
@@ -75,11 +80,6 @@ def _nets(
 ) -> dict[int, _Net]:
     """The nets of a module by their bit, with what reads them."""
     nets: dict[int, _Net] = {}
-    for port in module["ports"].values():
-        for bit in port["bits"]:
-            if isinstance(bit, int) and port["direction"] != "input":
-                # The branches of the tree are inside, where the port is not.
-                nets.setdefault(bit, _Net())
     for name, item in module["cells"].items():
         kind = item["type"]
         for port, bits in item["connections"].items():

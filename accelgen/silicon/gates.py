@@ -1,9 +1,8 @@
-"""Energy of a mapped module: toggles by simulation with delays, pJ from Liberty tables.
+"""A mapped module as gates between nets, and their simulation with delays.
 
 Simulation takes many independent streams of stimuli at once, one per bit of an integer.  Every
 cell has one delay (the mean of its arcs in an SDF file) and is inertial: pulses shorter than it are
-swallowed.  A toggle of a net costs C V^2 / 2, with C the pins on it and the wire-load model, and
-what the cell that drives it takes inside; see :mod:`accelgen.silicon.liberty`.
+swallowed.  What the toggles cost: :mod:`accelgen.silicon.energies`.
 """
 
 from __future__ import annotations
@@ -11,36 +10,16 @@ from __future__ import annotations
 import heapq
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from accelgen.silicon.liberty import Cell, Cells, mean
 
-__all__ = ["ONE", "ZERO", "Energy", "Gate", "Netlist", "Simulation", "delays", "simulate"]
+__all__ = ["ONE", "ZERO", "Gate", "Netlist", "Simulation", "delays"]
 
 ONE, ZERO = -1, -2
 """Nets of the constants."""
-
-
-@dataclass
-class Energy:
-    """Energies in pJ per cycle, leakage in mW.
-
-    ``apart`` is what the flip-flops set apart take inside (the wires that they drive count as
-    others do), ``units`` all else; ``held`` the part of it that the clock takes in flip-flops that
-    keep their bits, ``settled`` what ``units`` were if no net toggled twice in a cycle.
-    ``changes`` are the flip-flops, not apart, that change in a cycle.  ``outputs`` are the bits of
-    the ports after the last cycle, one bit per stream.
-    """
-
-    units: float = 0.0
-    held: float = 0.0
-    apart: float = 0.0
-    settled: float = 0.0
-    leakage: float = 0.0
-    changes: float = 0.0
-    outputs: dict[str, list[int]] = field(default_factory=dict)
 
 
 @dataclass
@@ -157,6 +136,12 @@ class Netlist:
             elif pin == cell.clock:
                 self.clock_load[net] = self.clock_load.get(net, 0.0) + cell.capacitance(pin)
 
+    def load_of(self, net: int, more: float = 0.0, pins: int = 0) -> float:
+        """Capacitance of a net, with ``more`` of ``pins`` elsewhere: of its pins and its wires."""
+        fanout = self.fanout.get(net, 0) + pins
+        wires = self.cells.wire(fanout) if fanout else 0.0
+        return self.load.get(net, 0.0) + more + wires
+
     def reads(self, gate: Gate) -> list[int]:
         """The nets that decide what a gate gives next: of a flip-flop, its enable among them."""
         gating = self.clock_gates.get(gate.clock)
@@ -252,95 +237,6 @@ class Simulation:
         for part, toggles in self._parts:
             toggles[net] = toggles.get(net, 0) + (changed & part).bit_count()
         return self._readers.get(net, [])
-
-
-def simulate(
-    netlist: Netlist, stimuli: Sequence[Mapping[str, Sequence[int]]], lanes: int, skip: int
-) -> Energy:
-    """Mean energy of the cycles after the first ``skip``, per stream of ``lanes``.
-
-    ``stimuli`` give of every cycle the bits of the inputs, lowest first, one bit per stream each.
-    """
-    run = Simulation(netlist, lanes)
-    total = Energy(leakage=netlist.leakage)
-    useful: dict[int, int] = {}
-    for cycle, inputs in enumerate(stimuli):
-        if cycle == skip:
-            run.toggles.clear()
-        before = dict(run.value)
-        for gate in netlist.registers:
-            new = netlist.next(gate, before, run.mask)
-            if cycle >= skip:
-                on = netlist.enabled(gate, before, run.mask).bit_count() / lanes
-                changed = (new ^ before.get(gate.output, 0)).bit_count() / lanes
-                _clocked(total, gate, changed, on)
-            run.schedule(gate.output, new, gate.delay)
-        for net, gating in netlist.clock_gates.items() if cycle >= skip else ():
-            off, through = gating.cell.gated(netlist.clock_load.get(net, 0.0))
-            on = (before.get(gating.enable, 0) & run.mask).bit_count() / lanes
-            total.units += (1 - on) * off + on * through
-            total.settled += (1 - on) * off + on * through
-        for port, words in inputs.items():
-            for net, new in zip(netlist.ports[port][1], words, strict=True):
-                run.schedule(net, new, 0)
-        run.settle()
-        if cycle >= skip:
-            for net, new in run.value.items():
-                changed = (new ^ before.get(net, 0)).bit_count()
-                useful[net] = useful.get(net, 0) + changed
-    _switched(total, netlist, run.toggles, useful, lanes)
-    cycles = len(stimuli) - skip
-    for name in ("units", "held", "apart", "changes", "settled"):
-        setattr(total, name, getattr(total, name) / cycles)
-    total.outputs = {
-        name: [run.value.get(net, 0) for net in nets]
-        for name, (direction, nets) in netlist.ports.items()
-        if direction == "output"
-    }
-    return total
-
-
-def _clocked(total: Energy, gate: Gate, changed: float, on: float) -> None:
-    """Add the clock's energy of a flip-flop that is clocked, and changes, in shares of the
-    streams.
-    """
-    hold, move = gate.cell.clocked
-    energy = (on - changed) * hold + changed * move
-    if gate.apart:
-        total.apart += energy
-        return
-    total.units += energy
-    total.settled += energy
-    total.held += (on - changed) * hold
-    total.changes += changed
-
-
-def _switched(
-    total: Energy,
-    netlist: Netlist,
-    toggles: Mapping[int, int],
-    useful: Mapping[int, int],
-    lanes: int,
-) -> None:
-    """Add what toggles take, in wires and cells, and in the inputs of flip-flops."""
-    cells = netlist.cells
-    for gate in (*netlist.gates, *netlist.registers):
-        net = gate.output
-        load = netlist.load.get(net, 0.0) + cells.wire(netlist.fanout.get(net, 0))
-        wire = load * cells.unit * cells.voltage**2 / 2
-        inside = gate.cell.toggle(gate.pin, load)
-        each = wire if gate.apart else wire + inside
-        total.units += toggles.get(net, 0) / lanes * each
-        total.settled += useful.get(net, 0) / lanes * each
-        total.apart += toggles.get(net, 0) / lanes * (inside if gate.apart else 0.0)
-    for gate in netlist.registers:
-        each = gate.cell.data("D")
-        for net in gate.inputs:
-            if gate.apart:
-                total.apart += toggles.get(net, 0) / lanes * each
-            else:
-                total.units += toggles.get(net, 0) / lanes * each
-                total.settled += useful.get(net, 0) / lanes * each
 
 
 def _net(bit: int | str) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -132,21 +132,44 @@ class Cell:
         assert self.gating is not None
         enable, clock, output = self.gating
 
-        def of(pin: str, *, stopped: bool) -> list[Group]:
-            groups = list(self.pins[pin].all("internal_power"))
-            off = re.compile(rf"!\s*{enable}\s*\*[^+]*$")
-            # Conditions that hold for both name the enable twice, once inverted, or not at all.
-            return [
-                g for g in groups
-                if "when" not in g.attributes
-                or (off.search(g.attributes["when"].strip('"() ')) is not None
-                    and "+" not in g.attributes["when"]) == stopped
-            ]  # fmt: skip
+        def cycle(on: bool) -> float:
+            # The output follows the clock; up, and down again.
+            up, down = {enable: on}, {enable: on, clock: True, output: on}
+            taken = self._edge(clock, "rise", up, 0.0) + self._edge(clock, "fall", down, 0.0)
+            if on:
+                taken += self._edge(output, "rise", up, load)
+                taken += self._edge(output, "fall", down, load)
+            return taken
 
-        return (
-            self._energy(of(clock, stopped=True), 0.0, 2),
-            self._energy(of(output, stopped=False), load, 2),
-        )
+        return cycle(False), cycle(True)
+
+    @cached_property
+    def enabling(self) -> float:
+        """Internal energy of a toggle of the enable of a cell that gates a clock."""
+        assert self.gating is not None
+        enable, clock, _ = self.gating
+        return mean([
+            self._edge(enable, edge, {clock: level, enable: edge == "fall"}, 0.0)
+            for edge in ("rise", "fall")
+            for level in (False, True)
+        ])  # fmt: skip
+
+    def _edge(self, pin: str, edge: str, state: Mapping[str, bool], load: float) -> float:
+        """Internal energy of an edge of a pin, ``state`` before it; pins that are not in it are 0.
+
+        Groups with a condition that is met come before one without.
+        """
+        values = {name: -1 if state.get(name) else 0 for name in self.pins}
+        met: list[Group] = []
+        general: list[Group] = []
+        for group in self.pins[pin].all("internal_power"):
+            when = group.attributes.get("when")
+            if when is None:
+                general.append(group)
+            elif eval(logic(when.strip('"')), {}, values) & 1:
+                met.append(group)
+        tables = [table for group in met or general for table in group.all(f"{edge}_power")]
+        return mean([at(table, self.slew, load) for table in tables]) * self.unit
 
     @cached_property
     def leakage(self) -> float:

@@ -9,6 +9,7 @@ that runs several are simulated together as well: what takes time is the events,
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from accelgen.silicon.energies import Counts, charge
 from accelgen.silicon.gates import Gate, Netlist, Simulation
 from accelgen.silicon.loads import Load
 from accelgen.silicon.trace import Trace
@@ -88,7 +90,7 @@ def simulate_module(
     """
     cycles = np.concatenate(windows)
     cells, mask = netlist.cells, (1 << len(paths) * len(cycles)) - 1
-    load = {net: _sum(netlist, net, outside) for net in _driven(netlist)}
+    load = {net: netlist.load_of(net, *outside.get(net, (0.0, 0))) for net in _driven(netlist)}
     for gate in (*netlist.gates, *netlist.registers):
         delay = gate.cell.delay(gate.pin, load[gate.output]) * cells.nanoseconds
         gate.delay = max(1, round(delay / step))
@@ -126,14 +128,18 @@ def simulate_module(
     found = []
     for part, toggles in zip(parts, run.toggles_of or [run.toggles], strict=True):
         count = part.bit_count()
-        changed = {net: (v & part).bit_count() for net, v in moved.items()}
-        internal, switching, useful = _energies(netlist, toggles, changed, load, before, part)
+        counts = Counts(
+            toggles=toggles,
+            moved=Counter({net: (v & part).bit_count() for net, v in moved.items()}),
+        )
+        counts.clock(netlist, before, part)
+        total = charge(netlist, counts, load)
         scale = len(paths) / count
         found.append(
             WindowPower(
-                internal=internal * scale,
-                switching=switching * scale,
-                glitches=max(0.0, (internal + switching - useful) * scale),
+                internal=total.internal * scale,
+                switching=total.switching * scale,
+                glitches=max(0.0, (total.internal + total.switching - total.useful) * scale),
                 accesses=_accesses(netlist, run.value, part, scale),
             )
         )
@@ -156,12 +162,6 @@ def _masks(lengths: Sequence[int], instances: int) -> list[int]:
         )
         for k in range(len(lengths))
     ]
-
-
-def _sum(netlist: Netlist, net: int, outside: Mapping[int, Load]) -> float:
-    more, pins = outside.get(net, (0.0, 0))
-    fanout = netlist.fanout.get(net, 0) + pins
-    return netlist.load.get(net, 0.0) + more + (netlist.cells.wire(fanout) if fanout else 0.0)
 
 
 def _driven(netlist: Netlist) -> set[int]:
@@ -280,46 +280,6 @@ def _certain(order: Sequence[Gate], known: set[int], traced: Mapping[int, int]) 
         if gate.output in traced or all(n in certain or n < 0 for n in gate.inputs):
             certain.add(gate.output)
     return certain
-
-
-def _energies(
-    netlist: Netlist,
-    toggles: Mapping[int, int],
-    moved: Mapping[int, int],
-    load: Mapping[int, float],
-    before: Mapping[int, int],
-    part: int,
-) -> tuple[float, float, float]:
-    """PJ of all lanes of ``part``: inside of cells, in what they drive, and both without glitches;
-    ``moved`` counts the lanes in which a net ends at another value than that ``before``.
-    """
-    cells, lanes = netlist.cells, part.bit_count()
-    internal = switching = useful = 0.0
-    for gate in (*netlist.gates, *netlist.registers):
-        net = gate.output
-        wire = load[net] * cells.unit * cells.voltage**2 / 2
-        inside = gate.cell.toggle(gate.pin, load[net])
-        switching += toggles.get(net, 0) * wire
-        internal += toggles.get(net, 0) * inside
-        useful += moved.get(net, 0) * (wire + inside)
-    seen: set[str] = set()
-    for gate in netlist.registers:
-        if gate.name in seen:
-            continue
-        seen.add(gate.name)
-        keep, move = gate.cell.clocked
-        changed = moved.get(gate.output, 0)
-        on = netlist.enabled(gate, before, part).bit_count()
-        clock = (on - changed) * keep + changed * move
-        each = gate.cell.data("D") if "D" in gate.cell.pins else 0.0
-        internal += clock + sum(toggles.get(n, 0) for n in gate.inputs) * each
-        useful += clock + sum(moved.get(n, 0) for n in gate.inputs) * each
-    for net, gating in netlist.clock_gates.items():
-        stopped, through = gating.cell.gated(netlist.clock_load.get(net, 0.0))
-        on = (before.get(gating.enable, 0) & part).bit_count()
-        internal += (lanes - on) * stopped + on * through
-        useful += (lanes - on) * stopped + on * through
-    return internal, switching, useful
 
 
 def _accesses(
