@@ -201,14 +201,13 @@ class _Fusion:
             named.append(source)
         inputs.append(Edge(self._dataflow(), 0, f"dataflow_{name}_{port}"))
         table = tuple(0 if choice is None else distinct.index(choice) for choice in choices)
+        home, group = node.home, f"choose.{node.group}.{port}"
+        if home[0] == "memory":
+            # Each as early as what it chooses from: sums of all dataflows wait in one delay line
+            # behind it.  Units, in contrast, stay alike.
+            home, group = ("exit", _slot(node)), f"{group}.{_slot(node)}"
         chosen = self._builder.add(
-            "choose",
-            f"{name}_{port}",
-            node.home if node.home[0] != "memory" else ("exit", _slot(node)),
-            form,
-            inputs,
-            group=f"choose.{node.group}.{port}",
-            parameters=table,
+            "choose", f"{name}_{port}", home, form, inputs, group=group, parameters=table
         )
         for position, source in enumerate(named):
             if source is not None:

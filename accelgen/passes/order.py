@@ -15,6 +15,7 @@ from accelgen.passes.base import DelayOption, NetlistPass, Pass, PipelinePass
 from accelgen.passes.broadcast import BROADCAST
 from accelgen.passes.constants import CONSTANTS
 from accelgen.passes.delay_matching import Pipeline, alternative, match_delays
+from accelgen.passes.exits import EXITS
 from accelgen.passes.gating import GATING
 from accelgen.passes.metrics import Metrics, measure
 from accelgen.passes.pins import PINS
@@ -58,6 +59,8 @@ PASSES: tuple[Pass, ...] = (
     TAPS,
     # Which sources meet at which pin, now that all that share it are there.
     PINS,
+    # Where values of several dataflows go, the same way once they are chosen from.
+    EXITS,
     # The last to change nodes, since all before it change what values there are; delays, and so
     # the pipeline, depend on widths.
     WIDTHS,

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from accelgen.formats import IntFormat
-from accelgen.netlist.graph import Edge, Netlist, Node
+from accelgen.netlist.graph import Edge, Netlist, Node, is_by_dataflow
 from accelgen.passes.base import NetlistPass, ordered
 from accelgen.passes.pins_check import verify
 from accelgen.passes.trees import adder_trees
@@ -36,7 +36,7 @@ MOST_TRIES = 5000
 def run(netlist: Netlist) -> Netlist:
     """Deal the terms of every product and of every sum anew."""
     nodes = dict(enumerate(netlist.nodes))
-    if not any(node.kind == "choose" for node in netlist.nodes):
+    if not any(is_by_dataflow(netlist.nodes, node) for node in netlist.nodes):
         return netlist
     readers = [len(found) for found in netlist.fanout()]
     jobs = [[(n, 0), (n, 1)] for n, node in nodes.items() if node.kind == "multiply"]
@@ -65,7 +65,9 @@ def _deal_pins(nodes: dict[int, Node], readers: Sequence[int], pins: Sequence[Pi
     own = [
         edge.source
         for edge in edges
-        if nodes[edge.source].kind == "choose" and readers[edge.source] == 1 and not edge.delay
+        if is_by_dataflow(nodes, nodes[edge.source])
+        and readers[edge.source] == 1
+        and not edge.delay
     ]
     switches = {(e.source, e.delay) for e in (nodes[n].inputs[-1] for n in own)}
     if len(switches) != 1:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from functools import cache
 
-from accelgen.netlist.graph import Edge, Netlist, Node
+from accelgen.netlist.graph import Edge, Netlist, Node, is_by_dataflow
 
-__all__ = ["verify"]
+__all__ = ["same_reads", "verify"]
 
 Term = tuple[object, str, int]
 """Where a term comes from, and how late it is."""
@@ -19,13 +19,22 @@ def verify(before: Netlist, after: Netlist) -> None:
     """
     if before is after:
         return
-    dataflows = max(len(node.parameters) for node in before.nodes if node.kind == "choose")
+    same_reads(before, after)
+    assert _inputs(after) <= _inputs(before), "there are more multiplexer inputs than there were"
+
+
+def same_reads(before: Netlist, after: Netlist) -> None:
+    """Raise :class:`AssertionError` unless netlists differ in multiplexers by dataflow alone, and
+    in the order of the terms of sums and products.
+    """
+    dataflows = max(
+        len(node.parameters) for node in before.nodes if is_by_dataflow(before.nodes, node)
+    )
     for dataflow in range(dataflows):
         old, new = _reads(before, dataflow), _reads(after, dataflow)
         assert old.keys() == new.keys(), "other nodes than multiplexers changed"
         for place, terms in old.items():
             assert terms == new[place], f"{place} reads another value in dataflow {dataflow}"
-    assert _inputs(after) <= _inputs(before), "there are more multiplexer inputs than there were"
 
 
 def _reads(netlist: Netlist, dataflow: int) -> dict[object, object]:
@@ -34,7 +43,7 @@ def _reads(netlist: Netlist, dataflow: int) -> dict[object, object]:
 
     def through(edge: Edge) -> tuple[Node, int]:
         node, delay = nodes[edge.source], edge.delay
-        while node.kind == "choose":
+        while is_by_dataflow(nodes, node):
             edge = node.inputs[int(str(node.parameters[dataflow]))]
             node, delay = nodes[edge.source], delay + edge.delay
         return node, delay
@@ -58,7 +67,7 @@ def _reads(netlist: Netlist, dataflow: int) -> dict[object, object]:
             else tuple(map(terms, node.inputs))
         )
         for node in nodes
-        if node.kind not in ("add", "choose")
+        if node.kind != "add" and not is_by_dataflow(nodes, node)
     }
 
 

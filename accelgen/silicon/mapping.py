@@ -7,7 +7,7 @@ from pathlib import Path
 
 from accelgen.silicon.libraries import CellLibrary
 
-__all__ = ["ABC_SCRIPT", "GENERIC_PASSES", "clock_script", "map_passes", "write_abc_files"]
+__all__ = ["ABC_SCRIPT", "BOOTH", "GENERIC_PASSES", "clock_script", "map_passes", "write_abc_files"]
 
 ABC_SCRIPT = """\
 strash
@@ -21,6 +21,11 @@ dnsize -c -D {target}
 
 GATED = 4
 """Flip-flops from which a cell that gates their clock is smaller than their multiplexers."""
+
+BOOTH = "-booth"
+"""Multipliers of radix 4.  Beside Yosys' own of carry-save rows an array of 8 x 8 int8 units is 9 %
+smaller with them on SG13G2, and 8 % on ASAP7, at the same period.
+"""
 
 PREFIX_ADDERS = "-extra-map +/choices/han-carlson.v"
 
@@ -58,7 +63,7 @@ def map_passes(
     """Passes from what was read to cells: prefix adders, timing-driven ABC, buffers and sizes.
 
     With ``gated``, ``GATED`` flip-flops or more with one enable get a gated clock.  ``option`` is
-    one more of Yosys' ``synth`` (``-booth``), ``files`` are those of :func:`write_abc_files`,
+    one more of Yosys' ``synth`` (:data:`BOOTH`), ``files`` are those of :func:`write_abc_files`,
     ``statistics`` a file for what the cells occupy before constants are tied.  A hierarchy that is
     kept keeps the names of its registers: ``sum[3]_reg``.
     """

@@ -136,12 +136,12 @@ def _on_library(
         notes.append(f"timing is not measured: OpenSTA (sta) is missing; run: {STA_REMEDY}")
     best: tuple[Json, Area, Timing | None, str] | None = None
     # First at the asked period; a design that misses it is mapped for speed alone.
-    for option, asked in (("", int(1000 * _ASKED * period)), ("-booth", parts.library.target_ps)):
+    for asked in (int(1000 * _ASKED * period), parts.library.target_ps):
         progress("map to cells" if best is None else "map again for speed")
         macros = list({t.macro.cell: t.macro for t in tilings}.values())
         netlist = map_design(
             source, folder, parts.library, parts.cells, [str(f.path) for f in parts.standard],
-            tilings, macros, target_ps=max(1, asked), option=option,
+            tilings, macros, target_ps=max(1, asked),
         )  # fmt: skip
         area = library_area(source, netlist, parts.cells, tilings)
         timing = None
@@ -157,7 +157,7 @@ def _on_library(
                 netlist,
                 area,
                 timing,
-                f"{'with Booth multipliers ' * bool(option)}for a delay of {asked} ps",
+                f"for a delay of {asked} ps",
             )
         if timing is None or timing.slack >= 0:
             break

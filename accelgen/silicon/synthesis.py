@@ -13,7 +13,7 @@ from accelgen.silicon.fanout import buffer_fanout
 from accelgen.silicon.hierarchy import Json, ModuleArea, count_instances, module_areas, modules_of
 from accelgen.silicon.liberty import Cells
 from accelgen.silicon.libraries import CellLibrary
-from accelgen.silicon.mapping import GENERIC_PASSES, map_passes, write_abc_files
+from accelgen.silicon.mapping import BOOTH, GENERIC_PASSES, map_passes, write_abc_files
 from accelgen.silicon.memories import PAGES, Macro, Memory, Tiling, find_memories, stub, techmap
 from accelgen.silicon.tools import run_yosys
 
@@ -164,7 +164,6 @@ def map_design(
     macros: Sequence[Macro],
     *,
     target_ps: int,
-    option: str,
 ) -> Json:
     """Map the design to cells, its memories of ``tilings`` to macros: ``folder/mapped.v``; returns
     the netlist.
@@ -182,7 +181,7 @@ def map_design(
     script += [
         f"hierarchy -check -top {top}",
         *map_passes(library, liberty, top, files, target_ps=target_ps, flatten=False,
-                    option=option, gated=source.gated),
+                    option=BOOTH, gated=source.gated),
         "write_json mapped.json",
         "write_verilog -noattr -noexpr mapped.v",
     ]  # fmt: skip

@@ -146,7 +146,7 @@ def test_memories_as_single_port_macros_keep_the_design_right(
     library = library_of(files)
     cells = Cells([files[0].path], library.slew, library.wire_load)
     map_design(source, work, library, cells, [str(files[0].path)], tilings, macros,
-               target_ps=1000, option="")  # fmt: skip
+               target_ps=1000)  # fmt: skip
     manifest = Manifest.read(folder)
     design = tmp_path / "design"
     design.mkdir()
