@@ -158,6 +158,32 @@ def test_dataflows_that_do_not_fit_together_are_refused() -> None:
         varying(stretched)
 
 
+def test_words_are_those_of_a_memory_of_the_design() -> None:
+    gemm, depthwise = small("gemm_os_systolic"), small("depthwise")
+    for descriptions, words, message in (
+        ([gemm], {"Q": 8}, "words: unknown tensor 'Q'; known: A, B, Y"),
+        ([gemm], {"A": 0}, r"words: A = 0 is outside 1\.\."),
+        ([gemm], {"A": 8, "Y": -3}, r"words: Y = -3 is outside 1\.\."),
+        ([gemm], {"A": 10**30}, r"words: A = 10* is outside 1\.\."),
+        ([gemm, depthwise], {"Q": 8}, "words: unknown tensor 'Q'; known: in0, in1, out"),
+        (
+            [gemm, small("gemm_ws_systolic"), depthwise],
+            {"A": 8},
+            "'A'; A of gemm_os_systolic is in0 here, A of gemm_ws_systolic is in0 here$",
+        ),
+    ):
+        with pytest.raises(InputError, match=message):
+            make_flows(descriptions, words=words)
+
+
+def test_dataflows_of_one_name_are_refused() -> None:
+    gemm = small("gemm_os_systolic")
+    other = replace(small("depthwise"), name="gemm_os_systolic")
+    for descriptions in ([gemm, gemm], [gemm, other]):
+        with pytest.raises(InputError, match="gemm_os_systolic: dataflows 0 and 1 have the same n"):
+            make_flows(descriptions)
+
+
 def test_a_model_is_read_back_from_its_manifest(tmp_path: Path) -> None:
     made = generate_processor(
         [small("gemm_os_systolic"), small("depthwise")], tmp_path / "two", name="two"
@@ -182,6 +208,8 @@ def test_the_command_line_says_what_is_wrong(
         ([gemm, "--words", "A=4"], "add --programmable"),
         ([gemm, "depthwise", "--space", "u=4"], "unknown axis"),
         ([gemm, "depthwise", "--skew", "systolic"], "write it into the descriptions"),
+        ([gemm, "--programmable", "--words", "Q=8"], "unknown tensor 'Q'"),
+        ([gemm, gemm], "dataflows 0 and 1 have the same name"),
     ):
         assert main(["generate", *arguments, "-o", folder]) == 2
         assert message in capsys.readouterr().err
