@@ -117,6 +117,7 @@ def verify(directory: Path, arguments: argparse.Namespace, problems: int) -> int
 
 
 def _summary(made: ProcessorDesign, folder: Path) -> str:
+    from accelgen.processor.largest import problem_at_largest
     from accelgen.processor.report import mux_inputs
 
     pipeline = made.pipeline
@@ -127,7 +128,8 @@ def _summary(made: ProcessorDesign, folder: Path) -> str:
             (
                 f"dataflow {number}",
                 f"{flow.description.name}: {flow.description.workload.expression}, up to "
-                + " ".join(f"{k}={n}" for k, n in flow.description.workload.bounds.items()),
+                + " ".join(f"{k}={n}" for k, n in flow.description.workload.bounds.items())
+                + ("" if problem_at_largest(made, number) else ", as far as its memories go"),
             )
             for number, flow in enumerate(made.flows)
         ),

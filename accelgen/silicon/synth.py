@@ -174,8 +174,8 @@ def _on_library(
                 source, netlist, parts.cells, tilings, at, options.seed, progress, options.problems
             )
             notes += [
-                f"{p.run.name} was run at smaller bounds than its largest, for no more than "
-                f"{MOST_CYCLES} cycles; --problem runs others"
+                f"{p.run.name} was run at smaller bounds than its largest, that fit the memories "
+                f"and take no more than {MOST_CYCLES} cycles; --problem runs others"
                 for p in power.problems
                 if not (p.run.largest or options.problems)
             ]
