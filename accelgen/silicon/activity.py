@@ -22,12 +22,13 @@ from accelgen.cosim.toolchain import find_toolchain
 from accelgen.cosim.verify import port_names
 from accelgen.errors import AccelgenError, InputError
 from accelgen.manifest import Listing, Manifest
+from accelgen.names import within
 from accelgen.processor.design import Problem, ProcessorModel
 from accelgen.processor.largest import halved, largest_problem
 from accelgen.processor.manifest import PROCESSOR, read_model
 from accelgen.silicon.trace import Trace, read_vcd
 
-__all__ = ["MOST_CYCLES", "Asking", "Run", "choose_problems", "record"]
+__all__ = ["MOST_CYCLES", "Asking", "Run", "check_problems", "choose_problems", "record"]
 
 SAMPLES = 384
 """Cycles of the steady states that are simulated at gate level, shared among the problems."""
@@ -93,14 +94,28 @@ def record(
     there are none.  Raises what :func:`accelgen.verify` raises, and :class:`AccelgenError` when a
     result is missing or wrong.
     """
+    check_problems(directory, asked)
     if Listing.read(directory).design == PROCESSOR:
         return _record_processor(directory, seed, asked)
-    if asked:
+    return _record_kernel(directory, seed)
+
+
+def check_problems(directory: Path, asked: Sequence[Asking]) -> None:
+    """That the design in ``directory`` can run the problems: :class:`InputError` where not."""
+    if not asked:
+        return
+    design = Listing.read(directory).design
+    if design not in ("kernel", PROCESSOR):
+        raise InputError(
+            "an arithmetic unit has no problems", where="--problem", hint="leave it out"
+        )
+    if design != PROCESSOR:
         raise InputError(
             "the bounds of this design are wired in: it runs one problem", where="--problem",
             hint="leave it out, or generate the design with --programmable",
         )  # fmt: skip
-    return _record_kernel(directory, seed)
+    with within("--problem"):
+        choose_problems(read_model(directory), asked)
 
 
 def _record_kernel(directory: Path, seed: int) -> tuple[Trace, tuple[Run, ...]]:

@@ -159,3 +159,30 @@ def test_problems_that_cannot_be_run(
 ) -> None:
     with pytest.raises(InputError, match=says):
         choose_problems(read_model(folder), [asked])
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--liberty", str(TINY), "--problem", "gemm"], "--problem: unknown dataflow 'gemm'"),
+        (["--liberty", str(TINY), "--problem", f"{FLOWS[0]}:m=99"], "reaches 4"),
+        (["--liberty", str(TINY), "--problem", f"{FLOWS[0]}:q=1"], "unknown loop 'q'"),
+        (["--problem", FLOWS[0]], "--problem: its power is not measured; add --liberty FILE.lib"),
+        (["--target", "generic", "--problem", FLOWS[0]], "add --liberty FILE.lib"),
+        (["--liberty", str(TINY), "--no-power", "--problem", "0"], "leave out --no-power"),
+    ],
+)
+def test_problems_are_refused_before_anything_is_mapped(
+    folder: Path,
+    options: list[str],
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def nothing(*_: object) -> None:
+        raise AssertionError("the design is elaborated")
+
+    monkeypatch.setattr("accelgen.silicon.synth.elaborate", nothing)
+    assert main(["synth", str(folder), *options]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert says in line
