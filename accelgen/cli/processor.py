@@ -105,10 +105,10 @@ def verify(directory: Path, arguments: argparse.Namespace, problems: int) -> int
     """Verify such a design."""
     from accelgen.cosim.verify_processor import verify_processor
 
-    if arguments.waves:
-        raise InputError("--waves is not for designs whose bounds are registers")
     with stages(f"building and simulating {directory}"):
-        report = verify_processor(directory, seed=arguments.seed, problems=problems)
+        report = verify_processor(
+            directory, seed=arguments.seed, problems=problems, waves=arguments.waves
+        )
     if arguments.json:
         print_json(report.to_json())
     else:
@@ -188,4 +188,5 @@ def _shown(report: ProcessorReport) -> str:
     failed = sum(not phase.passed for phase in report.phases)
     verdict = f"FAIL in {failed} of" if failed else "PASS in all"
     last = f"{report.name}: {verdict} {len(report.phases)} phases"
-    return "\n".join([table(rows), "", *report.faults, last])
+    waves = [f"waves: {report.waves}"] if report.waves is not None else []
+    return "\n".join([table(rows), "", *report.faults, *waves, last])

@@ -13,6 +13,7 @@ from accelgen.cosim.format_phases import bad_numbers, every_format, no_such_form
 from accelgen.cosim.sequence import Asked, Phase, Seen, run_sequences
 from accelgen.cosim.split import split
 from accelgen.cosim.verdict import PhaseVerdict, Verdict
+from accelgen.cosim.verify import trace_format
 from accelgen.errors import InputError
 from accelgen.processor.design import ProcessorModel
 from accelgen.processor.largest import largest_problem
@@ -44,24 +45,27 @@ class ProcessorReport(Verdict):
         return self.framed({"problems": sum(phase.problems for phase in self.phases)})
 
 
-def verify_processor(directory: Path | str, *, seed: int = 0, problems: int = 6) -> ProcessorReport:
+def verify_processor(
+    directory: Path | str, *, seed: int = 0, problems: int = 6, waves: bool = False
+) -> ProcessorReport:
     """Simulate the design in ``directory`` on sequences of random problems.
 
     Results are compared with NumPy, the cycles of every problem with the model.  ``problems`` is
-    the length of the mixed sequences.  Errors are those of :func:`accelgen.verify`.
+    the length of the mixed sequences.  ``waves`` and errors are those of :func:`accelgen.verify`.
     """
     directory = Path(directory)
     model = read_model(directory)
     phases = make_sequences(model, np.random.default_rng(seed), problems)
+    target = directory / f"waves.{trace_format()}" if waves else None
     start = time.monotonic()
-    seen = run_sequences(model, directory / f"{model.name}.v", phases, seed=seed)
+    seen = run_sequences(model, directory / f"{model.name}.v", phases, seed=seed, waves=target)
     return ProcessorReport(
         name=model.name,
         seed=seed,
         phases=tuple(_verdict(*pair) for pair in zip(phases, seen, strict=True)),
         build_seconds=0.0,
         simulate_seconds=time.monotonic() - start,
-        waves=None,
+        waves=target,
     )
 
 

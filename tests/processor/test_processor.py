@@ -13,6 +13,7 @@ import pytest
 from accelgen.affine import Description, load_description
 from accelgen.affine.varying import varying
 from accelgen.cli import main
+from accelgen.cosim.verify import trace_format
 from accelgen.errors import InputError
 from accelgen.fabric.layout import Layout
 from accelgen.netlist.build import build_netlist
@@ -226,3 +227,18 @@ def test_a_file_lists_dataflows(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main(["generate", str(file), "-o", str(folder)]) == 0
     assert "pair: 2 dataflows on 2 x 2 units" in capsys.readouterr().out
     assert read_model(folder).problem("depthwise", {"c": 3}).dataflow == 1
+
+
+@pytest.mark.rtl
+def test_waves_are_written_beside_the_design(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "one"
+    generate_processor([small("gemm_os_systolic").with_overrides(bounds={"m": 4, "n": 4, "k": 4})],
+                       folder, name="one")  # fmt: skip
+    assert main(["verify", str(folder), "--problems", "2", "--waves"]) == 0
+    (waves,) = folder.glob("waves.*")
+    assert f"waves: {waves}" in capsys.readouterr().out
+    assert waves.suffix == f".{trace_format()}"
+    if waves.suffix == ".vcd":
+        text = waves.read_text(encoding="utf-8")
+        assert "s_axil_awvalid" in text
+        assert "m_axis_y_tdata" in text
