@@ -187,7 +187,9 @@ def _renamed(kernel: SpaceTime, names: Mapping[str, str]) -> SpaceTime:
 
 
 def _check_names(descriptions: Sequence[Description]) -> None:
-    """That a name says which dataflow is meant: drivers, benches and reports go by it."""
+    """That there are dataflows, and a name says which is meant: drivers and benches go by it."""
+    if not descriptions:
+        raise InputError("a design has one dataflow at least", hint="give a description")
     names = [description.name for description in descriptions]
     for number, name in enumerate(names):
         if name in names[:number]:

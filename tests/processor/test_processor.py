@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import accelgen
 from accelgen.affine import Description, load_description
 from accelgen.affine.varying import varying
 from accelgen.cli import main
@@ -211,9 +212,21 @@ def test_the_command_line_says_what_is_wrong(
         ([gemm, "depthwise", "--skew", "systolic"], "write it into the descriptions"),
         ([gemm, "--programmable", "--words", "Q=8"], "unknown tensor 'Q'"),
         ([gemm, gemm], "dataflows 0 and 1 have the same name"),
+        ([gemm, "--programmable", "--period", "-1"], "period: -1.0 ns is no clock period"),
+        ([gemm, "--programmable", "--bus", "0"], "bus: 0 bits are no whole number of bytes"),
     ):
         assert main(["generate", *arguments, "-o", folder]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_a_design_is_made_from_names_and_descriptions(tmp_path: Path) -> None:
+    gemm = small("gemm_os_systolic")
+    made = accelgen.generate_processor(["depthwise"], tmp_path / "one", name="one")
+    assert made.flows[0].description == load_description("depthwise")
+    accelgen.generate_processor([gemm], tmp_path / "one", name="one")
+    assert read_model(tmp_path / "one").flows[0].description == gemm
+    with pytest.raises(InputError, match="a design has one dataflow at least"):
+        accelgen.generate_processor([], tmp_path / "empty", name="empty")
 
 
 def test_a_file_lists_dataflows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -230,7 +243,9 @@ def test_a_file_lists_dataflows(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.rtl
-def test_waves_are_written_beside_the_design(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_waves_are_written_beside_the_design(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "one"
     generate_processor([small("gemm_os_systolic").with_overrides(bounds={"m": 4, "n": 4, "k": 4})],
                        folder, name="one")  # fmt: skip
@@ -242,3 +257,18 @@ def test_waves_are_written_beside_the_design(tmp_path: Path, capsys: pytest.Capt
         text = waves.read_text(encoding="utf-8")
         assert "s_axil_awvalid" in text
         assert "m_axis_y_tdata" in text
+
+
+@pytest.mark.parametrize("command", ["cycles", "show", "generate"])
+def test_a_file_of_several_dataflows_is_no_description(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "set.yaml"
+    file.write_text("name: pair\ndataflows: [gemm_os_systolic, depthwise]\n", encoding="utf-8")
+    # Only alone is it what generate takes.
+    more = ["depthwise"] if command == "generate" else []
+    assert main([command, *more, str(file)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{file}:2: lists the dataflows of one design" in line
+    assert "name one of 'gemm_os_systolic', 'depthwise'; or" in line
+    assert "accelgen generate" in line
