@@ -190,6 +190,8 @@ def test_a_model_is_read_back_from_its_manifest(tmp_path: Path) -> None:
     made = generate_processor(
         [small("gemm_os_systolic"), small("depthwise")], tmp_path / "two", name="two"
     )
+    with pytest.raises(InputError, match="is that of a design whose bounds are registers"):
+        accelgen.verify(tmp_path / "two")
     model = read_model(tmp_path / "two")
     assert model.registers == made.registers
     bounds = {"m": 5, "n": 9, "k": 3}
