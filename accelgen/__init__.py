@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     )
     from accelgen.cosim.verify import verify
     from accelgen.pipeline import design, generate, predict
+    from accelgen.processor.generate import generate_processor
     from accelgen.show import draw
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "design",
     "draw",
     "generate",
+    "generate_processor",
     "load_description",
     "parse_description",
     "predict",
@@ -67,6 +69,7 @@ _HOMES = {
     "design": "accelgen.pipeline",
     "draw": "accelgen.show",
     "generate": "accelgen.pipeline",
+    "generate_processor": "accelgen.processor.generate",
     "predict": "accelgen.pipeline",
     "verify": "accelgen.cosim.verify",
 }

@@ -203,7 +203,10 @@ class Manifest:
                 f"schema {schema!r} is not {MANIFEST_SCHEMA}", hint="generate the design again"
             )
         if "design" in top:
-            raise InputError("is that of an arithmetic unit", hint="use accelgen verify DIR")
+            # Not PROCESSOR of accelgen.processor.manifest, which imports this.
+            registers = top["design"] == "processor"
+            kind = "a design whose bounds are registers" if registers else "an arithmetic unit"
+            raise InputError(f"is that of {kind}", hint="use accelgen verify DIR")
         bounds = _mapping(_get(top, "bounds"), "bounds")
         predicted = _mapping(_get(top, "predicted"), "predicted")
         ports = _mapping(top.get("ports", {}), "ports")

@@ -32,7 +32,8 @@ from accelgen.passes.order import Record, Stage, last_netlist, last_pipeline
 from accelgen.report import write_report
 from accelgen.technology import Technology, load_technology
 
-__all__ = ["Design", "Progress", "Source", "design", "generate", "predict"]
+__all__ = ["Design", "Progress", "Source", "check_options", "described", "design", "generate",
+           "predict"]  # fmt: skip
 
 MAX_BUS_BITS = 4096
 
@@ -103,10 +104,10 @@ def design(
         InputError: the dataflow is not legal, or an option is out of range.
         InfeasibleError: no pipeline reaches ``period``.
     """
-    _check_options(period, bus_bits)
+    check_options(period, bus_bits)
     check_names(without)
     progress = progress or _quiet
-    description = _described(description)
+    description = described(description)
     library = load_technology(technology)
     progress("check the dataflow")
     kernel = _of_fixed_size(description)
@@ -150,9 +151,9 @@ def predict(
 
     Arguments and errors are those of :func:`design`.
     """
-    _check_options(period, bus_bits)
+    check_options(period, bus_bits)
     check_names(without)
-    fabric = build_fabric(_of_fixed_size(_described(description)), bus_bits)
+    fabric = build_fabric(_of_fixed_size(described(description)), bus_bits)
     library = load_technology(technology)
     netlist = last_netlist(rewrite(build_netlist(fabric), without))
     rounding = rounding_netlists(fabric)
@@ -180,7 +181,7 @@ def generate(
     """
     folder = Path(output)
     progress = progress or _quiet
-    description = _described(description)
+    description = described(description)
     with writing(folder):
         check_replaceable(folder)
     made = design(
@@ -216,7 +217,8 @@ def _of_fixed_size(description: Description) -> SpaceTime:
     return kernel
 
 
-def _described(source: Source) -> Description:
+def described(source: Source) -> Description:
+    """The description itself, or the one that a name or file stands for."""
     return source if isinstance(source, Description) else load_description(source)
 
 
@@ -224,7 +226,8 @@ def _quiet(stage: str) -> None:
     """Progress that nobody watches."""
 
 
-def _check_options(period: float | None, bus_bits: int | None) -> None:
+def check_options(period: float | None, bus_bits: int | None) -> None:
+    """Raise :class:`InputError` for a period or a bus that no design has."""
     if period is not None and not (math.isfinite(period) and period > 0):
         raise InputError(f"{period} ns is no clock period", where="period", hint="use 4.5")
     if bus_bits is not None and (bus_bits % 8 or not 8 <= bus_bits <= MAX_BUS_BITS):

@@ -26,6 +26,7 @@ NAMES = [
     "design",
     "draw",
     "generate",
+    "generate_processor",
     "load_description",
     "parse_description",
     "predict",

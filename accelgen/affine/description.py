@@ -16,7 +16,7 @@ from accelgen.affine.workload import Workload
 from accelgen.affine.yaml_text import Node, Plain, parse_yaml, read_text
 from accelgen.content import content_path
 from accelgen.errors import InputError
-from accelgen.names import FrozenMap, check_name, unknown, within
+from accelgen.names import FrozenMap, check_name, shorten, unknown, within
 
 __all__ = ["Description", "load_description", "parse_description"]
 
@@ -153,6 +153,16 @@ def parse_description(text: str, where: str = "description", name: str = "kernel
     if not isinstance(root.value, dict):
         raise InputError("a mapping expected", where=f"{where}:{root.line}", hint=_usage())
     nodes = root.value
+    if "dataflows" in nodes:
+        # The other kind of file that a person writes: accelgen.processor.suite.
+        listed = nodes["dataflows"].plain()
+        names = ", ".join(map(shorten, listed[:24])) if isinstance(listed, list) else ""
+        raise InputError(
+            "lists the dataflows of one design, a single description is expected",
+            where=f"{where}:{nodes['dataflows'].line}",
+            hint=f"name one of {names or 'these'}; or write the design with accelgen generate and "
+            "this file alone",
+        )
     for key, node in nodes.items():
         if key not in _KEYS:
             error = unknown(key, "key", _KEYS)

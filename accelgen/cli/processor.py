@@ -105,10 +105,10 @@ def verify(directory: Path, arguments: argparse.Namespace, problems: int) -> int
     """Verify such a design."""
     from accelgen.cosim.verify_processor import verify_processor
 
-    if arguments.waves:
-        raise InputError("--waves is not for designs whose bounds are registers")
     with stages(f"building and simulating {directory}"):
-        report = verify_processor(directory, seed=arguments.seed, problems=problems)
+        report = verify_processor(
+            directory, seed=arguments.seed, problems=problems, waves=arguments.waves
+        )
     if arguments.json:
         print_json(report.to_json())
     else:
@@ -117,6 +117,7 @@ def verify(directory: Path, arguments: argparse.Namespace, problems: int) -> int
 
 
 def _summary(made: ProcessorDesign, folder: Path) -> str:
+    from accelgen.processor.largest import problem_at_largest
     from accelgen.processor.report import mux_inputs
 
     pipeline = made.pipeline
@@ -127,7 +128,8 @@ def _summary(made: ProcessorDesign, folder: Path) -> str:
             (
                 f"dataflow {number}",
                 f"{flow.description.name}: {flow.description.workload.expression}, up to "
-                + " ".join(f"{k}={n}" for k, n in flow.description.workload.bounds.items()),
+                + " ".join(f"{k}={n}" for k, n in flow.description.workload.bounds.items())
+                + ("" if problem_at_largest(made, number) else ", as far as its memories go"),
             )
             for number, flow in enumerate(made.flows)
         ),
@@ -186,4 +188,5 @@ def _shown(report: ProcessorReport) -> str:
     failed = sum(not phase.passed for phase in report.phases)
     verdict = f"FAIL in {failed} of" if failed else "PASS in all"
     last = f"{report.name}: {verdict} {len(report.phases)} phases"
-    return "\n".join([table(rows), "", *report.faults, last])
+    waves = [f"waves: {report.waves}"] if report.waves is not None else []
+    return "\n".join([table(rows), "", *report.faults, *waves, last])

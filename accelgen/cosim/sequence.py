@@ -129,10 +129,10 @@ def run_sequences(
 ) -> list[Seen]:
     """Simulate the design in the file ``verilog`` and say what it did wrong in each phase.
 
-    ``waves`` takes the trace as VCD; ``options`` are further ones of Verilator.
+    ``waves`` takes the trace, as its suffix says; ``options`` are further ones of Verilator.
     """
     tools = find_toolchain()
-    trace: Trace = "none" if waves is None else "vcd"
+    trace: Trace = "none" if waves is None else "fst" if waves.suffix == ".fst" else "vcd"
     model = build_model(tools, [verilog], design.name, _ports(design), trace, options)
     with tempfile.TemporaryDirectory(prefix="accelgen-") as name:
         folder = Path(name)

@@ -18,11 +18,11 @@ __all__ = ["split"]
 
 
 def split(
-    model: ProcessorModel, dataflow: int, rng: np.random.Generator
+    model: ProcessorModel, dataflow: int, largest: Mapping[str, int], rng: np.random.Generator
 ) -> tuple[str, list[Asked]] | None:
     """A loop, and problems of which each adds a part of it to the result of the one before.
 
-    Together they have more than twice the largest bound of the loop (three times, where that is
+    Together they have more than twice the ``largest`` bound of the loop (three times, where that is
     1).  The last result is what NumPy says of the whole.  ``None`` when no loop can be split.
     """
     workload = model.flows[dataflow].description.workload
@@ -30,17 +30,20 @@ def split(
     summed = [loop for loop in workload.loops if loop not in output.loops]
     for loop in rng.permutation(np.array(summed, dtype=object)):
         try:
-            return str(loop), _pieces(model, dataflow, str(loop), rng)
+            return str(loop), _pieces(model, dataflow, str(loop), largest, rng)
         except InputError:
             continue  # the whole is beyond what can be described, or its parts are no problems
     return None
 
 
 def _pieces(
-    model: ProcessorModel, dataflow: int, loop: str, rng: np.random.Generator
+    model: ProcessorModel,
+    dataflow: int,
+    loop: str,
+    largest: Mapping[str, int],
+    rng: np.random.Generator,
 ) -> list[Asked]:
     flow = model.flows[dataflow]
-    largest = flow.description.workload.bounds
     lengths = [largest[loop], largest[loop], int(rng.integers(1, largest[loop], endpoint=True))]
     whole = _workload(flow.description.workload, {**largest, loop: sum(lengths)})
     values = {access.name: draw(access, rng) for access in whole.accesses[:-1]}

@@ -13,8 +13,10 @@ from accelgen.cosim.format_phases import bad_numbers, every_format, no_such_form
 from accelgen.cosim.sequence import Asked, Phase, Seen, run_sequences
 from accelgen.cosim.split import split
 from accelgen.cosim.verdict import PhaseVerdict, Verdict
+from accelgen.cosim.verify import trace_format
 from accelgen.errors import InputError
 from accelgen.processor.design import ProcessorModel
+from accelgen.processor.largest import largest_problem
 from accelgen.processor.manifest import read_model
 from accelgen.processor.registers import ACCUMULATE, FIRST_REGISTER
 
@@ -43,37 +45,38 @@ class ProcessorReport(Verdict):
         return self.framed({"problems": sum(phase.problems for phase in self.phases)})
 
 
-def verify_processor(directory: Path | str, *, seed: int = 0, problems: int = 6) -> ProcessorReport:
+def verify_processor(
+    directory: Path | str, *, seed: int = 0, problems: int = 6, waves: bool = False
+) -> ProcessorReport:
     """Simulate the design in ``directory`` on sequences of random problems.
 
     Results are compared with NumPy, the cycles of every problem with the model.  ``problems`` is
-    the length of the mixed sequences.  Errors are those of :func:`accelgen.verify`.
+    the length of the mixed sequences.  ``waves`` and errors are those of :func:`accelgen.verify`.
     """
     directory = Path(directory)
     model = read_model(directory)
     phases = make_sequences(model, np.random.default_rng(seed), problems)
+    target = directory / f"waves.{trace_format()}" if waves else None
     start = time.monotonic()
-    seen = run_sequences(model, directory / f"{model.name}.v", phases, seed=seed)
+    seen = run_sequences(model, directory / f"{model.name}.v", phases, seed=seed, waves=target)
     return ProcessorReport(
         name=model.name,
         seed=seed,
         phases=tuple(_verdict(*pair) for pair in zip(phases, seen, strict=True)),
         build_seconds=0.0,
         simulate_seconds=time.monotonic() - start,
-        waves=None,
+        waves=target,
     )
 
 
 def make_sequences(model: ProcessorModel, rng: np.random.Generator, problems: int) -> list[Phase]:
-    """Every dataflow at its largest bounds and at random ones, alone; then random sequences: back
-    to back, with pauses on every port, and with starts among them that must be refused.  Where
-    results can be added to what comes in, those of random problems are or are not, and a longer
-    reduction of every dataflow is split over several problems.  Problems are in all formats that
-    they can choose.
+    """Every dataflow at its largest bounds (the largest that fit the memories) and at random ones,
+    alone; then random sequences: back to back, with pauses on every port, and with starts among
+    them that must be refused.  Where results can be added to what comes in, those of random
+    problems are or are not, and a longer reduction of every dataflow is split over several
+    problems.  Problems are in all formats that they can choose.
     """
-
-    def largest(number: int) -> Asked:
-        return Asked.random(model, number, model.flows[number].description.workload.bounds, rng)
+    largest = [largest_problem(model, number)[1] for number in range(len(model.flows))]
 
     def random(
         number: int | None = None,
@@ -83,7 +86,7 @@ def make_sequences(model: ProcessorModel, rng: np.random.Generator, problems: in
         spoilt: int | None = None,
     ) -> Asked:
         chosen = int(rng.integers(len(model.flows))) if number is None else number
-        return _random(model, chosen, rng, formats, extreme=extreme, spoilt=spoilt)
+        return _random(model, chosen, largest[chosen], rng, formats, extreme=extreme, spoilt=spoilt)
 
     def several(make: Callable[[], Asked | None]) -> list[Asked | None]:
         return [make() for _ in range(problems)]
@@ -91,14 +94,14 @@ def make_sequences(model: ProcessorModel, rng: np.random.Generator, problems: in
     phases = []
     for number, flow in enumerate(model.flows):
         name = flow.description.name
-        phases.append(Phase([largest(number)], f"{name}, largest"))
+        bounds = largest[number]
+        phases.append(Phase([Asked.random(model, number, bounds, rng)], f"{name}, largest"))
         phases.append(Phase([random(number)], f"{name}, random bounds"))
         phases += every_format(model, number, random)
         if model.accumulate_in:
-            bounds = flow.description.workload.bounds
             adding = Asked.random(model, number, bounds, rng, accumulate=True)
             phases.append(Phase([adding], f"{name}, accumulating"))
-            found = split(model, number, rng)
+            found = split(model, number, bounds, rng)
             if found is not None:
                 loop, pieces = found
                 phases.append(Phase(pieces, f"{name}, split along {loop}"))
@@ -120,13 +123,17 @@ def make_sequences(model: ProcessorModel, rng: np.random.Generator, problems: in
 def _random(
     model: ProcessorModel,
     number: int,
+    fitting: Mapping[str, int],
     rng: np.random.Generator,
     formats: Mapping[str, str] | None = None,
     *,
     extreme: bool = False,
     spoilt: int | None = None,
 ) -> Asked:
-    """A problem of a dataflow at random bounds that it can run; it accumulates, or not."""
+    """A problem of a dataflow at random bounds that it can run; it accumulates, or not.
+
+    ``fitting`` are its largest bounds that fit the memories.
+    """
     accumulate = model.accumulate_in and bool(rng.integers(2))
     largest = model.flows[number].description.workload.bounds
 
@@ -136,13 +143,15 @@ def _random(
             accumulate=accumulate, extreme=extreme, spoilt=spoilt,
         )  # fmt: skip
 
-    for _ in range(_TRIES):
-        bounds = {loop: int(rng.integers(1, n, endpoint=True)) for loop, n in largest.items()}
+    for attempt in range(_TRIES):
+        # Of small memories, few of all bounds fit: but those that do are of other shapes.
+        most = largest if attempt % 2 == 0 else fitting
+        bounds = {loop: int(rng.integers(1, most[loop], endpoint=True)) for loop in largest}
         try:
             return asked(bounds)
         except InputError:
             continue  # bounds at which the dataflow is not legal, or beyond the memories
-    return asked(largest)
+    return asked(fitting)
 
 
 def _verdict(phase: Phase, seen: Seen) -> ProcessorPhase:

@@ -170,7 +170,7 @@ def _registers(design: ProcessorModel) -> str:
     width = max(len(register.name) for register in design.registers)
     lines = []
     for register in design.registers:
-        kind = "bits, signed" if register.name in signed else "bits"
+        kind = f"bit{'s' * (register.bits > 1)}{', signed' * (register.name in signed)}"
         lines.append(
             f"#define ACCELERATOR_REG_{register.name.upper().ljust(width)} "
             f"0x{register.offset:03x}u /* {register.bits} {kind}, at most {register.most} */"

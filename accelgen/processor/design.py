@@ -23,6 +23,7 @@ from accelgen.passes import (
     records,
 )
 from accelgen.passes.order import Record, Stage, last_netlist, last_pipeline, rewrite_fused
+from accelgen.pipeline import check_options
 from accelgen.processor.flow import Flow, make_flows
 from accelgen.processor.formats import Choice, choices_of
 from accelgen.processor.registers import (
@@ -177,6 +178,7 @@ def design_processor(
         InputError: the dataflows are not legal, or cannot share one array.
         InfeasibleError: no pipeline reaches ``period``.
     """
+    check_options(period, bus_bits)
     check_names(without)
     progress = progress or (lambda stage: None)
     library = load_technology(technology)

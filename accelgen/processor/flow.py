@@ -16,9 +16,12 @@ from accelgen.fabric.forms import Use, common_forms
 from accelgen.fabric.structure import Structure
 from accelgen.fabric.together import decide_together
 from accelgen.formats import IntFormat
-from accelgen.names import FrozenMap, within
+from accelgen.names import FrozenMap, unknown, within
 
-__all__ = ["Flow", "make_flows", "retarget"]
+__all__ = ["MAX_WORDS", "Flow", "make_flows", "retarget"]
+
+MAX_WORDS = 2**24
+"""Most words of a memory that can be asked for: more is a slip of the pen, and takes hours."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,13 @@ def make_flows(
     ``words`` gives, per tensor of the design, how many words a memory has (without it as many as
     the largest bounds need).  Raises :class:`InputError` when they cannot share.
     """
+    _check_names(descriptions)
     named = [_named(description, descriptions) for description in descriptions]
     widest = max(kernel.output.format.bits for kernel, _ in named)
     named = [(_summing(kernel, widest), tensors) for kernel, tensors in named]
     kernels = [kernel for kernel, _ in named]
     _check_alike(descriptions, kernels)
+    _check_words(words or {}, descriptions, [tensors for _, tensors in named])
     bus = bus_bits or max(map(least_bus, kernels))
     changes = [varying(description) for description in descriptions]
     # Loops of one iteration at the largest bounds are loops all the same.
@@ -179,6 +184,47 @@ def _renamed(kernel: SpaceTime, names: Mapping[str, str]) -> SpaceTime:
         tensors=tuple(replace(t, name=names[t.name]) for t in kernel.tensors),
         chains=tuple((names[name], axis) for name, axis in kernel.chains),
     )
+
+
+def _check_names(descriptions: Sequence[Description]) -> None:
+    """That there are dataflows, and a name says which is meant: drivers and benches go by it."""
+    if not descriptions:
+        raise InputError("a design has one dataflow at least", hint="give a description")
+    names = [description.name for description in descriptions]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise InputError(
+                f"dataflows {names.index(name)} and {number} have the same name",
+                where=name,
+                hint="leave one out, or give it a name of its own with the key name",
+            )
+
+
+def _check_words(
+    words: Mapping[str, int],
+    descriptions: Sequence[Description],
+    named: Sequence[Mapping[str, str]],
+) -> None:
+    """That words are given to memories which there are, and are as many as one can have."""
+    known = list(named[0].values())
+    for tensor, count in words.items():
+        if tensor not in known:
+            # Of dataflows that name their operands differently, the design has names of its own.
+            other = [
+                f"{tensor} of {description.name} is {tensors[tensor]} here"
+                for description, tensors in zip(descriptions, named, strict=True)
+                if tensor in tensors
+            ]
+            error = unknown(tensor, "tensor", known)
+            raise InputError(
+                error.message, where="words", hint=", ".join(other) if other else error.hint
+            )
+        if not 1 <= count <= MAX_WORDS:
+            raise InputError(
+                f"{tensor} = {count} is outside 1..{MAX_WORDS}",
+                where="words",
+                hint="leave it out for as many as the largest bounds need",
+            )
 
 
 def _check_alike(descriptions: Sequence[Description], kernels: Sequence[SpaceTime]) -> None:

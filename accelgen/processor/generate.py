@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
-from accelgen.affine import Description
 from accelgen.errors import InputError
 from accelgen.names import check_name
 from accelgen.output_folder import check_replaceable, replace_folder, writing
+from accelgen.pipeline import Source, described
 from accelgen.processor.c_driver import write_driver
 from accelgen.processor.c_header import write_header
 from accelgen.processor.design import ProcessorDesign, design_processor
@@ -19,7 +19,7 @@ __all__ = ["generate_processor"]
 
 
 def generate_processor(
-    descriptions: Sequence[Description],
+    descriptions: Sequence[Source],
     output: Path | str,
     *,
     name: str,
@@ -31,18 +31,26 @@ def generate_processor(
     without: Collection[str] = (),
     progress: Callable[[str], None] | None = None,
 ) -> ProcessorDesign:
-    """Write ``<name>.v``, ``manifest.json``, ``report.md``, and a driver in C, ``<name>.h`` and
-    ``<name>.c`` (but for indices with ``size()`` in them), into the folder ``output``.
+    """Write one design of several dataflows, whose bounds are registers, into a folder.
 
-    Arguments and errors are those of :func:`design_processor`, the folder's those of
-    :func:`accelgen.generate`.
+    It holds ``<name>.v``, ``manifest.json``, ``report.md``, and a driver in C, ``<name>.h`` and
+    ``<name>.c`` (but for indices with ``size()`` in them).
+
+    The design reaches the bounds of the ``descriptions``.  ``words`` gives, per tensor of the
+    design, how many words each of its memories has, where that is not what the largest bounds need;
+    ``accumulate_in`` adds a stream of what problems may add to their result.  Other arguments, and
+    what becomes of the folder, are those of :func:`accelgen.generate`.
+
+    Raises:
+        InputError: a dataflow is not legal, they cannot share one array, or an option is wrong.
+        InfeasibleError: no pipeline reaches ``period``.
     """
     folder = Path(output)
     check_name(name, "design")
     with writing(folder):
         check_replaceable(folder)
     made = design_processor(
-        descriptions,
+        [described(source) for source in descriptions],
         name,
         period=period,
         technology=technology,

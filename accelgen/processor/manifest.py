@@ -14,6 +14,7 @@ from accelgen.fabric.fabric import Fabric
 from accelgen.manifest import MANIFEST_SCHEMA, read_manifest, stream_json
 from accelgen.processor.design import ProcessorDesign, ProcessorModel
 from accelgen.processor.flow import make_flows
+from accelgen.processor.largest import problem_at_largest
 from accelgen.processor.registers import ACCUMULATE, quantities_of, registers_of
 from accelgen.rtl.processor.axil import CONTROL, FINISHED, IDENTITY, MAGIC, REFUSED, STATUS
 
@@ -28,7 +29,6 @@ def to_json(design: ProcessorDesign) -> dict[str, object]:
     flows = design.flows
     first = flows[0]
     blocks = first.fabric.kernel.blocks
-    largest = design.problem(0, first.description.workload.bounds)
     return {
         "schema": MANIFEST_SCHEMA,
         "design": PROCESSOR,
@@ -37,7 +37,7 @@ def to_json(design: ProcessorDesign) -> dict[str, object]:
         "verilog": [f"{design.name}.v"],
         "expression": first.description.workload.expression,
         "bounds": dict(first.description.workload.bounds),
-        "streams": _streams(largest.fabric, design.accumulate_in),
+        "streams": _streams(first.fabric, design.accumulate_in),
         "predicted": _cycles(design, 0),
         "ports": {
             "clock": "clk",
@@ -140,9 +140,12 @@ def dumps(manifest: Mapping[str, object]) -> str:
     return json.dumps(manifest, indent=2) + "\n"
 
 
-def _cycles(design: ProcessorModel, number: int) -> dict[str, int]:
-    bounds = design.flows[number].description.workload.bounds
-    cycles = design.problem(number, bounds).cycles
+def _cycles(design: ProcessorModel, number: int) -> dict[str, int | None]:
+    """The cycles at the largest bounds; none where the memories are too small for these."""
+    problem = problem_at_largest(design, number)
+    if problem is None:
+        return {"compute_cycles": None, "total_cycles": None}
+    cycles = problem.cycles
     return {"compute_cycles": cycles.compute_cycles, "total_cycles": cycles.total_cycles}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from accelgen.processor.design import ProcessorDesign
+from accelgen.processor.largest import problem_at_largest
 from accelgen.report import passes_section, section, table
 
 __all__ = ["mux_inputs", "write_report"]
@@ -30,15 +31,15 @@ def _dataflows(design: ProcessorDesign) -> str:
     ]
     for number, flow in enumerate(design.flows):
         work = flow.description.workload
-        cycles = design.problem(number, work.bounds).cycles
+        largest = problem_at_largest(design, number)
         rows.append(
             (
                 number,
                 flow.description.name,
                 f"`{work.expression}`",
                 " ".join(f"{loop}={n}" for loop, n in work.bounds.items()),
-                cycles.compute_cycles,
-                cycles.total_cycles,
+                largest.cycles.compute_cycles if largest else "-",
+                largest.cycles.total_cycles if largest else "-",
             )
         )
     units = " x ".join(map(str, design.flows[0].fabric.kernel.space_extents))

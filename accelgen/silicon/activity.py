@@ -22,11 +22,13 @@ from accelgen.cosim.toolchain import find_toolchain
 from accelgen.cosim.verify import port_names
 from accelgen.errors import AccelgenError, InputError
 from accelgen.manifest import Listing, Manifest
+from accelgen.names import within
 from accelgen.processor.design import Problem, ProcessorModel
+from accelgen.processor.largest import halved, largest_problem
 from accelgen.processor.manifest import PROCESSOR, read_model
 from accelgen.silicon.trace import Trace, read_vcd
 
-__all__ = ["MOST_CYCLES", "Asking", "Run", "choose_problems", "record"]
+__all__ = ["MOST_CYCLES", "Asking", "Run", "check_problems", "choose_problems", "record"]
 
 SAMPLES = 384
 """Cycles of the steady states that are simulated at gate level, shared among the problems."""
@@ -92,14 +94,28 @@ def record(
     there are none.  Raises what :func:`accelgen.verify` raises, and :class:`AccelgenError` when a
     result is missing or wrong.
     """
+    check_problems(directory, asked)
     if Listing.read(directory).design == PROCESSOR:
         return _record_processor(directory, seed, asked)
-    if asked:
+    return _record_kernel(directory, seed)
+
+
+def check_problems(directory: Path, asked: Sequence[Asking]) -> None:
+    """That the design in ``directory`` can run the problems: :class:`InputError` where not."""
+    if not asked:
+        return
+    design = Listing.read(directory).design
+    if design not in ("kernel", PROCESSOR):
+        raise InputError(
+            "an arithmetic unit has no problems", where="--problem", hint="leave it out"
+        )
+    if design != PROCESSOR:
         raise InputError(
             "the bounds of this design are wired in: it runs one problem", where="--problem",
             hint="leave it out, or generate the design with --programmable",
         )  # fmt: skip
-    return _record_kernel(directory, seed)
+    with within("--problem"):
+        choose_problems(read_model(directory), asked)
 
 
 def _record_kernel(directory: Path, seed: int) -> tuple[Trace, tuple[Run, ...]]:
@@ -181,12 +197,12 @@ def choose_problems(
 ) -> list[tuple[Problem, dict[str, int]]]:
     """The problems ``asked`` for, with all their bounds; of every dataflow one if there are none.
 
-    That is the largest, halved loop by loop until it fits the memories and takes no more than
+    That is the largest that fits the memories, halved loop by loop until it takes no more than
     :data:`MOST_CYCLES`: always the loop that leaves most units at work.  Raises
     :class:`InputError` for a problem that the design cannot run.
     """
     if not asked:
-        return [_large(model, number) for number in range(len(model.flows))]
+        return [_not_too_long(model, number) for number in range(len(model.flows))]
     found = []
     for name, bounds in asked:
         number = model.number(int(name) if name.isdigit() else name)
@@ -194,31 +210,22 @@ def choose_problems(
         found.append(
             (model.problem(number, bounds), {**largest, **bounds})
             if bounds
-            else _large(model, number)
+            else _not_too_long(model, number)
         )
     return found
 
 
-def _large(model: ProcessorModel, number: int) -> tuple[Problem, dict[str, int]]:
-    bounds = dict(model.flows[number].description.workload.bounds)
-    problem = _problem(model, number, bounds)
-    while problem is None or _longest(problem) > MOST_CYCLES:
-        smaller = [bounds | {loop: -(-n // 2)} for loop, n in bounds.items() if n > 1]
-        if not smaller:
+def _not_too_long(model: ProcessorModel, number: int) -> tuple[Problem, dict[str, int]]:
+    problem, bounds = largest_problem(model, number)
+    tried: Problem | None = problem
+    smaller = bounds
+    while tried is None or _longest(tried) > MOST_CYCLES:
+        if max(smaller.values()) == 1:
             break
-        runnable = [(one, p) for one in smaller if (p := _problem(model, number, one)) is not None]
-        if runnable:
-            bounds, problem = max(runnable, key=lambda pair: pair[1].cycles.utilisation)
-        else:
-            bounds = max(smaller, key=lambda one: prod(bounds.values()) - prod(one.values()))
-    return problem or model.problem(number, bounds), bounds
-
-
-def _problem(model: ProcessorModel, number: int, bounds: Mapping[str, int]) -> Problem | None:
-    try:
-        return model.problem(number, bounds)
-    except InputError:
-        return None  # bounds at which the dataflow is not legal, or beyond the memories
+        smaller, tried = halved(model, number, smaller)
+        if tried is not None:
+            problem, bounds = tried, smaller
+    return problem, bounds
 
 
 def _longest(problem: Problem) -> int:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from accelgen.errors import AccelgenError, InputError
 from accelgen.processor.manifest import PROCESSOR
-from accelgen.silicon.activity import MOST_CYCLES, Asking
+from accelgen.silicon.activity import MOST_CYCLES, Asking, check_problems
 from accelgen.silicon.ecp5 import DEVICES, Fpga, map_ecp5, place
 from accelgen.silicon.hierarchy import Json
 from accelgen.silicon.liberty import Cells
@@ -89,6 +89,7 @@ def synthesise(
     start = time.monotonic()
     target = options.target or ("liberty" if options.liberty else "ecp5")
     _check(options, target)
+    check_problems(directory, options.problems)
     with tempfile.TemporaryDirectory(prefix="accelgen-") as name:
         folder = Path(name)
         progress("elaborate")
@@ -116,6 +117,11 @@ def _check(options: Options, target: Target) -> None:
         raise InputError(
             f"{target} has memories of its own", where="--sram", hint="add --liberty FILE.lib"
         )
+    if options.problems and (target != "liberty" or not options.power):
+        raise InputError(
+            "its power is not measured", where="--problem",
+            hint="leave out --no-power" if target == "liberty" else "add --liberty FILE.lib",
+        )  # fmt: skip
     if options.period is not None and not 0 < options.period < 1e6:
         raise InputError(f"{options.period} ns is no clock period", where="--period", hint="use 5")
     if options.device not in DEVICES:
@@ -174,8 +180,8 @@ def _on_library(
                 source, netlist, parts.cells, tilings, at, options.seed, progress, options.problems
             )
             notes += [
-                f"{p.run.name} was run at smaller bounds than its largest, for no more than "
-                f"{MOST_CYCLES} cycles; --problem runs others"
+                f"{p.run.name} was run at smaller bounds than its largest, that fit the memories "
+                f"and take no more than {MOST_CYCLES} cycles; --problem runs others"
                 for p in power.problems
                 if not (p.run.largest or options.problems)
             ]

@@ -126,7 +126,7 @@ def test_parts_of_a_reduction_add_up_to_the_whole() -> None:
     model = adding(*NAMES)
     rng = np.random.default_rng(0)
     for number, name in enumerate(NAMES):
-        found = split(model, number, rng)
+        found = split(model, number, model.flows[number].description.workload.bounds, rng)
         assert found is not None, name
         _, parts = found
         assert [part.addend is None for part in parts] == [True, False, False]

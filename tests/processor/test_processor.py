@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import accelgen
 from accelgen.affine import Description, load_description
 from accelgen.affine.varying import varying
 from accelgen.cli import main
+from accelgen.cosim.verify import trace_format
 from accelgen.errors import InputError
 from accelgen.fabric.layout import Layout
 from accelgen.netlist.build import build_netlist
@@ -158,10 +160,38 @@ def test_dataflows_that_do_not_fit_together_are_refused() -> None:
         varying(stretched)
 
 
+def test_words_are_those_of_a_memory_of_the_design() -> None:
+    gemm, depthwise = small("gemm_os_systolic"), small("depthwise")
+    for descriptions, words, message in (
+        ([gemm], {"Q": 8}, "words: unknown tensor 'Q'; known: A, B, Y"),
+        ([gemm], {"A": 0}, r"words: A = 0 is outside 1\.\."),
+        ([gemm], {"A": 8, "Y": -3}, r"words: Y = -3 is outside 1\.\."),
+        ([gemm], {"A": 10**30}, r"words: A = 10* is outside 1\.\."),
+        ([gemm, depthwise], {"Q": 8}, "words: unknown tensor 'Q'; known: in0, in1, out"),
+        (
+            [gemm, small("gemm_ws_systolic"), depthwise],
+            {"A": 8},
+            "'A'; A of gemm_os_systolic is in0 here, A of gemm_ws_systolic is in0 here$",
+        ),
+    ):
+        with pytest.raises(InputError, match=message):
+            make_flows(descriptions, words=words)
+
+
+def test_dataflows_of_one_name_are_refused() -> None:
+    gemm = small("gemm_os_systolic")
+    other = replace(small("depthwise"), name="gemm_os_systolic")
+    for descriptions in ([gemm, gemm], [gemm, other]):
+        with pytest.raises(InputError, match="gemm_os_systolic: dataflows 0 and 1 have the same n"):
+            make_flows(descriptions)
+
+
 def test_a_model_is_read_back_from_its_manifest(tmp_path: Path) -> None:
     made = generate_processor(
         [small("gemm_os_systolic"), small("depthwise")], tmp_path / "two", name="two"
     )
+    with pytest.raises(InputError, match="is that of a design whose bounds are registers"):
+        accelgen.verify(tmp_path / "two")
     model = read_model(tmp_path / "two")
     assert model.registers == made.registers
     bounds = {"m": 5, "n": 9, "k": 3}
@@ -182,9 +212,23 @@ def test_the_command_line_says_what_is_wrong(
         ([gemm, "--words", "A=4"], "add --programmable"),
         ([gemm, "depthwise", "--space", "u=4"], "unknown axis"),
         ([gemm, "depthwise", "--skew", "systolic"], "write it into the descriptions"),
+        ([gemm, "--programmable", "--words", "Q=8"], "unknown tensor 'Q'"),
+        ([gemm, gemm], "dataflows 0 and 1 have the same name"),
+        ([gemm, "--programmable", "--period", "-1"], "period: -1.0 ns is no clock period"),
+        ([gemm, "--programmable", "--bus", "0"], "bus: 0 bits are no whole number of bytes"),
     ):
         assert main(["generate", *arguments, "-o", folder]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_a_design_is_made_from_names_and_descriptions(tmp_path: Path) -> None:
+    gemm = small("gemm_os_systolic")
+    made = accelgen.generate_processor(["depthwise"], tmp_path / "one", name="one")
+    assert made.flows[0].description == load_description("depthwise")
+    accelgen.generate_processor([gemm], tmp_path / "one", name="one")
+    assert read_model(tmp_path / "one").flows[0].description == gemm
+    with pytest.raises(InputError, match="a design has one dataflow at least"):
+        accelgen.generate_processor([], tmp_path / "empty", name="empty")
 
 
 def test_a_file_lists_dataflows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -198,3 +242,35 @@ def test_a_file_lists_dataflows(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main(["generate", str(file), "-o", str(folder)]) == 0
     assert "pair: 2 dataflows on 2 x 2 units" in capsys.readouterr().out
     assert read_model(folder).problem("depthwise", {"c": 3}).dataflow == 1
+
+
+@pytest.mark.rtl
+def test_waves_are_written_beside_the_design(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "one"
+    generate_processor([small("gemm_os_systolic").with_overrides(bounds={"m": 4, "n": 4, "k": 4})],
+                       folder, name="one")  # fmt: skip
+    assert main(["verify", str(folder), "--problems", "2", "--waves"]) == 0
+    (waves,) = folder.glob("waves.*")
+    assert f"waves: {waves}" in capsys.readouterr().out
+    assert waves.suffix == f".{trace_format()}"
+    if waves.suffix == ".vcd":
+        text = waves.read_text(encoding="utf-8")
+        assert "s_axil_awvalid" in text
+        assert "m_axis_y_tdata" in text
+
+
+@pytest.mark.parametrize("command", ["cycles", "show", "generate"])
+def test_a_file_of_several_dataflows_is_no_description(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "set.yaml"
+    file.write_text("name: pair\ndataflows: [gemm_os_systolic, depthwise]\n", encoding="utf-8")
+    # Only alone is it what generate takes.
+    more = ["depthwise"] if command == "generate" else []
+    assert main([command, *more, str(file)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{file}:2: lists the dataflows of one design" in line
+    assert "name one of 'gemm_os_systolic', 'depthwise'; or" in line
+    assert "accelgen generate" in line

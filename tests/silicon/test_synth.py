@@ -202,6 +202,8 @@ def test_place_and_route(folder: Path) -> None:
         (Options(target="generic", sram="macros"), "memories of its own"),
         (Options(liberty=(TINY,), sram="macros"), "no SRAM macro"),
         (Options(liberty=(TINY,), sram="cacti"), "unknown size table"),
+        (Options(liberty=(TINY,), problems=(("fir", {}),)), "bounds of this design are wired in"),
+        (Options(problems=(("fir", {}),)), "power is not measured"),
         (Options(period=-1.0), "no clock period"),
         (Options(device="12k"), "unknown device"),
     ],
@@ -213,6 +215,8 @@ def test_contradictions_are_one_line(folder: Path, options: Options, says: str) 
 
 def test_a_unit_of_mac_has_area_and_no_power(tmp_path: Path) -> None:
     assert main(["mac", "--format", "nvfp4", "--lanes", "4", "-o", str(tmp_path / "mac")]) == 0
+    with pytest.raises(InputError, match="an arithmetic unit has no problems"):
+        synthesise(tmp_path / "mac", Options(liberty=(TINY,), problems=(("0", {}),)))
     found = synthesise(tmp_path / "mac", Options(liberty=(TINY,)))
     assert found.area is not None
     assert found.area.total > 1000

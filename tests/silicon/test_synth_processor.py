@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from accelgen import load_description
+from accelgen import Description, load_description
 from accelgen.cli import main
 from accelgen.errors import InputError
+from accelgen.processor.design import design_processor
 from accelgen.processor.generate import generate_processor
 from accelgen.processor.manifest import read_model
 from accelgen.silicon import activity
@@ -27,17 +27,17 @@ FLOWS = ("gemm_os_systolic", "gemm_ws_systolic")
 rtl = pytest.mark.rtl
 
 
+def small(name: str) -> Description:
+    return load_description(name).with_overrides(
+        bounds={"m": 4, "n": 4, "k": 8}, space={"i": 2, "j": 2}, types={"Y": "int32"}
+    )
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two GEMMs on 2 x 2 units."""
     output = tmp_path_factory.mktemp("synth") / "fused"
-    small = [
-        load_description(name).with_overrides(
-            bounds={"m": 4, "n": 4, "k": 8}, space={"i": 2, "j": 2}, types={"Y": "int32"}
-        )
-        for name in FLOWS
-    ]
-    generate_processor(small, output, name="fused", bus_bits=32)
+    generate_processor([small(name) for name in FLOWS], output, name="fused", bus_bits=32)
     return output
 
 
@@ -138,14 +138,16 @@ def test_large_problems_are_halved(folder: Path, monkeypatch: pytest.MonkeyPatch
     assert (chosen[0].dataflow, chosen[1]["k"]) == (1, 2)
 
 
-def test_largest_bounds_beyond_the_memories_are_halved(folder: Path) -> None:
-    model = read_model(folder)
-    flow = model.flows[0]
-    beyond = flow.description.with_overrides(bounds={"m": 64})
-    grown = replace(model, flows=(replace(flow, description=beyond), model.flows[1]))
-    problem, bounds = choose_problems(grown)[0]
-    assert bounds["m"] <= 4
-    assert problem.fabric.output.banked.layout.depth <= 8
+def test_problems_that_fit_small_memories_are_halved(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = design_processor([small(FLOWS[0])], "few", bus_bits=32, words={"Y": 2})
+    ((problem, bounds),) = choose_problems(model)
+    assert problem.fabric.output.banked.layout.depth == 2
+    assert bounds != dict(model.flows[0].description.workload.bounds)
+    most = problem.cycles.compute_cycles
+    monkeypatch.setattr(activity, "MOST_CYCLES", most - 1)
+    ((shorter, fewer),) = choose_problems(model)
+    assert shorter.cycles.compute_cycles < most
+    assert all(fewer[loop] <= n for loop, n in bounds.items())
 
 
 @pytest.mark.parametrize(
@@ -157,3 +159,30 @@ def test_problems_that_cannot_be_run(
 ) -> None:
     with pytest.raises(InputError, match=says):
         choose_problems(read_model(folder), [asked])
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--liberty", str(TINY), "--problem", "gemm"], "--problem: unknown dataflow 'gemm'"),
+        (["--liberty", str(TINY), "--problem", f"{FLOWS[0]}:m=99"], "reaches 4"),
+        (["--liberty", str(TINY), "--problem", f"{FLOWS[0]}:q=1"], "unknown loop 'q'"),
+        (["--problem", FLOWS[0]], "--problem: its power is not measured; add --liberty FILE.lib"),
+        (["--target", "generic", "--problem", FLOWS[0]], "add --liberty FILE.lib"),
+        (["--liberty", str(TINY), "--no-power", "--problem", "0"], "leave out --no-power"),
+    ],
+)
+def test_problems_are_refused_before_anything_is_mapped(
+    folder: Path,
+    options: list[str],
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def nothing(*_: object) -> None:
+        raise AssertionError("the design is elaborated")
+
+    monkeypatch.setattr("accelgen.silicon.synth.elaborate", nothing)
+    assert main(["synth", str(folder), *options]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert says in line
