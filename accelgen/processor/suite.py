@@ -106,7 +106,8 @@ def with_common(
 def _numbers(value: object, key: str) -> dict[str, int] | None:
     if value is None:
         return None
-    if not isinstance(value, dict) or not all(isinstance(n, int) for n in value.values()):
+    # ``true`` is an integer to Python.
+    if not isinstance(value, dict) or not all(type(n) is int for n in value.values()):
         raise InputError("a mapping to integers expected", where=key)
     return value
 

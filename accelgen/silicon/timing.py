@@ -14,7 +14,7 @@ from accelgen.silicon.libraries import CellLibrary
 from accelgen.silicon.mapping import clock_script
 from accelgen.silicon.tools import run_sta
 
-__all__ = ["Timing", "time_netlist"]
+__all__ = ["Timing", "between", "time_netlist"]
 
 _PIN = re.compile(r"^.*?(-?[\d.]+)\s+[\^v]\s+(\S+)\s+\((\S+)\)\s*$", re.MULTILINE)
 _SLACK = re.compile(r"(-?[\d.]+)\s+slack \((?:MET|VIOLATED)\)")
@@ -131,7 +131,7 @@ def _named(report: str, source: Json, top: str) -> tuple[str, ...]:
         last = _signal(end) if _unit(end) == unit else None
         path += [
             f"{unit.replace('/', '.')}.{value}" if unit else value
-            for value in _between(modules[module], first, last)
+            for value in between(modules[module], first, last)
         ]
     path.append(_point(end))
     # What a unit is told of the dataflow goes by the names of all that it chooses there.
@@ -168,7 +168,7 @@ def _module(modules: Mapping[str, Json], top: str, unit: str) -> str | None:
     return name
 
 
-def _between(module: Json, first: str | None, last: str | None) -> list[str]:
+def between(module: Json, first: str | None, last: str | None) -> list[str]:
     """Named values on the longest way through the logic from ``first`` (an input, if ``None``) to
     the register ``last`` (an output, if ``None``), without the two.
     """
@@ -178,7 +178,8 @@ def _between(module: Json, first: str | None, last: str | None) -> list[str]:
     assert isinstance(ports, dict)
     shown: dict[int, str] = {}
     for name, net in names.items():
-        if not re.fullmatch(r"_\d+_|\$.*", name):
+        # Of functions that a Verilog writer makes, Yosys names inputs by file and line.
+        if not re.search(r"^_\d+_$|^\$|\$func\$", name):
             for bit in net["bits"]:
                 if isinstance(bit, int) and (bit not in shown or len(name) < len(shown[bit])):
                     shown[bit] = name

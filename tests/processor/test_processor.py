@@ -26,6 +26,7 @@ from accelgen.processor.generate import generate_processor
 from accelgen.processor.manifest import read_model
 from accelgen.processor.numbers import numbers_of
 from accelgen.processor.registers import levels_of, quantities_of
+from accelgen.processor.suite import load_suite
 from tests.shipped import SIZES
 
 SET = ("gemm_os_systolic", "gemm_ws_systolic", "conv2d_ws_nvdla", "depthwise")
@@ -274,3 +275,11 @@ def test_a_file_of_several_dataflows_is_no_description(
     assert f"{file}:2: lists the dataflows of one design" in line
     assert "name one of 'gemm_os_systolic', 'depthwise'; or" in line
     assert "accelgen generate" in line
+
+
+@pytest.mark.parametrize("key", ["bounds: {m: true}", "space: {i: 2.0}", "words: [4]"])
+def test_numbers_of_a_file_are_whole(key: str, tmp_path: Path) -> None:
+    file = tmp_path / "set.yaml"
+    file.write_text(f"dataflows: [gemm_os_systolic]\n{key}\n", encoding="utf-8")
+    with pytest.raises(InputError, match=f"{key.split(':')[0]}: a mapping to integers expected"):
+        load_suite(str(file))

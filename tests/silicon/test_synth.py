@@ -20,7 +20,7 @@ from accelgen.silicon.memories import Macro, tile
 from accelgen.silicon.report import SiliconReport, to_markdown
 from accelgen.silicon.synth import Options, synthesise
 from accelgen.silicon.synthesis import elaborate, map_design
-from accelgen.silicon.timing import time_netlist
+from accelgen.silicon.timing import between, time_netlist
 from accelgen.silicon.tools import nextpnr_command
 
 TINY = Path(__file__).with_name("tiny.lib")
@@ -98,6 +98,23 @@ def test_the_critical_path_is_named(report: SiliconReport) -> None:
     assert timing.slack == pytest.approx(timing.period - timing.least_period)
     assert any(step.endswith("product") for step in timing.path), timing.path
     assert timing.path[-1].startswith("array.pe_")
+
+
+def test_what_verilog_functions_are_called_is_no_name() -> None:
+    """Yosys names their inputs by the file that they are in."""
+    cells = {
+        "a": {"type": "$not", "connections": {"A": [2], "Y": [3]}},
+        "b": {"type": "$not", "connections": {"A": [3], "Y": [4]}},
+        "c": {"type": "$not", "connections": {"A": [4], "Y": [5]}},
+    }
+    names = {"given": 2, "_296_$func$/some/where/few.v:4272$896.b": 3, "chosen": 4, "y": 5}
+    module = {
+        "ports": {"given": {"direction": "input", "bits": [2]},
+                  "y": {"direction": "output", "bits": [5]}},
+        "cells": cells,
+        "netnames": {name: {"bits": [bit]} for name, bit in names.items()},
+    }  # fmt: skip
+    assert between(module, None, None) == ["given", "chosen", "y"]
 
 
 def test_markdown_and_json_say_the_same(report: SiliconReport) -> None:
