@@ -117,8 +117,8 @@ def verify(directory: Path, arguments: argparse.Namespace, problems: int) -> int
 
 
 def _summary(made: ProcessorDesign, folder: Path) -> str:
+    from accelgen.passes.metrics import mux_inputs
     from accelgen.processor.largest import problem_at_largest
-    from accelgen.processor.report import mux_inputs
 
     pipeline = made.pipeline
     units = " x ".join(map(str, made.flows[0].fabric.kernel.space_extents))
@@ -142,7 +142,7 @@ def _summary(made: ProcessorDesign, folder: Path) -> str:
             f"estimated ({made.technology.name})",
         ),
         ("pipeline", f"{made.latency} cycles, {pipeline.bits} register bits"),
-        ("multiplexers", f"{mux_inputs(made)} inputs, so that units serve all dataflows"),
+        ("multiplexers", f"{mux_inputs(pipeline.netlist.nodes)} inputs"),
         *([("without", ", ".join(made.without))] if made.without else []),
         ("next", f"accelgen verify {shlex.quote(str(folder))}"),
     ]
@@ -157,8 +157,8 @@ def _accumulates(made: ProcessorDesign) -> str:
 
 
 def _figures(made: ProcessorDesign, folder: Path) -> dict[str, object]:
+    from accelgen.passes.metrics import mux_inputs
     from accelgen.processor.manifest import to_json
-    from accelgen.processor.report import mux_inputs
 
     manifest = to_json(made)
     return {
@@ -175,7 +175,7 @@ def _figures(made: ProcessorDesign, folder: Path) -> dict[str, object]:
         "period_ns": made.pipeline.period,
         "critical_path_ns": round(made.critical, 6),
         "register_bits": made.pipeline.bits,
-        "mux_inputs": mux_inputs(made),
+        "mux_inputs": mux_inputs(made.pipeline.netlist.nodes),
     }
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from accelgen.netlist.graph import Edge, Home, Netlist, Node
+from accelgen.netlist.ring import Ring
 
-__all__ = ["Metrics", "distance", "location", "measure", "nets", "wire_length"]
+__all__ = ["Metrics", "distance", "location", "measure", "mux_inputs", "nets", "wire_length"]
 
 RELAY = "relay"
 """What groups of relays begin with (see :mod:`accelgen.passes.broadcast`)."""
 
 STATE = frozenset(("hold", "accumulate", "partials", "collect"))
-"""Kinds that are registers (memories are counted apart, with their banks)."""
+"""Kinds that are registers (memories are counted apart, with their banks; a ``fifo`` has more
+than its value).
+"""
 
 
 @dataclass(frozen=True)
@@ -24,9 +27,10 @@ class Metrics:
 
     ``register_bits``: in nodes and on edges, as far as they are placed (before delay matching
     those that the dataflow itself asks for); ``fifo_bits``: of these, beyond the first register of
-    links between units; ``mux_inputs``: of multiplexers; ``adders``, ``adder_bits``: adders and
-    running sums; ``multiplier_bits``: products of the widths of the factors; ``conditions``: flags
-    and inputs of gates; ``lp_bits``: the objective of delay matching, the register bits on edges;
+    links between units; ``mux_inputs``: of multiplexers, those that read FIFOs too; ``adders``,
+    ``adder_bits``: adders and running sums; ``multiplier_bits``: products of the widths of the
+    factors; ``conditions``: flags and inputs of gates; ``lp_bits``: the objective of delay
+    matching, the register bits on edges;
     ``fanout``: the most inputs that one register or node drives; ``wire``: in pitches of units, the
     wires that carry flags and operands; ``gated_bits``: register bits that keep still while idle.
     """
@@ -58,16 +62,21 @@ def measure(
 ) -> Metrics:
     """The figures of a netlist, with the registers on its edges where they are placed."""
     nodes = netlist.nodes
-    counts = registers or [[edge.delay for edge in node.inputs] for node in nodes]
+    asked = [_asked(node) for node in nodes]
+    counts = registers or asked
     lines = _lines(nodes, counts, shared=shared)
     state = sum(node.format.bits for node in nodes if node.kind in STATE)
-    links = _lines(nodes, [[e.delay for e in node.inputs] for node in nodes], shared=True, far=True)
+    widths = [(Ring.of(node), node.format.bits) for node in nodes if node.kind == "fifo"]
+    rings = sum(ring.register_bits(width) for ring, width in widths)
+    links = _lines(nodes, asked, shared=True, far=True)
+    # The register behind a ring is the first of its link.
     fifos = sum(max(0, n - 1) * nodes[k].format.bits for k, n in links)
+    fifos += rings - sum(width for _, width in widths)
     adders = [node for node in nodes if node.kind in ("add", "accumulate")]
     return Metrics(
-        register_bits=state + sum(n * nodes[k].format.bits for k, n in lines),
+        register_bits=state + rings + sum(n * nodes[k].format.bits for k, n in lines),
         fifo_bits=fifos,
-        mux_inputs=sum(_mux_inputs(node) for node in nodes),
+        mux_inputs=mux_inputs(nodes),
         adders=len(adders),
         adder_bits=sum(node.format.bits for node in adders),
         multiplier_bits=sum(
@@ -83,6 +92,12 @@ def measure(
         wire=wire_length(netlist, registers) if registers is not None else None,
         gated_bits=gated_bits,
     )
+
+
+def _asked(node: Node) -> list[int]:
+    """Registers that the dataflow itself asks for, by input; a FIFO has the first cycle inside."""
+    own = node.latency if node.kind == "fifo" else 0
+    return [max(0, edge.delay - own) for edge in node.inputs]
 
 
 def _lines(
@@ -116,9 +131,16 @@ def _fanout(nodes: Sequence[Node], counts: Sequence[Sequence[int]]) -> int:
     return max(len(readers) + (longest[s] > count) for (s, count), readers in found.items())
 
 
+def mux_inputs(nodes: Iterable[Node]) -> int:
+    """Inputs of the multiplexers among nodes and in them."""
+    return sum(_mux_inputs(node) for node in nodes)
+
+
 def _mux_inputs(node: Node) -> int:
     if node.kind == "choose":
         return len(node.inputs) - 1
+    if node.kind == "fifo":
+        return Ring.of(node).mux_inputs
     return 2 if node.kind == "select" else 0
 
 

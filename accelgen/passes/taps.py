@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from accelgen.netlist.graph import Edge, Netlist, Node
+from accelgen.netlist.ring import Ring
 from accelgen.passes.base import NetlistPass
 from accelgen.passes.taps_check import verify
 
@@ -21,7 +22,7 @@ MOST_DEPTH = 4
 
 def run(netlist: Netlist) -> Netlist:
     """Replace the shallow FIFOs, whose register becomes the first cycle of the delay line."""
-    shallow = [node.kind == "fifo" and _most(node) <= MOST_DEPTH for node in netlist.nodes]
+    shallow = [node.kind == "fifo" and Ring.of(node).most <= MOST_DEPTH for node in netlist.nodes]
     if not any(shallow):
         return netlist
     return replace(
@@ -35,7 +36,7 @@ def run(netlist: Netlist) -> Netlist:
 
 def _tapped(fifo: Node) -> Node:
     data, depth = fifo.inputs
-    most = _most(fifo)
+    most = Ring.of(fifo).most
     taps = (Edge(data.source, data.delay + k, f"{data.port}{k}") for k in range(most + 1))
     return replace(
         fifo,
@@ -44,12 +45,6 @@ def _tapped(fifo: Node) -> Node:
         inputs=(*taps, depth),
         parameters=tuple(range(most + 1)),
     )
-
-
-def _most(fifo: Node) -> int:
-    (most,) = fifo.parameters
-    assert isinstance(most, int)
-    return most
 
 
 TAPS = NetlistPass(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import ceil, log2
 
 from accelgen.netlist.graph import Netlist, Node
+from accelgen.netlist.ring import Ring
 from accelgen.passes.compose_timing import COMPOSE_DELAYS
 from accelgen.passes.dot_timing import DOT_DELAYS
 from accelgen.passes.float_timing import FLOAT_DELAYS
@@ -53,10 +54,9 @@ class TimingModel:
         if node.kind == "choose":
             return delay("mux", width, max(2, len(inputs) - 1))
         if node.kind == "fifo":
-            (most,) = node.parameters
-            assert isinstance(most, int)
-            words = most + 1
-            return delay("add", max(2, words.bit_length())) + delay("mux", width, max(2, words))
+            ring = Ring.of(node)
+            word = delay("add", ring.counter_bits) + delay("mux", width, ring.words)
+            return word + delay("mux", width)
         if node.kind == "gate":
             return delay("and", width) * ceil(log2(max(2, len(inputs))))
         if node.kind == "write" and node.ways > 1:

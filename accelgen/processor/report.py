@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
+from accelgen.passes.metrics import mux_inputs
 from accelgen.processor.design import ProcessorDesign
 from accelgen.processor.largest import problem_at_largest
 from accelgen.report import passes_section, section, table
 
-__all__ = ["mux_inputs", "write_report"]
+__all__ = ["write_report"]
 
 
 def write_report(design: ProcessorDesign) -> str:
@@ -17,12 +18,6 @@ def write_report(design: ProcessorDesign) -> str:
     parts += [*_leaving(design), passes_section(design.passes, design.without)]
     parts += [_registers(design)]
     return "\n".join(parts)
-
-
-def mux_inputs(design: ProcessorDesign) -> int:
-    """Inputs, beyond the first, of what chooses sources by dataflow."""
-    nodes = design.pipeline.netlist.nodes
-    return sum(len(node.inputs) - 2 for node in nodes if node.kind == "choose")
 
 
 def _dataflows(design: ProcessorDesign) -> str:
@@ -66,7 +61,7 @@ def _array(design: ProcessorDesign) -> str:
         f"(estimated, technology {design.technology.name})",
         f"latency {pipeline.latency} cycles, {pipeline.bits} register bits placed by the linear "
         "program",
-        f"{mux_inputs(design)} more inputs of multiplexers, so that units serve all dataflows",
+        f"{mux_inputs(pipeline.netlist.nodes)} inputs of multiplexers",
         "primitives: " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())),
     ]
     return section("Array", lines)

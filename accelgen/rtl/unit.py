@@ -14,6 +14,7 @@ from amaranth.lib.wiring import In, Out
 from accelgen.errors import InputError
 from accelgen.formats import IntFormat
 from accelgen.netlist.graph import Home, port_of
+from accelgen.netlist.ring import Ring
 from accelgen.passes.delay_matching import Enable, Pipeline
 from accelgen.rtl.delay import delay_line
 from accelgen.rtl.primitives.compose import COMPOSE_STEPS
@@ -238,7 +239,7 @@ def _emit(m: Module, part: Part, value: Signal, inputs: Sequence[Value], gate: V
     elif kind == "fifo":
         (most,) = part.parameters
         assert isinstance(most, int)
-        _fifo(m, value, inputs[0], inputs[1], most)
+        _fifo(m, value, inputs[0], inputs[1], Ring(most))
     elif kind == "hold":
         with m.If(inputs[1]):
             m.d.sync += value.eq(inputs[0])
@@ -289,14 +290,13 @@ def _chosen(m: Module, values: Sequence[Value], choice: Value, like: Signal) -> 
     return chosen
 
 
-def _fifo(m: Module, value: Signal, data: Value, depth: Value, most: int) -> None:
-    """``value`` is ``data`` as it was 1 + ``depth`` cycles ago; a ring of the last ``most``."""
-    words = 1 << most.bit_length()
+def _fifo(m: Module, value: Signal, data: Value, depth: Value, ring: Ring) -> None:
+    """``value`` is ``data`` as it was 1 + ``depth`` cycles ago."""
     bits = len(data)
-    ring = Signal(words * bits, name=f"{value.name}_ring", reset_less=True)
-    at = Signal(range(words), name=f"{value.name}_at")
-    m.d.sync += [at.eq(at + 1), ring.word_select(at, bits).eq(data)]
-    past = ring.word_select((at - depth)[: len(at)], bits)
+    words = Signal(ring.words * bits, name=f"{value.name}_ring", reset_less=True)
+    at = Signal(ring.counter_bits, name=f"{value.name}_at")
+    m.d.sync += [at.eq(at + 1), words.word_select(at, bits).eq(data)]
+    past = words.word_select((at - depth)[: len(at)], bits)
     chosen = Mux(depth == 0, data.as_unsigned(), past)
     m.d.sync += value.eq(chosen.as_signed() if value.shape().signed else chosen)
 
