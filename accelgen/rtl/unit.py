@@ -248,12 +248,8 @@ def _emit(m: Module, part: Part, value: Signal, inputs: Sequence[Value], gate: V
         with m.If(enable):
             m.d.sync += value.eq(bit | (value & ~first))
     elif kind == "pick":
-        word, index = inputs
-        values = [word.word_select(k, len(value)) for k in range(len(word) // len(value))]
-        for bit in index:
-            pairs = zip(values[::2], values[1::2], strict=False)
-            values = [*(Mux(bit, high, low) for low, high in pairs), *values[len(values) & ~1 :]]
-        m.d.comb += value.eq(values[0])
+        words, index = inputs
+        m.d.comb += value.eq(_word(words, index, len(value)))
     elif kind == "partials":
         data, index, enable = inputs
         for k in range(len(value) // len(data)):
@@ -296,9 +292,20 @@ def _fifo(m: Module, value: Signal, data: Value, depth: Value, ring: Ring) -> No
     words = Signal(ring.words * bits, name=f"{value.name}_ring", reset_less=True)
     at = Signal(ring.counter_bits, name=f"{value.name}_at")
     m.d.sync += [at.eq(at + 1), words.word_select(at, bits).eq(data)]
-    past = words.word_select((at - depth)[: len(at)], bits)
+    past = _word(words, (at - depth)[: len(at)], bits)
     chosen = Mux(depth == 0, data.as_unsigned(), past)
     m.d.sync += value.eq(chosen.as_signed() if value.shape().signed else chosen)
+
+
+def _word(words: Value, index: Value, bits: int) -> Value:
+    """The word of a number, as a tree of multiplexers: a shift of all words is cut to one, which
+    lint takes for a mistake.
+    """
+    values = [words.word_select(k, bits) for k in range(len(words) // bits)]
+    for bit in index:
+        pairs = zip(values[::2], values[1::2], strict=False)
+        values = [*(Mux(bit, high, low) for low, high in pairs), *values[len(values) & ~1 :]]
+    return values[0]
 
 
 def _is_one_of(value: Value, accepted: Sequence[int]) -> Value:
