@@ -1,20 +1,22 @@
-"""Random values of the inputs of a problem on a design whose bounds are registers."""
+"""Random values of the tensors of a problem on a design whose bounds are registers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.affine import Workload
+from accelgen.affine.spacetime import TensorAccess
 from accelgen.cosim.phases import WIDEST
 from accelgen.cosim.stimuli import stimuli_at
 from accelgen.emit import stream_specs
 from accelgen.processor.design import Problem, ProcessorModel
 from accelgen.processor.formats import format_of, widths_of
 
-__all__ = ["draw_formats", "draw_inputs", "reference"]
+__all__ = ["draw_formats", "draw_inputs", "draw_integers", "reference"]
 
 
 def draw_formats(model: ProcessorModel, rng: np.random.Generator) -> dict[str, str]:
@@ -40,6 +42,12 @@ def draw_inputs(
             drawn[at] = rng.permutation(stimuli.bad)[: len(at)]
         values.append(drawn.reshape(spec.shape))
     return values
+
+
+def draw_integers(tensor: TensorAccess, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Values of a tensor of integers, anywhere in the range of its format."""
+    stimuli = stimuli_at(0, None, tensor.format)
+    return stimuli.draw(rng, prod(tensor.shape)).reshape(tensor.shape)
 
 
 def reference(

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from accelgen.affine.spacetime import TensorAccess
-from accelgen.cosim.draws import draw_formats, draw_inputs, reference
+from accelgen.cosim.draws import draw_formats, draw_inputs, draw_integers, reference
 from accelgen.cosim.model import build_model
 from accelgen.cosim.packing import beat_count, pack, unpack
 from accelgen.cosim.runtime import Trace
@@ -23,7 +22,7 @@ from accelgen.golden.integer import wrap
 from accelgen.processor.design import Problem, ProcessorModel
 from accelgen.rtl.processor.axil import AXIL_PORTS, CONTROL, REFUSED, STATUS
 
-__all__ = ["Asked", "Phase", "Seen", "draw", "run_sequences"]
+__all__ = ["Asked", "Phase", "Seen", "run_sequences"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,14 +80,8 @@ class Asked:
         own = list(design.flows[dataflow].tensors)
         drawn = draw_inputs(problem, rng, extreme=extreme, spoilt=spoilt)
         values = dict(zip(own, drawn, strict=False))
-        addend = draw(problem.fabric.kernel.output, rng) if accumulate else None
+        addend = draw_integers(problem.fabric.kernel.output, rng) if accumulate else None
         return cls.of(design, dataflow, bounds, values, addend, formats)
-
-
-def draw(tensor: TensorAccess, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Random values of a tensor, anywhere in the range of its format."""
-    form = tensor.format
-    return rng.integers(form.min, form.max, tensor.shape, np.int64, True)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.affine import Workload
-from accelgen.cosim.sequence import Asked, draw
+from accelgen.cosim.draws import draw_integers
+from accelgen.cosim.sequence import Asked
 from accelgen.errors import InputError
 from accelgen.golden.integer import wrap
 from accelgen.processor.design import ProcessorModel
@@ -46,7 +47,7 @@ def _pieces(
     flow = model.flows[dataflow]
     lengths = [largest[loop], largest[loop], int(rng.integers(1, largest[loop], endpoint=True))]
     whole = _workload(flow.description.workload, {**largest, loop: sum(lengths)})
-    values = {access.name: draw(access, rng) for access in whole.accesses[:-1]}
+    values = {access.name: draw_integers(access, rng) for access in whole.accesses[:-1]}
     form = flow.fabric.kernel.output.format
     total = wrap(whole.evaluate(values), form.bits, form.signed)
     found: list[Asked] = []
