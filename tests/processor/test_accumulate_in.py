@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from accelgen.processor.generate import generate_processor
 from accelgen.processor.manifest import read_model
 from accelgen.processor.suite import load_suite
 from accelgen.rtl.streams import StreamAdder
-from tests.processor.test_c_driver import compiled, needs_compiler
+from tests.processor.c_programs import compiled, needs_compiler, printed
 
 NAMES = ("gemm_os_systolic", "gemm_ws_systolic", "depthwise")
 BOUNDS = {"m": 6, "n": 7, "k": 5, "c": 3, "p": 4, "q": 4, "r": 2, "s": 3}
@@ -215,20 +214,13 @@ def test_the_command_line_and_files_know_it(
 
 
 MAIN = """
-#include <stdio.h>
-#include "NAME.h"
+#include "show.h"
 
 int main(void)
 {
     for (uint32_t accumulate = 0; accumulate < 4; accumulate++) {
         struct NAME_problem problem = {LOUD_DATAFLOW_GEMM_OS_SYSTOLIC, accumulate, {{4, 5, 3}}};
-        uint32_t settings[LOUD_REGISTERS];
-
-        printf("%d", NAME_settings(&problem, settings));
-        for (unsigned n = 0; n < LOUD_REGISTERS; n++) {
-            printf(" %lu", (unsigned long)settings[n]);
-        }
-        printf("\\n");
+        show(&problem);
     }
     return 0;
 }
@@ -239,8 +231,7 @@ int main(void)
 def test_the_driver_sets_the_register(tmp_path: Path) -> None:
     design = adding("gemm_os_systolic", "gemm_ws_systolic")
     program = compiled(design, tmp_path, MAIN)
-    ran = subprocess.run([program], capture_output=True, text=True, check=True, timeout=60)
-    rows = [[int(w) for w in line.split()] for line in ran.stdout.splitlines()]
+    rows = printed(program)
     loops = design.flows[0].description.workload.loops
     bounds = dict(zip(loops, (4, 5, 3), strict=True))
     for accumulate in (0, 1):
@@ -257,8 +248,7 @@ def test_the_driver_sets_widths_beside_the_register(tmp_path: Path) -> None:
     design = design_processor([description], "adding", accumulate_in=True)
     widths = ".a_format = LOUD_A_FORMAT_INT2, .b_format = LOUD_B_FORMAT_INT4"
     program = compiled(design, tmp_path, MAIN.replace("{{4, 5, 3}}", "{{4, 5, 3}}, " + widths))
-    ran = subprocess.run([program], capture_output=True, text=True, check=True, timeout=60)
-    rows = [[int(w) for w in line.split()] for line in ran.stdout.splitlines()]
+    rows = printed(program)
     bounds = dict(zip(description.workload.loops, (4, 5, 3), strict=True))
     formats = {"a_format": "int2", "b_format": "int4"}
     for accumulate in (0, 1):

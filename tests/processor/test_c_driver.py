@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -25,6 +23,7 @@ from accelgen.processor.design import ProcessorDesign, ProcessorModel, design_pr
 from accelgen.processor.flow import make_flows
 from accelgen.processor.registers import quantities_of, registers_of
 from accelgen.rtl.processor.axil import CONTROL, FINISHED, IDENTITY, REFUSED, STATUS
+from tests.processor.c_programs import compiled, needs_compiler, printed
 from tests.processor.test_laws import fusible
 from tests.shipped import SIZES
 from tests.tiers import examples
@@ -100,7 +99,7 @@ SAID = {
 
 MAIN = """
 #include <stdio.h>
-#include "NAME.h"
+#include "show.h"
 
 int main(void)
 {
@@ -108,7 +107,6 @@ int main(void)
 
     while (scanf("%u %u", &dataflow, &count) == 2) {
         struct NAME_problem problem;
-        uint32_t settings[LOUD_REGISTERS];
 
         problem.dataflow = (enum NAME_dataflow)dataflow;
         for (unsigned n = 0; n < count; n++) {
@@ -119,20 +117,11 @@ int main(void)
             }
             problem.bounds.loop[n] = bound;
         }
-        printf("%d", NAME_settings(&problem, settings));
-        for (unsigned n = 0; n < LOUD_REGISTERS; n++) {
-            printf(" %lu", (unsigned long)settings[n]);
-        }
-        printf("\\n");
+        show(&problem);
     }
     return 0;
 }
 """
-
-FLAGS = ["-std=c99", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
-
-compiler = shutil.which("gcc") or shutil.which("cc")
-needs_compiler = pytest.mark.skipif(compiler is None, reason="there is no C compiler")
 
 
 @cache
@@ -159,19 +148,6 @@ def _fusible(name: str) -> Description:
     return load_description(name).with_overrides(space=SQUARE, types={"Y": "int32"})
 
 
-def compiled(design: ProcessorModel, folder: Path, main: str, *flags: str) -> Path:
-    """An executable of the driver of a design and ``main``."""
-    (folder / f"{design.name}.h").write_text(write_header(design), encoding="utf-8")
-    (folder / f"{design.name}.c").write_text(write_driver(design), encoding="utf-8")
-    text = main.replace("NAME", design.name).replace("LOUD", design.name.upper())
-    (folder / "main.c").write_text(text, encoding="utf-8")
-    assert compiler is not None
-    command = [compiler, *FLAGS, *flags, f"{design.name}.c", "main.c", "-o", "main"]
-    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    return folder / "main"
-
-
 def settings_in_c(
     program: Path, problems: Sequence[tuple[int, Mapping[str, int]]]
 ) -> list[tuple[int, list[int]]]:
@@ -179,8 +155,7 @@ def settings_in_c(
         f"{dataflow} {len(bounds)} {' '.join(map(str, bounds.values()))}\n"
         for dataflow, bounds in problems
     )
-    ran = subprocess.run([program], input=asked, capture_output=True, text=True, check=True)
-    rows = [[int(word) for word in line.split()] for line in ran.stdout.splitlines()]
+    rows = printed(program, asked)
     assert len(rows) == len(problems)
     return [(row[0], row[1:]) for row in rows]
 
@@ -298,24 +273,18 @@ def test_the_driver_is_sane_for_sanitizers(tmp_path: Path) -> None:
 
 
 FORMATS = """
-#include <stdio.h>
-#include "NAME.h"
+#include "show.h"
 
 int main(void)
 {
     struct NAME_problem problem = {0};
-    uint32_t settings[LOUD_REGISTERS];
 
     problem.dataflow = LOUD_DATAFLOW_GEMM_WS_SYSTOLIC;
     problem.bounds.gemm_ws_systolic.m = 5;
     problem.bounds.gemm_ws_systolic.n = 6;
     problem.bounds.gemm_ws_systolic.k = 33;
     FILL
-    printf("%d", NAME_settings(&problem, settings));
-    for (unsigned n = 0; n < LOUD_REGISTERS; n++) {
-        printf(" %lu", (unsigned long)settings[n]);
-    }
-    printf("\\n");
+    show(&problem);
     return 0;
 }
 """
@@ -342,8 +311,7 @@ def test_formats_are_fields_of_a_problem(
             names[last.register] = f"(enum NAME_{last.register}){len(last.names)}"
         fill = " ".join(f"problem.{register} = {name};" for register, name in names.items())
         program = compiled(design, tmp_path, FORMATS.replace("FILL", fill))
-        ran = subprocess.run([program], capture_output=True, text=True, check=True)
-        error, *values = map(int, ran.stdout.split())
+        ((error, *values),) = printed(program)
         if beyond:
             assert error == -4
             continue
@@ -413,8 +381,7 @@ int main(void)
 def test_configure_writes_what_changes_and_starts(tmp_path: Path) -> None:
     design = design_of("mixed")
     program = compiled(design, tmp_path, DEVICE, "-DMIXED_POLLS=10u")
-    ran = subprocess.run([program], capture_output=True, text=True, check=True, timeout=60)
-    opened, *starts, end = [[int(w) for w in line.split()] for line in ran.stdout.splitlines()]
+    opened, *starts, end = printed(program)
     assert opened == [-7, 0]
 
     def setting(m: int) -> list[int]:
