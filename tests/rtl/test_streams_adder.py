@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import pytest
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.sim import SimulatorContext
@@ -107,38 +108,27 @@ class Bench:
 pauses = st.lists(st.booleans(), max_size=6)
 
 
+@pytest.mark.parametrize("wrong", [False, True])
 @settings(max_examples=examples(25, 200), deadline=None)
 @given(st.data(), st.integers(1, 4), st.integers(1, 9), pauses, pauses, pauses)
-def test_packets_are_added_whatever_pauses(
-    data: st.DataObject, lanes: int, bits: int, first: Pauses, second: Pauses, third: Pauses
+def test_packets_are_added_whatever_pauses_and_wrong_lengths_spoil_no_other(
+    wrong: bool,
+    data: st.DataObject,
+    lanes: int,
+    bits: int,
+    first: Pauses,
+    second: Pauses,
+    third: Pauses,
 ) -> None:
-    given = data.draw(st.lists(packets(lanes, bits, wrong=False), min_size=1, max_size=6))
+    given = data.draw(st.lists(packets(lanes, bits, wrong=wrong), min_size=1, max_size=6))
     bench = Bench(bits, lanes, given, [first, second, third])
 
     async def run(ctx: SimulatorContext) -> None:
         await bench.run(ctx)
         assert bench.sink.beats == [b for packet in given for b in beats(added(packet, bits), bits)]
         assert not bench.addends.beats
-        assert not ctx.get(bench.adder.error)
-
-    simulate(bench.adder, run)
-
-
-@settings(max_examples=examples(25, 200), deadline=None)
-@given(st.data(), st.integers(1, 3), pauses, pauses, pauses)
-def test_packets_of_a_wrong_length_raise_error_and_spoil_no_other(
-    data: st.DataObject, lanes: int, first: Pauses, second: Pauses, third: Pauses
-) -> None:
-    bits = 6
-    given = data.draw(st.lists(packets(lanes, bits, wrong=True), min_size=1, max_size=6))
-    bench = Bench(bits, lanes, given, [first, second, third])
-
-    async def run(ctx: SimulatorContext) -> None:
-        await bench.run(ctx)
-        assert bench.sink.beats == [b for packet in given for b in beats(added(packet, bits), bits)]
-        assert not bench.addends.beats
-        wrong = any(p.addends and len(p.addends) != len(p.sums) for p in given)
-        assert ctx.get(bench.adder.error) == wrong
+        error = any(p.addends and len(p.addends) != len(p.sums) for p in given)
+        assert ctx.get(bench.adder.error) == error
 
     simulate(bench.adder, run)
 
