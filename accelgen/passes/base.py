@@ -56,7 +56,7 @@ def place_of(node: Node) -> tuple[object, str]:
 
 
 def ordered(
-    nodes: Mapping[int, Node], key: Callable[[int], float] | None = None
+    nodes: Mapping[int, Node], key: Callable[[int], float | tuple[int, ...]] | None = None
 ) -> tuple[Node, ...]:
     """Nodes whose edges refer to keys of ``nodes``, numbered afresh: each after those it reads
     (where there is feedback, after those it reads without delay), otherwise as ``key`` (of the old

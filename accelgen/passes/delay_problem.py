@@ -16,7 +16,16 @@ from dataclasses import dataclass
 from accelgen.netlist.graph import Netlist
 from accelgen.passes.timing import TOLERANCE, TimingModel
 
-__all__ = ["ORIGIN", "SINK", "DelayProblem", "formulate", "greedy", "relax", "tight_loop"]
+__all__ = [
+    "ORIGIN",
+    "SINK",
+    "DelayProblem",
+    "formulate",
+    "greedy",
+    "is_causal",
+    "relax",
+    "tight_loop",
+]
 
 ORIGIN = "control"
 """The group that issues iterations: its position is 0."""
@@ -84,6 +93,22 @@ def formulate(netlist: Netlist, model: TimingModel, *, share: bool = True) -> De
         tuple((u, v, need) for (u, v), need in sorted(least.items())),
         tuple((u, bits * count, taps) for (u, bits, taps), count in sorted(lines.items())),
     )
+
+
+def is_causal(netlist: Netlist) -> bool:
+    """Whether there are positions for all groups at some period: the latencies of nodes on a loop
+    are no more than the dataflow's delays.
+    """
+    nodes = netlist.nodes
+    least: dict[tuple[str, str], int] = {}
+    for node in nodes:
+        for edge in node.inputs:
+            source = nodes[edge.source]
+            key = (source.group, node.group)
+            least[key] = max(least.get(key, -(1 << 30)), source.latency - edge.delay)
+    groups = tuple(sorted({ORIGIN, *(node.group for node in nodes)}))
+    differences = tuple((u, v, need) for (u, v), need in sorted(least.items()))
+    return relax(DelayProblem(groups, differences, ())) is not None
 
 
 def greedy(problem: DelayProblem) -> dict[str, int]:

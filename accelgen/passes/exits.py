@@ -22,18 +22,21 @@ __all__ = ["EXITS"]
 
 def run(netlist: Netlist) -> Netlist:
     """Put every choice into a row for which that takes fewer registers."""
-    found = netlist
+    nodes = netlist.nodes
+    # Numbers of nodes that are there already stay; new ones go in front of what they are made of.
+    places = list(range(len(nodes)))
     for number, readers in enumerate(netlist.fanout()):
         node = netlist.nodes[number]
         by_dataflow = is_by_dataflow(netlist.nodes, node)
         if node.home[0] == "exit" and by_dataflow and len(readers) == 1:
-            # Numbers of nodes that are there already stay.
-            nodes = _in_a_row(found.nodes, number, *readers[0])
-            if line_bits(nodes) < line_bits(found.nodes):
-                found = replace(found, nodes=nodes)
-    if found is netlist:
+            made = _in_a_row(nodes, number, *readers[0])
+            if line_bits(made) < line_bits(nodes):
+                places += [number] * (len(made) - len(nodes))
+                nodes = made
+    if nodes is netlist.nodes:
         return netlist
-    return replace(netlist, nodes=ordered(dict(enumerate(found.nodes))))
+    key = {number: (place, number == place, number) for number, place in enumerate(places)}
+    return replace(netlist, nodes=ordered(dict(enumerate(nodes)), key.__getitem__))
 
 
 def _in_a_row(nodes: Sequence[Node], number: int, reader: int, out: Edge) -> tuple[Node, ...]:

@@ -17,6 +17,7 @@ from accelgen.passes.constants import CONSTANTS
 from accelgen.passes.delay_matching import Pipeline, alternative, match_delays
 from accelgen.passes.exits import EXITS
 from accelgen.passes.gating import GATING
+from accelgen.passes.holds import HOLDS
 from accelgen.passes.metrics import Metrics, measure
 from accelgen.passes.pins import PINS
 from accelgen.passes.taps import TAPS
@@ -59,7 +60,9 @@ PASSES: tuple[Pass, ...] = (
     TAPS,
     # Which sources meet at which pin, now that all that share it are there.
     PINS,
-    # Where values of several dataflows go, the same way once they are chosen from.
+    # Which registers do for several dataflows: of operands that are held in one of them, ...
+    HOLDS,
+    # ... and where values of several dataflows go, the same way once they are chosen from.
     EXITS,
     # The last to change nodes, since all before it change what values there are; delays, and so
     # the pipeline, depend on widths.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import cache
 
 from accelgen.netlist.graph import Edge, Netlist, Node, is_by_dataflow
 
-__all__ = ["same_reads", "verify"]
+__all__ = ["dataflows_of", "same_reads", "taken", "verify"]
 
 Term = tuple[object, str, int]
 """Where a term comes from, and how late it is."""
@@ -23,35 +24,53 @@ def verify(before: Netlist, after: Netlist) -> None:
     assert _inputs(after) <= _inputs(before), "there are more multiplexer inputs than there were"
 
 
-def same_reads(before: Netlist, after: Netlist) -> None:
-    """Raise :class:`AssertionError` unless netlists differ in multiplexers by dataflow alone, and
-    in the order of the terms of sums and products.
+def same_reads(
+    before: Netlist,
+    after: Netlist,
+    is_open: Callable[[Sequence[Node], Node, int], bool] = lambda nodes, node, dataflow: False,
+) -> None:
+    """Raise :class:`AssertionError` unless netlists differ in multiplexers by dataflow alone, in
+    the order of the terms of sums and products, and in nodes that are open in a dataflow: these
+    give what their first input is.
     """
-    dataflows = max(
-        len(node.parameters) for node in before.nodes if is_by_dataflow(before.nodes, node)
-    )
-    for dataflow in range(dataflows):
-        old, new = _reads(before, dataflow), _reads(after, dataflow)
+    for dataflow in range(dataflows_of(before.nodes)):
+        old, new = (_reads(netlist, dataflow, is_open) for netlist in (before, after))
         assert old.keys() == new.keys(), "other nodes than multiplexers changed"
         for place, terms in old.items():
-            assert terms == new[place], f"{place} reads another value in dataflow {dataflow}"
+            assert terms == new[place], (
+                f"{place} is another or reads another value in dataflow {dataflow}"
+            )
 
 
-def _reads(netlist: Netlist, dataflow: int) -> dict[object, object]:
-    """By place, the inputs of every node but adders and multiplexers."""
+def dataflows_of(nodes: Sequence[Node]) -> int:
+    """How many dataflows multiplexers choose by."""
+    return max(len(node.parameters) for node in nodes if is_by_dataflow(nodes, node))
+
+
+def taken(
+    nodes: Sequence[Node],
+    edge: Edge,
+    dataflow: int,
+    is_open: Callable[[Sequence[Node], Node, int], bool] = lambda nodes, node, dataflow: False,
+) -> tuple[Node, int]:
+    """What an edge carries in a dataflow, and how late."""
+    node, late = nodes[edge.source], edge.delay
+    while (by_dataflow := is_by_dataflow(nodes, node)) or is_open(nodes, node, dataflow):
+        edge = node.inputs[int(str(node.parameters[dataflow])) if by_dataflow else 0]
+        node, late = nodes[edge.source], late + edge.delay
+    return node, late
+
+
+def _reads(
+    netlist: Netlist, dataflow: int, is_open: Callable[[Sequence[Node], Node, int], bool]
+) -> dict[object, object]:
+    """By place, what every node does and reads, but adders, multiplexers and open ones."""
     nodes = netlist.nodes
-
-    def through(edge: Edge) -> tuple[Node, int]:
-        node, delay = nodes[edge.source], edge.delay
-        while is_by_dataflow(nodes, node):
-            edge = node.inputs[int(str(node.parameters[dataflow]))]
-            node, delay = nodes[edge.source], delay + edge.delay
-        return node, delay
 
     @cache
     def terms(edge: Edge) -> frozenset[tuple[Term, int]]:
         """What is added up to the value of an edge, each how often and how late."""
-        node, delay = through(edge)
+        node, delay = taken(nodes, edge, dataflow, is_open)
         if node.kind != "add":
             return frozenset({((node.home, node.name, delay), 1)})
         total: Counter[Term] = Counter()
@@ -62,12 +81,15 @@ def _reads(netlist: Netlist, dataflow: int) -> dict[object, object]:
 
     return {
         (node.home, node.name): (
+            (node.kind, node.latency, node.parameters),
             Counter(map(terms, node.inputs))
             if node.kind == "multiply"
-            else tuple(map(terms, node.inputs))
+            else tuple(map(terms, node.inputs)),
         )
         for node in nodes
-        if node.kind != "add" and not is_by_dataflow(nodes, node)
+        if node.kind != "add"
+        and not is_by_dataflow(nodes, node)
+        and not is_open(nodes, node, dataflow)
     }
 
 

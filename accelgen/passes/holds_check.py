@@ -1,0 +1,41 @@
+"""Does every unit hold, and pass on, what it did, whichever dataflow runs?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from accelgen.netlist.graph import Edge, Netlist, Node
+from accelgen.passes.pins_check import dataflows_of, same_reads, taken
+
+__all__ = ["lacks", "verify"]
+
+
+def verify(before: Netlist, after: Netlist) -> None:
+    """Raise :class:`AssertionError` unless, for every dataflow, every node reads what it did: in
+    one that lacks the switch of a hold, what the hold takes, which is open in time.
+    """
+    if before is after:
+        return
+    same_reads(before, after, _is_open)
+    for node in after.nodes:
+        if node.kind != "hold":
+            continue
+        for dataflow in range(dataflows_of(after.nodes)):
+            if not lacks(after.nodes, node.inputs[1], dataflow):
+                continue
+            (_, late), (_, since) = (taken(after.nodes, edge, dataflow) for edge in node.inputs)
+            assert since <= late, f"{node.name} opens too late"
+
+
+def lacks(nodes: Sequence[Node], switch: Edge, dataflow: int) -> bool:
+    """Whether the flag of a hold, by way of a choice or not, is one that a dataflow lacks."""
+    flag, _ = taken(nodes, switch, dataflow)
+    if flag.parameters[:1] != ("by dataflow",):
+        return False
+    conditions = flag.parameters[1]
+    assert isinstance(conditions, tuple)
+    return conditions[dataflow] is None
+
+
+def _is_open(nodes: Sequence[Node], node: Node, dataflow: int) -> bool:
+    return node.kind == "hold" and lacks(nodes, node.inputs[1], dataflow)
