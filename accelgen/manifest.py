@@ -206,7 +206,7 @@ class Manifest:
             # Not PROCESSOR of accelgen.processor.manifest, which imports this.
             registers = top["design"] == "processor"
             kind = "a design whose bounds are registers" if registers else "an arithmetic unit"
-            raise InputError(f"is that of {kind}", hint="use accelgen verify DIR")
+            raise InputError(f"is that of {kind}", hint="a kernel of fixed size is needed here")
         bounds = _mapping(_get(top, "bounds"), "bounds")
         predicted = _mapping(_get(top, "predicted"), "predicted")
         ports = _mapping(top.get("ports", {}), "ports")

@@ -88,8 +88,8 @@ def _synth(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(values)
     else:
-        print(_summary(report, folder))
-    if arguments.period is None or report.target == "generic":
+        print(_summary(report, directory, folder))
+    if arguments.period is None:
         return 0
     if report.met is None:
         remark("the period that was asked for could not be checked; see the notes")
@@ -114,7 +114,7 @@ def _put(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _summary(report: SiliconReport, folder: Path) -> str:
+def _summary(report: SiliconReport, directory: Path, folder: Path) -> str:
     lines = [f"{report.name}: {report.library}"]
     rows: list[tuple[str, object]] = []
     unit = ""
@@ -139,7 +139,7 @@ def _summary(report: SiliconReport, folder: Path) -> str:
         rows.append(("activity", f"{power.annotated:.1%} of inputs and registers as simulated"))
     rows += [("note", note) for note in report.notes]
     rows.append(("report", folder / "synth.md"))
-    rows.append(("next", f"accelgen verify {shlex.quote(str(folder))}"))
+    rows.append(("next", f"accelgen verify {shlex.quote(str(directory))}"))
     modules = (report.fpga or report.area).modules if report.fpga or report.area else ()  # type: ignore[union-attr]
     listed: list[tuple[object, ...]] = [
         ("module", "instances", f"own {unit}", f"total {unit}", "register bits")
@@ -148,7 +148,9 @@ def _summary(report: SiliconReport, folder: Path) -> str:
         (m.module, m.instances, round(m.own), round(m.total), m.registers)
         for m in modules[:_MODULES]
     ]
-    return "\n".join([*lines, table(rows, indent="  "), "", table(listed)])
+    more = len(modules) - len(listed) + 1
+    rest = [f"{more} more modules are in {folder / 'synth.md'}"] if more > 0 else []
+    return "\n".join([*lines, table(rows, indent="  "), "", table(listed), *rest])
 
 
 def _problem(power: ProblemPower) -> str:

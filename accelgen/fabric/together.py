@@ -21,7 +21,18 @@ from accelgen.fabric.sharing_verify import Wired, verify
 from accelgen.fabric.structure import Draft, Structure, decide
 from accelgen.reuse.schedule import Schedule
 
-__all__ = ["EXACT_UNITS", "Comparison", "Solver", "best", "compare", "decide_together", "pose"]
+__all__ = [
+    "EXACT_UNITS",
+    "Comparison",
+    "Linked",
+    "Solver",
+    "Together",
+    "best",
+    "compare",
+    "decide_together",
+    "exactly",
+    "pose",
+]
 
 EXACT_UNITS = 64
 """Units up to which links are chosen exactly unless asked otherwise: 8 x 8."""
@@ -34,34 +45,69 @@ EXACT_NODES = 200
 taken: a limit in time would make the design depend on the machine.  Pairs and sets of shipped
 dataflows take one node or two."""
 
-Solver = Callable[[Sharing], Choice]
-"""How a choice is found."""
+Solver = Callable[[Sharing], tuple[Choice, float | None]]
+"""How a choice is found, and a cost below which there is none, where that is known."""
 
 
-def best(problem: Sharing) -> Choice:
+@dataclass(frozen=True)
+class Linked:
+    """The links of an operand of several dataflows, those that hold it or the others.
+
+    ``cost`` and ``bound``, below which no choice is, in registers of one bit; ``None``: not known.
+    """
+
+    operand: int
+    held: bool
+    cost: float
+    bound: float | None
+
+    @property
+    def gap(self) -> float | None:
+        """How much dearer the choice may be than the best, as a fraction of the bound."""
+        if self.bound is None:
+            return None
+        return self.cost / self.bound - 1 if self.bound > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Together:
+    """The structure of each dataflow, and how the links of several were chosen."""
+
+    structures: tuple[Structure, ...]
+    links: tuple[Linked, ...] = ()
+
+
+def exactly(problem: Sharing) -> tuple[Choice, float | None]:
+    """By mixed integer programming, within ``EXACT_NODES``."""
+    found = exact(problem, float("inf"), nodes=EXACT_NODES)
+    return found.choice, found.bound
+
+
+def best(problem: Sharing) -> tuple[Choice, float | None]:
     """Exactly up to ``EXACT_UNITS`` units, by the heuristic beyond."""
     if problem.members[0].candidates.grid.size > EXACT_UNITS:
-        return heuristic(problem)
-    return exact(problem, float("inf"), nodes=EXACT_NODES).choice
+        return heuristic(problem), None
+    return exactly(problem)
 
 
-def decide_together(kernels: Sequence[SpaceTime], solver: Solver = best) -> list[Structure]:
+def decide_together(kernels: Sequence[SpaceTime], solver: Solver = best) -> Together:
     """The structure of each dataflow; that of one alone is what ``decide`` says.
 
     Input ``k`` of every dataflow is operand ``k`` of the units.  What is held is linked first,
     then chained, which sets the schedules, by which streams are linked.
     """
     if len(kernels) == 1:
-        return [decide(kernels[0])]
+        return Together((decide(kernels[0]),))
     drafts = [Draft.begin(kernel) for kernel in kernels]
     operands = [_Operand(drafts, k) for k in range(max(len(k.inputs) for k in kernels))]
+    links = []
     for operand in operands:
-        operand.link(solver, held=True)
+        links += operand.link(solver, held=True)
         _chain([(d, t.name) for d, t in operand.users if d.hold[t.name] is not None])
     _chain([(draft, draft.kernel.output.name) for draft in drafts])
     for operand in operands:
-        operand.link(solver, held=False)
-    return [draft.structure() for draft in drafts]
+        links += operand.link(solver, held=False)
+    return Together(tuple(draft.structure() for draft in drafts), tuple(links))
 
 
 def pose(kernels: Sequence[SpaceTime], operand: int) -> Sharing:
@@ -111,18 +157,20 @@ class _Operand:
     """An operand of the units: whose input it is, and what is known of its links."""
 
     def __init__(self, drafts: Sequence[Draft], number: int) -> None:
+        self._number = number
         self.users = [(d, d.kernel.inputs[number]) for d in drafts if number < len(d.kernel.inputs)]
         # By position in ``users``, with no candidates but those chosen.
         self._linked: dict[int, tuple[Member, Wired]] = {}
 
-    def link(self, solver: Solver, *, held: bool) -> None:
-        """Check, solve and verify, for the dataflows that hold the operand, or the others.
+    def link(self, solver: Solver, *, held: bool) -> list[Linked]:
+        """Check, solve and verify, for the dataflows that hold the operand, or the others; what
+        it costs where there are several.
 
         Links that are there stay, and count.
         """
         new = [u for u, (d, t) in enumerate(self.users) if (d.hold[t.name] is not None) == held]
         if not new:
-            return
+            return []
         schedules = dict.fromkeys(new) if held else {u: self._schedule(u) for u in new}
         users = [*self._linked, *new]
         members = [linked[0] for linked in self._linked.values()]
@@ -130,7 +178,7 @@ class _Operand:
             draft, tensor = self.users[u]
             members.append(Member.of(draft.kernel, tensor, draft.grid, schedules[u], draft.offsets))
         problem = Sharing(members)
-        choice = solver(problem)
+        choice, bound = solver(problem)
         for u, member, chosen in zip(users, members, choice, strict=True):
             if u in schedules:
                 draft, tensor = self.users[u]
@@ -138,7 +186,12 @@ class _Operand:
                 fixed = replace(member, candidates=member.candidates.only(chosen))
                 wired = Wired(draft.kernel, tensor, schedules[u], links)
                 self._linked[u] = fixed, wired
-        assert verify([wired for _, wired in self._linked.values()]) == problem.cost(choice)
+        cost = problem.cost(choice)
+        assert verify([wired for _, wired in self._linked.values()]) == cost
+        if len(members) == 1:
+            return []
+        least = None if bound is None else in_registers(bound)
+        return [Linked(self._number, held, in_registers(cost), least)]
 
     def _schedule(self, user: int) -> Schedule:
         draft = self.users[user][0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -234,11 +234,6 @@ def port_of(node: Node, position: int) -> str:
     port = node.inputs[position].port
     own = node.kind == "choose" and position == len(node.inputs) - 1
     return f"{port}_{node.name}" if own else port
-
-
-def is_by_dataflow(nodes: Mapping[int, Node] | Sequence[Node], node: Node) -> bool:
-    """Whether a node is a ``choose`` by the dataflow, not one of taps by the depth of a link."""
-    return node.kind == "choose" and nodes[node.inputs[-1].source].parameters == ("dataflow",)
 
 
 def enable_of(node: Node) -> Edge | None:

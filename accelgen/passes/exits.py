@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from accelgen.netlist.graph import Edge, Netlist, Node, is_by_dataflow
+from accelgen.netlist.dataflows import is_by_dataflow
+from accelgen.netlist.graph import Edge, Netlist, Node
 from accelgen.passes.base import NetlistPass, ordered, with_inputs
-from accelgen.passes.exits_check import line_bits, verify
+from accelgen.passes.exits_check import verify
 
-__all__ = ["EXITS"]
+__all__ = ["EXITS", "line_bits"]
 
 
 def run(netlist: Netlist) -> Netlist:
@@ -70,6 +71,16 @@ def _in_a_row(nodes: Sequence[Node], number: int, reader: int, out: Edge) -> tup
     behind = [replace(e, delay=e.delay + last) if e == out else e for e in nodes[reader].inputs]
     made[reader] = with_inputs(nodes[reader], behind)
     return tuple(made)
+
+
+def line_bits(nodes: Sequence[Node]) -> int:
+    """Bits of the registers that the dataflow asks for: of each value as late as it is read."""
+    longest: dict[int, int] = {}
+    for node in nodes:
+        for edge in node.inputs:
+            if edge.delay > longest.get(edge.source, 0):
+                longest[edge.source] = edge.delay
+    return sum(late * nodes[source].format.bits for source, late in longest.items())
 
 
 EXITS = NetlistPass(

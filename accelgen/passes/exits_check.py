@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from accelgen.netlist.graph import Netlist, Node, is_by_dataflow
+from accelgen.netlist.dataflows import is_by_dataflow
+from accelgen.netlist.graph import Netlist
+from accelgen.passes.metrics import measure
 from accelgen.passes.pins_check import same_reads
 
-__all__ = ["line_bits", "verify"]
+__all__ = ["verify"]
 
 
 def verify(before: Netlist, after: Netlist) -> None:
@@ -24,14 +24,5 @@ def verify(before: Netlist, after: Netlist) -> None:
             assert all(switch.delay <= edge.delay for edge in values), (
                 f"{node.name} is chosen by the dataflow of the problem before"
             )
-    assert line_bits(after.nodes) < line_bits(before.nodes), "there are no fewer registers"
-
-
-def line_bits(nodes: Sequence[Node]) -> int:
-    """Bits of the registers that the dataflow asks for: of each value as late as it is read."""
-    longest: dict[int, int] = {}
-    for node in nodes:
-        for edge in node.inputs:
-            if edge.delay > longest.get(edge.source, 0):
-                longest[edge.source] = edge.delay
-    return sum(late * nodes[source].format.bits for source, late in longest.items())
+    bits = [measure(netlist).register_bits for netlist in (before, after)]
+    assert bits[1] < bits[0], "there are no fewer registers"

@@ -14,10 +14,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from accelgen.netlist.graph import Edge, Netlist, Node, is_by_dataflow
+from accelgen.netlist.dataflows import is_by_dataflow, lacks
+from accelgen.netlist.graph import Edge, Netlist, Node
 from accelgen.passes.base import NetlistPass, ordered, with_inputs
 from accelgen.passes.delay_problem import is_causal
-from accelgen.passes.holds_check import lacks, verify
+from accelgen.passes.holds_check import verify
 
 __all__ = ["HOLDS"]
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from accelgen.netlist.graph import Edge, Netlist, Node
-from accelgen.passes.pins_check import dataflows_of, same_reads, taken
+from accelgen.netlist.dataflows import dataflows_of, lacks, taken
+from accelgen.netlist.graph import Netlist, Node
+from accelgen.passes.pins_check import same_reads
 
-__all__ = ["lacks", "verify"]
+__all__ = ["verify"]
 
 
 def verify(before: Netlist, after: Netlist) -> None:
@@ -25,16 +26,6 @@ def verify(before: Netlist, after: Netlist) -> None:
                 continue
             (_, late), (_, since) = (taken(after.nodes, edge, dataflow) for edge in node.inputs)
             assert since <= late, f"{node.name} opens too late"
-
-
-def lacks(nodes: Sequence[Node], switch: Edge, dataflow: int) -> bool:
-    """Whether the flag of a hold, by way of a choice or not, is one that a dataflow lacks."""
-    flag, _ = taken(nodes, switch, dataflow)
-    if flag.parameters[:1] != ("by dataflow",):
-        return False
-    conditions = flag.parameters[1]
-    assert isinstance(conditions, tuple)
-    return conditions[dataflow] is None
 
 
 def _is_open(nodes: Sequence[Node], node: Node, dataflow: int) -> bool:

@@ -23,7 +23,8 @@ than its value).
 
 @dataclass(frozen=True)
 class Metrics:
-    """Figures of a netlist; those that are ``None`` do not exist before delay matching.
+    """Figures of a netlist; ``None`` where there is none: before delay matching, or of a linear
+    program that was not solved.
 
     ``register_bits``: in nodes and on edges, as far as they are placed (before delay matching
     those that the dataflow itself asks for); ``fifo_bits``: of these, beyond the first register of
@@ -32,7 +33,7 @@ class Metrics:
     factors; ``conditions``: flags and inputs of gates; ``lp_bits``: the objective of delay
     matching, the register bits on edges;
     ``fanout``: the most inputs that one register or node drives; ``wire``: in pitches of units, the
-    wires that carry flags and operands; ``gated_bits``: register bits that keep still while idle.
+    wires of all nets with units on them; ``gated_bits``: register bits that keep still while idle.
     """
 
     register_bits: int

@@ -16,7 +16,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from accelgen.formats import IntFormat
-from accelgen.netlist.graph import Edge, Netlist, Node, is_by_dataflow
+from accelgen.netlist.dataflows import is_by_dataflow
+from accelgen.netlist.graph import Edge, Netlist, Node
 from accelgen.passes.base import NetlistPass, ordered
 from accelgen.passes.pins_check import verify
 from accelgen.passes.trees import adder_trees
@@ -76,7 +77,9 @@ def _deal_pins(nodes: dict[int, Node], readers: Sequence[int], pins: Sequence[Pi
     rows = [[_taken(nodes, edge, own, d) for edge in edges] for d in range(dataflows)]
     dealt = deal(rows)
     columns = [[row[position] for row in dealt] for position in range(len(pins))]
-    if mux_inputs(dealt) >= mux_inputs(rows) or sum(len(set(c)) > 1 for c in columns) > len(own):
+    if dealt_inputs(dealt) >= dealt_inputs(rows) or sum(len(set(c)) > 1 for c in columns) > len(
+        own
+    ):
         return False
     spare = list(reversed(own))
     switch = nodes[own[0]].inputs[-1]
@@ -110,7 +113,7 @@ def _taken(nodes: dict[int, Node], edge: Edge, own: Sequence[int], dataflow: int
     return edge.source, edge.delay
 
 
-def mux_inputs(rows: Sequence[Sequence[Term]]) -> int:
+def dealt_inputs(rows: Sequence[Sequence[Term]]) -> int:
     """Inputs of the multiplexers that ``rows``, the terms by dataflow and pin, need."""
     counts = [len(set(column)) for column in zip(*rows, strict=True)]
     return sum(count for count in counts if count > 1)
@@ -125,7 +128,7 @@ def deal(rows: Sequence[Sequence[Term]]) -> list[tuple[Term, ...]]:
     pins = len(rows[0])
     if factorial(pins) ** (len(rows) - 1) <= MOST_TRIES:
         ways = product(*([tuple(row) for row in permutations(terms)] for terms in rows[1:]))
-        return min(([tuple(rows[0]), *way] for way in ways), key=mux_inputs)
+        return min(([tuple(rows[0]), *way] for way in ways), key=dealt_inputs)
     dealt = [tuple(rows[0])]
     for terms in rows[1:]:
         there = [set(column) for column in zip(*dealt, strict=True)]

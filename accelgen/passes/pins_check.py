@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
 
-from accelgen.netlist.graph import Edge, Netlist, Node, is_by_dataflow
+from accelgen.netlist.dataflows import dataflows_of, is_by_dataflow, taken
+from accelgen.netlist.graph import Edge, Netlist, Node
 
-__all__ = ["dataflows_of", "same_reads", "taken", "verify"]
+__all__ = ["same_reads", "verify"]
 
 Term = tuple[object, str, int]
 """Where a term comes from, and how late it is."""
@@ -40,25 +41,6 @@ def same_reads(
             assert terms == new[place], (
                 f"{place} is another or reads another value in dataflow {dataflow}"
             )
-
-
-def dataflows_of(nodes: Sequence[Node]) -> int:
-    """How many dataflows multiplexers choose by."""
-    return max(len(node.parameters) for node in nodes if is_by_dataflow(nodes, node))
-
-
-def taken(
-    nodes: Sequence[Node],
-    edge: Edge,
-    dataflow: int,
-    is_open: Callable[[Sequence[Node], Node, int], bool] = lambda nodes, node, dataflow: False,
-) -> tuple[Node, int]:
-    """What an edge carries in a dataflow, and how late."""
-    node, late = nodes[edge.source], edge.delay
-    while (by_dataflow := is_by_dataflow(nodes, node)) or is_open(nodes, node, dataflow):
-        edge = node.inputs[int(str(node.parameters[dataflow])) if by_dataflow else 0]
-        node, late = nodes[edge.source], late + edge.delay
-    return node, late
 
 
 def _reads(

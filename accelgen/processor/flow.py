@@ -14,7 +14,7 @@ from accelgen.fabric.build import RunTime, lay_out, least_bus, sums_bus, written
 from accelgen.fabric.fabric import Fabric
 from accelgen.fabric.forms import Use, common_forms
 from accelgen.fabric.structure import Structure
-from accelgen.fabric.together import decide_together
+from accelgen.fabric.together import Linked, decide_together
 from accelgen.formats import IntFormat
 from accelgen.names import FrozenMap, unknown, within
 
@@ -28,7 +28,8 @@ MAX_WORDS = 2**24
 class Flow:
     """One dataflow: ``description`` at its largest bounds, and what holds for it at any.
 
-    ``tensors`` names its tensors as the design does, by its own names.
+    ``tensors`` names its tensors as the design does, by its own names; ``links`` are those that it
+    shares with the other dataflows of the design.
     """
 
     description: Description
@@ -37,6 +38,7 @@ class Flow:
     structure: Structure
     run_time: RunTime
     fabric: Fabric
+    links: tuple[Linked, ...] = ()
 
 
 def make_flows(
@@ -63,7 +65,8 @@ def make_flows(
         replace(kernel, time_extents=tuple(max(2, n) for n in kernel.time_extents))
         for kernel in kernels
     ]
-    structures = decide_together(looped)
+    together = decide_together(looped)
+    structures = together.structures
     accumulate = any(
         not written_once(kernel, kernel.output, _inner(kernel, structure))
         for kernel, structure in zip(looped, structures, strict=True)
@@ -80,7 +83,10 @@ def make_flows(
         own = {t.name: forms[n][d] for n, t in enumerate(kernel.tensors)}
         run_time = RunTime(FrozenMap(own), changes[d].leaves, accumulate)
         fabric = lay_out(kernel, structures[d], bus, run_time)
-        flows.append(Flow(descriptions[d], tensors, changes[d], structures[d], run_time, fabric))
+        flows.append(
+            Flow(descriptions[d], tensors, changes[d], structures[d], run_time, fabric,
+                 together.links)
+        )  # fmt: skip
     return tuple(flows)
 
 

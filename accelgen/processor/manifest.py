@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -84,6 +85,7 @@ def to_json(design: ProcessorDesign) -> dict[str, object]:
         **({"numbers": number_facts(blocks)} if blocks else {}),
         "accumulate_in": design.accumulate_in,
         "bus_bits": first.fabric.bus_bits,
+        "links": [{**asdict(linked), "gap": linked.gap} for linked in first.links],
         "passes": [record.to_json() for record in design.passes],
         "without": list(design.without),
         "latency": design.latency,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from accelgen.fabric.together import EXACT_UNITS
 from accelgen.passes.metrics import mux_inputs
 from accelgen.processor.design import ProcessorDesign
 from accelgen.processor.largest import problem_at_largest
@@ -15,7 +16,7 @@ __all__ = ["write_report"]
 def write_report(design: ProcessorDesign) -> str:
     """The report as Markdown: the same bytes for the same design, without paths."""
     parts = [f"# {design.name}\n", _dataflows(design), _memories(design), _array(design)]
-    parts += [*_leaving(design), passes_section(design.passes, design.without)]
+    parts += [*_links(design), *_leaving(design), passes_section(design.passes, design.without)]
     parts += [_registers(design)]
     return "\n".join(parts)
 
@@ -65,6 +66,21 @@ def _array(design: ProcessorDesign) -> str:
         "primitives: " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())),
     ]
     return section("Array", lines)
+
+
+def _links(design: ProcessorDesign) -> list[str]:
+    lines = []
+    for linked in design.flows[0].links:
+        if linked.gap is None:
+            how = f"by the heuristic, as beyond {EXACT_UNITS} units: no bound"
+        elif linked.gap > 0:
+            how = f"at most {linked.gap:.2%} above the least there is"
+        else:
+            how = "proven: no choice costs less"
+        kind = "held" if linked.held else "streamed"
+        lines.append(f"operand {linked.operand}, {kind}: {linked.cost:g}, {how}")
+    title = "Links between units, chosen together (cost in registers of one bit)"
+    return [section(title, lines)] if lines else []
 
 
 def _leaving(design: ProcessorDesign) -> list[str]:

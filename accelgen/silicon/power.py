@@ -246,7 +246,7 @@ def measure_power(
         progress(f"simulate the gates: {number} of {len(places)} modules")
         found.setdefault(group, []).append(
             simulate_module(modules[name], netlists[name], outside[name], trace, paths,
-                            [run.sampled for run in runs], period / STEPS)
+                            [run.sampled for run in runs], period / STEPS, _words(name))
         )  # fmt: skip
     held = {
         group: sum(
@@ -308,6 +308,12 @@ def _group(
 
 def _known(macro: Macro) -> bool:
     return macro.read_pj is not None and macro.write_pj is not None
+
+
+def _words(module: str) -> int | None:
+    """How many words a module has that is a memory; see :class:`accelgen.rtl.streams.bank.Bank`."""
+    found = re.search(r"_bank_(\d+)x\d+$", module)
+    return int(found[1]) if found else None
 
 
 def _plain(module: Json) -> Json:

@@ -122,6 +122,15 @@ def _check(options: Options, target: Target) -> None:
             "its power is not measured", where="--problem",
             hint="leave out --no-power" if target == "liberty" else "add --liberty FILE.lib",
         )  # fmt: skip
+    if options.period is not None and (
+        target == "generic" or (target == "ecp5" and not options.route)
+    ):
+        how = "for gates of no library" if target == "generic" else "without placing and routing"
+        raise InputError(
+            f"no period is measured {how}", where="--period",
+            hint="leave it out, or " + ("add --liberty FILE.lib" if target == "generic" else
+                                        "leave --no-route out"),
+        )  # fmt: skip
     if options.period is not None and not 0 < options.period < 1e6:
         raise InputError(f"{options.period} ns is no clock period", where="--period", hint="use 5")
     if options.device not in DEVICES:
@@ -186,7 +195,7 @@ def _on_library(
                 if not (p.run.largest or options.problems)
             ]
         else:
-            notes.append("power is measured of kernels only: units have no problem to repeat")
+            notes.append("power is not measured of units: they have no problem to repeat")
     wires = parts.library.wire_load
     notes.append(
         f"wires: {f'wire-load model {wires}' if wires else 'none, the library has no model'}; "

@@ -356,7 +356,10 @@ def test_an_unknown_pass_is_named(
     assert main([command, "fir", *output, "--without", "trees,wdths"]) == 2
     _, err = capsys.readouterr()
     assert err.count("\n") == 1
-    assert "there is no pass 'wdths'; there are constants, trees, taps, pins, holds, exits, widths," in err
+    assert (
+        "there is no pass 'wdths'; there are constants, trees, taps, pins, holds, exits, widths,"
+        in err
+    )
 
 
 @pytest.mark.parametrize("passes", [None, 3, [4], [{"name": "trees", "before": 1, "after": {}}]])

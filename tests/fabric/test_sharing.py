@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -17,13 +17,13 @@ from accelgen.affine.spacetime import SpaceTime
 from accelgen.cosim.sequence import Asked, Phase, run_sequences
 from accelgen.fabric import sharing_exact
 from accelgen.fabric.interconnect import Interconnect, candidates, connect
-from accelgen.fabric.sharing import Choice, Sharing, alone
+from accelgen.fabric.sharing import Choice, Sharing, alone, in_registers
 from accelgen.fabric.sharing_exact import exact
 from accelgen.fabric.sharing_heuristic import heuristic
 from accelgen.fabric.sharing_verify import Wired, verify
 from accelgen.fabric.space import Grid
 from accelgen.fabric.structure import Structure, decide
-from accelgen.fabric.together import Solver, compare, decide_together, pose
+from accelgen.fabric.together import Solver, Together, compare, decide_together, pose
 from accelgen.passes.order import last_netlist
 from accelgen.processor.design import ProcessorDesign, design_processor
 from tests.processor.test_laws import fusible
@@ -41,6 +41,10 @@ SOLVERS: dict[str, Callable[[Sharing], Choice]] = {
 }
 
 
+def unbounded(solve: Callable[[Sharing], Choice]) -> Solver:
+    return lambda problem: (solve(problem), None)
+
+
 def kernels(names: tuple[str, ...], size: int) -> list[SpaceTime]:
     found = []
     for name in names:
@@ -50,7 +54,7 @@ def kernels(names: tuple[str, ...], size: int) -> list[SpaceTime]:
     return found
 
 
-def wired(all_of: list[SpaceTime], structures: list[Structure], operand: int) -> list[Wired]:
+def wired(all_of: list[SpaceTime], structures: Sequence[Structure], operand: int) -> list[Wired]:
     uses = []
     for kernel, structure in zip(all_of, structures, strict=True):
         tensor = kernel.inputs[operand]
@@ -166,7 +170,7 @@ def test_without_time_the_start_is_the_answer_and_the_bound_holds() -> None:
 @pytest.mark.parametrize("name", SIZES)
 def test_one_dataflow_is_decided_as_ever(name: str) -> None:
     kernel = load_description(name).lower()
-    assert decide_together([kernel]) == [decide(kernel)]
+    assert decide_together([kernel]) == Together((decide(kernel),))
     for operand, tensor in enumerate(kernel.inputs):
         problem = pose([kernel], operand)
         structure = decide(kernel)
@@ -184,7 +188,9 @@ def test_one_dataflow_is_decided_as_ever(name: str) -> None:
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_structures_are_verified_and_shared(solver: str) -> None:
     lowered = kernels(SET, 4)
-    structures = decide_together(lowered, SOLVERS[solver])
+    together = decide_together(lowered, unbounded(SOLVERS[solver]))
+    structures = together.structures
+    assert all(linked.gap is None for linked in together.links)
     apart = [decide(kernel) for kernel in lowered]
     for operand in range(2):
         cost = verify(wired(lowered, structures, operand))
@@ -195,10 +201,21 @@ def test_structures_are_verified_and_shared(solver: str) -> None:
         assert one.reduction == other.reduction
 
 
+def test_what_links_cost_and_by_how_much_they_may_be_too_dear_is_known() -> None:
+    lowered = kernels(SET, 4)
+    exactly = decide_together(lowered)
+    nearly = decide_together(lowered, lambda problem: (heuristic(problem), 1.0))
+    assert [(k.operand, k.held) for k in exactly.links] == [(1, True), (0, False), (1, False)]
+    for linked, near in zip(exactly.links, nearly.links, strict=True):
+        assert (linked.bound, linked.gap) == (linked.cost, 0.0)
+        assert near.cost >= linked.cost > in_registers(1.0)
+        assert near.gap == pytest.approx(near.cost / in_registers(1.0) - 1)
+
+
 def test_chains_go_the_same_way_where_that_saves_registers() -> None:
     lowered = kernels(("conv2d_os_shidiannao", "gemm_os_systolic"), 4)
     chains = [decide(kernel).chains["Y"] for kernel in lowered]
-    joined = [structure.chains["Y"] for structure in decide_together(lowered)]
+    joined = [structure.chains["Y"] for structure in decide_together(lowered).structures]
     ways = [{(c.axis, c.direction) for c in group if c is not None} for group in (chains, joined)]
     assert [len(way) for way in ways] == [2, 1]
     for before, after in zip(chains, joined, strict=True):
@@ -270,7 +287,8 @@ def test_shared_links_are_shared_in_the_netlist(monkeypatch: pytest.MonkeyPatch)
     """Registers of FIFOs and multiplexer inputs, counted before the passes change either."""
     found = {}
     for solver in ("alone", "exact"):
-        nodes = last_netlist(_design(monkeypatch, SOLVERS[solver]).stages[:1]).nodes
+        made = _design(monkeypatch, unbounded(SOLVERS[solver]))
+        nodes = last_netlist(made.stages[:1]).nodes
         fifos = sum(n.format.bits * int(str(n.parameters[0])) for n in nodes if n.kind == "fifo")
         muxes = sum(n.format.bits * (len(n.inputs) - 2) for n in nodes if n.kind == "choose")
         found[solver] = fifos, muxes

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from accelgen.formats import IntFormat
 from accelgen.netlist.graph import Builder, Edge, Netlist
-from accelgen.passes.exits import EXITS
-from accelgen.passes.exits_check import line_bits
+from accelgen.passes.exits import EXITS, line_bits
 
 WORD = IntFormat(22)
 

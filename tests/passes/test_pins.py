@@ -14,7 +14,7 @@ from accelgen.formats import IntFormat
 from accelgen.netlist.graph import Builder, Edge, Netlist, port_of
 from accelgen.passes.delay_matching import match_delays
 from accelgen.passes.metrics import measure
-from accelgen.passes.pins import PINS, deal, mux_inputs
+from accelgen.passes.pins import PINS, deal, dealt_inputs
 from accelgen.passes.trees import TREES
 from accelgen.rtl.unit import Unit, unit_shapes
 from accelgen.technology import load_technology
@@ -131,21 +131,21 @@ def test_no_way_to_deal_needs_fewer_inputs(drawn: list[list[tuple[int, int]]]) -
     dealt = deal(drawn)
     assert [sorted(row) for row in dealt] == [sorted(row) for row in drawn]
     every = product(*(permutations(row) for row in drawn))
-    assert mux_inputs(dealt) == min(mux_inputs(way) for way in every)
+    assert dealt_inputs(dealt) == min(dealt_inputs(way) for way in every)
 
 
 @given(st.lists(st.permutations(range(7)), min_size=2, max_size=2))
 @settings(max_examples=20)
 def test_many_terms_of_two_dataflows_are_dealt_best(drawn: list[list[int]]) -> None:
     """Beyond what is tried out; all terms are the same ones, so no multiplexer is needed."""
-    assert mux_inputs(deal([[(term, 0) for term in row] for row in drawn])) == 0
+    assert dealt_inputs(deal([[(term, 0) for term in row] for row in drawn])) == 0
 
 
 def test_three_dataflows_of_many_terms_are_dealt_one_after_the_other() -> None:
     terms = [[(n, 0) for n in row] for row in (range(8), range(7, -1, -1), range(1, 9))]
     dealt = deal(terms)
     assert [sorted(row) for row in dealt] == [sorted(row) for row in terms]
-    assert mux_inputs(dealt) == 2
+    assert dealt_inputs(dealt) == 2
 
 
 @pytest.mark.parametrize("kind", ["multiply", "add"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import replace
 from itertools import product
@@ -243,6 +244,12 @@ def test_a_file_lists_dataflows(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main(["generate", str(file), "-o", str(folder)]) == 0
     assert "pair: 2 dataflows on 2 x 2 units" in capsys.readouterr().out
     assert read_model(folder).problem("depthwise", {"c": 3}).dataflow == 1
+    # How links were chosen, up to 64 units.
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    assert {links["gap"] for links in manifest["links"]} == {0.0}
+    assert {links["operand"] for links in manifest["links"]} == {0, 1}
+    report = (folder / "report.md").read_text(encoding="utf-8")
+    assert f"operand 0, streamed: {manifest['links'][0]['cost']:g}, proven" in report
 
 
 @pytest.mark.rtl
