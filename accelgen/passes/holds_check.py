@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from accelgen.netlist.dataflows import dataflows_of, is_by_dataflow, lacks, taken
+from accelgen.netlist.dataflows import dataflows_of, lacks, taken
 from accelgen.netlist.graph import Netlist, Node
+from accelgen.passes.base import place_of
 from accelgen.passes.pins_check import same_reads
 
 __all__ = ["verify"]
@@ -19,10 +20,13 @@ def verify(before: Netlist, after: Netlist) -> None:
         return
     same_reads(before, after, _is_open)
     nodes = after.nodes
+    was = {place_of(node): node for node in before.nodes if node.kind == "hold"}
     for node in nodes:
-        # Others hold what they did, and nothing reads them where they are open.
-        if node.kind != "hold" or not is_by_dataflow(nodes, nodes[node.inputs[0].source]):
+        if node.kind != "hold":
             continue
+        old = before.nodes[was[place_of(node)].inputs[0].source]
+        if place_of(old) == place_of(nodes[node.inputs[0].source]):
+            continue  # as it was: where it is open, nothing reads it
         for dataflow in range(dataflows_of(nodes)):
             if lacks(nodes, node.inputs[1], dataflow):
                 (_, late), (_, since) = (taken(nodes, edge, dataflow) for edge in node.inputs)
