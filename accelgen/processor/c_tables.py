@@ -13,7 +13,7 @@ from accelgen.processor.c_text import Value, array, literal
 from accelgen.processor.design import ProcessorModel
 from accelgen.processor.flow import Flow
 from accelgen.processor.numbers import guarded, write_guarded
-from accelgen.processor.registers import ACCUMULATE, FIRST_REGISTER, levels_of, wraps
+from accelgen.processor.registers import ACCUMULATE, FIRST_REGISTER, levels_of
 
 __all__ = ["write_tables"]
 
@@ -63,13 +63,13 @@ class _Registers:
     def __init__(self, design: ProcessorModel, limits: Mapping[str, int]) -> None:
         self._number = {register.name: n for n, register in enumerate(design.registers)}
         self._levels, self._dims = limits["LEVELS"], limits["MAX_DIMS"]
-        signed = {quantity.name: quantity.signed for quantity in design.quantities}
+        of = {quantity.name: quantity for quantity in design.quantities}
         registers: list[Value] = [
             {
                 "most": f"{register.most}u",
                 "bits": register.bits,
-                "is_signed": int(signed.get(register.name, False)),
-                "wraps": int(wraps(register.name)),
+                "is_signed": int(register.name in of and of[register.name].signed),
+                "wraps": int(register.name in of and of[register.name].wraps),
             }
             for register in design.registers
         ]
@@ -106,7 +106,7 @@ class _Registers:
         return {
             "below": self._of(f"{name}_below"),
             "above": self._of(f"{name}_above"),
-            "step": self._all(name + "_step{}", range(self._levels + 1)),
+            "step": self._all(name + "_by{}", range(self._levels + 1)),
         }
 
     def _tensor(self, x: str, links: int) -> Value:

@@ -7,20 +7,24 @@ from dataclasses import dataclass
 
 from accelgen.errors import InputError
 from accelgen.fabric.fabric import Fabric
+from accelgen.fabric.forms import BankForm
 from accelgen.formats import IntFormat
 from accelgen.processor.flow import Flow, retarget
 from accelgen.processor.formats import choices_of, chosen
-from accelgen.processor.numbers import guarded, numbers_of, write_guarded
+from accelgen.processor.numbers import Kind, Number, guarded, numbers_of, write_guarded
 from accelgen.rtl.streams.geometry import address_bits
 
 __all__ = ["ACCUMULATE", "FIRST_REGISTER", "Quantity", "Register", "levels_of", "quantities_of",
-           "registers_of", "setting_of", "wraps"]  # fmt: skip
+           "registers_of", "setting_of"]  # fmt: skip
 
 FIRST_REGISTER = 0x40
 """The offset of the first register that describes a problem: which dataflow it is of."""
 
 ACCUMULATE = "accumulate"
 """The last register of a design with an accumulate-in stream: whether the problem uses it."""
+
+_PORT_BITS = 32
+"""Bits of the AXI4-Lite port, and the most that a register has."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +33,22 @@ class Quantity:
 
     ``values`` are those at the largest bounds, by dataflow (``None``: it has no such number).
     Registers hold ``bits`` bits, two's complement where ``signed``, at most ``most`` as they are.
+    ``kind`` and ``tensor`` are those of :class:`accelgen.processor.numbers.Number`.
     """
 
     name: str
+    kind: Kind
+    tensor: str
     values: tuple[int | None, ...]
     loaded: bool
     bits: int
     signed: bool
     most: int
+
+    @property
+    def wraps(self) -> bool:
+        """Whether it is an address, or added to one or to a counter: these count modulo theirs."""
+        return self.kind in (Kind.ADDRESS, Kind.GUARD_STEP)
 
     def coded(self, value: int) -> int:
         """A value as the bits of a register."""
@@ -67,10 +79,11 @@ def quantities_of(flows: Sequence[Flow]) -> tuple[Quantity, ...]:
     """Every number of the problems of some dataflows."""
     levels = levels_of(flows)
     found = [numbers_of(flow, flow.fabric, levels) for flow in flows]
-    shapes = _Shapes(flows)
     quantities = [
         Quantity(
             choice.register,
+            Kind.FORMAT,
+            "",
             (choice.default,) * len(flows),
             True,
             (len(choice.names) - 1).bit_length(),
@@ -82,15 +95,24 @@ def quantities_of(flows: Sequence[Flow]) -> tuple[Quantity, ...]:
     for name in dict.fromkeys(name for numbers in found for name in numbers):
         given = [numbers.get(name) for numbers in found]
         known = [number for number in given if number is not None]
-        bits, signed = shapes.of(name, max(number.value for number in known))
+        first, largest = known[0], max(number.value for number in known)
         loaded = any(number.varies for number in known)
+        bits, signed = _width(flows, first, largest, loaded=loaded)
+        if loaded and bits > _PORT_BITS:
+            raise InputError(
+                f"takes {bits} bits, a register has {_PORT_BITS}",
+                where=f"register {name}",
+                hint="give smaller bounds, and split problems that are larger",
+            )
         most = (1 << bits) - 1
-        if name.startswith("last") or "_depth" in name:
-            most = max(number.value for number in known)
-        elif name.endswith("_words"):
-            most = shapes.words(name)
+        if first.kind in (Kind.LAST, Kind.DEPTH):
+            most = largest
+        elif first.kind is Kind.WORDS:
+            most = _form(flows, first).words
         values = tuple(None if number is None else number.value for number in given)
-        quantities.append(Quantity(name, values, loaded, bits, signed, most))
+        quantities.append(
+            Quantity(name, first.kind, first.tensor, values, loaded, bits, signed, most)
+        )
     return tuple(quantities)
 
 
@@ -135,7 +157,7 @@ def setting_of(
             continue
         coded = quantity.coded(value)
         back = quantity.decoded(coded)
-        if coded > quantity.most or (back != value and not wraps(quantity.name)):
+        if coded > quantity.most or (back != value and not quantity.wraps):
             raise InputError(
                 f"{quantity.name} would be {value}, beyond what its register holds",
                 where=flow.description.name,
@@ -145,68 +167,54 @@ def setting_of(
     return setting, fabric
 
 
-def wraps(name: str) -> bool:
-    """Whether a quantity is an address, or added to one: these count modulo the memory."""
-    return name.endswith("_at") or "_step" in name or "_stride" in name
+def _form(flows: Sequence[Flow], number: Number) -> BankForm:
+    """The memories of the tensor of a number: the same for all dataflows."""
+    return flows[0].run_time.forms[number.tensor]
 
 
-class _Shapes:
-    """How wide the quantities are."""
+def _width(
+    flows: Sequence[Flow], number: Number, largest: int, *, loaded: bool
+) -> tuple[int, bool]:
+    """The bits of numbers like this one, and whether they are two's complement.
 
-    def __init__(self, flows: Sequence[Flow]) -> None:
-        self._flows = flows
-        self._tensors = {}
-        for flow in flows:
-            for plan in flow.fabric.plans:
-                form = flow.run_time.forms[plan.tensor.name]
-                self._tensors[plan.tensor.name.lower()] = form
-        strides = [n for flow in flows for n in flow.fabric.schedule.strides]
-        chains = [c.cycles for f in flows for c in f.structure.chains.values() if c is not None]
-        self._most_gap = max([1, *strides]) + max(chains, default=0)
+    ``largest`` is what any of them is at the largest bounds, ``loaded`` whether bounds change them.
+    """
+    match number.kind:
+        case Kind.LAST | Kind.DEPTH | Kind.HOLDS:
+            most = largest
+        case Kind.GAP:
+            # Tiles shorter than at the largest bounds wait longer for a chain, but no longer than
+            # it takes.
+            chains = [c.cycles for f in flows for c in f.structure.chains.values() if c is not None]
+            most = max([largest, *chains]) if loaded else largest
+        case Kind.GUARD | Kind.GUARD_STEP:
+            return _guard(flows, number).bits, True
+        case Kind.RESIDUE:
+            most = _form(flows, number).moduli[number.index] - 1
+        case Kind.ROW:
+            most = _form(flows, number).largest.shape[-1]
+        case Kind.EDGE:
+            most = _form(flows, number).largest.shape[number.index] - 1
+        case Kind.WORDS:
+            most = _form(flows, number).words
+        case _:
+            assert number.kind is Kind.ADDRESS, number.kind
+            return address_bits(_form(flows, number).largest), False
+    return max(1, most.bit_length()), False
 
-    def words(self, name: str) -> int:
-        """The words of the memories that a ``<x>_words`` is of."""
-        return self._tensors[name.removesuffix("_words")].words
 
-    def of(self, name: str, largest: int) -> tuple[int, bool]:
-        """Bits, and whether they are two's complement."""
-        # Scales have the name of their tensor, and more.
-        of = [x for x in self._tensors if name.startswith(f"{x}_")]
-        tensor = max(of, key=len, default=None)
-        prefix = tensor or name.partition("_")[0]
-        kind = name[len(prefix) + 1 :]
-        if prefix.startswith("gap") or kind.startswith("gap"):
-            return self._most_gap.bit_length(), False
-        if prefix.startswith(("guard", "write")) and kind:
-            return self._guard(prefix).bits, True
-        if prefix.startswith("last") or kind.startswith(("depth", "holds")):
-            return max(1, largest.bit_length()), False
-        form = self._tensors[prefix]
-        layout = form.largest
-        dimension = kind.rpartition("_")[2]
-        if kind.startswith("turn") or (kind.startswith("at_")):
-            return max(1, (form.moduli[int(dimension)] - 1).bit_length()), False
-        if kind == "row":
-            return layout.shape[-1].bit_length(), False
-        if kind.startswith("last_"):
-            return (layout.shape[int(dimension)] - 1).bit_length(), False
-        if kind == "words":
-            return form.words.bit_length(), False
-        return address_bits(layout), False
-
-    def _guard(self, prefix: str) -> IntFormat:
-        """The counter of a guard, less its bound: from the least to the largest difference."""
-        writes, k = prefix.startswith("write"), int(prefix[5:])
-        low, high = -1, 1
-        for flow in self._flows:
-            fabric = flow.fabric
-            dimensions = write_guarded(fabric) if writes else guarded(fabric)
-            if k >= len(dimensions):
-                continue
-            d = dimensions[k]
-            pattern = fabric.output.pattern if writes else fabric.domain
-            bound = fabric.output.tensor.shape[d] if writes else fabric.kernel.bounds[d]
-            first, last = pattern.range(d)
-            reach = max(abs(first), abs(last)) + bound
-            low, high = min(low, -reach), max(high, reach)
-        return IntFormat.for_range(low, high)
+def _guard(flows: Sequence[Flow], number: Number) -> IntFormat:
+    """The counter of a guard, less its bound: from the least to the largest difference."""
+    low, high = -1, 1
+    for flow in flows:
+        fabric = flow.fabric
+        dimensions = write_guarded(fabric) if number.tensor else guarded(fabric)
+        if number.index >= len(dimensions):
+            continue
+        d = dimensions[number.index]
+        pattern = fabric.output.pattern if number.tensor else fabric.domain
+        bound = fabric.output.tensor.shape[d] if number.tensor else fabric.kernel.bounds[d]
+        first, last = pattern.range(d)
+        reach = max(abs(first), abs(last)) + bound
+        low, high = min(low, -reach), max(high, reach)
+    return IntFormat.for_range(low, high)

@@ -16,7 +16,7 @@ from accelgen.netlist.fuse import conditions_of
 from accelgen.netlist.graph import Node
 from accelgen.processor.flow import Flow
 from accelgen.processor.formats import format_register
-from accelgen.processor.numbers import guarded, write_guarded
+from accelgen.processor.numbers import Kind, guarded, write_guarded
 from accelgen.processor.registers import Quantity, levels_of
 from accelgen.rtl.delay import delay_line
 from accelgen.rtl.processor.nest import Index, LoadedNest, Turning, paced, triggered
@@ -42,12 +42,7 @@ class LoadedController(wiring.Component):
         self._levels = levels_of(flows)
         self.numbers = NumberPorts(
             quantities,
-            lambda name: (
-                name.startswith(("last", "gap", "guard"))
-                or "_depth" in name
-                or "_holds" in name
-                or name.endswith("format")
-            ),
+            lambda number: not number.tensor or number.kind in (Kind.DEPTH, Kind.HOLDS),
             len(flows),
         )
         super().__init__(
@@ -187,7 +182,7 @@ class _Guards:
             steps = {
                 level: numbers.value(m, component, step)
                 for level in range(len(self._nest.lasts))
-                if (step := f"{self._prefix}{k}_step{level}") in numbers
+                if (step := f"{self._prefix}{k}_by{level}") in numbers
             }
             shape = Shape(len(origin), signed=True)
             self.counters[name] = Index(m, self._nest, shape, origin, steps, name)
@@ -205,14 +200,7 @@ class LoadAddresses(wiring.Component):
         self._flows = tuple(flows)
         self._plans = [flow.fabric.inputs[position] for flow in flows]
         self._name = self._plans[0].tensor.name
-        x = self._name.lower()
-        self.numbers = NumberPorts(
-            quantities,
-            lambda name: (
-                name.startswith("last") or _of_access(name, x) or name.startswith(f"{x}_gap")
-            ),
-            len(flows),
-        )
+        self.numbers = _access_numbers(flows, quantities, self._name)
         self._form = flows[0].run_time.forms[self._name]
         super().__init__(
             {"start": In(1), **_address_ports(flows, self._name), **self.numbers.members}
@@ -252,12 +240,7 @@ class WriteControl(wiring.Component):
         self._flags = tuple(flags)
         self._delays = tuple(delays)
         self._name = self._plans[0].tensor.name
-        x = self._name.lower()
-        self.numbers = NumberPorts(
-            quantities,
-            lambda name: name.startswith(("last", "write")) or _of_access(name, x),
-            len(flows),
-        )
+        self.numbers = _access_numbers(flows, quantities, self._name)
         super().__init__(
             {
                 "start": In(1),
@@ -314,10 +297,18 @@ def _write_condition(
     return enable
 
 
-def _of_access(name: str, x: str) -> bool:
-    """Whether a number moves the address of a tensor."""
-    kinds = ("at", "step", "turn", "stride")
-    return any(name.startswith(f"{x}_{kind}") for kind in kinds)
+def _access_numbers(
+    flows: Sequence[Flow], quantities: Sequence[Quantity], tensor: str
+) -> NumberPorts:
+    """The numbers of the nest of a tensor's accesses, and of what moves with it."""
+    kinds = (Kind.ADDRESS, Kind.RESIDUE, Kind.GAP, Kind.GUARD, Kind.GUARD_STEP)
+    return NumberPorts(
+        quantities,
+        lambda number: (
+            number.kind is Kind.LAST or (number.tensor == tensor and number.kind in kinds)
+        ),
+        len(flows),
+    )
 
 
 def _lasts(

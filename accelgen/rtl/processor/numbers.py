@@ -19,9 +19,9 @@ class NumberPorts:
     """
 
     def __init__(
-        self, quantities: Sequence[Quantity], wanted: Callable[[str], bool], flows: int
+        self, quantities: Sequence[Quantity], wanted: Callable[[Quantity], bool], flows: int
     ) -> None:
-        self._quantities = {q.name: q for q in quantities if wanted(q.name)}
+        self._quantities = {q.name: q for q in quantities if wanted(q)}
         self._flows = flows
 
     @property
