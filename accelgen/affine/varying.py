@@ -26,10 +26,20 @@ class Varying:
 def varying(description: Description) -> Varying:
     """What changes when the bounds of a description do.
 
-    Raises :class:`InputError` when the displacement of a unit does: its links and memories would
-    have to.
+    Raises :class:`InputError` when the displacement of a unit does, or the index of a tensor: links
+    and memories would have to.
     """
     workload, flow = description.workload, description.dataflow
+    for access in (workload.assignment.output, *workload.assignment.inputs):
+        for index in access.indices:
+            if index.sizes:
+                raise InputError(
+                    f"index {index} of {access.tensor} depends on the bounds",
+                    where=f"{description.name}: expression",
+                    hint="give every loop a dimension of its own, as "
+                    f"{access.tensor}[{','.join(access.loops) or 0}], "
+                    "or generate a design of fixed size",
+                )
     fixed = {*flow.space, *flow.given_extents}
     time, offset, leaves = [], [], []
     for loop in workload.loops:

@@ -24,8 +24,7 @@ _MOST = 2**31 - 1
 def write_tables(design: ProcessorModel, types: str) -> str:
     """Constants, ``types`` (C, which refer to these), and the tables of these types.
 
-    Raises :class:`InputError` for what a driver cannot compute: an index of a tensor whose
-    coefficients change with the bounds.
+    Raises :class:`InputError` for a coefficient that C cannot hold.
     """
     flows = design.flows
     plans = [plan for flow in flows for plan in flow.fabric.plans]
@@ -191,7 +190,9 @@ class _FlowTables:
                 coefficient = term.coefficient * prod(fixed.get(s, 1) for s in term.sizes)
                 if abs(coefficient) > _MOST:
                     raise InputError(
-                        f"{term} is beyond {_MOST}", where=f"{description.name}: map: {loop}"
+                        f"{term} is beyond {_MOST}",
+                        where=f"{description.name}: map: {loop}",
+                        hint="use smaller coefficients and extents",
                     )
                 open_sizes = [s for s in term.sizes if s not in fixed]
                 symbols = [
@@ -242,7 +243,6 @@ class _FlowTables:
 
     def _access(self, plan: InputPlan | OutputPlan) -> dict[str, Value]:
         kernel, tensor, chain = self._flow.fabric.kernel, plan.tensor, plan.chain
-        self._check_index(list(self._flow.tensors.values()).index(tensor.name))
         form, hold = self._flow.run_time.forms[tensor.name], plan.hold
         lead, step = np.zeros(tensor.rank, dtype=np.int64), np.zeros(tensor.rank, dtype=np.int64)
         if chain is not None:
@@ -277,19 +277,3 @@ class _FlowTables:
     @staticmethod
     def _port(plan: InputPlan | OutputPlan, group: Sequence[int]) -> int:
         return plan.pattern.slots[0][group[-1]] if group else 0
-
-    def _check_index(self, number: int) -> None:
-        workload = self._flow.description.workload
-        assignment = workload.assignment
-        inputs = assignment.inputs
-        if self._flow.fabric.kernel.blocks is not None:
-            # Scales are accessed as their elements are.
-            inputs = tuple(access for access in inputs for _ in range(2))
-        access = (*inputs, assignment.output)[number]
-        for index in access.indices:
-            if index.sizes:
-                raise InputError(
-                    f"index {index} of {access.tensor} depends on the bounds",
-                    where=f"{self._flow.description.name}: driver",
-                    hint="write the index with constants",
-                )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
-from accelgen.errors import InputError
 from accelgen.names import check_name
 from accelgen.output_folder import check_replaceable, replace_folder, writing
 from accelgen.pipeline import Source, described
@@ -34,7 +33,7 @@ def generate_processor(
     """Write one design of several dataflows, whose bounds are registers, into a folder.
 
     It holds ``<name>.v``, ``manifest.json``, ``report.md``, and a driver in C, ``<name>.h`` and
-    ``<name>.c`` (but for indices with ``size()`` in them).
+    ``<name>.c``.
 
     The design reaches the bounds of the ``descriptions``.  ``words`` gives, per tensor of the
     design, how many words each of its memories has, where that is not what the largest bounds need;
@@ -62,11 +61,9 @@ def generate_processor(
     )
     if progress is not None:
         progress("write Verilog")
-    verilog = made.verilog()
-    sources = _driver(made)
+    sources = {"v": made.verilog(), "h": write_header(made), "c": write_driver(made)}
 
     def fill(empty: Path) -> None:
-        (empty / f"{name}.v").write_text(verilog, encoding="utf-8")
         (empty / "report.md").write_text(write_report(made), encoding="utf-8")
         for suffix, source in sources.items():
             (empty / f"{name}.{suffix}").write_text(source, encoding="utf-8")
@@ -75,11 +72,3 @@ def generate_processor(
     with writing(folder):
         replace_folder(folder.resolve(), fill)
     return made
-
-
-def _driver(design: ProcessorDesign) -> dict[str, str]:
-    """The sources of the driver by their suffix; none where C cannot derive the numbers."""
-    try:
-        return {"h": write_header(design), "c": write_driver(design)}
-    except InputError:
-        return {}

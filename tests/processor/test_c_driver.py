@@ -436,17 +436,3 @@ def test_names_in_c_are_unique_and_no_keywords() -> None:
     assert unique(["do", "gemm", "Gemm", "do_", "loop"], taken=["loop"]) == [
         "do_", "gemm", "Gemm_", "do__", "loop_",
     ]  # fmt: skip
-
-
-def test_an_index_that_depends_on_the_bounds_has_no_driver() -> None:
-    text = """
-name: flat
-expression: Y[m] += A[size(k)*m + k] * B[k]
-bounds: {m: 6, k: 8}
-space: {i: 2}
-time: [m, k1]
-map: {k: size(i)*k1 + i}
-"""
-    design = design_processor([parse_description(text)], "flat")
-    with pytest.raises(InputError, match="depends on the bounds"):
-        write_driver(design)

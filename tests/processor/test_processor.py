@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import accelgen
-from accelgen.affine import Description, load_description
+from accelgen.affine import Description, load_description, parse_description
 from accelgen.affine.varying import varying
 from accelgen.cli import main
 from accelgen.cosim.verify import trace_format
@@ -160,6 +160,29 @@ def test_dataflows_that_do_not_fit_together_are_refused() -> None:
     stretched = replace(gemm, dataflow=replace(gemm.dataflow, map=maps))
     with pytest.raises(InputError, match="how far i moves m depends on the bounds"):
         varying(stretched)
+
+
+@pytest.mark.parametrize(
+    ("expression", "index", "instead"),
+    [
+        ("Y[m] += A[size(k)*m + k] * B[k]", r"size\(k\)\*m \+ k of A", r"A\[m,k\]"),
+        ("Y[size(m) - 1 - m] += A[m,k] * B[k]", r"size\(m\) - 1 - m of Y", r"Y\[m\]"),
+        ("Y[m] += A[m,k] * B[size(k)]", r"size\(k\) of B", r"B\[0\]"),
+    ],
+)
+def test_an_index_that_depends_on_the_bounds_is_refused(
+    expression: str, index: str, instead: str
+) -> None:
+    flat = parse_description(f"""
+expression: {expression}
+bounds: {{m: 6, k: 8}}
+space: {{i: 2}}
+time: [m, k1]
+map: {{k: size(i)*k1 + i}}
+""")
+    message = rf"expression: index {index} depends on the bounds; .* own, as {instead}, or generate"
+    with pytest.raises(InputError, match=message):
+        make_flows([flat])
 
 
 def test_words_are_those_of_a_memory_of_the_design() -> None:
