@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from accelgen.affine import Description
 
 __all__ = ["BOUNDS", "SPACE", "add_description", "add_hardware", "passes_without",
-           "read_description"]  # fmt: skip
+           "read_description", "with_options"]  # fmt: skip
 
 BOUNDS = "m=64,n=64"
 SPACE = "i=16,j=16"
@@ -83,10 +83,17 @@ def read_description(arguments: argparse.Namespace, *, ranges: bool = False) -> 
     """The description with its options; with ``ranges``, without bounds and space."""
     from accelgen.affine import load_description
 
+    return with_options(load_description(arguments.description), arguments, ranges=ranges)
+
+
+def with_options(
+    description: Description, arguments: argparse.Namespace, *, ranges: bool = False
+) -> Description:
+    """A description with the options; with ``ranges``, without bounds and space."""
     bounds, space = (None, None) if ranges else (arguments.bounds, arguments.space)
     skew: str | None = arguments.skew
     chain: str | None = arguments.chain
-    return load_description(arguments.description).with_overrides(
+    return description.with_overrides(
         bounds=extents(bounds, "--bounds", BOUNDS) if bounds is not None else None,
         space=extents(space, "--space", SPACE) if space is not None else None,
         time=extents(arguments.time, "--time", "k1=4") if arguments.time is not None else None,

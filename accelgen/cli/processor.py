@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accelgen.cli.command import print_json, stages, table
-from accelgen.cli.options import BOUNDS, SPACE, passes_without
+from accelgen.cli.options import BOUNDS, SPACE, passes_without, with_options
 from accelgen.cli.values import extents, pairs
 from accelgen.errors import InputError
 
 if TYPE_CHECKING:
+    from accelgen.affine import Description
     from accelgen.cosim.verify_processor import ProcessorReport
     from accelgen.processor.design import ProcessorDesign
 
@@ -55,27 +56,15 @@ def generate(arguments: argparse.Namespace) -> int:
     """Generate the design of one or several descriptions, or of a file that lists them."""
     from accelgen.affine import load_description
     from accelgen.processor.generate import generate_processor
-    from accelgen.processor.suite import Suite, is_suite, load_suite, with_common
+    from accelgen.processor.suite import Suite, is_suite, load_suite
 
-    for option in ("time", "skew", "chain"):
-        if getattr(arguments, option) is not None:
-            raise InputError(
-                f"--{option} says nothing of which dataflow it is meant for",
-                hint="write it into the descriptions",
-            )
     sources: list[str] = arguments.description
     if len(sources) == 1 and is_suite(sources[0]):
         suite = load_suite(sources[0])
     else:
         found = tuple(load_description(source) for source in sources)
         suite = Suite(found[0].name if len(found) == 1 else "fused", found)
-    bounds, space, types = arguments.bounds, arguments.space, arguments.types
-    descriptions = with_common(
-        suite.descriptions,
-        bounds=extents(bounds, "--bounds", BOUNDS) if bounds is not None else None,
-        space=extents(space, "--space", SPACE) if space is not None else None,
-        types=pairs(types, "--types", "A=int4") if types is not None else None,
-    )
+    descriptions = _with_options(suite.descriptions, arguments)
     words = dict(suite.words)
     if arguments.words is not None:
         words |= extents(arguments.words, "--words", "A=1024")
@@ -99,6 +88,29 @@ def generate(arguments: argparse.Namespace) -> int:
     else:
         print(_summary(made, folder))
     return 0
+
+
+def _with_options(
+    descriptions: tuple[Description, ...], arguments: argparse.Namespace
+) -> tuple[Description, ...]:
+    """Descriptions with the options: of several, with those that can be meant for all of them."""
+    from accelgen.processor.suite import with_common
+
+    if len(descriptions) == 1:
+        return (with_options(descriptions[0], arguments),)
+    for option in ("time", "skew", "chain"):
+        if getattr(arguments, option) is not None:
+            raise InputError(
+                f"--{option} does not say which of {len(descriptions)} dataflows it is meant for",
+                hint="write it into the descriptions",
+            )
+    bounds, space, types = arguments.bounds, arguments.space, arguments.types
+    return with_common(
+        descriptions,
+        bounds=extents(bounds, "--bounds", BOUNDS) if bounds is not None else None,
+        space=extents(space, "--space", SPACE) if space is not None else None,
+        types=pairs(types, "--types", "A=int4") if types is not None else None,
+    )
 
 
 def verify(directory: Path, arguments: argparse.Namespace, problems: int) -> int:

@@ -236,7 +236,8 @@ def test_the_command_line_says_what_is_wrong(
     for arguments, message in (
         ([gemm, "--words", "A=4"], "add --programmable"),
         ([gemm, "depthwise", "--space", "u=4"], "unknown axis"),
-        ([gemm, "depthwise", "--skew", "systolic"], "write it into the descriptions"),
+        ([gemm, "depthwise", "--skew", "systolic"], "which of 2 dataflows it is meant for; write"),
+        ([gemm, "--programmable", "--chain", "Q=i"], "unknown tensor 'Q'"),
         ([gemm, "--programmable", "--words", "Q=8"], "unknown tensor 'Q'"),
         ([gemm, gemm], "dataflows 0 and 1 have the same name"),
         ([gemm, "--programmable", "--period", "-1"], "period: -1.0 ns is no clock period"),
@@ -244,6 +245,18 @@ def test_the_command_line_says_what_is_wrong(
     ):
         assert main(["generate", *arguments, "-o", folder]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_one_dataflow_takes_every_option(tmp_path: Path) -> None:
+    options = ["--space", "i=2,j=2", "--skew", "broadcast", "--chain", "Y=none", "--bounds", "k=5"]
+    folder = tmp_path / "one"
+    assert (
+        main(["generate", "gemm_os_systolic", "--programmable", *options, "-o", str(folder)]) == 0
+    )
+    (flow,) = read_model(folder).flows
+    assert flow.description == load_description("gemm_os_systolic").with_overrides(
+        space={"i": 2, "j": 2}, skew="broadcast", chain={"Y": None}, bounds={"k": 5}
+    )
 
 
 def test_a_design_is_made_from_names_and_descriptions(tmp_path: Path) -> None:
