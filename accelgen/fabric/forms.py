@@ -65,10 +65,11 @@ def common_forms(
 ) -> tuple[BankForm, ...]:
     """The form of the memories for each use, with the fewest memories in all.
 
-    ``words`` per memory; without it, as many as the largest tensor of the uses needs.
+    ``words`` per memory, at least 2; without it, as many as the largest tensor of the uses needs.
     """
     per_beat = bus_bits // element_bits
     assert per_beat >= 1
+    assert words is None or words >= 2
     merged = [_merged(use) for use in uses]
     rank = max(len(dims) for dims, _ in merged)
     best: tuple[int, list[tuple[IntVector, ...]], IntVector] | None = None
@@ -85,7 +86,7 @@ def common_forms(
     )
     return tuple(
         BankForm(
-            dims, moduli, turns, any(map(any, rotating)), max(2, words or depth), per_beat,
+            dims, moduli, turns, any(map(any, rotating)), words or max(2, depth), per_beat,
             element_bits,
         )
         for dims, turns in zip(chosen, rotating, strict=True)

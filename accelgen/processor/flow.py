@@ -18,7 +18,10 @@ from accelgen.fabric.together import Linked, decide_together
 from accelgen.formats import IntFormat
 from accelgen.names import FrozenMap, unknown, within
 
-__all__ = ["MAX_WORDS", "Flow", "make_flows", "retarget"]
+__all__ = ["MAX_WORDS", "MIN_WORDS", "Flow", "make_flows", "retarget"]
+
+MIN_WORDS = 2
+"""Fewest words of a memory: one word would have no address."""
 
 MAX_WORDS = 2**24
 """Most words of a memory that can be asked for: more is a slip of the pen, and takes hours."""
@@ -225,9 +228,9 @@ def _check_words(
             raise InputError(
                 error.message, where="words", hint=", ".join(other) if other else error.hint
             )
-        if not 1 <= count <= MAX_WORDS:
+        if not MIN_WORDS <= count <= MAX_WORDS:
             raise InputError(
-                f"{tensor} = {count} is outside 1..{MAX_WORDS}",
+                f"{tensor} = {count} is outside {MIN_WORDS}..{MAX_WORDS}",
                 where="words",
                 hint="leave it out for as many as the largest bounds need",
             )

@@ -189,9 +189,9 @@ def test_words_are_those_of_a_memory_of_the_design() -> None:
     gemm, depthwise = small("gemm_os_systolic"), small("depthwise")
     for descriptions, words, message in (
         ([gemm], {"Q": 8}, "words: unknown tensor 'Q'; known: A, B, Y"),
-        ([gemm], {"A": 0}, r"words: A = 0 is outside 1\.\."),
-        ([gemm], {"A": 8, "Y": -3}, r"words: Y = -3 is outside 1\.\."),
-        ([gemm], {"A": 10**30}, r"words: A = 10* is outside 1\.\."),
+        ([gemm], {"A": 1}, r"words: A = 1 is outside 2\.\."),
+        ([gemm], {"A": 8, "Y": -3}, r"words: Y = -3 is outside 2\.\."),
+        ([gemm], {"A": 10**30}, r"words: A = 10* is outside 2\.\."),
         ([gemm, depthwise], {"Q": 8}, "words: unknown tensor 'Q'; known: in0, in1, out"),
         (
             [gemm, small("gemm_ws_systolic"), depthwise],
