@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.cosim.draws import draw_formats, draw_inputs, draw_integers, reference
-from accelgen.cosim.model import build_model
+from accelgen.cosim.model import Model, build_model
 from accelgen.cosim.packing import beat_count, pack, unpack
 from accelgen.cosim.runtime import Trace
 from accelgen.cosim.simulate import run_simulator
@@ -22,7 +22,7 @@ from accelgen.golden.integer import wrap
 from accelgen.processor.design import Problem, ProcessorModel
 from accelgen.rtl.processor.axil import AXIL_PORTS, CONTROL, REFUSED, STATUS
 
-__all__ = ["Asked", "Phase", "Seen", "run_sequences"]
+__all__ = ["Asked", "Phase", "Seen", "build_bench", "run_sequences", "simulate_sequences"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,13 +120,37 @@ def run_sequences(
     waves: Path | None = None,
     options: Sequence[str] = (),
 ) -> list[Seen]:
-    """Simulate the design in the file ``verilog`` and say what it did wrong in each phase.
+    """Build the design in the file ``verilog``, simulate it, and say what it did wrong in each
+    phase: :func:`build_bench` and :func:`simulate_sequences` in one.
+    """
+    model = build_bench(design, verilog, waves=waves, options=options)
+    return simulate_sequences(design, model, phases, seed=seed, waves=waves)
 
-    ``waves`` takes the trace, as its suffix says; ``options`` are further ones of Verilator.
+
+def build_bench(
+    design: ProcessorModel, verilog: Path, *, waves: Path | None = None, options: Sequence[str] = ()
+) -> Model:
+    """Compile the design in the file ``verilog`` for sequences of problems.
+
+    ``waves`` will take the trace, as its suffix says; ``options`` are further ones of Verilator.
+    """
+    trace: Trace = "none" if waves is None else "fst" if waves.suffix == ".fst" else "vcd"
+    return build_model(find_toolchain(), [verilog], design.name, _ports(design), trace, options)
+
+
+def simulate_sequences(
+    design: ProcessorModel,
+    model: Model,
+    phases: Sequence[Phase],
+    *,
+    seed: int = 0,
+    waves: Path | None = None,
+) -> list[Seen]:
+    """Simulate the ``model`` built of a design and say what it did wrong in each phase.
+
+    ``waves`` takes the trace, for which the model has to be built.
     """
     tools = find_toolchain()
-    trace: Trace = "none" if waves is None else "fst" if waves.suffix == ".fst" else "vcd"
-    model = build_model(tools, [verilog], design.name, _ports(design), trace, options)
     with tempfile.TemporaryDirectory(prefix="accelgen-") as name:
         folder = Path(name)
         _write_plan(design, phases, folder, seed)

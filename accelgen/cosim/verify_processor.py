@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from accelgen.cosim.format_phases import bad_numbers, every_format, no_such_format
-from accelgen.cosim.sequence import Asked, Phase, Seen, run_sequences
+from accelgen.cosim.sequence import Asked, Phase, Seen, build_bench, simulate_sequences
 from accelgen.cosim.split import split
 from accelgen.cosim.verdict import PhaseVerdict, Verdict
 from accelgen.cosim.verify import trace_format
@@ -57,13 +57,14 @@ def verify_processor(
     model = read_model(directory)
     phases = make_sequences(model, np.random.default_rng(seed), problems)
     target = directory / f"waves.{trace_format()}" if waves else None
+    bench = build_bench(model, directory / f"{model.name}.v", waves=target)
     start = time.monotonic()
-    seen = run_sequences(model, directory / f"{model.name}.v", phases, seed=seed, waves=target)
+    seen = simulate_sequences(model, bench, phases, seed=seed, waves=target)
     return ProcessorReport(
         name=model.name,
         seed=seed,
         phases=tuple(_verdict(*pair) for pair in zip(phases, seen, strict=True)),
-        build_seconds=0.0,
+        build_seconds=bench.seconds,
         simulate_seconds=time.monotonic() - start,
         waves=target,
     )

@@ -15,7 +15,10 @@ import accelgen
 from accelgen.affine import Description, load_description, parse_description
 from accelgen.affine.varying import varying
 from accelgen.cli import main
+from accelgen.cosim.model import Model
+from accelgen.cosim.sequence import Seen
 from accelgen.cosim.verify import trace_format
+from accelgen.cosim.verify_processor import verify_processor
 from accelgen.errors import InputError
 from accelgen.fabric.layout import Layout
 from accelgen.netlist.build import build_netlist
@@ -286,6 +289,22 @@ def test_a_file_lists_dataflows(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert {links["operand"] for links in manifest["links"]} == {0, 1}
     report = (folder / "report.md").read_text(encoding="utf-8")
     assert f"operand 0, streamed: {manifest['links'][0]['cost']:g}, proven" in report
+
+
+def test_building_and_simulating_are_measured_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generate_processor([small("gemm_os_systolic")], tmp_path / "one", name="one")
+    built = Model(tmp_path, "one", cached=False, seconds=1e6)
+    verifying = "accelgen.cosim.verify_processor"
+    monkeypatch.setattr(f"{verifying}.build_bench", lambda *_, **__: built)
+    monkeypatch.setattr(
+        f"{verifying}.simulate_sequences",
+        lambda design, model, phases, **_: [Seen((), (), None) for _ in phases],
+    )
+    report = verify_processor(tmp_path / "one")
+    assert report.build_seconds == 1e6
+    assert 0 < report.simulate_seconds < 1e6
 
 
 @pytest.mark.rtl
