@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.sim import SimulatorContext
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from accelgen.fabric.layout import Layout
 from accelgen.rtl.library import UnitLibrary
 from accelgen.rtl.streams import InputBuffer, Loader
 from accelgen.rtl.streams.addressing import Addressing
+from accelgen.rtl.streams.walker import shape_ports
 from tests.rtl.streams_bench import (
     Slots,
     Source,
@@ -203,3 +205,83 @@ def test_slots_in_one_memory_are_refused() -> None:
     layout = Layout((4, 8), (2, 4), 8, 4)
     with pytest.raises(AssertionError, match="two slots"):
         Addressing(layout, ((0, 1), (2, 5)), (False, True))
+
+
+@settings(max_examples=examples(40, 400), deadline=None)
+@given(st.data())
+def test_a_cancelled_packet_leaves_nothing(data: st.DataObject) -> None:
+    fixed = data.draw(layouts())
+    layout = replace(fixed, words=max(2, fixed.depth))
+    rank = len(layout.shape)
+    # Of the right length, or of any other: then it waits for the next, or drops this one's end.
+    length = data.draw(st.one_of(st.just(layout.beats), st.integers(1, 2 * layout.beats + 1)))
+    beyond = layout.segments + layout.beats + 8
+    wait = data.draw(st.integers(1, beyond))
+    at_once, computing = data.draw(st.booleans()), data.draw(st.booleans())
+    pauses = data.draw(st.sampled_from([(), (True, False)]))
+    bench = Bench(layout, Slots(((0,) * rank,), (True,) * rank))
+    loader = bench.loader
+    kept, dropped, right = (bench.tensor() for _ in range(3))
+    cancelled = (beats_of(layout, dropped) * 3)[:length]
+    source = Source(loader.stream, [], pauses)
+
+    async def run(ctx: SimulatorContext) -> None:
+        cycle = 0
+        for name in shape_ports(layout):
+            kind, _, j = name.partition("_")
+            values = {"last": [n - 1 for n in layout.shape], "stride": layout.strides}
+            ctx.set(getattr(loader, name), values[kind][int(j)] if j else layout.shape[-1])
+            if j and kind == "stride":
+                ctx.set(getattr(bench.buffer, name), layout.strides[int(j)])
+
+        async def step() -> None:
+            nonlocal cycle
+            source.drive(ctx, cycle)
+            source.sample(ctx, cycle)
+            cycle += 1
+            await ctx.tick()
+
+        async def pulse(signal: Signal) -> None:
+            ctx.set(signal, 1)
+            await step()
+            ctx.set(signal, 0)
+
+        async def filled() -> None:
+            for _ in range(200 + 20 * layout.segments):
+                if ctx.get(loader.full):
+                    return
+                await step()
+            raise AssertionError("the packet was not taken")
+
+        if computing:
+            # The page that is computed with stays.
+            source.beats += packet(beats_of(layout, kept))
+            await pulse(loader.begin)
+            await filled()
+        await pulse(loader.begin)
+        source.beats += packet(cancelled)
+        begun = len(source.accepted)
+        for _ in range(wait):
+            await step()
+        while len(source.accepted) == begun:
+            await step()
+        await pulse(loader.cancel)
+        for _ in range(0 if at_once else beyond + 2 * length):
+            await step()
+        assert at_once or not source.beats
+        assert ctx.get(loader.full) == computing
+        source.beats += packet(beats_of(layout, right))
+        if not at_once:
+            # Nothing is wanted, and nothing of it taken.
+            await step()
+            await step()
+            assert len(source.beats) == layout.beats
+        await pulse(loader.begin)
+        if computing:
+            await bench.check_page(ctx, kept, step, 8)
+        await filled()
+        await bench.check_page(ctx, right, step, 8)
+        assert not source.beats
+        assert not ctx.get(loader.full)
+
+    simulate(bench.m, run)

@@ -28,7 +28,9 @@ class Loader(wiring.Component):
     ``page``, valid with ``full``).
 
     With a flexible layout the shape is given too (see SegmentWalker), and nothing is accepted but
-    the packet that ``begin`` (a pulse, before its first beat) says is to come.
+    the packet that ``begin`` (a pulse, before its first beat) says is to come.  ``cancel`` (a
+    pulse, after ``begin`` and before the page is read) takes that back: nothing is accepted in its
+    cycle, what came of the packet is dropped, and so is the rest, up to its ``tlast``.
 
     A packet with ``tlast`` before its last beat is dropped; one without ``tlast`` on its last
     beat is dropped with everything up to the next ``tlast``.  The next packet takes its place.
@@ -53,7 +55,7 @@ class Loader(wiring.Component):
         self.user_bits = user_bits
         user = {"user_in": In(user_bits), "user": Out(user_bits)} if user_bits else {}
         self.flexible = layout.words is not None
-        begin = {"begin": In(1)} if self.flexible else {}
+        begin = {"begin": In(1), "cancel": In(1)} if self.flexible else {}
         super().__init__(
             {
                 "stream": In(axi_stream(bus_bits)),
@@ -90,24 +92,30 @@ class Loader(wiring.Component):
         segment, good, early, late, taken = (
             Signal(name=name) for name in ("segment", "good", "early", "late", "taken")
         )
+        walking: Value = beat_valid & ~discarding
+        restart: Value = early
+        if self.flexible:
+            walking, restart = walking & ~self.cancel, early | self.cancel
         m.d.comb += [
-            segment.eq(beat_valid & ~discarding),
+            segment.eq(walking),
             good.eq(segment & walker.packet_end & beat_last),
             late.eq(segment & walker.packet_end & ~beat_last),
             early.eq(segment & walker.beat_end & ~walker.packet_end & beat_last),
             taken.eq(discarding | walker.beat_end),
             walker.step.eq(segment),
-            walker.restart.eq(early),
+            walker.restart.eq(restart),
         ]
         connect_shape(m, walker, self, layout)
-        room = self._pages(m, good, segment & walker.packet_end)
+        wanted = Signal()
+        room = self._pages(m, good, segment & walker.packet_end, wanted)
         if self.flexible:
-            wanted = Signal()
             with m.If(self.begin):
                 m.d.sync += wanted.eq(1)
-            with m.Elif(good):
+            with m.Elif(good | self.cancel):
                 m.d.sync += wanted.eq(0)
             room = room & wanted & ~(segment & walker.packet_end)
+            # What is left of a packet is dropped whether another one is wanted or not.
+            room = (room | (discarding & ~(beat_valid & beat_last))) & ~self.cancel
         m.d.comb += self.stream.tready.eq(self.enable & room & (~beat_valid | taken))
         with m.If(self.stream.tready):
             m.d.sync += [
@@ -121,6 +129,8 @@ class Loader(wiring.Component):
             m.d.sync += discarding.eq(1)
         with m.Elif(beat_valid & beat_last):
             m.d.sync += discarding.eq(0)
+        if self.flexible:
+            self._drop(m, beat_valid, discarding)
         with m.If(early | late):
             m.d.sync += self.error.eq(1)
         if self.user_bits:
@@ -142,18 +152,34 @@ class Loader(wiring.Component):
                 m.d.sync += page.eq(kept_page)
         m.d.comb += self.user.eq(Mux(self.page, pages[1], pages[0]))
 
-    def _pages(self, m: Module, good: Value, ending: Value) -> Value:
-        """Count pages that hold a packet; return whether the next beat has a page to go to."""
+    def _drop(self, m: Module, beat_valid: Signal, discarding: Signal) -> None:
+        """On ``cancel`` forget the present beat, and what is left of its packet."""
+        inside = Signal()  # the last beat accepted does not end its packet
+        with m.If(self.stream.tready & self.stream.tvalid):
+            m.d.sync += inside.eq(~self.stream.tlast)
+        with m.If(self.cancel):
+            m.d.sync += [beat_valid.eq(0), discarding.eq(inside)]
+
+    def _pages(self, m: Module, good: Value, ending: Value, wanted: Value) -> Value:
+        """Count pages that hold a packet; return whether the next beat has a page to go to.
+
+        Of a packet that is ``wanted`` no more, ``cancel`` frees the page.
+        """
         held = Signal(2)
         available = Signal(2)
         filling = Signal()
         complete = Signal()
+        left: Value = self.release
+        turned: Value = good
+        if self.flexible:
+            freed = self.cancel & ~wanted
+            left, turned = self.release + freed, good | freed
         m.d.comb += self.full.eq(available != 0)
         m.d.sync += [
             complete.eq(good),
-            held.eq(held + good - self.release),
-            available.eq(available + complete - self.release),
-            filling.eq(filling ^ good),
+            held.eq(held + good - left),
+            available.eq(available + complete - left),
+            filling.eq(filling ^ turned),
             self.page.eq(self.page ^ self.release),
             self.write.page.eq(filling),
         ]
