@@ -62,12 +62,17 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Register:
-    """A register of the AXI4-Lite port that describes a problem."""
+    """A register of the AXI4-Lite port that describes a problem; it takes ``least`` to ``most``."""
 
     name: str
     offset: int
     bits: int
     most: int
+
+    @property
+    def least(self) -> int:
+        """0, but of what no tensor has none of: elements of a row, and words in a memory."""
+        return int(self.name.endswith(("_row", "_words")))
 
 
 def levels_of(flows: Sequence[Flow]) -> int:

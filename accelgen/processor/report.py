@@ -97,8 +97,8 @@ def _leaving(design: ProcessorDesign) -> list[str]:
 
 
 def _registers(design: ProcessorDesign) -> str:
-    rows: list[tuple[object, ...]] = [("offset", "register", "bits", "most")]
-    rows += [(f"0x{r.offset:03x}", r.name, r.bits, r.most) for r in design.registers]
+    rows: list[tuple[object, ...]] = [("offset", "register", "bits", "least", "most")]
+    rows += [(f"0x{r.offset:03x}", r.name, r.bits, r.least, r.most) for r in design.registers]
     bits = sum(r.bits for r in design.registers)
     title = f"## Registers of a problem: {len(design.registers)}, {bits} bits\n\n"
     chosen = [

@@ -220,6 +220,7 @@ class Processor(wiring.Component):
         connect_input(m, self, loader.stream, name)
         m.d.comb += [
             loader.begin.eq(port.set),
+            loader.cancel.eq(port.cancel),
             loader.release.eq(release),
         ]
         for shape in shape_ports(layout):
