@@ -7,7 +7,17 @@ from accelgen.processor.c_names import dataflow_names, loop_names
 from accelgen.processor.c_text import named
 from accelgen.processor.design import ProcessorModel
 from accelgen.processor.registers import FIRST_REGISTER
-from accelgen.rtl.processor.axil import CONTROL, FINISHED, IDENTITY, MAGIC, REFUSED, STATUS
+from accelgen.rtl.processor.axil import (
+    CANCEL,
+    CANCELLED,
+    CONTROL,
+    FINISHED,
+    IDENTITY,
+    MAGIC,
+    REFUSED,
+    START,
+    STATUS,
+)
 
 __all__ = ["ERRORS", "write_header"]
 
@@ -17,16 +27,17 @@ ERRORS = {
     "TOO_DEEP": (-3, "a tensor takes more words than a memory has: split the problem"),
     "TOO_LARGE": (-4, "a number is beyond what its register takes: split the problem"),
     "REFUSED_START": (-5, "the device refused the start (see the REFUSED register)"),
-    "BUSY": (-6, "not ready within ACCELERATOR_POLLS polls; ask again"),
+    "BUSY": (-6, "not ready within ACCELERATOR_POLLS polls; ask again, or cancel"),
     "NO_DEVICE": (-7, "no design of accelgen answers at this address"),
+    "NOT_WAITING": (-8, "no problem waits for its packets: it is computed, or there is none"),
 }
 """What functions of the driver return where they fail, and why."""
 
 _FIXED = {
     "IDENTITY": (IDENTITY, "reads ACCELERATOR_MAGIC"),
-    "CONTROL": (CONTROL, "writing ACCELERATOR_CONTROL_START starts the problem set"),
+    "CONTROL": (CONTROL, "starts the problem set, or cancels it: see the bits below"),
     "STATUS": (STATUS, "see the bits below"),
-    "REFUSED": (REFUSED, "offset of the last value beyond what its register takes"),
+    "REFUSED": (REFUSED, "offset that a start was refused for"),
     "FINISHED": (FINISHED, "problems done since reset, modulo 2**32"),
 }
 
@@ -73,6 +84,14 @@ int accelerator_configure(struct accelerator_device *device,
                           const struct accelerator_problem *problem);
 
 /*
+ * End a problem that was started and still waits for its packets: registers can be written again,
+ * and what has come of its packets is dropped, up to their tlast.  Of a packet that has not begun
+ * nothing is taken, before the next start: stop its source.  A problem that is computed already is
+ * not cancelled, it ends by itself.  Returns 0 or ACCELERATOR_NOT_WAITING.
+ */
+int accelerator_cancel(struct accelerator_device *device);
+
+/*
  * Wait until every problem started has been computed; the last result may still be on its way out.
  * Returns 0 or ACCELERATOR_BUSY.
  */
@@ -100,10 +119,12 @@ extern "C" {{
 /* Offsets of the registers that every design has. */
 {_fixed()}
 #define ACCELERATOR_MAGIC 0x{MAGIC:08x}u
-#define ACCELERATOR_CONTROL_START 1u
+#define ACCELERATOR_CONTROL_START {START}u
+#define ACCELERATOR_CONTROL_CANCEL {CANCEL}u
 #define ACCELERATOR_STATUS_READY 1u     /* registers can be written */
 #define ACCELERATOR_STATUS_COMPUTING 2u /* a problem is computed */
 #define ACCELERATOR_STATUS_REFUSED 4u   /* the last start was refused */
+#define ACCELERATOR_STATUS_CANCELLED {CANCELLED}u /* the last cancel found a problem that waited */
 
 /* Offsets of the registers that describe a problem. */
 {_registers(design)}
@@ -173,7 +194,8 @@ def _registers(design: ProcessorModel) -> str:
         kind = f"bit{'s' * (register.bits > 1)}{', signed' * (register.name in signed)}"
         lines.append(
             f"#define ACCELERATOR_REG_{register.name.upper().ljust(width)} "
-            f"0x{register.offset:03x}u /* {register.bits} {kind}, at most {register.most} */"
+            f"0x{register.offset:03x}u /* {register.bits} {kind}, "
+            f"{register.least}..{register.most} */"
         )
     return "\n".join(lines)
 

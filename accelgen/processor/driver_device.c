@@ -94,6 +94,16 @@ int accelerator_configure(struct accelerator_device *device,
     return 0;
 }
 
+int accelerator_cancel(struct accelerator_device *device)
+{
+    write_register(device, ACCELERATOR_CONTROL, ACCELERATOR_CONTROL_CANCEL);
+    if ((read_register(device, ACCELERATOR_STATUS) & ACCELERATOR_STATUS_CANCELLED) == 0) {
+        return ACCELERATOR_NOT_WAITING;
+    }
+    device->started--;
+    return 0;
+}
+
 int accelerator_wait_idle(const struct accelerator_device *device)
 {
     uint32_t polls = ACCELERATOR_POLLS;

@@ -372,6 +372,14 @@ int main(void)
     printf("%d", NAME_wait_idle(&device));
     memory[LOUD_FINISHED / 4] = 2; /* three, from 2**32 - 1 on */
     printf(" %d %lu\\n", NAME_wait_idle(&device), (unsigned long)NAME_finished(&device));
+    printf("%d\\n", NAME_cancel(&device)); /* nothing waits */
+    start(&device, &problem);
+    memory[LOUD_STATUS / 4] = LOUD_STATUS_READY | LOUD_STATUS_CANCELLED;
+    printf("%d", NAME_wait_idle(&device));
+    printf(" %d", NAME_cancel(&device));
+    printf(" %lu", (unsigned long)memory[LOUD_CONTROL / 4]);
+    printf(" %d\\n", NAME_wait_idle(&device));
+    start(&device, &problem); /* the registers hold what they did */
     return 0;
 }
 """
@@ -381,7 +389,7 @@ int main(void)
 def test_configure_writes_what_changes_and_starts(tmp_path: Path) -> None:
     design = design_of("mixed")
     program = compiled(design, tmp_path, DEVICE, "-DMIXED_POLLS=10u")
-    opened, *starts, end = printed(program)
+    opened, *starts, end, idle, once_more, cancelled, again = printed(program)
     assert opened == [-7, 0]
 
     def setting(m: int) -> list[int]:
@@ -400,6 +408,9 @@ def test_configure_writes_what_changes_and_starts(tmp_path: Path) -> None:
         [0, 1, *setting(4)],
     ]
     assert end == [-6, 0, 2]
+    assert idle == [-8]
+    assert cancelled == [-6, 0, 2, 0]
+    assert once_more == again == [0, 1, *nothing]
 
 
 @pytest.mark.parametrize("name", ["fir", "mixed"])
