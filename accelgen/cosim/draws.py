@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from accelgen.affine import Workload
 from accelgen.affine.spacetime import TensorAccess
 from accelgen.cosim.phases import WIDEST
-from accelgen.cosim.stimuli import stimuli_at
+from accelgen.cosim.stimuli import Fill, stimuli_at
 from accelgen.emit import stream_specs
 from accelgen.processor.design import Problem, ProcessorModel
 from accelgen.processor.formats import format_of, widths_of
@@ -25,9 +25,9 @@ def draw_formats(model: ProcessorModel, rng: np.random.Generator) -> dict[str, s
 
 
 def draw_inputs(
-    problem: Problem, rng: np.random.Generator, *, extreme: bool = False, spoilt: int | None = None
+    problem: Problem, rng: np.random.Generator, *, fill: Fill = "any", spoilt: int | None = None
 ) -> list[NDArray[np.int64]]:
-    """Values of every input of a problem, as they are packed: any, or all ``extreme``.
+    """Values of every input of a problem, as they are packed.
 
     The input of the number ``spoilt`` has codes among them that are no numbers.
     """
@@ -35,10 +35,10 @@ def draw_inputs(
     form = format_of(problem.setting, kernel)
     values = []
     for number, spec in enumerate(stream_specs(problem.fabric)[:-1]):
-        stimuli, count = stimuli_at(number, kernel.product, spec.number, form), spec.elements
-        drawn = rng.choice(stimuli.extreme, count) if extreme else stimuli.draw(rng, count)
+        stimuli = stimuli_at(number, kernel.product, spec.number, form)
+        drawn = stimuli.packet(rng, spec, fill)
         if number == spoilt:
-            at = rng.permutation(count)[: len(stimuli.bad)]
+            at = rng.permutation(spec.elements)[: len(stimuli.bad)]
             drawn[at] = rng.permutation(stimuli.bad)[: len(at)]
         values.append(drawn.reshape(spec.shape))
     return values

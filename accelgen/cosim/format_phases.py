@@ -7,7 +7,7 @@ from itertools import product
 from typing import Protocol
 
 from accelgen.cosim.sequence import Asked, Phase
-from accelgen.cosim.stimuli import stimuli_at
+from accelgen.cosim.stimuli import Fill, stimuli_at
 from accelgen.emit import stream_specs
 from accelgen.processor.design import ProcessorModel
 
@@ -22,7 +22,7 @@ class Make(Protocol):
         number: int | None = None,
         formats: Mapping[str, str] | None = None,
         *,
-        extreme: bool = False,
+        fill: Fill = "any",
         spoilt: int | None = None,
     ) -> Asked:
         """A problem in the formats, with values as :func:`draw_inputs` says."""
@@ -33,11 +33,8 @@ def every_format(model: ProcessorModel, number: int, make: Make) -> list[Phase]:
     if not model.choices:
         return []
     name = model.flows[number].description.name
-    asked = [
-        make(number, formats, extreme=extreme)
-        for formats in _combinations(model)
-        for extreme in (False, True)
-    ]
+    fills: tuple[Fill, ...] = ("any", "extreme")
+    asked = [make(number, formats, fill=fill) for formats in _combinations(model) for fill in fills]
     return [Phase(asked, f"{name}, every format")]
 
 

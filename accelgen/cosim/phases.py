@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.affine.composed import WIDTHS
 from accelgen.cosim.packing import pack
-from accelgen.cosim.stimuli import Stimuli
+from accelgen.cosim.stimuli import Fill, Stimuli
 from accelgen.manifest import Manifest, StreamSpec
 
-__all__ = ["Packet", "Phase", "Problem", "make_phases"]
+__all__ = ["WIDEST", "Packet", "Phase", "Problem", "make_phases", "noise", "wrong_lengths"]
 
 Reference = Callable[[Mapping[str, NDArray[np.int64]], tuple[int, int]], NDArray[np.int64]]
 """The output for inputs and the widths of their elements (which only some designs choose)."""
@@ -99,19 +100,10 @@ def make_phases(
             widths = (a, b)
         return Problem(inputs, reference(inputs, widths), widths)
 
-    def uniform(s: StreamSpec) -> NDArray[np.int64]:
-        return stimuli[s.operand].draw(rng, s.elements)
+    def filled(fill: Fill, s: StreamSpec) -> NDArray[np.int64]:
+        return stimuli[s.operand].packet(rng, s, fill)
 
-    def extreme(s: StreamSpec) -> NDArray[np.int64]:
-        return rng.choice(stimuli[s.operand].extreme, s.elements)
-
-    def least(s: StreamSpec) -> NDArray[np.int64]:
-        # The scales of blocks stay large: the most negative sums, or the largest of both minima.
-        values = stimuli[s.operand]
-        return np.full(s.elements, values.greatest if s.kind == "scales" else values.least)
-
-    def greatest(s: StreamSpec) -> NDArray[np.int64]:
-        return np.full(s.elements, stimuli[s.operand].greatest)
+    uniform, extreme = partial(filled, "any"), partial(filled, "extreme")
 
     def zero(s: StreamSpec) -> NDArray[np.int64]:
         zeros = stimuli[s.operand].zeros
@@ -140,8 +132,8 @@ def make_phases(
         for widths in [(a, b) for a in WIDTHS for b in WIDTHS]:
             name = f"{widths[0]} x {widths[1]} bits"
             yield phase(name, draw(uniform, widths), draw(extreme, widths), reset=False)
-    yield phase("minima", draw(least), reset=False)
-    yield phase("maxima", draw(greatest), reset=False)
+    yield phase("minima", draw(partial(filled, "least")), reset=False)
+    yield phase("maxima", draw(partial(filled, "greatest")), reset=False)
     yield phase("extremes", draw(extreme), reset=False)
     if any(len(values.zeros) for values in stimuli.values()):
         yield phase("zeros of both signs", draw(zero), reset=False)
@@ -150,10 +142,10 @@ def make_phases(
     stalled = [draw(uniform) for _ in range(problems)]
     yield phase("slow output", *stalled, pause_in=0.05, pause_out=0.75)
     for stream in manifest.inputs:
-        for kind, lengths in _wrong_lengths(stream.beats).items():
+        for kind, lengths in wrong_lengths(stream.beats).items():
             drawn = (draw(uniform), draw(uniform))
             good = {s.prefix: _packets(s, k, drawn) for k, s in enumerate(manifest.inputs)}
-            bad = [_noise(rng, stream, stimuli[stream.operand], length) for length in lengths]
+            bad = [noise(rng, stream, stimuli[stream.operand], length) for length in lengths]
             mixed = (bad[0], good[stream.prefix][0], bad[1], good[stream.prefix][1])
             name = f"{kind} tlast on {stream.prefix}"
             yield Phase(name, drawn, good | {stream.prefix: mixed}, expect_error=True)
@@ -168,7 +160,7 @@ def make_phases(
     yield phase("after the errors", draw(uniform))
 
 
-def _wrong_lengths(beats: int) -> dict[str, tuple[int, int]]:
+def wrong_lengths(beats: int) -> dict[str, tuple[int, int]]:
     """Two lengths per kind; a packet of one beat cannot end early."""
     late = {"late": (beats + 1, 2 * beats)} if beats > 1 else {"late": (2, 3)}
     return ({"early": (1, beats - 1)} if beats > 1 else {}) | late
@@ -186,7 +178,8 @@ def _packets(
     )
 
 
-def _noise(rng: np.random.Generator, stream: StreamSpec, values: Stimuli, beats: int) -> Packet:
+def noise(rng: np.random.Generator, stream: StreamSpec, values: Stimuli, beats: int) -> Packet:
+    """A packet of any length."""
     drawn = values.draw(rng, beats * stream.per_beat)
     user = int(rng.integers(len(WIDTHS))) if stream.user_bits else 0
     return Packet(pack(drawn, stream.element_bits, stream.bus_bits, stream.lanes), user)

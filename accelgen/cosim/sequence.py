@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,25 +16,29 @@ from accelgen.cosim.model import Model, build_model
 from accelgen.cosim.packing import beat_count, pack, unpack
 from accelgen.cosim.runtime import Trace
 from accelgen.cosim.simulate import run_simulator
+from accelgen.cosim.stimuli import Fill
 from accelgen.cosim.toolchain import find_toolchain
 from accelgen.emit import stream_specs
 from accelgen.golden.integer import wrap
 from accelgen.processor.design import Problem, ProcessorModel
 from accelgen.rtl.processor.axil import AXIL_PORTS, CONTROL, REFUSED, STATUS
 
-__all__ = ["Asked", "Phase", "Seen", "build_bench", "run_sequences", "simulate_sequences"]
+__all__ = ["Asked", "Cancelled", "Phase", "Seen", "build_bench", "run_sequences",
+           "simulate_sequences"]  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class Asked:
     """A problem with the values of its inputs, by name in the design, and of its result; ``addend``
-    comes in on the accumulate-in stream where the problem adds that.
+    comes in on the accumulate-in stream where the problem adds that.  ``wrong`` are packets, by
+    name of their input, that come before the right one and must be dropped.
     """
 
     problem: Problem
     inputs: Mapping[str, NDArray[np.int64]]
     output: NDArray[np.int64]
     addend: NDArray[np.int64] | None = None
+    wrong: Mapping[str, Sequence[NDArray[np.uint8]]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -69,36 +73,55 @@ class Asked:
         formats: Mapping[str, str] | None = None,
         *,
         accumulate: bool = False,
-        extreme: bool = False,
+        fill: Fill = "any",
         spoilt: int | None = None,
     ) -> Asked:
-        """A problem with random values, in ``formats`` or else in random ones; ``extreme`` and
+        """A problem with random values, in ``formats`` or else in random ones; ``fill`` and
         ``spoilt`` are those of :func:`draw_inputs`.
         """
         formats = draw_formats(design, rng) if formats is None else formats
         problem = design.problem(dataflow, bounds, formats)
         own = list(design.flows[dataflow].tensors)
-        drawn = draw_inputs(problem, rng, extreme=extreme, spoilt=spoilt)
+        drawn = draw_inputs(problem, rng, fill=fill, spoilt=spoilt)
         values = dict(zip(own, drawn, strict=False))
         addend = draw_integers(problem.fabric.kernel.output, rng) if accumulate else None
         return cls.of(design, dataflow, bounds, values, addend, formats)
 
 
 @dataclass(frozen=True, eq=False)
-class Phase:
-    """What is run in a row, under a ``name``: problems, and for every ``None`` among them a start
-    that must be refused, because of the offset and value in ``illegal``.
-
-    ``reset`` begins it with a reset; ``bad_number`` says that codes come in that are no numbers.
+class Cancelled:
+    """A problem that is started and then cancelled, because it waits for its packets: either the
+    one of the input ``kept_back`` never comes, and it is cancelled while others come in; or the
+    registers and the packets contradict each other, and it is cancelled after these.
     """
 
-    problems: Sequence[Asked | None]
+    asked: Asked
+    kept_back: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Phase:
+    """What is run in a row, under a ``name``: problems, some of them cancelled, and for every
+    ``None`` among them a start that must be refused, because of the offset and value in ``illegal``
+    (no value: because that register was not written).
+
+    ``reset`` begins it with a reset; ``bad_number`` says that codes come in that are no numbers,
+    ``error`` that packets of the wrong length do, or did since the last reset.
+    """
+
+    problems: Sequence[Asked | Cancelled | None]
     name: str = ""
-    illegal: tuple[int, int] = (0, 0)
+    illegal: tuple[int, int | None] = (0, 0)
     pause_in: float = 0.0
     pause_out: float = 0.0
     reset: bool = False
     bad_number: bool = False
+    error: bool = False
+
+    @property
+    def results(self) -> list[Asked]:
+        """The problems that have results."""
+        return [asked for asked in self.problems if isinstance(asked, Asked)]
 
 
 @dataclass(frozen=True)
@@ -158,14 +181,14 @@ def simulate_sequences(
             tools, model, "processor_bench.py", folder, design.name, seed=seed, waves=waves
         )
         seen = json.loads(results.read_text(encoding="utf-8"))
-        refused = json.loads((folder / "refused.json").read_text(encoding="utf-8"))
+        answers = json.loads((folder / "answers.json").read_text(encoding="utf-8"))
         with np.load(folder / "outputs.npz") as archive:
             frames = {key: archive[key] for key in archive.files}
     return [
         _judge(
             design,
             phase,
-            {**result, "refused": refused[n]},
+            {**result, **answers[n]},
             [frames[f"{n}.{i}"] for i in range(result["outputs"])],
         )
         for n, (phase, result) in enumerate(zip(phases, seen, strict=True))
@@ -201,8 +224,14 @@ def _write_plan(design: ProcessorModel, phases: Sequence[Phase], folder: Path, s
             written.clear()
         for i, asked in enumerate(phase.problems):
             if asked is None:
-                problems.append({"writes": [phase.illegal], "packets": {}})
+                unwritten = phase.illegal[1] is None
+                writes = [] if unwritten else [phase.illegal]
+                problems.append({"writes": writes, "packets": {}, "cancel": None})
                 continue
+            kept_back, cancel = None, None
+            if isinstance(asked, Cancelled):
+                kept_back, cancel = asked.kept_back, "at once" if asked.kept_back else "at the end"
+                asked = replace(asked.asked, addend=None)
             setting = asked.problem.setting
             writes = [
                 (offsets[name], value)
@@ -210,12 +239,17 @@ def _write_plan(design: ProcessorModel, phases: Sequence[Phase], folder: Path, s
                 if written.get(name) != value
             ]
             written.update(setting)
-            packets = {}
+            packets: dict[str, list[str]] = {}
             for spec in stream_specs(asked.problem.fabric)[:-1]:
-                name = f"{number}.{spec.operand}.{i}"
-                values = asked.inputs[spec.operand]
-                arrays[name] = pack(values, spec.element_bits, spec.bus_bits, spec.lanes)
-                packets[spec.prefix] = name
+                if spec.operand == kept_back:
+                    continue
+                right = pack(
+                    asked.inputs[spec.operand], spec.element_bits, spec.bus_bits, spec.lanes
+                )
+                offered = [*asked.wrong.get(spec.operand, ()), right]
+                names = [f"{number}.{spec.operand}.{i}.{k}" for k in range(len(offered))]
+                arrays |= dict(zip(names, offered, strict=True))
+                packets[spec.prefix] = names
             if asked.addend is not None:
                 name = f"{number}.addend.{i}"
                 # Bits beside its elements are ignored: let them be no zeros.
@@ -223,15 +257,14 @@ def _write_plan(design: ProcessorModel, phases: Sequence[Phase], folder: Path, s
                 whole = np.concatenate([asked.addend.reshape(-1), spare])
                 beats = beat_count(asked.addend.size, form.bits, bus)
                 arrays[name] = pack(whole, form.bits, bus)[:beats]
-                packets[f"s_axis_{kernel.output.name.lower()}"] = name
-            problems.append({"writes": writes, "packets": packets})
-        known = [asked for asked in phase.problems if asked is not None]
-        work = sum(asked.problem.cycles.total_cycles for asked in known)
+                packets[f"s_axis_{kernel.output.name.lower()}"] = [name]
+            problems.append({"writes": writes, "packets": packets, "cancel": cancel})
+        work = sum(asked.problem.cycles.total_cycles for asked in phase.results)
         paused = bool(phase.pause_in or phase.pause_out)
         listed.append(
             {
                 "problems": problems,
-                "outputs": len(known),
+                "outputs": len(phase.results),
                 "limit": 20000 + (30 if paused else 4) * work,
                 "reset": number == 0 or phase.reset,
                 "pause_in": phase.pause_in,
@@ -261,7 +294,7 @@ def _judge(
     seen: Mapping[str, object],
     outputs: Sequence[NDArray[np.uint8]],
 ) -> Seen:
-    known = [asked for asked in phase.problems if asked is not None]
+    known = phase.results
     faults = [str(violation) for violation in _listed(seen["violations"])]
     if seen["hung"] or len(outputs) != len(known):
         faults.append(f"{len(outputs)} of {len(known)} results came")
@@ -286,7 +319,11 @@ def _judge(
     wanted = [phase.illegal[0] if asked is None else 0 for asked in phase.problems]
     if refused != wanted:
         faults.append(f"starts were refused for the registers {refused} instead of {wanted}")
-    if seen["error_after"]:
+    if not all(_listed(seen["cancelled"])):
+        faults.append("a problem that waits for its packets was not cancelled")
+    if phase.error and not seen["error_after"]:
+        faults.append("error stays low after packets of wrong length")
+    if not phase.error and seen["error_after"]:
         faults.append("error rises although every packet is right")
     if seen["bad_number_after"] != phase.bad_number:
         faults.append(f"bad_number is {seen['bad_number_after']}, not {int(phase.bad_number)}")

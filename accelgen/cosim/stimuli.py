@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +14,14 @@ from accelgen.affine.composed import ComposedProduct
 from accelgen.formats import IntFormat
 from accelgen.golden.block_pair import BlockOperand
 from accelgen.golden.elements import Element
-from accelgen.manifest import Manifest
+from accelgen.manifest import Manifest, StreamSpec
 
-__all__ = ["Stimuli", "stimuli_at", "stimuli_of"]
+__all__ = ["Fill", "Stimuli", "stimuli_at", "stimuli_of"]
 
 Values = NDArray[np.int64]
+
+Fill = Literal["any", "least", "greatest", "extreme"]
+"""Which values a packet has: any valid ones, all the least, all the greatest, or a mix of these."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +53,16 @@ class Stimuli:
         if isinstance(self.valid, tuple):
             return rng.integers(*self.valid, count, np.int64, endpoint=True)
         return rng.choice(self.valid, count)
+
+    def packet(self, rng: np.random.Generator, stream: StreamSpec, fill: Fill = "any") -> Values:
+        """The values of a packet of ``stream``, in a row."""
+        if fill == "any":
+            return self.draw(rng, stream.elements)
+        if fill == "extreme":
+            return rng.choice(self.extreme, stream.elements)
+        # The scales of blocks stay large: the most negative sums, or the largest of both minima.
+        least = fill == "least" and stream.kind != "scales"
+        return np.full(stream.elements, self.least if least else self.greatest)
 
 
 def stimuli_of(

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
+from accelgen.cosim.fault_phases import cancelled, refused, undescribed, wrong_packets
 from accelgen.cosim.format_phases import bad_numbers, every_format, no_such_format
 from accelgen.cosim.sequence import Asked, Phase, Seen, build_bench, simulate_sequences
 from accelgen.cosim.split import split
+from accelgen.cosim.stimuli import Fill
 from accelgen.cosim.verdict import PhaseVerdict, Verdict
 from accelgen.cosim.verify import trace_format
 from accelgen.errors import InputError
 from accelgen.processor.design import ProcessorModel
 from accelgen.processor.largest import largest_problem
 from accelgen.processor.manifest import read_model
-from accelgen.processor.registers import ACCUMULATE, FIRST_REGISTER
 
 __all__ = ["ProcessorPhase", "ProcessorReport", "make_sequences", "verify_processor"]
 
@@ -72,8 +73,9 @@ def verify_processor(
 
 def make_sequences(model: ProcessorModel, rng: np.random.Generator, problems: int) -> list[Phase]:
     """Every dataflow at its largest bounds (the largest that fit the memories) and at random ones,
-    alone; then random sequences: back to back, with pauses on every port, and with starts among
-    them that must be refused.  Where results can be added to what comes in, those of random
+    alone, and with extreme values; then random sequences: back to back, with pauses on every port,
+    and with starts among them that must be refused, packets that must be dropped, and problems that
+    are cancelled.  Where results can be added to what comes in, those of random
     problems are or are not, and a longer reduction of every dataflow is split over several
     problems.  Problems are in all formats that they can choose.
     """
@@ -83,21 +85,24 @@ def make_sequences(model: ProcessorModel, rng: np.random.Generator, problems: in
         number: int | None = None,
         formats: Mapping[str, str] | None = None,
         *,
-        extreme: bool = False,
+        fill: Fill = "any",
         spoilt: int | None = None,
     ) -> Asked:
         chosen = int(rng.integers(len(model.flows))) if number is None else number
-        return _random(model, chosen, largest[chosen], rng, formats, extreme=extreme, spoilt=spoilt)
+        return _random(model, chosen, largest[chosen], rng, formats, fill=fill, spoilt=spoilt)
 
     def several(make: Callable[[], Asked | None]) -> list[Asked | None]:
         return [make() for _ in range(problems)]
 
+    fills: tuple[Fill, ...] = ("least", "greatest", "extreme")
     phases = []
     for number, flow in enumerate(model.flows):
         name = flow.description.name
         bounds = largest[number]
         phases.append(Phase([Asked.random(model, number, bounds, rng)], f"{name}, largest"))
         phases.append(Phase([random(number)], f"{name}, random bounds"))
+        extremes = [Asked.random(model, number, bounds, rng, fill=fill) for fill in fills]
+        phases.append(Phase(extremes, f"{name}, extremes"))
         phases += every_format(model, number, random)
         if model.accumulate_in:
             adding = Asked.random(model, number, bounds, rng, accumulate=True)
@@ -108,17 +113,11 @@ def make_sequences(model: ProcessorModel, rng: np.random.Generator, problems: in
                 phases.append(Phase(pieces, f"{name}, split along {loop}"))
     phases.append(Phase(several(random), "back to back"))
     phases.append(Phase(several(random), "with pauses", pause_in=0.3, pause_out=0.4))
-    no_such = (FIRST_REGISTER, len(model.flows))
-    phases.append(Phase([random(), None, random()], "no such dataflow", no_such))
-    extent = next((r for r in model.registers if r.name.startswith("last")), None)
-    if extent is not None:
-        beyond = (extent.offset, extent.most + 1)
-        phases.append(Phase([None, random(), None, random()], "bound out of range", beyond))
-    flag = next((r for r in model.registers if r.name == ACCUMULATE), None)
-    if flag is not None:
-        beyond = (flag.offset, flag.most + 1)
-        phases.append(Phase([random(), None, random()], "accumulate out of range", beyond))
-    return [*phases, *no_such_format(model, random), *bad_numbers(model, random)]
+    phases += [*refused(model, random), *no_such_format(model, random)]
+    phases += bad_numbers(model, random)
+    whole = Asked.random(model, 0, largest[0], rng)
+    phases += [*wrong_packets(whole, rng), *cancelled(model, whole, random)]
+    return [*phases, undescribed(random)]
 
 
 def _random(
@@ -128,7 +127,7 @@ def _random(
     rng: np.random.Generator,
     formats: Mapping[str, str] | None = None,
     *,
-    extreme: bool = False,
+    fill: Fill = "any",
     spoilt: int | None = None,
 ) -> Asked:
     """A problem of a dataflow at random bounds that it can run; it accumulates, or not.
@@ -141,7 +140,7 @@ def _random(
     def asked(bounds: Mapping[str, int]) -> Asked:
         return Asked.random(
             model, number, bounds, rng, formats,
-            accumulate=accumulate, extreme=extreme, spoilt=spoilt,
+            accumulate=accumulate, fill=fill, spoilt=spoilt,
         )  # fmt: skip
 
     for attempt in range(_TRIES):

@@ -110,8 +110,7 @@ def test_a_wrong_width_in_a_register_is_found(tmp_path: Path) -> None:
     folder = tmp_path / "one"
     design = generate_processor([small(GEMMS[0], "int8/4/2")], folder, name="one")
     formats = {"a_format": "int4", "b_format": "int2"}
-    (asked,) = phase_of(design, formats).problems
-    assert asked is not None
+    (asked,) = phase_of(design, formats).results
     faulty = []
     for register in formats:
         setting = {**asked.problem.setting, register: 2}
@@ -135,5 +134,5 @@ def test_results_in_turn_keep_their_format_while_the_output_waits(tmp_path: Path
     (seen,) = simulated(design, folder, [phase])
     assert seen.faults == ()
     assert len(set(seen.busy)) == 1
-    results = {str(asked.output.tolist()) for asked in phase.problems if asked is not None}
+    results = {str(asked.output.tolist()) for asked in phase.results}
     assert len(results) == len(formats)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import replace
 from itertools import product
@@ -16,9 +17,9 @@ from accelgen.affine import Description, load_description, parse_description
 from accelgen.affine.varying import varying
 from accelgen.cli import main
 from accelgen.cosim.model import Model
-from accelgen.cosim.sequence import Seen
+from accelgen.cosim.sequence import Seen, run_sequences
 from accelgen.cosim.verify import trace_format
-from accelgen.cosim.verify_processor import verify_processor
+from accelgen.cosim.verify_processor import make_sequences, verify_processor
 from accelgen.errors import InputError
 from accelgen.fabric.layout import Layout
 from accelgen.netlist.build import build_netlist
@@ -322,6 +323,41 @@ def test_waves_are_written_beside_the_design(
         text = waves.read_text(encoding="utf-8")
         assert "s_axil_awvalid" in text
         assert "m_axis_y_tdata" in text
+
+
+@pytest.mark.rtl
+@pytest.mark.parametrize(
+    ("right", "wrong", "found"),
+    [
+        # A cancel that one loader does not hear of; a packet cut short that its walker goes on in.
+        (r"\.cancel\(cancel\)", ".cancel(1'h0)", {"cancelled"}),
+        (
+            r"assign restart = early \| cancel",
+            "assign restart = cancel",
+            {"early and late tlast on s_axis_a"},
+        ),
+        # A start before registers were written.
+        (r"assign whole = missing == \d+'h\w+", "assign whole = 1'h1", {"nothing described"}),
+    ],
+)
+def test_faults_in_what_is_refused_and_dropped_are_found(
+    right: str, wrong: str, found: set[str], tmp_path: Path
+) -> None:
+    gemm = small("gemm_os_systolic").with_overrides(bounds={"m": 8, "n": 8, "k": 12})
+    generate_processor([gemm], tmp_path / "one", name="one")
+    model = read_model(tmp_path / "one")
+    phases = make_sequences(model, np.random.default_rng(3), 2)
+    names = {phase.name for phase in phases}
+    assert {"rows of nothing", "gemm_os_systolic, extremes", "after a cancel"} <= names
+    text = (tmp_path / "one" / "one.v").read_text(encoding="utf-8")
+    spoilt = re.sub(right, wrong, text, count=1)
+    assert spoilt != text
+    broken = tmp_path / "one.v"
+    broken.write_text(spoilt, encoding="utf-8")
+    chosen = [phase for phase in phases if phase.name in found]
+    assert len(chosen) == len(found)
+    for phase, seen in zip(chosen, run_sequences(model, broken, chosen), strict=True):
+        assert seen.faults, phase.name
 
 
 @pytest.mark.parametrize("command", ["cycles", "show", "generate"])

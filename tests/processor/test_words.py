@@ -86,11 +86,10 @@ def test_phases_are_of_problems_that_fit(folder: Path) -> None:
     phases = {phase.name: phase for phase in make_sequences(model, np.random.default_rng(0), 8)}
     for number, name in enumerate(NAMES):
         problem, _ = largest_problem(model, number)
-        (asked,) = phases[f"{name}, largest"].problems
-        assert asked is not None
+        (asked,) = phases[f"{name}, largest"].results
         assert asked.problem.cycles == problem.cycles
         assert any(phase.startswith(f"{name}, split along") for phase in phases)
-    mixed = [asked.problem for asked in phases["back to back"].problems if asked is not None]
+    mixed = [asked.problem for asked in phases["back to back"].results]
     assert len({tuple(problem.setting.items()) for problem in mixed}) > 4
 
 
