@@ -60,7 +60,7 @@ def wrong_packets(largest: Asked, rng: np.random.Generator) -> list[Phase]:
             for lengths in wrong_lengths(spec.beats).values()
         ]
         name = f"early and late tlast on {spec.prefix}"
-        phases.append(Phase(asked, name, reset=True, error=True))
+        phases.append(Phase([*asked, largest], name, reset=True, error=True))
     return phases
 
 

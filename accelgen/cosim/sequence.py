@@ -335,7 +335,8 @@ def _judge(
     total = seen["total_cycles"]
     total = int(str(total)) if total is not None else None
     paused = phase.pause_in or phase.pause_out
-    if len(known) == 1 and not paused and total != known[0].problem.cycles.total_cycles:
+    timed = len(known) == 1 and not paused and not known[0].wrong
+    if timed and total != known[0].problem.cycles.total_cycles:
         faults.append(f"total_cycles {total} instead of {known[0].problem.cycles.total_cycles}")
     return Seen(tuple(faults), busy, total, tuple(start for start, _ in spans))
 
