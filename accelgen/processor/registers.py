@@ -62,17 +62,16 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Register:
-    """A register of the AXI4-Lite port that describes a problem; it takes ``least`` to ``most``."""
+    """A register of the AXI4-Lite port that describes a problem; it takes ``least`` to ``most``.
+
+    ``least`` is 0, but of what no tensor has none of: elements of a row, and words in a memory.
+    """
 
     name: str
     offset: int
     bits: int
     most: int
-
-    @property
-    def least(self) -> int:
-        """0, but of what no tensor has none of: elements of a row, and words in a memory."""
-        return int(self.name.endswith(("_row", "_words")))
+    least: int = 0
 
 
 def levels_of(flows: Sequence[Flow]) -> int:
@@ -127,12 +126,14 @@ def registers_of(
     """Where the loaded quantities are; the first register says which dataflow a problem is of, the
     last, where there is something to accumulate, whether it does.
     """
-    named = [("dataflow", max(1, (dataflows - 1).bit_length()), dataflows - 1)]
-    named += [(q.name, q.bits, q.most) for q in quantities if q.loaded]
-    named += [(ACCUMULATE, 1, 1)] if accumulate_in else []
+    named = [("dataflow", max(1, (dataflows - 1).bit_length()), dataflows - 1, 0)]
+    for q in quantities:
+        if q.loaded:
+            named.append((q.name, q.bits, q.most, int(q.kind in (Kind.ROW, Kind.WORDS))))
+    named += [(ACCUMULATE, 1, 1, 0)] if accumulate_in else []
     return tuple(
-        Register(name, FIRST_REGISTER + 4 * k, bits, most)
-        for k, (name, bits, most) in enumerate(named)
+        Register(name, FIRST_REGISTER + 4 * k, bits, most, least)
+        for k, (name, bits, most, least) in enumerate(named)
     )
 
 

@@ -16,7 +16,7 @@ from tests.tiers import examples
 
 REGISTERS = (
     Register("dataflow", 0x40, 2, 2),
-    Register("a_row", 0x44, 4, 12),
+    Register("a_row", 0x44, 4, 12, least=1),
     Register("a_last_0", 0x48, 3, 7),
 )
 OKAY, SLVERR = 0, 2
