@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+from accelgen.cli.interrupts import interruptible
 from accelgen.cli.parser import parse
 from accelgen.errors import AccelgenError
 
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        with _terminable():
+        with _terminable(), interruptible():
             arguments = parse(words)
             code: int = arguments.run(arguments)
             sys.stdout.flush()

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from accelgen.cli.interrupts import raise_if_interrupted
+
 __all__ = ["JSON_SCHEMA", "Command", "add_json", "print_json", "remark", "stages", "table"]
 
 JSON_SCHEMA = 1
@@ -64,10 +66,15 @@ def table(rows: Sequence[Sequence[object]], *, indent: str = "") -> str:
 def stages(title: str) -> Iterator[Callable[[str], None]]:
     """Show on standard error, when that is a terminal, which stage the work is at."""
     if not sys.stderr.isatty():
-        yield lambda stage: None
+        yield lambda stage: raise_if_interrupted()
         return
     from rich.console import Console
     from rich.text import Text
 
     with Console(stderr=True).status(Text(title)) as status:
-        yield lambda stage: status.update(Text(f"{title}: {stage}"))
+
+        def show(stage: str) -> None:
+            raise_if_interrupted()
+            status.update(Text(f"{title}: {stage}"))
+
+        yield show

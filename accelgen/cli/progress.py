@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from accelgen.cli.interrupts import raise_if_interrupted
+
 __all__ = ["Counting", "counting"]
 
 
@@ -25,7 +27,7 @@ def counting(title: str, steps: str) -> Iterator[Counting]:
     the time left.  What the first call says is done was done before.
     """
     if not sys.stderr.isatty():
-        yield Counting(lambda done, total: None, lambda text: None)
+        yield Counting(lambda done, total: raise_if_interrupted(), lambda text: None)
         return
     from rich.console import Console
     from rich.progress import (
@@ -49,6 +51,7 @@ def counting(title: str, steps: str) -> Iterator[Counting]:
 
         def step(done: int, total: int) -> None:
             nonlocal first
+            raise_if_interrupted()
             if first is None:
                 # What is done already says nothing about the time that is left.
                 first = done
