@@ -211,6 +211,8 @@ def test_an_interrupt_says_how_to_go_on(folder: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", SLOW], cwd=folder, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": root}, start_new_session=True,
+        # A shell starts what runs in the background with this signal ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     journal = folder / "s.journal"
     end = time.monotonic() + 60
