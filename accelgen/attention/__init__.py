@@ -1,0 +1,1 @@
+"""Sparse attention: which pairs of tokens are computed, and the accelerator that follows them."""

@@ -1,0 +1,1 @@
+"""The sparsity patterns, one module each."""
