@@ -8,7 +8,7 @@ import sys
 from typing import Any, TypeVar, cast
 
 from amaranth.back import rtlil
-from amaranth.hdl import ClockSignal, Instance, ResetSignal
+from amaranth.hdl import ClockSignal, Instance, ResetSignal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
@@ -178,6 +178,6 @@ def _uses(text: str, port: str) -> bool:
 def _ports(component: wiring.Component) -> dict[str, tuple[Any, bool]]:
     """Port values of a component by their name in Verilog, and whether each is an input."""
     return {
-        "__".join(str(part) for part in path): (value, member.flow == In)
+        "__".join(str(part) for part in path): (Value.cast(value), member.flow == In)
         for path, member, value in component.signature.flatten(component)
     }

@@ -1,0 +1,199 @@
+"""Problems on a generated attention accelerator: run in the simulator, and judged."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelgen.attention.core import Core
+from accelgen.attention.cycles import predict_cycles
+from accelgen.attention.problem import Problem
+from accelgen.attention.registers import registers
+from accelgen.attention.rows import list_packet
+from accelgen.cosim.model import Model, build_model
+from accelgen.cosim.packing import pack, unpack
+from accelgen.cosim.simulate import run_simulator
+from accelgen.cosim.toolchain import find_toolchain
+from accelgen.formats import IntFormat
+from accelgen.rtl.attention.lists import FAULTS
+from accelgen.rtl.processor.axil import AXIL_PORTS, CONTROL, REFUSED, STATUS
+
+__all__ = ["AttentionPhase", "AttentionSeen", "build_attention", "simulate_attention"]
+
+_INPUTS = ("q", "k", "v", "list")
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionPhase:
+    """A problem, with how much of the time ports pause, and packets that are wrong.
+
+    ``wrong`` are beats by stream (q, k, v) that come before the right packets and must be dropped.
+    """
+
+    problem: Problem
+    name: str = ""
+    pause_in: float = 0.0
+    pause_out: float = 0.0
+    wrong: Mapping[str, Sequence[NDArray[np.uint8]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AttentionSeen:
+    """What was wrong, and the cycles: computing, and from first input to last output."""
+
+    faults: tuple[str, ...]
+    busy: int
+    total: int | None
+
+
+def build_attention(verilog: Path, top: str) -> Model:
+    """Compile the Verilog of an accelerator for the bench."""
+    prefixes = [*(f"s_axis_{n}" for n in _INPUTS), "m_axis_o", "m_axis_request"]
+    streams = [f"{p}_{s}" for p in prefixes for s in ("tdata", "tvalid", "tready", "tlast")]
+    ports = ["clk", "rst", "busy", "error", "malformed"]
+    ports += [*streams, *(f"s_axil_{name}" for name in AXIL_PORTS)]
+    return build_model(find_toolchain(), [verilog], top, ports)
+
+
+def simulate_attention(
+    core: Core, model: Model, phases: Sequence[AttentionPhase], *, seed: int = 0
+) -> list[AttentionSeen]:
+    """Simulate problems one after the other, each from a reset, and judge each."""
+    with tempfile.TemporaryDirectory(prefix="accelgen-") as name:
+        folder = Path(name)
+        _write_plan(core, phases, folder, seed)
+        results = run_simulator(
+            find_toolchain(), model, "attention_bench.py", folder, model.top, seed=seed
+        )
+        seen = json.loads(results.read_text(encoding="utf-8"))
+        answers = json.loads((folder / "answers.json").read_text(encoding="utf-8"))
+        with np.load(folder / "outputs.npz") as archive:
+            frames = {key: archive[key] for key in archive.files}
+    return [
+        _judge(
+            core,
+            phase,
+            {**result, **answers[n]},
+            [frames[f"{n}.{i}"] for i in range(result["outputs"])],
+        )
+        for n, (phase, result) in enumerate(zip(phases, seen, strict=True))
+    ]
+
+
+def _packets(problem: Problem) -> dict[str, list[NDArray[np.uint8]]]:
+    core, n = problem.core, problem.core.numerics
+    packets: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in _INPUTS}
+    for group, tiles in zip(problem.groups, problem.tiles, strict=True):
+        packets["list"].append(list_packet(core, group))
+        packets["q"].append(pack(problem.query_rows(group), n.element_bits, core.query_bits))
+        for tile in tiles:
+            if tile.column is None:
+                continue
+            for name, tensor in (("k", problem.k), ("v", problem.v)):
+                values = problem.key_rows(tensor, group.head, tile.column)
+                packets[name].append(pack(values, n.element_bits, core.key_bits))
+    return packets
+
+
+def _write_plan(core: Core, phases: Sequence[AttentionPhase], folder: Path, seed: int) -> None:
+    arrays: dict[str, NDArray[np.uint8]] = {}
+    listed = []
+    for number, phase in enumerate(phases):
+        names: dict[str, list[str]] = {}
+        for stream, beats in _packets(phase.problem).items():
+            offered = [*phase.wrong.get(stream, ()), *beats]
+            prefix = f"s_axis_{stream}"
+            names[prefix] = [f"{number}.{stream}.{i}" for i in range(len(offered))]
+            arrays |= dict(zip(names[prefix], offered, strict=True))
+        paused = phase.pause_in or phase.pause_out
+        predicted = predict_cycles(phase.problem).total
+        held = asdict(phase.problem.setting)
+        listed.append(
+            {
+                "writes": [(r.offset, held[r.name]) for r in registers(core.numerics.max_keys)],
+                "packets": names,
+                "outputs": len(phase.problem.groups),
+                "limit": 5000 + (40 if paused else 3) * predicted,
+                "reset": True,
+                "pause_in": phase.pause_in,
+                "pause_out": phase.pause_out,
+                "seed": seed + 100 * number,
+            }
+        )
+    plan = {
+        "ports": {"clock": "clk", "reset": "rst", "busy": "busy", "error": "error",
+                  "bad_number": None},
+        "registers": "s_axil",
+        "requests": "m_axis_request",
+        "offsets": {"control": CONTROL, "status": STATUS, "refused": REFUSED},
+        "inputs": [f"s_axis_{name}" for name in _INPUTS],
+        "output": "m_axis_o",
+        "packets": "packets.npz",
+        "outputs": "outputs.npz",
+        "results": "results.json",
+        "phases": listed,
+    }  # fmt: skip
+    np.savez(folder / "packets.npz", **arrays)  # type: ignore[arg-type]
+    (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+
+
+def _judge(
+    core: Core,
+    phase: AttentionPhase,
+    seen: Mapping[str, object],
+    outputs: Sequence[NDArray[np.uint8]],
+) -> AttentionSeen:
+    n, problem = core.numerics, phase.problem
+    faults = [str(violation) for violation in _listed(seen["violations"])]
+    expected = problem.outputs()
+    if seen["refused"]:
+        faults.append(f"the start was refused for the register at {seen['refused']}")
+    if seen["hung"] or len(outputs) != len(expected):
+        faults.append(f"{len(outputs)} of {len(expected)} row groups came")
+    for number, (beats, values) in enumerate(zip(outputs, expected, strict=False)):
+        if len(beats) * core.outputs_per_beat != values.size:
+            faults.append(f"row group {number}: {len(beats)} beats for {values.size} elements")
+            continue
+        got, _ = unpack(beats, values.size, IntFormat(n.OUTPUT_BITS), core.output_bits)
+        wrong = np.flatnonzero(got != values.reshape(-1))
+        if len(wrong):
+            at = int(wrong[0])
+            faults.append(
+                f"row group {number}: row {at // n.value_dim}, element {at % n.value_dim} is"
+                f" {got[at]} instead of {values.reshape(-1)[at]} ({len(wrong)} differ)"
+            )
+    asked = [
+        int(str(word)) & 0xFFFFFF for frame in _listed(seen["requests"]) for word in _listed(frame)
+    ]
+    wanted = [t.column for tiles in problem.tiles for t in tiles if t.column is not None]
+    if asked != wanted:
+        faults.append(f"tiles {asked} were requested instead of {wanted}")
+    status = sum(1 << k for k, name in enumerate(FAULTS) if name in problem.faults)
+    if seen["malformed"] != status:
+        faults.append(f"malformed is {seen['malformed']} instead of {status}")
+    if bool(seen["error_after"]) != bool(phase.wrong):
+        faults.append(f"error is {seen['error_after']}")
+    if seen["busy_at_end"]:
+        faults.append("busy is still high after the last result")
+    if seen["packets_left"]:
+        faults.append(f"{seen['packets_left']} packets were not accepted")
+    busy, total = int(str(seen["busy_cycles"])), seen["total_cycles"]
+    total = None if total is None else int(str(total))
+    if not (phase.pause_in or phase.pause_out or phase.wrong):
+        predicted = predict_cycles(problem)
+        if busy != predicted.busy:
+            faults.append(f"busy for {busy} cycles instead of {predicted.busy}")
+        if total != predicted.total:
+            faults.append(f"total_cycles {total} instead of {predicted.total}")
+    return AttentionSeen(tuple(faults), busy, total)
+
+
+def _listed(value: object) -> list[object]:
+    assert isinstance(value, list)
+    return value

@@ -1,0 +1,1 @@
+"""The attention accelerator: array, softmax lanes, buffers, scheduler."""

@@ -1,0 +1,260 @@
+"""The whole attention accelerator of one array."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from accelgen.attention.core import LIST_BITS, Core
+from accelgen.attention.registers import registers
+from accelgen.rtl.attention.array import Array
+from accelgen.rtl.attention.fold import Fold
+from accelgen.rtl.attention.lists import FAULTS, Scheduler
+from accelgen.rtl.attention.masks import Masks
+from accelgen.rtl.attention.normaliser import Normaliser
+from accelgen.rtl.attention.sequencer import Phase, Sequencer
+from accelgen.rtl.attention.softmax import Softmax
+from accelgen.rtl.attention.tile_buffer import TileBuffer
+from accelgen.rtl.attention.tile_info import tile_info
+from accelgen.rtl.attention.totals import Totals
+from accelgen.rtl.library import UnitLibrary
+from accelgen.rtl.processor.axil import AXIL_PORTS, RegisterPort
+from accelgen.rtl.top import connect_input, connect_output
+
+__all__ = ["AttentionKernel"]
+
+
+class AttentionKernel(wiring.Component):
+    """Array, buffers, softmax and scheduler behind standard ports.
+
+    AXI4-Stream slaves ``s_axis_q``, ``s_axis_k``, ``s_axis_v`` (tiles) and ``s_axis_list`` (block
+    lists), masters ``m_axis_o`` (results, a packet per row group) and ``m_axis_request`` (which
+    tile of keys and values is taken next, ahead of time), AXI4-Lite slave ``s_axil``.  ``busy``:
+    a tile is being computed.  ``error`` (sticky): a packet of tiles had the wrong length and was
+    dropped.  ``malformed`` (sticky, a bit per fault of FAULTS): a list was.
+
+    A problem that is started takes effect when all row groups before it are computed; no list is
+    taken before the first.
+    """
+
+    def __init__(self, core: Core, library: UnitLibrary) -> None:
+        self.core = core
+        self.library = library
+        self.registers = registers(core.numerics.max_keys)
+        buses = {"q": core.query_bits, "k": core.key_bits, "v": core.key_bits, "list": LIST_BITS}
+        ports: dict[str, In | Out] = {}
+        for name, bits in buses.items():
+            ports |= _stream(f"s_axis_{name}", bits, In, Out)
+        ports |= _stream("m_axis_o", core.output_bits, Out, In)
+        ports |= _stream("m_axis_request", LIST_BITS, Out, In)
+        ports |= {f"s_axil_{name}": member for name, member in AXIL_PORTS.items()}
+        ports |= {"busy": Out(1), "error": Out(1), "malformed": Out(len(FAULTS))}
+        super().__init__(ports)
+
+    def elaborate(self, platform: object) -> Module:
+        """Build the hardware."""
+        m = Module()
+        core, n, library = self.core, self.core.numerics, self.library
+        m.submodules.port = port = library.instance(RegisterPort(self.registers), "registers")
+        for name in AXIL_PORTS:
+            ours, theirs = getattr(self, f"s_axil_{name}"), getattr(port, f"axil_{name}")
+            m.d.comb += theirs.eq(ours) if AXIL_PORTS[name].flow == In else ours.eq(theirs)
+        m.submodules.scheduler = scheduler = library.instance(Scheduler(core), "scheduler")
+        m.submodules.sequencer = sequencer = library.instance(Sequencer(core), "sequencer")
+        m.submodules.array = array = library.instance(Array(n, library), "array")
+        m.submodules.softmax = softmax = library.instance(Softmax(core, library), "softmax")
+        m.submodules.masks = masks = library.instance(Masks(core, library), "masks")
+        m.submodules.totals = totals = library.instance(Totals(core, library), "totals")
+        m.submodules.normaliser = normaliser = library.instance(Normaliser(core), "normaliser")
+        self._buffers(m, sequencer, array)
+        setting = self._configure(m, port, scheduler, sequencer, normaliser)
+        for name in ("keys", "offset", "sink", "window", "local", "stride", "block_shift"):
+            m.d.comb += getattr(scheduler, name).eq(setting[name])
+        for name in ("keys", "sink", "window"):
+            m.d.comb += getattr(masks, name).eq(setting[name])
+        for fold in self._folds:
+            m.d.comb += [fold.scale.eq(setting["scale"]), fold.shift.eq(setting["shift"])]
+        connect_input(m, self, scheduler.lists, "list")
+        connect_output(m, self, scheduler.requests, "request")
+        connect_output(m, self, normaliser.stream, "o")
+        beginning = data.View(tile_info(core), sequencer.beginning)
+        m.d.comb += [
+            sequencer.item.eq(scheduler.item),
+            sequencer.item_valid.eq(scheduler.item_valid),
+            scheduler.item_ready.eq(sequencer.item_ready),
+            masks.write_enable.eq(scheduler.mask_enable),
+            masks.write_address.eq(scheduler.mask_address),
+            masks.write_data.eq(scheduler.mask_data),
+            scheduler.mask_free.eq(
+                sequencer.begin & beginning.item.flags[2] & (beginning.tile == core.query_tiles - 1)
+            ),
+            masks.info.eq(sequencer.captured),
+            masks.capture.eq(sequencer.capture),
+            masks.key.eq(softmax.key),
+            softmax.info.eq(sequencer.captured),
+            softmax.capture.eq(sequencer.capture),
+            softmax.allowed.eq(masks.allowed),
+            softmax.begin.eq(sequencer.begin),
+            sequencer.ready.eq(softmax.ready),
+            array.capture.eq(sequencer.capture),
+            array.select.eq(softmax.select),
+            array.keep.eq(softmax.keep),
+            *(softmax.kept[i].eq(array.kept[i]) for i in range(n.rows)),
+            *(array.probabilities[i].eq(softmax.probabilities[i]) for i in range(n.rows)),
+            totals.begin.eq(sequencer.begin),
+            totals.info.eq(sequencer.beginning),
+            totals.leaving.eq(array.leaving),
+            totals.leaving_first.eq(array.leaving_first),
+            totals.fresh.eq(softmax.fresh),
+            *(totals.sums[i].eq(array.sums[i]) for i in range(n.rows)),
+            *(totals.shift[i].eq(softmax.shift[i]) for i in range(n.rows)),
+            sequencer.done.eq(totals.done),
+            sequencer.free.eq(normaliser.free),
+            normaliser.complete.eq(totals.complete),
+            totals.read_enable.eq(normaliser.read_enable),
+            totals.read_half.eq(normaliser.read_half),
+            totals.read_tile.eq(normaliser.read_tile),
+            totals.read_chunk.eq(normaliser.read_chunk),
+            *(
+                normaliser.read[b][i].eq(totals.read[b][i])
+                for b in range(core.outputs_per_beat)
+                for i in range(n.rows)
+            ),
+            self.busy.eq(sequencer.busy),
+        ]
+        with m.If(scheduler.faults != 0):
+            m.d.sync += self.malformed.eq(self.malformed | scheduler.faults)
+        return m
+
+    def _configure(
+        self,
+        m: Module,
+        port: RegisterPort,
+        scheduler: Scheduler,
+        sequencer: Sequencer,
+        normaliser: Normaliser,
+    ) -> dict[str, Signal]:
+        """Take a problem when nothing of the last one is computed any more."""
+        configured = Signal()
+        computing = Signal()
+        setting = {
+            register.name: Signal(register.bits, name=f"set_{register.name}", reset_less=True)
+            for register in self.registers
+        }
+        m.d.comb += [
+            computing.eq(~scheduler.idle | sequencer.busy),
+            port.taken.eq(port.pending & ~computing),
+            port.computing.eq(computing),
+            port.finished.eq(normaliser.free),
+            scheduler.enable.eq(configured & ~port.pending),
+        ]
+        with m.If(port.taken):
+            m.d.sync += [
+                configured.eq(1),
+                *(value.eq(getattr(port, name)) for name, value in setting.items()),
+            ]
+        return setting
+
+    def _buffers(self, m: Module, sequencer: Sequencer, array: Array) -> None:
+        """Queries, keys and values: from their streams to the edges of the array."""
+        core, n, library = self.core, self.core.numerics, self.library
+        scores, outputs = Signal(), Signal()
+        m.d.comb += [
+            scores.eq(sequencer.phase == Phase.SCORES),
+            outputs.eq(sequencer.phase == Phase.OUTPUTS),
+        ]
+        # A step of the array is a cycle after that of the sequencer.
+        m.d.sync += [
+            array.step.eq(scores | outputs),
+            array.output.eq(outputs),
+            array.first.eq(sequencer.index == 0),
+        ]
+        per_beat = core.keys_per_beat
+        width = n.element_bits
+        keys = TileBuffer(
+            n.rows, 1, n.head_dim, per_beat, core.key_bits, width, width, library, read_latency=2
+        )
+        values = TileBuffer(
+            n.rows, 1, n.value_dim, per_beat, core.key_bits, width, width, library, read_latency=2
+        )
+        same = n.head_dim == n.value_dim
+        keys = library.instance(keys, "keys")
+        values = library.instance(values, "keys" if same else "values")
+        queries = library.instance(
+            TileBuffer(
+                n.rows,
+                core.query_tiles,
+                n.head_dim,
+                core.queries_per_beat,
+                core.query_bits,
+                width,
+                n.operand_bits,
+                library,
+                convert_latency=Fold.LATENCY,
+            ),
+            "queries",
+        )
+        m.submodules.keys, m.submodules.values, m.submodules.queries = keys, values, queries
+        connect_input(m, self, keys.stream, "k")
+        connect_input(m, self, values.stream, "v")
+        connect_input(m, self, queries.stream, "q")
+        self._folds = []
+        for k in range(core.queries_per_beat):
+            fold = library.instance(Fold(n), "fold")
+            m.submodules[f"fold_{k}"] = fold
+            m.d.comb += [
+                fold.element.eq(queries.elements[k]),
+                queries.converted[k].eq(fold.operand),
+            ]
+            self._folds.append(fold)
+        for buffer in (keys, values):
+            m.d.comb += [
+                *(
+                    buffer.converted[k].eq(buffer.elements[k].as_signed())
+                    for k in range(core.keys_per_beat)
+                ),
+                buffer.read_index.eq(sequencer.index),
+                buffer.enable.eq(1),
+            ]
+        ones = Signal(3)
+        of_values = Signal(2)
+        m.d.comb += [
+            keys.read_enable.eq(scores),
+            values.read_enable.eq(outputs & (sequencer.index != n.value_dim)),
+            queries.enable.eq(1),
+            queries.read_enable.eq(scores),
+            queries.read_tile.eq(sequencer.tile),
+            queries.read_index.eq(sequencer.index),
+            sequencer.queries.eq(queries.count),
+            sequencer.keys.eq(keys.count),
+            sequencer.values.eq(values.count),
+            queries.release.eq(sequencer.release_queries),
+            keys.release.eq(sequencer.release_keys),
+            values.release.eq(sequencer.release_values),
+            self.error.eq(reduce(or_, (b.error for b in (keys, values, queries)))),
+        ]
+        m.d.sync += [
+            of_values.eq(Cat(outputs, of_values[0])),
+            ones.eq(Cat(outputs & (sequencer.index == n.value_dim), ones[0])),
+        ]
+        for i in range(n.rows):
+            operand = Signal(signed(n.operand_bits), name=f"query_{i}", reset_less=True)
+            element = Signal(signed(width), name=f"element_{i}", reset_less=True)
+            m.d.sync += [
+                operand.eq(queries.data[i]),
+                element.eq(Mux(ones[1], 1, Mux(of_values[1], values.data[i], keys.data[i]))),
+            ]
+            m.d.comb += [array.queries[i].eq(operand), array.elements[i].eq(element)]
+
+
+def _stream(name: str, bits: int, forth: type, back: type) -> dict[str, In | Out]:
+    return {
+        f"{name}_tdata": forth(bits),
+        f"{name}_tvalid": forth(1),
+        f"{name}_tready": back(1),
+        f"{name}_tlast": forth(1),
+    }
