@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,11 +104,15 @@ class Walk:
 
 
 def tiles_of(walk: Walk) -> list[Tile]:
-    """The tiles that are computed for a row group."""
-    if not walk.kept:
-        return [Tile(None, first=True, last=True)]
-    last = len(walk.kept) - 1
-    return [Tile(e.column, e.flags, e.mask, n == 0, n == last) for n, e in enumerate(walk.kept)]
+    """The tiles that are computed for a row group.
+
+    Where the scheduler holds nothing at the end of the list (there were no entries, or the last one
+    is cut), a tile without pairs ends the row group.
+    """
+    tiles = [Tile(e.column, e.flags, e.mask, n == 0) for n, e in enumerate(walk.kept)]
+    if walk.held:
+        return [*tiles[:-1], replace(tiles[-1], last=True)]
+    return [*tiles, Tile(None, first=not tiles, last=True)]
 
 
 def walk_of(core: Core, setting: Setting, group: RowGroup) -> Walk:

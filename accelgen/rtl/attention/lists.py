@@ -54,7 +54,8 @@ class Scheduler(wiring.Component):
     Ports (in, unless said): ``lists``; ``enable`` (while low no header is taken); ``keys``,
     ``offset``, ``sink``, ``window``, ``local``, ``stride``, ``block_shift`` (registers); ``item``,
     ``item_valid`` (out), ``item_ready``; ``requests`` (out, AXI4-Stream: bits 0-23 the tile whose
-    keys and values come next, 24-47 the position of the row group, ``tlast`` with its last);
+    keys and values come next, 24-47 the position of the row group, 48 whether it is its last;
+    ``tlast`` with each);
     ``mask_enable``, ``mask_address``, ``mask_data`` (out: to Masks), ``mask_free`` (pulse);
     ``faults`` (out), ``idle`` (out: no row group is being read or waits).
     """
@@ -138,7 +139,7 @@ class Scheduler(wiring.Component):
             with m.Case(State.FINISH):
                 m.d.comb += [self._last.eq(1), self._emit.eq(1)]
                 with m.If(self._room):
-                    m.d.comb += fault["empty"].eq(~self._held_valid)
+                    m.d.comb += fault["empty"].eq(~self._held_valid & ~self._any)
                     m.d.sync += [state.eq(State.HEADER), self._held_valid.eq(0)]
         self._walk(m, kind, phase)
         return m
@@ -164,6 +165,7 @@ class Scheduler(wiring.Component):
             self.item.eq(items.r_data),
             self.item_valid.eq(items.r_rdy),
             items.r_en.eq(self.item_ready),
+            requests.tlast.eq(1),
             self.idle.eq((self._state == State.HEADER) & ~items.r_rdy),
         ]
         with m.If(~self._held_valid):
@@ -175,8 +177,7 @@ class Scheduler(wiring.Component):
             with m.If(self._held_valid):
                 m.d.sync += [
                     requests.tvalid.eq(1),
-                    requests.tdata.eq(Cat(held.column, self._position)),
-                    requests.tlast.eq(self._last),
+                    requests.tdata.eq(Cat(held.column, self._position, self._last)),
                 ]
 
     def _hold(self, m: Module, column: Value, flags: Value, valid: Value) -> None:
