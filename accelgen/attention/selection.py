@@ -3,7 +3,7 @@
 Hardware forms the scores as integer dot products and gives ties to the lowest index.  Everything
 here keeps integers integers (give ``q`` and ``k`` as integer codes), and the order of equal scores
 is the order of indices, so that a hardware selector and these functions choose the same.  Shares
-of probability, which are sums of exponentials, are compared as multiples of ``2**-40``
+of probability, which are sums of exponentials, are compared as multiples of ``2**-32``
 (:func:`fixed`): the order of additions then does not decide between equal ones.
 """
 
@@ -44,7 +44,7 @@ Ints = NDArray[np.int64]
 Numbers = NDArray[Any]
 """Floats, or integers as hardware has them."""
 
-FRACTION = 40
+FRACTION = 32
 """Bits behind the point with which shares of probability are compared."""
 
 
@@ -110,12 +110,13 @@ def page_scores(q: Numbers, k: Numbers, page: int) -> Numbers:
 
 
 def fixed(shares: Floats) -> Ints:
-    """Non-negative ``shares`` as multiples of ``2**-40``, at most ``2**50`` of them in units.
+    """Non-negative ``shares``, those above ``2**18`` as if they were that, as multiples of
+    ``2**-32``.
 
-    So equal sums stay equal in whatever order they were added, and up to 4096 of them add up
-    exactly.
+    So equal sums stay equal in whatever order they were added; and up to 4096 of the results add
+    up exactly.
     """
-    return np.rint(np.minimum(shares, 2.0**10) * 2.0**FRACTION).astype(np.int64)
+    return np.rint(np.minimum(shares, 2.0**18) * 2.0**FRACTION).astype(np.int64)
 
 
 def top_k(scores: Numbers, k: int | Ints, allowed: Bools | None = None) -> Bools:

@@ -85,14 +85,14 @@ class AdaSpa(Pattern):
         budget = share_of(1 - self.sparsity, int(np.count_nonzero(seen)))
         serves = seen
         if shape.causal:
-            first = np.arange(0, shape.queries, self.block) + shape.offset
-            serves = seen & (np.arange(seen.shape[1]) * self.block <= first[:, None])
+            first = np.arange(0, shape.queries, self.block)[:, None] + shape.offset
+            serves = seen & (np.arange(0, shape.keys, self.block) <= first)
         result = []
         for head in range(shape.heads):
             units = fixed(mass[head])
             kept = top_k(units.ravel(), budget, seen.ravel()).reshape(seen.shape)
-            empty = ~(kept & serves).any(axis=1)
-            kept |= top_k(units, 1, serves) & empty[:, None]
+            empty = ~np.any(kept & serves, axis=1, keepdims=True)
+            kept |= top_k(units, 1, serves) & empty
             result.append(block_map_mask(shape, kept, self.block, self.block))
         return tuple(result)
 

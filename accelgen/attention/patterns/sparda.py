@@ -51,9 +51,10 @@ class Sparda(Pattern):
 
     ``forecast`` is what the layer before made for this one (see :func:`forecast`), of the shape
     ``[kv_heads, queries, head_dim]``.  Without it (the first layer, or tensors of one layer only)
-    the queries of the layer, summed over each group, stand in for it (sums have the order of
-    averages): what a forecast is trained to foresee.  Future blocks are never kept; the own block is causal inside.  Shapes
-    that are not causal have no local blocks: the ``top + local`` best of all.
+    the queries of the layer, summed over each group, stand in for it: what a forecast is trained
+    to foresee; sums have the order of averages.  Future blocks are never kept; the own block is
+    causal inside.  Shapes that are not causal have no local blocks: the ``top + local`` best of
+    all.
 
     Usual: block 64, top 64, local 32.  ``query_block`` queries make a row of blocks of the mask
     and change no pair.  Source: Fu et al., arXiv:2606.04511.
