@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,9 +93,9 @@ def units(share: float) -> int:
     return round(share * 2**32)
 
 
-def largest(scores: dict[int, float], count: int) -> list[int]:
+def largest(scores: Mapping[int, float], count: int) -> list[int]:
     """The indices of the ``count`` largest scores, found one by one; the first of equal ones."""
-    left = dict(scores)
+    left: dict[int, float] = dict(scores)
     result: list[int] = []
     while left and len(result) < count:
         best = min(left)
