@@ -34,7 +34,7 @@ class Quest(Pattern):
     or before it, and the minimum and maximum of its own page are over the keys up to itself.  Its
     own page has to win its place like any other.  Queries of shapes that are not causal choose
     among all pages.  ``query_block`` queries make a row of blocks of the mask (one, in a decode
-    step) and change no pair.  The default budget is the middle of those published, 1024.
+    step) and change no pair.  No one budget is usual; the default is 1024.
 
     Source: Tang et al., arXiv:2406.10774.
     """

@@ -71,8 +71,8 @@ class Spatten(Pattern):
     ``state`` is what the layer before left.  Without one in a layer that prunes, the importance
     is taken from the layer's own tensors, unpruned, as if the layer before had been alike.
 
-    Defaults: 12 layers, keys of 8 + 4 bits and threshold .1 as published; the shares depend on
-    the model, and the defaults are round numbers near the mean of the published ones.
+    Shares, bits and threshold are tuned per model; none is usual, so the defaults are round
+    numbers, for a model of 12 layers.
 
     Source: Wang et al., arXiv:2012.09852.
     """
