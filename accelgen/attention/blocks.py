@@ -60,7 +60,9 @@ def interval_mask(
     step = max(1, _CHUNK // (block_q * max(columns, intervals)))
     parts, size = [], 0
     for first in range(0, rows, step):
-        part = _part(shape, rule, block_q, block_k, first, min(rows, first + step), MAX_MASKS - size)
+        part = _part(
+            shape, rule, block_q, block_k, first, min(rows, first + step), MAX_MASKS - size
+        )
         size += part.masks.size
         parts.append(part)
     return _joined(shape, block_q, block_k, parts)
@@ -207,4 +209,5 @@ def _whole_diagonals(
     here = positions[np.minimum(queries, len(positions) - 1)]
     seen = np.clip(here - column[at, None] * bk + 1, 0, wide[at, None])
     total = np.where(queries < len(positions), seen, 0).sum(axis=1)
-    return at[total == found[at]]
+    whole: Ints = at[total == found[at]]
+    return whole

@@ -61,9 +61,7 @@ class Duo(Pattern):
         kept = dense_kv_heads("duo: gates", self.gates, self.sparsity, shape.kv_heads, layer)
         masks = {
             True: Dense(self.block).masks(shape)[0] if any(kept) else None,
-            False: None
-            if all(kept)
-            else streaming_mask(shape, self.sink, self.recent, self.block),
+            False: None if all(kept) else streaming_mask(shape, self.sink, self.recent, self.block),
         }
         chosen = (masks[kept[head // shape.group]] for head in range(shape.heads))
         return tuple(mask for mask in chosen if mask is not None)
