@@ -25,6 +25,8 @@ _FOLDER = "attention/"
 _SIZES = ("tokens", "queries", "keys", "heads", "kv_heads", "head_dim", "value_dim")
 _KEYS = ("name", "source", *_SIZES, "causal", "layers", "formats", "gates", "pattern")
 
+_QUOTES = "between { } put a pattern with a comma into quotes"
+
 Read = Callable[[str], Pattern]
 
 
@@ -134,16 +136,18 @@ def _heads(node: Node, where: str, shape: AttentionShape, read: Read) -> tuple[H
     for span, entry in _spans(node.value["heads"], where):
         with at_line(entry, where):
             if not isinstance(entry.value, str):
-                hint = "between { } put a pattern with a comma into quotes"
-                raise InputError("is no pattern", hint=hint)
+                raise InputError("is no pattern", hint=_QUOTES)
             rules.append(HeadRule(span, read(entry.value)))
     return tuple(rules)
 
 
 def _spans(node: Node, where: str) -> list[tuple[Span, Node]]:
-    found = []
+    found: list[tuple[Span, Node]] = []
     for key, entry in _entries(node, where).items():
         with at_line(entry, where):
+            if ")" in key:
+                # YAML took the comma of streaming(4, 9) for one between entries.
+                raise InputError(f"{shorten(key)} is no range", hint=_QUOTES)
             found.append((parse_span(key), entry))
     return found
 
