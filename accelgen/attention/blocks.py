@@ -23,7 +23,7 @@ MAX_BLOCKS = 1 << 26
 """Most blocks in the matrix of one head."""
 MAX_MASKS = 1 << 31
 """Most bytes of token masks of one head."""
-_CHUNK = 1 << 22
+_CHUNK = 1 << 18
 """About how many intervals, or blocks times queries, are worked on at a time."""
 
 Ints = NDArray[np.int64]
