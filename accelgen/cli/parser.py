@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from accelgen import __version__
 from accelgen.cli import (
+    attention,
     check,
     cycles,
     describe,
@@ -42,6 +43,7 @@ COMMANDS: tuple[Command, ...] = (
     mac.MAC,
     networks.NETWORKS,
     hardware.HARDWARE,
+    attention.ATTENTION,
     simulate.SIMULATE,
     sweep.SWEEP,
     pareto.PARETO,

@@ -80,6 +80,7 @@ _SETTINGS: dict[Any, Any] = {
 _METADATA: dict[str, dict[str, Any]] = {
     ".svg": {"Date": None, "Creator": None},
     ".png": {"Software": None},
+    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
 
 
@@ -113,14 +114,21 @@ def wrap(parts: Sequence[str], separator: str, width: float, size: float) -> lis
     return lines
 
 
-def check_suffix(path: Path) -> None:
-    """Raise :class:`InputError` unless the file name ends in ``.svg`` or ``.png``."""
-    if path.suffix.lower() not in _METADATA:
+def check_suffix(path: Path, suffixes: Sequence[str] = (".svg", ".png")) -> None:
+    """Raise :class:`InputError` unless the file name ends in one of the ``suffixes``, which are
+    among ``.svg``, ``.png`` and ``.pdf``.
+    """
+    if path.suffix.lower() not in suffixes:
+        stem = path.stem or "picture"
         raise InputError(
-            f"a picture is .svg or .png, not {path.suffix or 'without suffix'}",
+            f"a picture is {_either(suffixes)}, not {path.suffix or 'without suffix'}",
             where=str(path),
-            hint=f"name it {path.stem or 'picture'}.svg or {path.stem or 'picture'}.png",
+            hint=f"name it {_either([stem + suffix for suffix in suffixes])}",
         )
+
+
+def _either(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -1,0 +1,144 @@
+"""The attention of a model: its sizes, number formats, and which head follows which pattern."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from accelgen.attention.inputs import AttentionInputs
+from accelgen.attention.mask import HeadMask
+from accelgen.attention.patterns.base import Pattern
+from accelgen.attention.ranges import Span, check_cover, span_text
+from accelgen.attention.registry import pattern_text
+from accelgen.attention.shape import AttentionShape
+from accelgen.errors import InputError
+from accelgen.names import FrozenMap, check_name, within
+
+__all__ = ["MAX_LAYERS", "AttentionDescription", "HeadRule", "LayerRule"]
+
+MAX_LAYERS = 1 << 12
+TENSORS = ("q", "k", "v")
+
+
+@dataclass(frozen=True)
+class HeadRule:
+    """The pattern of the query heads ``first..last``."""
+
+    heads: Span
+    pattern: Pattern
+
+
+@dataclass(frozen=True)
+class LayerRule:
+    """The patterns of the layers ``first..last``."""
+
+    layers: Span
+    rules: tuple[HeadRule, ...]
+
+
+@dataclass(frozen=True)
+class AttentionDescription:
+    """``layers`` attention layers of one shape; every head of every layer has one pattern.
+
+    ``formats`` are the number formats of ``q``, ``k`` and ``v``.  Raises :class:`InputError` when
+    a head or layer has no pattern or several, naming it.
+    """
+
+    name: str
+    shape: AttentionShape
+    rules: tuple[LayerRule, ...]
+    layers: int = 1
+    formats: FrozenMap[str, str] = field(
+        default_factory=lambda: FrozenMap(dict.fromkeys(TENSORS, "int8"))
+    )
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        from accelgen.formats import get_format
+
+        check_name(self.name, "attention")
+        if tuple(self.formats) != TENSORS:
+            raise InputError("needs formats of q, k and v, in this order", where="formats")
+        for tensor, name in self.formats.items():
+            with within(f"formats: {tensor}"):
+                get_format(name)
+        if not 1 <= self.layers <= MAX_LAYERS:
+            raise InputError(f"{self.layers} is not in 1..{MAX_LAYERS}", where="layers")
+        check_cover([rule.layers for rule in self.rules], self.layers, "layer")
+        for rule in self.rules:
+            with within(f"layers {span_text(rule.layers)}"):
+                check_cover([one.heads for one in rule.rules], self.shape.heads, "head")
+
+    @classmethod
+    def uniform(cls, name: str, shape: AttentionShape, pattern: Pattern) -> AttentionDescription:
+        """One layer whose heads all follow ``pattern``."""
+        rule = HeadRule((0, shape.heads - 1), pattern)
+        return cls(name, shape, (LayerRule((0, 0), (rule,)),))
+
+    @property
+    def patterns(self) -> tuple[Pattern, ...]:
+        """The different patterns, in the order in which they are given."""
+        found = (one.pattern for rule in self.rules for one in rule.rules)
+        return tuple(dict.fromkeys(found))
+
+    def head_patterns(self, layer: int = 0) -> tuple[Pattern, ...]:
+        """The pattern of every query head of a layer."""
+        for rule in self.rules:
+            if rule.layers[0] <= layer <= rule.layers[1]:
+                chosen: list[Pattern] = []
+                for one in sorted(rule.rules, key=lambda one: one.heads):
+                    chosen += [one.pattern] * (one.heads[1] - one.heads[0] + 1)
+                return tuple(chosen)
+        raise InputError(f"no layer {layer} among {self.layers}", where="layer")
+
+    def masks(self, inputs: AttentionInputs | None = None, layer: int = 0) -> tuple[HeadMask, ...]:
+        """One mask per query head of a layer; ``inputs`` where a pattern needs them.
+
+        Every pattern is made for all heads, of which those that follow it take theirs.
+        """
+        patterns = self.head_patterns(layer)
+        made: dict[Pattern, tuple[HeadMask, ...]] = {}
+        for pattern in patterns:
+            if pattern not in made:
+                made[pattern] = pattern.masks(self.shape, inputs, layer=layer)
+        return tuple(made[pattern][head] for head, pattern in enumerate(patterns))
+
+    def with_block(self, block: int) -> AttentionDescription:
+        """The same with blocks of that side; :class:`InputError` for patterns without blocks."""
+        return replace(
+            self,
+            rules=tuple(
+                LayerRule(
+                    rule.layers,
+                    tuple(HeadRule(one.heads, _blocked(one.pattern, block)) for one in rule.rules),
+                )
+                for rule in self.rules
+            ),
+        )
+
+    def __str__(self) -> str:
+        """As YAML, which :func:`accelgen.attention.load.parse_attention` reads back."""
+        shape = self.shape
+        lines = [f"name: {self.name}"]
+        if self.source:
+            lines.append(f"source: {_quoted(self.source)}")
+        lines += [f"queries: {shape.queries}", f"keys: {shape.keys}", f"heads: {shape.heads}"]
+        lines += [f"kv_heads: {shape.kv_heads}", f"head_dim: {shape.head_dim}"]
+        lines += [f"value_dim: {shape.value_dim}", f"causal: {str(shape.causal).lower()}"]
+        formats = ", ".join(f"{tensor}: {_quoted(name)}" for tensor, name in self.formats.items())
+        lines += [f"formats: {{{formats}}}", f"layers: {self.layers}", "pattern:", "  layers:"]
+        for rule in self.rules:
+            lines += [f"    {span_text(rule.layers)}:", "      heads:"]
+            for one in rule.rules:
+                text = _quoted(pattern_text(one.pattern))
+                lines.append(f"        {span_text(one.heads)}: {text}")
+        return "\n".join(lines) + "\n"
+
+
+def _blocked(pattern: Pattern, block: int) -> Pattern:
+    if "block" not in pattern.__dataclass_fields__:
+        raise InputError(f"{pattern.name} has no blocks of one size", where="block")
+    return replace(pattern, block=block)  # type: ignore[call-arg]
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
