@@ -39,7 +39,6 @@ UNITS = {
     "insertion, k 16": SelectorShape(MOST, 16),
     "insertion, k 8": SelectorShape(MOST, 8),
     "radix, k 64": SelectorShape(MOST, 64, 16, 16),
-    "radix, k 64, 1 wide": SelectorShape(MOST, 64),
 }
 
 
