@@ -116,9 +116,9 @@ def test_a_set_waits_for_the_one_before_as_long_as_nothing_leaves() -> None:
         shape = SHAPES[name]
         rng = random.Random(3)
         sets = [random_set(rng, shape) for _ in range(4)]
-        run = drive(shape, sets, pauses_out=[True] * 400 + [False])
+        run = drive(shape, sets, pauses_out=[True] * 200 + [False])
         assert run.selected == [brute_force(s) for s in sets]
-        assert run.last_in[-1] > run.last_out[0] >= 400
+        assert run.last_in[-1] > run.last_out[0] >= 200
 
 
 @pytest.mark.parametrize(("n", "reference"), [(64, 80), (256, 128), (512, 192), (1024, 320)])

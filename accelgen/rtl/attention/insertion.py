@@ -7,7 +7,6 @@ from amaranth.lib import wiring
 
 from accelgen.attention.datapath.topk import MOST_CELLS, SelectorShape, insertion_cycles
 from accelgen.errors import InputError
-from accelgen.rtl.attention.compare import compare
 from accelgen.rtl.attention.popcount import popcount
 from accelgen.rtl.attention.selector_ports import selector_ports
 
@@ -80,7 +79,7 @@ class InsertionSelector(wiring.Component):
         beaten, out = Signal(cells), Signal(cells)
         rivals = valid & ~old
         for i in range(cells):
-            m.d.comb += beaten[i].eq(wanted & rivals[i] & compare(key, keys[i])[0])
+            m.d.comb += beaten[i].eq(wanted & rivals[i] & (key > keys[i]))
             m.d.comb += out[i].eq(beaten[i] & (ranks[i] == (k - 1)[: len(ranks[i])]))
         m.d.comb += insert.eq(wanted & (~full | out.any()))
         # What moves from a cell to the one before it.

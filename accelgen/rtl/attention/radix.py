@@ -6,7 +6,6 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 
 from accelgen.attention.datapath.topk import DIGIT_BITS, LANES, SelectorShape, radix_cycles
-from accelgen.rtl.attention.compare import compare
 from accelgen.rtl.attention.digit_search import DigitSearch
 from accelgen.rtl.attention.popcount import popcount
 from accelgen.rtl.attention.selector_ports import selector_ports
@@ -84,12 +83,7 @@ class RadixSelector(wiring.Component):
         words = self._memory(m, taken, group, row, search.done | scanning | fetch, following)
         normal, must = self._marks(m, words, ~row_ends, last_group)
         threshold = [
-            Signal(
-                min(DIGIT_BITS, shape.score_bits - DIGIT_BITS * j),
-                name=f"threshold_{j}",
-                reset_less=True,
-            )
-            for j in range(shape.digits)
+            Signal(DIGIT_BITS, name=f"threshold_{j}", reset_less=True) for j in range(shape.digits)
         ]
         for j, part in enumerate(threshold):
             with m.If(search.done & (digit == j)):
@@ -183,10 +177,9 @@ class RadixSelector(wiring.Component):
             more: Value = C(0, 1)
             for part, limit, fixed in zip(self._digits(word[:-1]), threshold, known, strict=True):
                 equal = Signal(name=f"equal_{lane}")
-                greater, same_digit = compare(part, limit)
-                m.d.comb += equal.eq(same_digit)
+                m.d.comb += equal.eq(part == limit)
                 same &= equal | ~fixed
-                more = greater | (equal & more)
+                more = (part > limit) | (equal & more)
             m.d.comb += [agrees[lane].eq(same), above[lane].eq(more)]
         return agrees, above
 
