@@ -79,21 +79,24 @@ class ScaleBuffer(wiring.Component):
             reading.eq(reading ^ self.release),
         ]
         word_bits = self.per_beat * self.scale_bits
-        bank = Bank.instance(self.library, word_bits, 2 * max(1, 1 << (beats - 1).bit_length()))
+        words = max(2, 2 << (beats - 1).bit_length())
+        bank = Bank.instance(self.library, word_bits, words)
         m.submodules.bank = bank
         groups = self.per_beat // self.width
         low = (groups - 1).bit_length()
-        high_bits = len(bank.write_address) - 1
+        places = [Signal(len(bank.write_address) - 1, name=name) for name in ("put", "got")]
         m.d.comb += [
+            places[0].eq(at),
+            places[1].eq(self.index >> low),
             bank.write_enable.eq(accepted),
-            bank.write_address.eq(Cat(at[:high_bits], filling)),
+            bank.write_address.eq(Cat(places[0], filling)),
             bank.write_data.eq(stream.tdata),
             bank.read_enable.eq(1),
-            bank.read_address.eq(Cat(self.index[low:][:high_bits].shift_left(0), reading)),
+            bank.read_address.eq(Cat(places[1], reading)),
         ]
-        part = Signal(max(1, low), reset_less=True)
+        part = Signal(low, reset_less=True)
         m.d.sync += part.eq(self.index[:low])
-        word = bank.read_data.word_select(part[:low], self.width * self.scale_bits)
+        word = bank.read_data.word_select(part, self.width * self.scale_bits)
         m.d.comb += [
             data.eq(word[k * self.scale_bits : (k + 1) * self.scale_bits])
             for k, data in enumerate(self.data)
