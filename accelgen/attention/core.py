@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from accelgen.attention.datapath.elements import Decoding, decoding_of
 from accelgen.attention.datapath.numerics import Numerics
 from accelgen.errors import InputError
 
-__all__ = ["LIST_BITS", "Core"]
+__all__ = ["LIST_BITS", "SCALE_BUS", "TENSORS", "Core"]
+
+TENSORS = ("q", "k", "v")
+"""Queries, keys and values, in the order of formats."""
+
+SCALE_BUS = 64
+"""Width of the streams of scales."""
 
 LIST_BITS = 64
 """Width of the stream of block lists, and of the requests for keys and values."""
@@ -24,12 +31,15 @@ class Core:
 
     Streams carry whole tiles: packets of ``rows`` vectors of keys or of values, of
     ``query_tiles * rows`` vectors of queries or results.  ``key_bits``, ``query_bits`` and
-    ``output_bits`` are the widths of their buses; keys and values have the same.
+    ``output_bits`` are the widths of their buses; keys and values have the same.  ``formats`` are
+    those of queries, keys and values; the scales of block formats are streams of their own, of
+    :data:`SCALE_BUS` bits.
 
     Raises :class:`InputError` for sizes that cannot be built.
     """
 
     numerics: Numerics
+    formats: tuple[str, str, str] = ("int8", "int8", "int8")
     group: int = 1
     query_tiles: int = 1
     key_bits: int = 64
@@ -54,9 +64,23 @@ class Core:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
                 raise InputError(f"{value!r} is no integer in {least}..{most}", where=name)
+        for tensor, dim in zip(TENSORS, (n.head_dim, n.head_dim, n.value_dim), strict=True):
+            decoding = self.decoding(tensor)
+            if decoding.whole and decoding.code_bits > n.element_bits:
+                raise InputError(
+                    f"{decoding.name} has more than the {n.element_bits} bits of an element",
+                    where=f"formats: {tensor}",
+                    hint=f"use element_bits={decoding.code_bits}",
+                )
+            if decoding.block and dim % decoding.block:
+                raise InputError(
+                    f"blocks of {decoding.block} do not divide {dim} dimensions",
+                    where=f"formats: {tensor}",
+                    hint="use a format without blocks",
+                )
         for name, per_beat, dim in (
             ("key_bits", self.keys_per_beat, n.head_dim),
-            ("key_bits", self.keys_per_beat, n.value_dim),
+            ("key_bits", self.values_per_beat, n.value_dim),
             ("query_bits", self.queries_per_beat, n.head_dim),
             ("output_bits", self.outputs_per_beat, n.value_dim),
         ):
@@ -66,6 +90,10 @@ class Core:
                     f" up to {n.rows} that divides {dim}",
                     where=name,
                 )
+
+    def decoding(self, tensor: str) -> Decoding:
+        """How elements of ``q``, ``k`` or ``v`` are decoded."""
+        return decoding_of(self.formats[TENSORS.index(tensor)])
 
     @property
     def tokens(self) -> int:
@@ -79,13 +107,18 @@ class Core:
 
     @property
     def keys_per_beat(self) -> int:
-        """Elements of keys, or values, in a beat."""
-        return self.key_bits // self.numerics.element_bits
+        """Elements of keys in a beat."""
+        return self.key_bits // self.decoding("k").code_bits
+
+    @property
+    def values_per_beat(self) -> int:
+        """Elements of values in a beat."""
+        return self.key_bits // self.decoding("v").code_bits
 
     @property
     def queries_per_beat(self) -> int:
         """Elements of queries in a beat."""
-        return self.query_bits // self.numerics.element_bits
+        return self.query_bits // self.decoding("q").code_bits
 
     @property
     def outputs_per_beat(self) -> int:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import inf
 
-from accelgen.attention.core import Core
+from accelgen.attention.core import SCALE_BUS, Core
 from accelgen.attention.problem import Problem
 from accelgen.attention.rows import Step, Tile
+from accelgen.rtl.attention.decoder import Decoder
 from accelgen.rtl.attention.fold import Fold
 from accelgen.rtl.attention.normaliser import Normaliser
+from accelgen.rtl.attention.scale_buffer import ScaleBuffer
 from accelgen.rtl.attention.sequencer import Sequencer
 from accelgen.rtl.attention.softmax import Softmax
 from accelgen.rtl.attention.tile_info import MASKED
@@ -43,6 +45,7 @@ class _Stream:
 
     beats: int
     latency: int
+    scales: _Stream | None = None
     ends: list[Time] = field(default_factory=list)
     releases: list[Time] = field(default_factory=list)
 
@@ -55,8 +58,23 @@ class _Stream:
                 if len(self.releases) <= n - 2:
                     return inf
                 start = max(start, self.releases[n - 2] + 1)
+            if self.scales:
+                start = max(start, self.scales.there(n))
             self.ends.append(start + self.beats - 1)
+            if self.scales:
+                self.scales.releases.append(self.ends[-1])
         return self.ends[number] + self.latency
+
+
+def _stream(core: Core, tensor: str, elements: int, per_beat: int) -> _Stream:
+    """The stream of a tensor, behind that of its scales where it has some."""
+    decoding = core.decoding(tensor)
+    scales = None
+    if decoding.block:
+        beats = -(-elements // decoding.block // (SCALE_BUS // decoding.scale_bits))
+        scales = _Stream(beats, ScaleBuffer.FILL_LATENCY)
+    latency = 1 + Decoder.latency(decoding) + (Fold.LATENCY if tensor == "q" else 0)
+    return _Stream(elements // per_beat, latency, scales)
 
 
 @dataclass
@@ -119,11 +137,10 @@ class _Run:
     def __init__(self, problem: Problem) -> None:
         self.core = core = problem.core
         n = core.numerics
-        tile_beats = n.rows * n.head_dim // core.keys_per_beat
-        value_beats = n.rows * n.value_dim // core.keys_per_beat
-        query_beats = core.query_tiles * n.rows * n.head_dim // core.queries_per_beat
-        self.keys, self.values = _Stream(tile_beats, 1), _Stream(value_beats, 1)
-        self.queries = _Stream(query_beats, 1 + Fold.LATENCY)
+        tile, group = n.rows * n.head_dim, core.query_tiles * n.rows * n.head_dim
+        self.keys = _stream(core, "k", tile, core.keys_per_beat)
+        self.values = _stream(core, "v", n.rows * n.value_dim, core.values_per_beat)
+        self.queries = _stream(core, "q", group, core.queries_per_beat)
         self.scheduler = _Scheduler(core, [s for walk in problem.walks for s in walk.steps])
         self.items = [
             (tile, number) for number, tiles in enumerate(problem.tiles) for tile in tiles

@@ -31,6 +31,9 @@ class Setting:
     local: int = 0
     stride: int = 0
     block_shift: int = 6
+    q_grid: int = 0
+    k_grid: int = 0
+    v_grid: int = 0
 
 
 @dataclass(frozen=True, eq=False)

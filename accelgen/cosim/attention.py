@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from accelgen.attention.core import Core
+from accelgen.attention.core import SCALE_BUS, TENSORS, Core
 from accelgen.attention.cycles import predict_cycles
 from accelgen.attention.problem import Problem
 from accelgen.attention.registers import registers
@@ -26,7 +26,10 @@ from accelgen.rtl.processor.axil import AXIL_PORTS, CONTROL, REFUSED, STATUS
 
 __all__ = ["AttentionPhase", "AttentionSeen", "build_attention", "simulate_attention"]
 
-_INPUTS = ("q", "k", "v", "list")
+
+def _inputs(core: Core) -> list[str]:
+    """The streams that come in."""
+    return ["q", "k", "v", "list", *(f"{t}_scale" for t in TENSORS if core.decoding(t).block)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +55,9 @@ class AttentionSeen:
     total: int | None
 
 
-def build_attention(verilog: Path, top: str) -> Model:
+def build_attention(core: Core, verilog: Path, top: str) -> Model:
     """Compile the Verilog of an accelerator for the bench."""
-    prefixes = [*(f"s_axis_{n}" for n in _INPUTS), "m_axis_o", "m_axis_request"]
+    prefixes = [*(f"s_axis_{n}" for n in _inputs(core)), "m_axis_o", "m_axis_request"]
     streams = [f"{p}_{s}" for p in prefixes for s in ("tdata", "tvalid", "tready", "tlast")]
     ports = ["clk", "rst", "busy", "error", "malformed"]
     ports += [*streams, *(f"s_axil_{name}" for name in AXIL_PORTS)]
@@ -87,17 +90,25 @@ def simulate_attention(
 
 
 def _packets(problem: Problem) -> dict[str, list[NDArray[np.uint8]]]:
-    core, n = problem.core, problem.core.numerics
-    packets: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in _INPUTS}
+    core = problem.core
+    packets: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in _inputs(core)}
+    bits = {tensor: core.decoding(tensor).code_bits for tensor in TENSORS}
     for group, tiles in zip(problem.groups, problem.tiles, strict=True):
         packets["list"].append(list_packet(core, group))
-        packets["q"].append(pack(problem.query_rows(group), n.element_bits, core.query_bits))
+        packets["q"].append(pack(problem.query_rows(group), bits["q"], core.query_bits))
+        if "q" in problem.scales:
+            rows = problem.query_rows(group, problem.scales["q"])
+            packets["q_scale"].append(pack(rows, core.decoding("q").scale_bits, SCALE_BUS))
         for tile in tiles:
             if tile.column is None:
                 continue
             for name, tensor in (("k", problem.k), ("v", problem.v)):
                 values = problem.key_rows(tensor, group.head, tile.column)
-                packets[name].append(pack(values, n.element_bits, core.key_bits))
+                packets[name].append(pack(values, bits[name], core.key_bits))
+                if name in problem.scales:
+                    rows = problem.key_rows(problem.scales[name], group.head, tile.column)
+                    scale_bits = core.decoding(name).scale_bits
+                    packets[f"{name}_scale"].append(pack(rows, scale_bits, SCALE_BUS))
     return packets
 
 
@@ -116,7 +127,7 @@ def _write_plan(core: Core, phases: Sequence[AttentionPhase], folder: Path, seed
         held = asdict(phase.problem.setting)
         listed.append(
             {
-                "writes": [(r.offset, held[r.name]) for r in registers(core.numerics.max_keys)],
+                "writes": [(r.offset, held[r.name] & ((1 << r.bits) - 1)) for r in registers(core)],
                 "packets": names,
                 "outputs": len(phase.problem.groups),
                 "limit": 5000 + (40 if paused else 3) * predicted,
@@ -132,7 +143,7 @@ def _write_plan(core: Core, phases: Sequence[AttentionPhase], folder: Path, seed
         "registers": "s_axil",
         "requests": "m_axis_request",
         "offsets": {"control": CONTROL, "status": STATUS, "refused": REFUSED},
-        "inputs": [f"s_axis_{name}" for name in _INPUTS],
+        "inputs": [f"s_axis_{name}" for name in _inputs(core)],
         "output": "m_axis_o",
         "packets": "packets.npz",
         "outputs": "outputs.npz",

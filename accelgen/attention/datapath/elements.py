@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.errors import InputError
-from accelgen.formats import BlockFormat, FloatFormat, IntFormat, get_format
+from accelgen.formats import FloatFormat, IntFormat, get_format
 from accelgen.formats.adaptive import INTEGER, AdaptiveFormat
 from accelgen.formats.microscaling import MicroscalingFormat
 from accelgen.formats.tensor_scaled import UE4M3, TensorScaledFormat
@@ -92,9 +92,8 @@ class Decoding:
             chosen = (scales & INTEGER) != 0
             significand = np.where(chosen, others, significand)
             exponent = np.where(chosen, exponents, exponent)
-            scales = scales & (INTEGER - 1)
         if self.scale is not None:
-            factor, power = self.scale.parts(scales)
+            factor, power = self.scale.parts(scales & (INTEGER - 1))
             return significand * factor, exponent + power
         assert self.power_bias is not None
         return significand, exponent + scales - self.power_bias

@@ -61,8 +61,7 @@ class Decoder(wiring.Component):
             significand = Mux(kind, others[1], significand)
             exponent = Mux(kind, others[2], exponent)
         if decoding.scale is not None:
-            scale = Cat(self.scale[:-1], 0) if decoding.other is not None else self.scale
-            _, factor, power = _parts(m, decoding.scale, scale, "scale")
+            _, factor, power = _parts(m, decoding.scale, self.scale, "scale")
             significand, exponent = significand * factor, exponent + power
         elif decoding.power_bias is not None:
             exponent = exponent + self.scale - decoding.power_bias

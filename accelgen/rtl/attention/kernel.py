@@ -5,17 +5,19 @@ from __future__ import annotations
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from accelgen.attention.core import LIST_BITS, Core
+from accelgen.attention.core import LIST_BITS, SCALE_BUS, TENSORS, Core
 from accelgen.attention.registers import registers
 from accelgen.rtl.attention.array import Array
+from accelgen.rtl.attention.decoder import Decoder
 from accelgen.rtl.attention.fold import Fold
 from accelgen.rtl.attention.lists import FAULTS, Scheduler
 from accelgen.rtl.attention.masks import Masks
 from accelgen.rtl.attention.normaliser import Normaliser
+from accelgen.rtl.attention.scale_buffer import ScaleBuffer
 from accelgen.rtl.attention.sequencer import Phase, Sequencer
 from accelgen.rtl.attention.softmax import Softmax
 from accelgen.rtl.attention.tile_buffer import TileBuffer
@@ -31,10 +33,11 @@ __all__ = ["AttentionKernel"]
 class AttentionKernel(wiring.Component):
     """Array, buffers, softmax and scheduler behind standard ports.
 
-    AXI4-Stream slaves ``s_axis_q``, ``s_axis_k``, ``s_axis_v`` (tiles) and ``s_axis_list`` (block
-    lists), masters ``m_axis_o`` (results, a packet per row group) and ``m_axis_request`` (which
-    tile of keys and values is taken next, ahead of time), AXI4-Lite slave ``s_axil``.  ``busy``:
-    a tile is being computed.  ``error`` (sticky): a packet of tiles had the wrong length and was
+    AXI4-Stream slaves ``s_axis_q``, ``s_axis_k``, ``s_axis_v`` (tiles), of block formats with
+    ``s_axis_k_scale`` and so on (their scales, a packet per tile), and ``s_axis_list`` (block
+    lists); masters ``m_axis_o`` (results, a packet per row group) and ``m_axis_request`` (which
+    tile of keys and values is taken next, ahead of time); AXI4-Lite slave ``s_axil``.  ``busy``: a
+    tile is being computed.  ``error`` (sticky): a packet of tiles had the wrong length and was
     dropped.  ``malformed`` (sticky, a bit per fault of FAULTS): a list was.
 
     A problem that is started takes effect when all row groups before it are computed; no list is
@@ -44,8 +47,9 @@ class AttentionKernel(wiring.Component):
     def __init__(self, core: Core, library: UnitLibrary) -> None:
         self.core = core
         self.library = library
-        self.registers = registers(core.numerics.max_keys)
+        self.registers = registers(core)
         buses = {"q": core.query_bits, "k": core.key_bits, "v": core.key_bits, "list": LIST_BITS}
+        buses |= {f"{t}_scale": SCALE_BUS for t in TENSORS if core.decoding(t).block}
         ports: dict[str, In | Out] = {}
         for name, bits in buses.items():
             ports |= _stream(f"s_axis_{name}", bits, In, Out)
@@ -70,14 +74,13 @@ class AttentionKernel(wiring.Component):
         m.submodules.masks = masks = library.instance(Masks(core, library), "masks")
         m.submodules.totals = totals = library.instance(Totals(core, library), "totals")
         m.submodules.normaliser = normaliser = library.instance(Normaliser(core), "normaliser")
+        setting = self._setting = self._configure(m, port, scheduler, sequencer, normaliser)
+        self._errors: list[Value] = []
         self._buffers(m, sequencer, array)
-        setting = self._configure(m, port, scheduler, sequencer, normaliser)
         for name in ("keys", "offset", "sink", "window", "local", "stride", "block_shift"):
             m.d.comb += getattr(scheduler, name).eq(setting[name])
         for name in ("keys", "sink", "window"):
             m.d.comb += getattr(masks, name).eq(setting[name])
-        for fold in self._folds:
-            m.d.comb += [fold.scale.eq(setting["scale"]), fold.shift.eq(setting["shift"])]
         connect_input(m, self, scheduler.lists, "list")
         connect_output(m, self, scheduler.requests, "request")
         connect_output(m, self, normaliser.stream, "o")
@@ -161,7 +164,7 @@ class AttentionKernel(wiring.Component):
 
     def _buffers(self, m: Module, sequencer: Sequencer, array: Array) -> None:
         """Queries, keys and values: from their streams to the edges of the array."""
-        core, n, library = self.core, self.core.numerics, self.library
+        core, n = self.core, self.core.numerics
         scores, outputs = Signal(), Signal()
         m.d.comb += [
             scores.eq(sequencer.phase == Phase.SCORES),
@@ -173,59 +176,19 @@ class AttentionKernel(wiring.Component):
             array.output.eq(outputs),
             array.first.eq(sequencer.index == 0),
         ]
-        per_beat = core.keys_per_beat
         width = n.element_bits
-        keys = TileBuffer(
-            n.rows, 1, n.head_dim, per_beat, core.key_bits, width, width, library, read_latency=2
+        keys = self._buffer(m, "k", 1, n.head_dim, core.keys_per_beat, width)
+        values = self._buffer(m, "v", 1, n.value_dim, core.values_per_beat, width)
+        queries = self._buffer(
+            m, "q", core.query_tiles, n.head_dim, core.queries_per_beat, n.operand_bits
         )
-        values = TileBuffer(
-            n.rows, 1, n.value_dim, per_beat, core.key_bits, width, width, library, read_latency=2
-        )
-        same = n.head_dim == n.value_dim
-        keys = library.instance(keys, "keys")
-        values = library.instance(values, "keys" if same else "values")
-        queries = library.instance(
-            TileBuffer(
-                n.rows,
-                core.query_tiles,
-                n.head_dim,
-                core.queries_per_beat,
-                core.query_bits,
-                width,
-                n.operand_bits,
-                library,
-                convert_latency=Fold.LATENCY,
-            ),
-            "queries",
-        )
-        m.submodules.keys, m.submodules.values, m.submodules.queries = keys, values, queries
-        connect_input(m, self, keys.stream, "k")
-        connect_input(m, self, values.stream, "v")
-        connect_input(m, self, queries.stream, "q")
-        self._folds = []
-        for k in range(core.queries_per_beat):
-            fold = library.instance(Fold(n), "fold")
-            m.submodules[f"fold_{k}"] = fold
-            m.d.comb += [
-                fold.element.eq(queries.elements[k]),
-                queries.converted[k].eq(fold.operand),
-            ]
-            self._folds.append(fold)
         for buffer in (keys, values):
-            m.d.comb += [
-                *(
-                    buffer.converted[k].eq(buffer.elements[k].as_signed())
-                    for k in range(core.keys_per_beat)
-                ),
-                buffer.read_index.eq(sequencer.index),
-                buffer.enable.eq(1),
-            ]
-        ones = Signal(3)
+            m.d.comb += buffer.read_index.eq(sequencer.index)
+        ones = Signal(2)
         of_values = Signal(2)
         m.d.comb += [
             keys.read_enable.eq(scores),
             values.read_enable.eq(outputs & (sequencer.index != n.value_dim)),
-            queries.enable.eq(1),
             queries.read_enable.eq(scores),
             queries.read_tile.eq(sequencer.tile),
             queries.read_index.eq(sequencer.index),
@@ -235,7 +198,7 @@ class AttentionKernel(wiring.Component):
             queries.release.eq(sequencer.release_queries),
             keys.release.eq(sequencer.release_keys),
             values.release.eq(sequencer.release_values),
-            self.error.eq(reduce(or_, (b.error for b in (keys, values, queries)))),
+            self.error.eq(reduce(or_, self._errors)),
         ]
         m.d.sync += [
             of_values.eq(Cat(outputs, of_values[0])),
@@ -249,6 +212,80 @@ class AttentionKernel(wiring.Component):
                 element.eq(Mux(ones[1], 1, Mux(of_values[1], values.data[i], keys.data[i]))),
             ]
             m.d.comb += [array.queries[i].eq(operand), array.elements[i].eq(element)]
+
+    def _buffer(
+        self, m: Module, tensor: str, tiles: int, dim: int, per_beat: int, stored: int
+    ) -> TileBuffer:
+        """The buffer of a tensor behind its decoders, and of queries what folds the scale in."""
+        core, n, library = self.core, self.core.numerics, self.library
+        decoding = core.decoding(tensor)
+        bus = core.query_bits if tensor == "q" else core.key_bits
+        folded = tensor == "q"
+        latency = Decoder.latency(decoding) + (Fold.LATENCY if folded else 0)
+        buffer = TileBuffer(
+            n.rows,
+            tiles,
+            dim,
+            per_beat,
+            bus,
+            decoding.code_bits,
+            stored,
+            library,
+            convert_latency=latency,
+            read_latency=1 if folded else 2,
+        )
+        alike = tensor == "v" and n.head_dim == dim and core.formats[1] == core.formats[2]
+        buffer = library.instance(buffer, f"tiles_{'k' if alike else tensor}")
+        m.submodules[f"tiles_{tensor}"] = buffer
+        connect_input(m, self, buffer.stream, tensor)
+        self._errors.append(buffer.error)
+        scales = self._scales(m, tensor, buffer, tiles * n.rows * dim, dim // per_beat)
+        for k in range(per_beat):
+            decoder = library.instance(
+                Decoder(decoding, n.element_bits), f"decoder_{decoding.name}"
+            )
+            m.submodules[f"decoder_{tensor}_{k}"] = decoder
+            m.d.comb += decoder.code.eq(buffer.elements[k])
+            if not decoding.whole:
+                m.d.comb += decoder.grid.eq(self._setting[f"{tensor}_grid"].as_signed())
+            if scales is not None:
+                m.d.comb += decoder.scale.eq(scales.data[k * len(scales.data) // per_beat])
+            element = decoder.element
+            if folded:
+                fold = library.instance(Fold(n), "fold")
+                m.submodules[f"fold_{k}"] = fold
+                m.d.comb += [
+                    fold.element.eq(element),
+                    fold.scale.eq(self._setting["scale"]),
+                    fold.shift.eq(self._setting["shift"]),
+                ]
+                element = fold.operand
+            m.d.comb += buffer.converted[k].eq(element)
+        return buffer
+
+    def _scales(
+        self, m: Module, tensor: str, buffer: TileBuffer, elements: int, chunks: int
+    ) -> ScaleBuffer | None:
+        """The scales of a block format; a tile is taken when they are there."""
+        decoding = self.core.decoding(tensor)
+        if not decoding.block:
+            m.d.comb += buffer.enable.eq(1)
+            return None
+        size = len(buffer.elements)
+        width = max(1, size // decoding.block)
+        count = elements // decoding.block
+        scales = ScaleBuffer(count, width, decoding.scale_bits, SCALE_BUS, self.library)
+        scales = self.library.instance(scales, f"scales_{count}x{width}")
+        m.submodules[f"scales_{tensor}"] = scales
+        connect_input(m, self, scales.stream, f"{tensor}_scale")
+        self._errors.append(scales.error)
+        per_read = max(size, decoding.block) // size  # beats that share what is read
+        m.d.comb += [
+            buffer.enable.eq(scales.count != 0),
+            scales.release.eq(buffer.filled),
+            scales.index.eq((buffer.vector * chunks + buffer.chunk) >> (per_read - 1).bit_length()),
+        ]
+        return scales
 
 
 def _stream(name: str, bits: int, forth: type, back: type) -> dict[str, In | Out]:

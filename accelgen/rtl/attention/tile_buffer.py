@@ -25,7 +25,8 @@ class TileBuffer(wiring.Component):
     beat nor equal elements of different vectors meet in a bank; the way in and out is a butterfly.
 
     Ports: ``stream`` (slave), ``enable`` (in; while low nothing is accepted), ``elements`` (out,
-    per element of a beat: as it came, with ``element_valid``), ``converted`` (in: the same elements
+    per element of a beat: as it came), of ``vector`` and ``chunk`` of it (out), ``filled`` (out,
+    pulse: with the last beat of a packet), ``converted`` (in: the same elements
     ``convert_latency`` cycles later as they are stored), ``read_enable``, ``read_tile``,
     ``read_index`` (in), ``data`` (out, per vector), ``count`` (out: packets that can be read, the
     oldest first), ``release`` (in, pulse: its last read is issued in this cycle or before; only
@@ -66,7 +67,9 @@ class TileBuffer(wiring.Component):
                 "stream": In(axi_stream(bus_bits)),
                 "enable": In(1, init=1),
                 "elements": Out(element_bits).array(per_beat),
-                "element_valid": Out(1),
+                "vector": Out(range(tiles * rows)),
+                "chunk": Out(range(max(2, dim // per_beat))),
+                "filled": Out(1),
                 "converted": In(signed(stored_bits)).array(per_beat),
                 "read_enable": In(1),
                 "read_tile": In(range(max(2, tiles))),
@@ -103,7 +106,9 @@ class TileBuffer(wiring.Component):
         valid = delay_line(m, accepted, accepted.shape(), taps, "valid", reset=True)
         stored = delay_line(m, good, good.shape(), taps, "good", reset=True)
         m.d.comb += [
-            self.element_valid.eq(accepted),
+            self.vector.eq(vector),
+            self.chunk.eq(chunk),
+            self.filled.eq(good),
             *(
                 element.eq(self.stream.tdata.word_select(k, self.element_bits))
                 for k, element in enumerate(self.elements)
