@@ -14,6 +14,7 @@ from typing import Any
 
 import cocotb
 import numpy as np
+from cocotb.queue import Queue
 from cocotb.triggers import ClockCycles
 from cocotbext.axi import (
     AxiLiteBus,
@@ -33,6 +34,83 @@ SETTLE = 8
 """Cycles after which a problem that was started has been taken."""
 
 
+class ArraysBench(Bench):  # type: ignore[misc]  # its module is found beside this file
+    """A bench with a sink for the results of every array, and one for its requests.
+
+    The sinks act as one.
+    """
+
+    def __init__(self, dut: Any, plan: Mapping[str, Any]) -> None:  # noqa: ANN401
+        """Connect to the ports that the plan names."""
+        super().__init__(dut, plan)
+        self.sink = Sinks(
+            [self.sink, *(self._sink(dut, prefix) for prefix in plan["outputs_beside"])]
+        )
+        self.requests = {prefix: self._sink(dut, prefix) for prefix in plan["requests"]}
+        self.asked: dict[str, list[int]] = {}
+        for prefix, sink in self.requests.items():
+            cocotb.start_soon(self._take(prefix, sink))
+
+    def _sink(self, dut: Any, prefix: str) -> AxiStreamSink:  # noqa: ANN401
+        bus = AxiStreamBus.from_prefix(dut, prefix)
+        return AxiStreamSink(bus, self.clock, self.reset, byte_lanes=1)
+
+    async def _take(self, prefix: str, sink: AxiStreamSink) -> None:
+        while True:
+            frame = await sink.recv(compact=False)
+            self.asked[prefix] += [int(word) for word in frame.tdata]
+
+
+class Sinks:
+    """Several sinks as one, with what ``kernel_bench`` uses of a sink."""
+
+    def __init__(self, sinks: list[AxiStreamSink]) -> None:
+        """Receive from all; ``origins`` takes the number of the sink of every frame."""
+        self._sinks = sinks
+        self.origins: list[int] = []
+        self._frames: Queue[tuple[int, AxiStreamFrame]] = Queue()
+        self.bus = sinks[0].bus
+        for number, sink in enumerate(sinks):
+            cocotb.start_soon(self._take(number, sink))
+
+    async def _take(self, number: int, sink: AxiStreamSink) -> None:
+        while True:
+            await self._frames.put((number, await sink.recv(compact=False)))
+
+    @property
+    def pause(self) -> bool:
+        """Whether they take nothing."""
+        return bool(self._sinks[0].pause)
+
+    @pause.setter
+    def pause(self, value: bool) -> None:
+        for sink in self._sinks:
+            sink.pause = value
+
+    def clear(self) -> None:
+        """Drop what was received."""
+        for sink in self._sinks:
+            sink.clear()
+        while not self._frames.empty():
+            self._frames.get_nowait()
+
+    def empty(self) -> bool:
+        """Whether no frame waits."""
+        return bool(self._frames.empty())
+
+    def recv_nowait(self, *, compact: bool = True) -> AxiStreamFrame:
+        """A frame that waits; frames are whole, whatever ``compact`` says."""
+        number, frame = self._frames.get_nowait()
+        self.origins.append(number)
+        return frame
+
+    async def recv(self, *, compact: bool = True) -> AxiStreamFrame:
+        """The next frame of any."""
+        number, frame = await self._frames.get()
+        self.origins.append(number)
+        return frame
+
+
 async def watch_malformed(dut: Any, answers: list[dict[str, Any]]) -> None:  # noqa: ANN401
     """Note to what ``malformed`` rises in the present phase."""
     while True:
@@ -44,33 +122,32 @@ async def watch_malformed(dut: Any, answers: list[dict[str, Any]]) -> None:  # n
 async def run_plan(dut: Any) -> None:  # noqa: ANN401
     """Run every phase of the plan and write down what was seen."""
     host: AxiLiteMaster | None = None
-    requests: AxiStreamSink | None = None
     answers: list[dict[str, Any]] = []
 
     async def describe(
         bench: Bench, phase: Mapping[str, Any], packets: Mapping[str, NDArray[np.uint8]]
     ) -> None:
         """Write the registers, start, then offer everything at once."""
-        nonlocal host, requests
+        nonlocal host
         plan = bench.plan
         if host is None:
             bus = AxiLiteBus.from_prefix(dut, plan["registers"])
             host = AxiLiteMaster(bus, bench.clock, bench.reset)
             cocotb.start_soon(watch_malformed(dut, answers))
-            requests = AxiStreamSink(
-                AxiStreamBus.from_prefix(dut, plan["requests"]),
-                bench.clock,
-                bench.reset,
-                byte_lanes=1,
-            )
-        assert requests is not None
-        requests.clear()
         while not await host.read_dword(plan["offsets"]["status"]) & 1:
             pass
         for offset, value in phase["writes"]:
             await host.write_dword(offset, value)
         await host.write_dword(plan["offsets"]["control"], 1)
-        answer: dict[str, Any] = {"refused": 0, "requests": [], "malformed": 0}
+        assert isinstance(bench, ArraysBench)
+        bench.asked = {prefix: [] for prefix in bench.requests}
+        bench.sink.origins = []
+        answer: dict[str, Any] = {
+            "refused": 0,
+            "requests": list(bench.asked.values()),
+            "origins": bench.sink.origins,
+            "malformed": 0,
+        }
         answers.append(answer)
         if await host.read_dword(plan["offsets"]["status"]) & 4:
             answer["refused"] = await host.read_dword(plan["offsets"]["refused"])
@@ -78,10 +155,7 @@ async def run_plan(dut: Any) -> None:  # noqa: ANN401
         for prefix, names in phase["packets"].items():
             for name in names:
                 bench.sources[prefix].send_nowait(AxiStreamFrame(to_words(packets[name])))
-        while True:
-            frame = await requests.recv(compact=False)
-            answer["requests"].append([int(word) for word in frame.tdata])
 
-    await run_phases(dut, describe)
+    await run_phases(dut, describe, ArraysBench)
     beside = Path(os.environ["ACCELGEN_PLAN"]).with_name("answers.json")
     beside.write_text(json.dumps(answers), encoding="utf-8")

@@ -95,13 +95,20 @@ Feed = Callable[
 """What gives a design the packets of a phase."""
 
 
-async def run_phases(dut: Any, feed: Feed) -> None:  # noqa: ANN401
-    """Run every phase of the plan as ``feed`` gives it to the design; write down what was seen."""
+async def run_phases(
+    dut: Any,  # noqa: ANN401
+    feed: Feed,
+    make: Callable[[Any, Mapping[str, Any]], Bench] = Bench,
+) -> None:
+    """Run every phase of the plan as ``feed`` gives it to the design; write down what was seen.
+
+    ``make`` connects a bench to the design.
+    """
     path = Path(os.environ["ACCELGEN_PLAN"])
     plan = json.loads(path.read_text(encoding="utf-8"))
     with np.load(path.parent / plan["packets"]) as archive:
         packets = {name: archive[name] for name in archive.files}
-    bench = Bench(dut, plan)
+    bench = make(dut, plan)
     bench.reset.value = 1
     Clock(bench.clock, PERIOD, unit="step").start()
     frames: dict[str, NDArray[np.uint8]] = {}

@@ -22,7 +22,7 @@ LIST_BITS = 64
 
 @dataclass(frozen=True)
 class Core:
-    """A ``rows`` x ``rows`` array with its buffers.
+    """``arrays`` arrays of ``rows`` x ``rows`` cells, each with its buffers and streams.
 
     A *tile* is ``rows`` keys (or values), or ``rows`` rows of queries: ``rows // group`` tokens of
     each of the ``group`` heads that share keys and values, head fastest; rows that are left over
@@ -47,6 +47,7 @@ class Core:
     output_bits: int = 64
     list_depth: int = 4
     mask_slots: int = 2
+    arrays: int = 1
 
     def __post_init__(self) -> None:
         n = self.numerics
@@ -59,6 +60,7 @@ class Core:
             "query_tiles": (1, 16),
             "list_depth": (2, 64),
             "mask_slots": (2, 16),
+            "arrays": (1, 64),
         }
         for name, (least, most) in limits.items():
             value = getattr(self, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -16,7 +17,7 @@ from accelgen.rtl.attention.sequencer import Sequencer
 from accelgen.rtl.attention.softmax import Softmax
 from accelgen.rtl.attention.tile_info import MASKED
 
-__all__ = ["AttentionCycles", "predict_cycles"]
+__all__ = ["AttentionCycles", "combined_cycles", "predict_cycles"]
 
 Time = float
 """A cycle, or infinity: not known before something else happens."""
@@ -26,17 +27,18 @@ Time = float
 class AttentionCycles:
     """``busy``: cycles in which a tile is computed; ``total``: from the first accepted input to the
     last accepted output, both counted, when all inputs are offered at once and nothing pauses.
-    ``multiplying``: cycles in which the multipliers work.
+    ``multiplying``: cycles in which the multipliers work, of all ``arrays`` together.
     """
 
     busy: int
     total: int
     multiplying: int
+    arrays: int = 1
 
     @property
     def utilisation(self) -> float:
         """Share of the busy cycles in which the multipliers work on scores or outputs."""
-        return self.multiplying / self.busy
+        return self.multiplying / (self.busy * self.arrays)
 
 
 @dataclass
@@ -128,7 +130,20 @@ class _Scored:
 
 def predict_cycles(problem: Problem) -> AttentionCycles:
     """Follow the passes of the array through a problem (see Sequencer for the rule)."""
-    return _Run(problem).run()
+    return combined_cycles([problem])
+
+
+def combined_cycles(problems: Sequence[Problem]) -> AttentionCycles:
+    """Of arrays that work side by side, each with a problem and streams of its own."""
+    runs = [run for run in map(_Run, problems) if run.items]
+    multiplying = sum(run.run() for run in runs)
+    busy: Time = 0
+    reached: Time = -1
+    for start, end in sorted(span for run in runs for span in run.spans):
+        busy += max(0, end - max(start - 1, reached))
+        reached = max(reached, end)
+    total = max((run.last_beat for run in runs), default=-1) + 1
+    return AttentionCycles(int(busy), int(total), multiplying, len(problems))
 
 
 class _Run:
@@ -149,8 +164,8 @@ class _Run:
         self.freed: list[Time] = []
         self.last_beat: Time = 0
 
-    def run(self) -> AttentionCycles:
-        """All passes; see the class."""
+    def run(self) -> int:
+        """All passes; the cycles in which the multipliers work."""
         core, n = self.core, self.core.numerics
         ready_cycles = Softmax.ready_cycles(n.rows)
         item = query_tile = tile_number = 0  # of the next scores
@@ -216,12 +231,7 @@ class _Run:
                 kept.capture = now + Sequencer.CAPTURE
             now += n.value_dim + 1
             multiplying += n.value_dim
-        busy: Time = 0
-        reached: Time = -1
-        for start, end in sorted(self.spans):
-            busy += max(0, end - max(start - 1, reached))
-            reached = max(reached, end)
-        return AttentionCycles(int(busy), int(self.last_beat) + 1, multiplying)
+        return multiplying
 
     def _released(self, scored: _Scored, now: Time) -> None:
         """Keys and queries are given back with the last scores of them."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.attention.core import SCALE_BUS, TENSORS, Core
-from accelgen.attention.cycles import predict_cycles
+from accelgen.attention.cycles import combined_cycles
 from accelgen.attention.problem import Problem
 from accelgen.attention.registers import registers
 from accelgen.attention.rows import list_packet
@@ -21,25 +21,23 @@ from accelgen.cosim.packing import pack, unpack
 from accelgen.cosim.simulate import run_simulator
 from accelgen.cosim.toolchain import find_toolchain
 from accelgen.formats import IntFormat
+from accelgen.rtl.attention.engine import streams_in
+from accelgen.rtl.attention.kernel import suffixes
 from accelgen.rtl.attention.lists import FAULTS
 from accelgen.rtl.processor.axil import AXIL_PORTS, CONTROL, REFUSED, STATUS
 
 __all__ = ["AttentionPhase", "AttentionSeen", "build_attention", "simulate_attention"]
 
 
-def _inputs(core: Core) -> list[str]:
-    """The streams that come in."""
-    return ["q", "k", "v", "list", *(f"{t}_scale" for t in TENSORS if core.decoding(t).block)]
-
-
 @dataclass(frozen=True, eq=False)
 class AttentionPhase:
-    """A problem, with how much of the time ports pause, and packets that are wrong.
+    """A problem per array, with how much of the time ports pause, and packets that are wrong.
 
-    ``wrong`` are beats by stream (q, k, v) that come before the right packets and must be dropped.
+    ``wrong`` are beats by stream (q, k, v) that come to the first array before the right packets
+    and must be dropped.
     """
 
-    problem: Problem
+    problems: Sequence[Problem]
     name: str = ""
     pause_in: float = 0.0
     pause_out: float = 0.0
@@ -57,7 +55,8 @@ class AttentionSeen:
 
 def build_attention(core: Core, verilog: Path, top: str) -> Model:
     """Compile the Verilog of an accelerator for the bench."""
-    prefixes = [*(f"s_axis_{n}" for n in _inputs(core)), "m_axis_o", "m_axis_request"]
+    names = [*(f"s_axis_{n}" for n in streams_in(core)), "m_axis_o", "m_axis_request"]
+    prefixes = [f"{name}{end}" for end in suffixes(core) for name in names]
     streams = [f"{p}_{s}" for p in prefixes for s in ("tdata", "tvalid", "tready", "tlast")]
     ports = ["clk", "rst", "busy", "error", "malformed"]
     ports += [*streams, *(f"s_axil_{name}" for name in AXIL_PORTS)]
@@ -91,7 +90,7 @@ def simulate_attention(
 
 def _packets(problem: Problem) -> dict[str, list[NDArray[np.uint8]]]:
     core = problem.core
-    packets: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in _inputs(core)}
+    packets: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in streams_in(core)}
     bits = {tensor: core.decoding(tensor).code_bits for tensor in TENSORS}
     for group, tiles in zip(problem.groups, problem.tiles, strict=True):
         packets["list"].append(list_packet(core, group))
@@ -117,19 +116,20 @@ def _write_plan(core: Core, phases: Sequence[AttentionPhase], folder: Path, seed
     listed = []
     for number, phase in enumerate(phases):
         names: dict[str, list[str]] = {}
-        for stream, beats in _packets(phase.problem).items():
-            offered = [*phase.wrong.get(stream, ()), *beats]
-            prefix = f"s_axis_{stream}"
-            names[prefix] = [f"{number}.{stream}.{i}" for i in range(len(offered))]
-            arrays |= dict(zip(names[prefix], offered, strict=True))
+        for engine, (end, problem) in enumerate(zip(suffixes(core), phase.problems, strict=True)):
+            for stream, beats in _packets(problem).items():
+                offered = [*(phase.wrong.get(stream, ()) if engine == 0 else ()), *beats]
+                prefix = f"s_axis_{stream}{end}"
+                names[prefix] = [f"{number}.{prefix}.{i}" for i in range(len(offered))]
+                arrays |= dict(zip(names[prefix], offered, strict=True))
         paused = phase.pause_in or phase.pause_out
-        predicted = predict_cycles(phase.problem).total
-        held = asdict(phase.problem.setting)
+        predicted = combined_cycles(phase.problems).total
+        held = asdict(phase.problems[0].setting)
         listed.append(
             {
                 "writes": [(r.offset, held[r.name] & ((1 << r.bits) - 1)) for r in registers(core)],
                 "packets": names,
-                "outputs": len(phase.problem.groups),
+                "outputs": sum(len(problem.groups) for problem in phase.problems),
                 "limit": 5000 + (40 if paused else 3) * predicted,
                 "reset": True,
                 "pause_in": phase.pause_in,
@@ -141,10 +141,11 @@ def _write_plan(core: Core, phases: Sequence[AttentionPhase], folder: Path, seed
         "ports": {"clock": "clk", "reset": "rst", "busy": "busy", "error": "error",
                   "bad_number": None},
         "registers": "s_axil",
-        "requests": "m_axis_request",
+        "requests": [f"m_axis_request{end}" for end in suffixes(core)],
+        "outputs_beside": [f"m_axis_o{end}" for end in suffixes(core)[1:]],
         "offsets": {"control": CONTROL, "status": STATUS, "refused": REFUSED},
-        "inputs": [f"s_axis_{name}" for name in _inputs(core)],
-        "output": "m_axis_o",
+        "inputs": [f"s_axis_{name}{end}" for end in suffixes(core) for name in streams_in(core)],
+        "output": f"m_axis_o{suffixes(core)[0]}",
         "packets": "packets.npz",
         "outputs": "outputs.npz",
         "results": "results.json",
@@ -160,32 +161,23 @@ def _judge(
     seen: Mapping[str, object],
     outputs: Sequence[NDArray[np.uint8]],
 ) -> AttentionSeen:
-    n, problem = core.numerics, phase.problem
+    problems = phase.problems
     faults = [str(violation) for violation in _listed(seen["violations"])]
-    expected = problem.outputs()
     if seen["refused"]:
         faults.append(f"the start was refused for the register at {seen['refused']}")
-    if seen["hung"] or len(outputs) != len(expected):
-        faults.append(f"{len(outputs)} of {len(expected)} row groups came")
-    for number, (beats, values) in enumerate(zip(outputs, expected, strict=False)):
-        if len(beats) * core.outputs_per_beat != values.size:
-            faults.append(f"row group {number}: {len(beats)} beats for {values.size} elements")
-            continue
-        got, _ = unpack(beats, values.size, IntFormat(n.OUTPUT_BITS), core.output_bits)
-        wrong = np.flatnonzero(got != values.reshape(-1))
-        if len(wrong):
-            at = int(wrong[0])
-            faults.append(
-                f"row group {number}: row {at // n.value_dim}, element {at % n.value_dim} is"
-                f" {got[at]} instead of {values.reshape(-1)[at]} ({len(wrong)} differ)"
-            )
-    asked = [
-        int(str(word)) & 0xFFFFFF for frame in _listed(seen["requests"]) for word in _listed(frame)
-    ]
-    wanted = [t.column for tiles in problem.tiles for t in tiles if t.column is not None]
-    if asked != wanted:
-        faults.append(f"tiles {asked} were requested instead of {wanted}")
-    status = sum(1 << k for k, name in enumerate(FAULTS) if name in problem.faults)
+    expected = sum(len(problem.groups) for problem in problems)
+    if seen["hung"] or len(outputs) != expected:
+        faults.append(f"{len(outputs)} of {expected} row groups came")
+    origins = [int(str(origin)) for origin in _listed(seen["origins"])]
+    for engine, problem in enumerate(problems):
+        mine = [beats for origin, beats in zip(origins, outputs, strict=True) if origin == engine]
+        faults += _output_faults(core, engine, problem, mine)
+        asked = [int(str(w)) & 0xFFFFFF for w in _listed(_listed(seen["requests"])[engine])]
+        wanted = [t.column for tiles in problem.tiles for t in tiles if t.column is not None]
+        if asked != wanted:
+            faults.append(f"array {engine}: tiles {asked} were requested instead of {wanted}")
+    found = set().union(*(problem.faults for problem in problems))
+    status = sum(1 << k for k, name in enumerate(FAULTS) if name in found)
     if seen["malformed"] != status:
         faults.append(f"malformed is {seen['malformed']} instead of {status}")
     if bool(seen["error_after"]) != bool(phase.wrong):
@@ -197,12 +189,34 @@ def _judge(
     busy, total = int(str(seen["busy_cycles"])), seen["total_cycles"]
     total = None if total is None else int(str(total))
     if not (phase.pause_in or phase.pause_out or phase.wrong):
-        predicted = predict_cycles(problem)
+        predicted = combined_cycles(problems)
         if busy != predicted.busy:
             faults.append(f"busy for {busy} cycles instead of {predicted.busy}")
         if total != predicted.total:
             faults.append(f"total_cycles {total} instead of {predicted.total}")
     return AttentionSeen(tuple(faults), busy, total)
+
+
+def _output_faults(
+    core: Core, engine: int, problem: Problem, outputs: Sequence[NDArray[np.uint8]]
+) -> list[str]:
+    """What is wrong with the results of an array, at most one fault per row group."""
+    n = core.numerics
+    faults = []
+    for number, (beats, values) in enumerate(zip(outputs, problem.outputs(), strict=False)):
+        which = f"array {engine}, row group {number}: "
+        if len(beats) * core.outputs_per_beat != values.size:
+            faults.append(f"{which}{len(beats)} beats for {values.size} elements")
+            continue
+        got, _ = unpack(beats, values.size, IntFormat(n.OUTPUT_BITS), core.output_bits)
+        wrong = np.flatnonzero(got != values.reshape(-1))
+        if len(wrong):
+            row, element = divmod(int(wrong[0]), n.value_dim)
+            faults.append(
+                f"{which}row {row}, element {element} is {got[wrong[0]]} instead of"
+                f" {values[row, element]} ({len(wrong)} differ)"
+            )
+    return faults
 
 
 def _listed(value: object) -> list[object]:

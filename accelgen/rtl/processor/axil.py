@@ -11,10 +11,13 @@ from amaranth.lib.wiring import In, Out
 from accelgen.processor.registers import FIRST_REGISTER, Register
 
 __all__ = ["AXIL_PORTS", "CANCEL", "CANCELLED", "CONTROL", "FINISHED", "IDENTITY", "REFUSED",
-           "START", "STATUS", "RegisterPort"]  # fmt: skip
+           "REPORTS", "START", "STATUS", "RegisterPort"]  # fmt: skip
 
 IDENTITY, CONTROL, STATUS, REFUSED, FINISHED = 0x00, 0x04, 0x08, 0x0C, 0x10
 """Offsets of the registers that every design has; see :class:`RegisterPort`."""
+
+REPORTS = 0x14
+"""The offset of the first register that only some designs report."""
 
 MAGIC = 0x41474E31
 
@@ -60,7 +63,8 @@ class RegisterPort(wiring.Component):
     registers describe, writing ``CANCEL`` ends one that is pending.  ``STATUS``: bit 0, the
     registers can be written; bit 1, a problem is computed; bit 2, the last start was refused; bit
     3, the last cancel found a problem pending.  ``FINISHED`` counts problems, modulo 2**32.
-    Registers keep what they hold from one problem to the next.
+    Registers keep what they hold from one problem to the next.  ``reports`` are further inputs
+    (name and width) that are read at ``REPORTS`` and the offsets after it.
 
     A start is refused when a value outside what its register takes was written since the one
     before; such a value is not taken, and ``REFUSED`` is the offset it was written to.  It is also
@@ -72,8 +76,11 @@ class RegisterPort(wiring.Component):
     read at a time, each answered in the cycle after it.
     """
 
-    def __init__(self, registers: Sequence[Register]) -> None:
+    def __init__(
+        self, registers: Sequence[Register], reports: Sequence[tuple[str, int]] = ()
+    ) -> None:
         self._registers = tuple(registers)
+        self._reports = tuple(reports)
         super().__init__(
             {
                 **{f"axil_{name}": member for name, member in AXIL_PORTS.items()},
@@ -84,6 +91,7 @@ class RegisterPort(wiring.Component):
                 "taken": In(1),
                 "computing": In(1),
                 "finished": In(1),
+                **{name: In(bits) for name, bits in reports},
             }
         )
 
@@ -183,6 +191,9 @@ class RegisterPort(wiring.Component):
                     m.d.sync += self.axil_rdata.eq(refused_at)
                 with m.Case(FINISHED):
                     m.d.sync += self.axil_rdata.eq(finished)
+                for number, (name, _) in enumerate(self._reports):
+                    with m.Case(REPORTS + 4 * number):
+                        m.d.sync += self.axil_rdata.eq(getattr(self, name))
                 for register in self._registers:
                     with m.Case(register.offset):
                         m.d.sync += self.axil_rdata.eq(getattr(self, register.name))

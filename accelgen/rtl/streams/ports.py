@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from accelgen.fabric.layout import Layout
 from accelgen.rtl.streams.geometry import StreamGeometry, address_bits
 
-__all__ = ["axi_stream", "bank_read", "bank_write"]
+__all__ = ["axi_stream", "bank_read", "bank_write", "stream_ports"]
 
 
 def axi_stream(bus_bits: int) -> wiring.Signature:
@@ -16,6 +16,18 @@ def axi_stream(bus_bits: int) -> wiring.Signature:
     return wiring.Signature(
         {"tdata": Out(bus_bits), "tvalid": Out(1), "tlast": Out(1), "tready": In(1)}
     )
+
+
+def stream_ports(
+    name: str, bus_bits: int, forth: type[In] | type[Out], back: type[In] | type[Out]
+) -> dict[str, In | Out]:
+    """The ports of a stream: ``name_tdata`` goes ``forth``, ``name_tready`` comes ``back``."""
+    return {
+        f"{name}_tdata": forth(bus_bits),
+        f"{name}_tvalid": forth(1),
+        f"{name}_tready": back(1),
+        f"{name}_tlast": forth(1),
+    }
 
 
 def bank_write(layout: Layout) -> wiring.Signature:
