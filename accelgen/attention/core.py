@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from accelgen.attention.datapath.elements import Decoding, decoding_of
 from accelgen.attention.datapath.numerics import Numerics
+from accelgen.attention.datapath.topk import SelectorShape
 from accelgen.errors import InputError
 
 __all__ = ["LIST_BITS", "SCALE_BUS", "TENSORS", "Core"]
@@ -35,6 +36,9 @@ class Core:
     those of queries, keys and values; the scales of block formats are streams of their own, of
     :data:`SCALE_BUS` bits.
 
+    With a ``selector``, row groups may have their blocks selected by scores (see Scheduler); its
+    scores are those of the array, and row groups are of one tile.
+
     Raises :class:`InputError` for sizes that cannot be built.
     """
 
@@ -48,6 +52,7 @@ class Core:
     list_depth: int = 4
     mask_slots: int = 2
     arrays: int = 1
+    selector: SelectorShape | None = None
 
     def __post_init__(self) -> None:
         n = self.numerics
@@ -66,6 +71,19 @@ class Core:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
                 raise InputError(f"{value!r} is no integer in {least}..{most}", where=name)
+        if self.selector is not None:
+            if self.query_tiles != 1:
+                raise InputError(
+                    f"{self.query_tiles} tiles of queries with a selector",
+                    where="query_tiles",
+                    hint="use 1",
+                )
+            if self.selector.score_bits != n.score_bits:
+                raise InputError(
+                    f"selects by {self.selector.score_bits} of the {n.score_bits} bits of scores",
+                    where="selector",
+                    hint=f"use score_bits={n.score_bits}",
+                )
         for tensor, dim in zip(TENSORS, (n.head_dim, n.head_dim, n.value_dim), strict=True):
             decoding = self.decoding(tensor)
             if decoding.whole and decoding.code_bits > n.element_bits:

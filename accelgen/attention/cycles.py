@@ -15,7 +15,7 @@ from accelgen.rtl.attention.normaliser import Normaliser
 from accelgen.rtl.attention.scale_buffer import ScaleBuffer
 from accelgen.rtl.attention.sequencer import Sequencer
 from accelgen.rtl.attention.softmax import Softmax
-from accelgen.rtl.attention.tile_info import MASKED
+from accelgen.rtl.attention.tile_info import MASKED, UPPER
 
 __all__ = ["AttentionCycles", "combined_cycles", "predict_cycles"]
 
@@ -91,6 +91,8 @@ class _Scheduler:
     pops: list[Time] = field(default_factory=list)
     masks: int = 0
     frees: list[Time] = field(default_factory=list)
+    selections: int = 0
+    selected: list[Time] = field(default_factory=list)
 
     def there(self, number: int) -> Time:
         """When tile ``number`` can be taken."""
@@ -109,6 +111,11 @@ class _Scheduler:
                 if len(self.frees) <= taken:
                     return inf
                 start = max(start, self.frees[taken] + 1)
+            if step.selection:
+                if len(self.selected) <= self.selections:
+                    return inf
+                start = max(start, self.selected[self.selections])
+                self.selections += 1
             if step.emits:
                 self.pushes.append(start)
             self.masks += step.mask_taken
@@ -150,6 +157,7 @@ class _Run:
     """One walk through the passes; a cycle counts from the first accepted input."""
 
     def __init__(self, problem: Problem) -> None:
+        self.problem = problem
         self.core = core = problem.core
         n = core.numerics
         tile, group = n.rows * n.head_dim, core.query_tiles * n.rows * n.head_dim
@@ -168,7 +176,8 @@ class _Run:
         """All passes; the cycles in which the multipliers work."""
         core, n = self.core, self.core.numerics
         ready_cycles = Softmax.ready_cycles(n.rows)
-        item = query_tile = tile_number = 0  # of the next scores
+        item = query_tile = key_number = value_number = 0  # of the next scores
+        alone: Time = 0  # when the cells have no summaries any more
         kept: _Scored | None = None  # in the cells
         waiting: _Scored | None = None  # in the accumulators
         scoring: _Scored | None = None  # whose last step is in this cycle
@@ -176,19 +185,22 @@ class _Run:
         now: Time = 0
         multiplying = 0
         while item < len(self.items) or kept or scoring:
-            if scoring:
-                self._released(scoring, now)
-                if kept:
-                    waiting = scoring
-                scoring_ends, scoring = scoring, None
-            else:
-                scoring_ends = None
+            scoring_ends, scoring = scoring, None
+            if scoring_ends:
+                self._released(scoring_ends, now)
+                if scoring_ends.tile.summary:
+                    alone = self._summarised(scoring_ends, now)
+                    scoring_ends = None
+                elif kept:
+                    waiting = scoring_ends
             can_score = can_output = inf
             if item < len(self.items) and not waiting:
                 tile, group = self.items[item]
                 can_score = max(self.scheduler.there(item), self.queries.there(group))
                 if tile.column is not None:
-                    can_score = max(can_score, self.keys.there(tile_number))
+                    can_score = max(can_score, self.keys.there(key_number))
+                if tile.summary:
+                    can_score = inf if kept or scoring_ends else max(can_score, alone)
             if kept:
                 can_output = kept.capture + ready_cycles
                 if kept.value is not None:
@@ -204,16 +216,21 @@ class _Run:
                 assert can_score != inf
                 now = max(now, can_score)
                 tile, group = self.items[item]
-                value = tile_number if tile.column is not None else None
+                has_values = tile.column is not None and not tile.summary
+                value = value_number if has_values else None
                 scoring = _Scored(tile, query_tile, group, value)
                 query_tile += 1
                 if query_tile == core.query_tiles:
                     self.scheduler.pops.append(now)
                     query_tile, item = 0, item + 1
-                    tile_number += tile.column is not None
+                    key_number += tile.column is not None
+                    value_number += has_values
                 began[id(scoring)] = now + 1
+                if tile.summary:
+                    self.spans.append((now + 1, now + n.head_dim))
+                else:
+                    multiplying += n.head_dim
                 now += n.head_dim
-                multiplying += n.head_dim
                 continue
             now = max(now, can_output)
             assert kept is not None
@@ -236,10 +253,25 @@ class _Run:
     def _released(self, scored: _Scored, now: Time) -> None:
         """Keys and queries are given back with the last scores of them."""
         if scored.query_tile == self.core.query_tiles - 1:
-            if scored.value is not None:
+            if scored.tile.column is not None:
                 self.keys.releases.append(now)
             if scored.tile.last:
                 self.queries.releases.append(now)
+
+    def _summarised(self, scored: _Scored, now: Time) -> Time:
+        """Scores of summaries are read; after the last, blocks are selected."""
+        rows = self.core.numerics.rows
+        if scored.tile.summary == UPPER:
+            return now
+        read = now + Sequencer.CAPTURE + rows
+        self.spans.append((now + 1, read))
+        group = self.problem.groups[scored.group]
+        assert scored.tile.column is not None
+        before = scored.tile.column * rows
+        if before + rows >= group.blocks:
+            last = read - rows + group.blocks - before
+            self.scheduler.selected.append(last + 2 + self.problem.selection_cycles(scored.group))
+        return read + 1
 
     def _half_free(self, group: int) -> Time:
         """When the totals of the row group two before have been read."""

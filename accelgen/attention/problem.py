@@ -11,12 +11,17 @@ from numpy.typing import NDArray
 
 from accelgen.attention.core import Core
 from accelgen.attention.datapath.softmax import Rows, fold_queries
+from accelgen.attention.datapath.topk import select_mask, selector_cycles
 from accelgen.attention.rows import RowGroup, Setting, Tile, Walk, allowed, tiles_of, walk_of
 from accelgen.names import FrozenMap
+from accelgen.rtl.attention.lists import SELECT
+from accelgen.rtl.attention.selection import Selection
+from accelgen.rtl.attention.tile_info import LOWER
 
 __all__ = ["Problem"]
 
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +30,9 @@ class Problem:
 
     ``q`` ``[kv heads, group, queries, head_dim]``, ``k`` ``[kv heads, keys, head_dim]``, ``v``
     ``[kv heads, keys, value_dim]`` are the codes of elements (of integers, their values), and
-    ``scales`` those of their blocks, along the last axis, by tensor.
+    ``scales`` those of their blocks, along the last axis, by tensor.  ``summaries`` ``[kv heads,
+    blocks, parts, head_dim]`` stand for blocks of keys, in their format: one vector each, or the
+    upper and the lower bounds; their scales are called ``summary``.
     """
 
     core: Core
@@ -35,11 +42,77 @@ class Problem:
     k: Ints
     v: Ints
     scales: Mapping[str, Ints] = FrozenMap()
+    summaries: Ints | None = None
 
     @cached_property
     def walks(self) -> list[Walk]:
         """What the scheduler makes of every row group."""
-        return [walk_of(self.core, self.setting, group) for group in self.groups]
+        return [
+            walk_of(self.core, self.setting, group, self.selected[number])
+            for number, group in enumerate(self.groups)
+        ]
+
+    @cached_property
+    def selected(self) -> list[Bools | None]:
+        """Per row group ``[rows, blocks]``, which blocks a row selects; none of other kinds."""
+        return [self._select(group) for group in self.groups]
+
+    def selection_cycles(self, number: int) -> int:
+        """Cycles that selecting takes for all rows of a row group."""
+        group, chosen = self.groups[number], self.selected[number]
+        shape = self.core.selector
+        assert chosen is not None
+        assert shape is not None
+        total = 0
+        for row in chosen[: group.rows]:
+            found = np.flatnonzero(row)
+            last = int(found[-1]) if len(found) else None
+            total += selector_cycles(shape, group.blocks, len(found), last) + Selection.ROW_CYCLES
+        return total
+
+    def _select(self, group: RowGroup) -> Bools | None:
+        """What the selector finds; see Selection."""
+        core, setting = self.core, self.setting
+        if group.kind != SELECT or core.selector is None or self.summaries is None:
+            return None
+        if not 0 < group.blocks <= core.selector.max_scores:
+            return None
+        n = core.numerics
+        queries = self.folded(group)
+        parts = self.summaries[group.head, : group.blocks].transpose(1, 0, 2)
+        scales = self.scales.get("summary")
+        found: list[Ints | None] = [None] * len(parts)
+        if scales is not None:
+            found = list(scales[group.head, : group.blocks].transpose(1, 0, 2))
+        stored = [self._stored("k", p, s) for p, s in zip(parts, found, strict=True)]
+        if group.bounds:
+            sums = _product(np.maximum(queries, 0), stored[0])
+            sums += _product(np.minimum(queries, 0), stored[1])
+        else:
+            sums = _product(queries, stored[0])
+        scores = (sums + (1 << (n.score_shift - 1))) >> n.score_shift
+        token = np.arange(n.rows) // core.group
+        own = (setting.offset + group.row * core.tokens + token) >> setting.block_shift
+        block = np.arange(group.blocks)
+        sinks = (setting.sink + (1 << setting.block_shift) - 1) >> setting.block_shift
+        never = block[None, :] > own[:, None]
+        forced = (block[None, :] + setting.local > own[:, None]) | (block < sinks)[None, :]
+        chosen = select_mask(scores, setting.top, forced, never)
+        chosen[group.rows :] = False
+        return chosen
+
+    def folded(self, group: RowGroup) -> Ints:
+        """Queries of a row group as the array has them."""
+        rows = self._stored("q", self.query_rows(group), self._query_scales(group))
+        return fold_queries(rows, self.setting.scale, self.setting.shift, self.core.numerics)
+
+    def summary_rows(self, group: RowGroup, tile: Tile, *, scales: bool = False) -> Ints:
+        """``[rows, head_dim]``: a tile of summaries, zeros beyond the last; or of their scales."""
+        tensor = self.scales["summary"] if scales else self.summaries
+        assert tensor is not None
+        part = tensor[:, : group.blocks, 1 if tile.summary == LOWER else 0]
+        assert tile.column is not None
+        return self.key_rows(part, group.head, tile.column)
 
     @cached_property
     def tiles(self) -> list[list[Tile]]:
@@ -70,17 +143,12 @@ class Problem:
         n = self.core.numerics
         results = []
         for group, tiles in zip(self.groups, self.tiles, strict=True):
-            queries = fold_queries(
-                self._stored("q", self.query_rows(group), self._query_scales(group)),
-                self.setting.scale,
-                self.setting.shift,
-                n,
-            )
+            queries = self.folded(group)
             rows = Rows.empty(n, len(queries))
             for tile in tiles:
-                pairs = allowed(self.core, self.setting, group, tile)
-                if tile.column is None:
+                if tile.column is None or tile.summary:
                     continue
+                pairs = allowed(self.core, self.setting, group, tile)
                 parts = {}
                 for name, tensor in (("k", self.k), ("v", self.v)):
                     scales = self.scales.get(name)
@@ -111,3 +179,9 @@ class Problem:
     def faults(self) -> set[str]:
         """Faults of all lists."""
         return set().union(*(walk.faults for walk in self.walks))
+
+
+def _product(a: Ints, b: Ints) -> Ints:
+    """``a @ b.T``."""
+    result: Ints = np.matmul(a, b.T)
+    return result

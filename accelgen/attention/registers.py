@@ -34,6 +34,7 @@ def registers(core: Core) -> tuple[Register, ...]:
         ("local", POSITION_BITS, max_keys, 0),
         ("stride", POSITION_BITS, max_keys, 0),
         ("block_shift", 5, 20, 0),
+        *([("top", POSITION_BITS, core.selector.max_k, 1)] if core.selector else []),
         *((name, GRID_BITS, (1 << GRID_BITS) - 1, 0) for name in grids),
     )
     return tuple(

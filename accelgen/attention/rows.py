@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.attention.core import LIST_BITS, Core
-from accelgen.rtl.attention.lists import BLOCKS, LIST
-from accelgen.rtl.attention.tile_info import CAUSAL, MASKED, WINDOW
+from accelgen.rtl.attention.lists import BLOCKS, LIST, SELECT
+from accelgen.rtl.attention.tile_info import CAUSAL, LOWER, MASKED, UPPER, WHOLE, WINDOW
 
 __all__ = ["Entry", "RowGroup", "Setting", "Step", "Tile", "Walk", "allowed", "list_packet",
            "tiles_of", "walk_of"]  # fmt: skip
@@ -31,6 +31,7 @@ class Setting:
     local: int = 0
     stride: int = 0
     block_shift: int = 6
+    top: int = 1
     q_grid: int = 0
     k_grid: int = 0
     v_grid: int = 0
@@ -51,8 +52,9 @@ class Entry:
 class RowGroup:
     """One packet of the list stream, for the keys and values of head ``head``.
 
-    ``count`` is what the header says when that is not the number of entries; ``beats_cut`` leaves
-    out beats at the end: both make a list malformed.
+    Of kind SELECT, ``blocks`` are scored for ``rows`` rows, by ``bounds`` or by vectors of their
+    own.  ``count`` is what the header says when that is not the number of entries; ``beats_cut``
+    leaves out beats at the end: both make a list malformed.
     """
 
     row: int
@@ -60,19 +62,26 @@ class RowGroup:
     entries: Sequence[Entry] = ()
     phase: int = 0
     head: int = 0
+    blocks: int = 0
+    rows: int = 0
+    bounds: bool = False
     count: int | None = None
     beats_cut: int = 0
 
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """A tile the scheduler passes on; ``column`` is None where there is none at all."""
+    """A tile the scheduler passes on; ``column`` is None where there is none at all.
+
+    With a ``summary`` (see tile_info) its keys are those of blocks ``column * rows`` and on.
+    """
 
     column: int | None
     flags: int = 0
     mask: Bools | None = None
     first: bool = False
     last: bool = False
+    summary: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,7 +90,7 @@ class Step:
 
     ``emits``: it passes on the tile it holds.  ``room``: it waits until there is room for one,
     whether it passes one on or not.  ``mask_room``: it waits for a slot for a mask.
-    ``mask_taken``: its last cycle takes one.
+    ``mask_taken``: its last cycle takes one.  ``selection``: it waits until blocks are selected.
     """
 
     cycles: int = 1
@@ -89,6 +98,7 @@ class Step:
     room: bool = False
     mask_room: bool = False
     mask_taken: bool = False
+    selection: bool = False
 
 
 @dataclass
@@ -99,6 +109,7 @@ class Walk:
     kept: list[Entry] = field(default_factory=list)
     faults: set[str] = field(default_factory=set)
     held: bool = False
+    summaries: list[Tile] = field(default_factory=list)
 
     def hold(self, entry: Entry) -> None:
         """Keep an entry; the one before was passed on."""
@@ -114,16 +125,22 @@ def tiles_of(walk: Walk) -> list[Tile]:
     """
     tiles = [Tile(e.column, e.flags, e.mask, n == 0) for n, e in enumerate(walk.kept)]
     if walk.held:
-        return [*tiles[:-1], replace(tiles[-1], last=True)]
-    return [*tiles, Tile(None, first=not tiles, last=True)]
+        return [*walk.summaries, *tiles[:-1], replace(tiles[-1], last=True)]
+    return [*walk.summaries, *tiles, Tile(None, first=not tiles, last=True)]
 
 
-def walk_of(core: Core, setting: Setting, group: RowGroup) -> Walk:
-    """Follow the packet of a row group, beat by beat, as the scheduler does."""
+def walk_of(core: Core, setting: Setting, group: RowGroup, selected: Bools | None = None) -> Walk:
+    """Follow the packet of a row group, beat by beat, as the scheduler does.
+
+    ``selected`` ``[rows, blocks]``, of kind SELECT: the blocks that every row selects.
+    """
     walk = Walk()
     walk.steps.append(Step())
     if group.kind == LIST:
         _listed(core, setting, group, walk)
+    elif group.kind == SELECT:
+        walk.steps.append(Step())
+        _selected(core, setting, group, walk, selected)
     else:
         walk.steps.append(Step())
         flags = CAUSAL if group.kind == BLOCKS else CAUSAL | WINDOW
@@ -135,6 +152,37 @@ def walk_of(core: Core, setting: Setting, group: RowGroup) -> Walk:
         walk.faults.add("empty")
     walk.steps.append(Step(emits=True, room=True))
     return walk
+
+
+def _selected(
+    core: Core, setting: Setting, group: RowGroup, walk: Walk, selected: Bools | None
+) -> None:
+    """Have blocks scored; then look at every tile, and make masks of those that a row sees."""
+    most = core.selector.max_scores if core.selector else 0
+    if group.blocks > most:
+        walk.faults.add("outside")
+    if selected is None:
+        return
+    rows = core.numerics.rows
+    for column in range(-(-group.blocks // rows)):
+        for summary in (UPPER, LOWER) if group.bounds else (WHOLE,):
+            walk.summaries.append(Tile(column, summary=summary))
+            walk.steps.append(Step(emits=True, room=True))
+    walk.steps.append(Step(selection=True))
+    position = setting.offset + group.row * core.tokens
+    highest = min(position + core.tokens - 1, setting.keys - 1) // rows
+    pages = max(1, rows >> setting.block_shift)
+    for column in range(highest + 1):
+        block = (column * rows + np.arange(rows)) >> setting.block_shift
+        inside = block < group.blocks
+        mask = selected[:, np.minimum(block, group.blocks - 1)] & inside
+        walk.steps.append(Step(pages))
+        walk.steps.append(Step(mask_room=bool(mask.any())))
+        if not mask.any():
+            continue
+        walk.steps.append(Step(rows))
+        walk.steps.append(Step(emits=walk.held, room=walk.held, mask_taken=True))
+        walk.hold(Entry(column, CAUSAL | MASKED, mask))
 
 
 def _listed(core: Core, setting: Setting, group: RowGroup, walk: Walk) -> None:
@@ -237,7 +285,10 @@ def list_packet(core: Core, group: RowGroup) -> NDArray[np.uint8]:
     """The beats of a row group, ``[beats, 8]`` bytes."""
     rows = core.numerics.rows
     count = len(group.entries) if group.count is None else group.count
-    words = [group.row | (count if group.kind == LIST else group.phase) << 24 | group.kind << 48]
+    number = {LIST: count, SELECT: group.blocks}.get(group.kind, group.phase)
+    words = [group.row | number << 24 | group.kind << 48]
+    if group.kind == SELECT:
+        words[0] |= group.rows << 50 | int(group.bounds) << 57
     for entry in group.entries:
         words.append(entry.column | entry.flags << 24)
         if entry.flags & MASKED:

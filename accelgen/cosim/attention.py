@@ -101,6 +101,14 @@ def _packets(problem: Problem) -> dict[str, list[NDArray[np.uint8]]]:
         for tile in tiles:
             if tile.column is None:
                 continue
+            if tile.summary:
+                rows = problem.summary_rows(group, tile)
+                packets["k"].append(pack(rows, bits["k"], core.key_bits))
+                if "summary" in problem.scales:
+                    rows = problem.summary_rows(group, tile, scales=True)
+                    scale_bits = core.decoding("k").scale_bits
+                    packets["k_scale"].append(pack(rows, scale_bits, SCALE_BUS))
+                continue
             for name, tensor in (("k", problem.k), ("v", problem.v)):
                 values = problem.key_rows(tensor, group.head, tile.column)
                 packets[name].append(pack(values, bits[name], core.key_bits))
@@ -172,8 +180,11 @@ def _judge(
     for engine, problem in enumerate(problems):
         mine = [beats for origin, beats in zip(origins, outputs, strict=True) if origin == engine]
         faults += _output_faults(core, engine, problem, mine)
-        asked = [int(str(w)) & 0xFFFFFF for w in _listed(_listed(seen["requests"])[engine])]
-        wanted = [t.column for tiles in problem.tiles for t in tiles if t.column is not None]
+        words = [int(str(w)) for w in _listed(_listed(seen["requests"])[engine])]
+        asked = [(word & 0xFFFFFF, word >> 49) for word in words]
+        wanted = [
+            (t.column, t.summary) for tiles in problem.tiles for t in tiles if t.column is not None
+        ]
         if asked != wanted:
             faults.append(f"array {engine}: tiles {asked} were requested instead of {wanted}")
     found = set().union(*(problem.faults for problem in problems))

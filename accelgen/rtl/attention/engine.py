@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,10 +18,11 @@ from accelgen.rtl.attention.lists import FAULTS, Scheduler
 from accelgen.rtl.attention.masks import Masks
 from accelgen.rtl.attention.normaliser import Normaliser
 from accelgen.rtl.attention.scale_buffer import ScaleBuffer
+from accelgen.rtl.attention.selection import Selection
 from accelgen.rtl.attention.sequencer import Phase, Sequencer
 from accelgen.rtl.attention.softmax import Softmax
 from accelgen.rtl.attention.tile_buffer import TileBuffer
-from accelgen.rtl.attention.tile_info import tile_info
+from accelgen.rtl.attention.tile_info import LOWER, UPPER, tile_info
 from accelgen.rtl.attention.totals import Totals
 from accelgen.rtl.library import UnitLibrary
 from accelgen.rtl.streams.ports import stream_ports
@@ -70,6 +71,7 @@ class Engine(wiring.Component):
         m.submodules.masks = masks = library.instance(Masks(core, library), "masks")
         m.submodules.totals = totals = library.instance(Totals(core, library), "totals")
         m.submodules.normaliser = normaliser = library.instance(Normaliser(core), "normaliser")
+        self._select(m, scheduler, sequencer, softmax)
         self._errors: list[Value] = []
         self._buffers(m, sequencer, array)
         for name in ("keys", "offset", "sink", "window", "local", "stride", "block_shift"):
@@ -143,7 +145,7 @@ class Engine(wiring.Component):
         m.d.sync += [
             array.step.eq(scores | outputs),
             array.output.eq(outputs),
-            array.first.eq(sequencer.index == 0),
+            array.first.eq((sequencer.index == 0) & ~(scores & sequencer.accumulate)),
         ]
         width = n.element_bits
         keys = self._buffer(m, "k", 1, n.head_dim, core.keys_per_beat, width)
@@ -173,14 +175,52 @@ class Engine(wiring.Component):
             of_values.eq(Cat(outputs, of_values[0])),
             ones.eq(Cat(outputs & (sequencer.index == n.value_dim), ones[0])),
         ]
+        left_out = self._left_out(m, sequencer, queries)
         for i in range(n.rows):
             operand = Signal(signed(n.operand_bits), name=f"query_{i}", reset_less=True)
             element = Signal(signed(width), name=f"element_{i}", reset_less=True)
             m.d.sync += [
-                operand.eq(queries.data[i]),
+                operand.eq(Mux(left_out[i], 0, queries.data[i])),
                 element.eq(Mux(ones[1], 1, Mux(of_values[1], values.data[i], keys.data[i]))),
             ]
             m.d.comb += [array.queries[i].eq(operand), array.elements[i].eq(element)]
+
+    def _left_out(self, m: Module, sequencer: Sequencer, queries: TileBuffer) -> list[Value]:
+        """Which elements of queries are not multiplied: those of the other sign than the bound."""
+        if self.core.selector is None:
+            return [C(0) for _ in queries.data]
+        part = Signal(2)
+        m.d.sync += part.eq(sequencer.scored_part)
+        return [Mux(data[-1], part == UPPER, part == LOWER) for data in queries.data]
+
+    def _select(
+        self, m: Module, scheduler: Scheduler, sequencer: Sequencer, softmax: Softmax
+    ) -> None:
+        """What selects blocks by the scores of their summaries."""
+        m.d.comb += sequencer.read.eq(softmax.read)
+        if self.core.selector is None:
+            return
+        selection = self.library.instance(Selection(self.core, self.library), "selection")
+        m.submodules.selection = selection
+        m.d.comb += [
+            selection.start.eq(scheduler.select),
+            selection.blocks.eq(scheduler.select_blocks),
+            selection.rows.eq(scheduler.select_rows),
+            selection.position.eq(scheduler.position),
+            selection.top.eq(self.top),
+            selection.local.eq(self.local),
+            selection.sink.eq(self.sink),
+            selection.block_shift.eq(self.block_shift),
+            selection.valid.eq(softmax.summing),
+            *(
+                score.eq(kept.as_signed())
+                for score, kept in zip(selection.scores, softmax.kept, strict=True)
+            ),
+            scheduler.selected.eq(selection.done),
+            selection.read_enable.eq(scheduler.read_enable),
+            selection.read_block.eq(scheduler.read_block),
+            scheduler.read_mask.eq(selection.mask),
+        ]
 
     def _buffer(
         self, m: Module, tensor: str, tiles: int, dim: int, per_beat: int, stored: int

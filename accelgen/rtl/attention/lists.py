@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import C, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, enum, fifo, wiring
 from amaranth.lib.wiring import In, Out
 
 from accelgen.attention.core import LIST_BITS, Core
-from accelgen.rtl.attention.tile_info import CAUSAL, POSITION_BITS, WINDOW, list_item
+from accelgen.rtl.attention.tile_info import (
+    CAUSAL,
+    LOWER,
+    MASKED,
+    POSITION_BITS,
+    UPPER,
+    WHOLE,
+    WINDOW,
+    list_item,
+)
 from accelgen.rtl.streams.ports import axi_stream
 
-__all__ = ["BLOCKS", "FAULTS", "LIST", "TOKENS", "Scheduler"]
+__all__ = ["BLOCKS", "FAULTS", "LIST", "SELECT", "TOKENS", "Scheduler"]
 
 FAULTS = ("unsorted", "outside", "empty", "length")
 """What is wrong with a list: bits of the status, from the lowest."""
 
 
-LIST, TOKENS, BLOCKS = range(3)
-"""Kinds of row groups: entries follow the header, or counters make the tiles."""
+LIST, TOKENS, BLOCKS, SELECT = range(4)
+"""Kinds of row groups: entries follow the header, counters make the tiles, or a selector does."""
 
 
 class State(enum.Enum):
@@ -30,6 +39,10 @@ class State(enum.Enum):
     MASK = 4
     REST = 5
     FINISH = 6
+    SUMMARY = 7
+    COLLECT = 8
+    CHECK = 9
+    FILL = 10
 
 
 class Scheduler(wiring.Component):
@@ -46,15 +59,23 @@ class Scheduler(wiring.Component):
     ``sink`` tokens, the ``local`` last ones up to the query's, and with a ``stride`` those whose
     number plus the phase (bits 24-47 of the header) it divides.  Both are causal.
 
+    Kind SELECT, of a core with a selector, scores blocks of ``2**block_shift`` tokens first: bits
+    24-47 of the header say how many, 50-56 of how many rows, and bit 57 that the keys of a block
+    are bounds (see tile_info): its tiles of ``rows`` blocks come as tiles of keys, those with upper
+    bounds each before that with lower ones.  Every row sees the blocks that it selects (see
+    Selection), up to its own token.
+
     A tile that does not ascend (``unsorted``) or that no key is in (``outside``) is left out; a row
-    group with no tile at all gives zeros (``empty``); a packet that is shorter or longer than its
+    group with no tile at all gives zeros (``empty``), as does one with more blocks than the
+    selector takes (``outside``); a packet that is shorter or longer than its
     header says is taken as far as it goes (``length``), without an entry whose mask is cut.  Each
     is a pulse on ``faults``, and nothing else is lost.
 
     Ports (in, unless said): ``lists``; ``enable`` (while low no header is taken); ``keys``,
     ``offset``, ``sink``, ``window``, ``local``, ``stride``, ``block_shift`` (registers); ``item``,
     ``item_valid`` (out), ``item_ready``; ``requests`` (out, AXI4-Stream: bits 0-23 the tile whose
-    keys and values come next, 24-47 the position of the row group, 48 whether it is its last;
+    keys and values come next, 24-47 the position of the row group, 48 whether it is its last,
+    49-50 the kind of summaries that come instead of keys and without values;
     ``tlast`` with each);
     ``mask_enable``, ``mask_address``, ``mask_data`` (out: to Masks), ``mask_free`` (pulse);
     ``faults`` (out), ``idle`` (out: no row group is being read or waits).
@@ -83,9 +104,26 @@ class Scheduler(wiring.Component):
                 "mask_data": Out(rows),
                 "mask_free": In(1),
                 "faults": Out(len(FAULTS)),
+                **(self._selection_ports(core) if core.selector else {}),
                 "idle": Out(1),
             }
         )
+
+    @staticmethod
+    def _selection_ports(core: Core) -> dict[str, In | Out]:
+        """To and from a Selection."""
+        assert core.selector is not None
+        rows, most = core.numerics.rows, core.selector.max_scores
+        return {
+            "select": Out(1),
+            "select_blocks": Out(range(most + 1)),
+            "select_rows": Out(range(rows + 1)),
+            "position": Out(POSITION_BITS),
+            "selected": In(1),
+            "read_enable": Out(1),
+            "read_block": Out(range(most)),
+            "read_mask": In(rows),
+        }
 
     def elaborate(self, platform: object) -> Module:
         """Build the hardware."""
@@ -99,6 +137,8 @@ class Scheduler(wiring.Component):
         self._position = Signal(POSITION_BITS, reset_less=True)
         self._slot = Signal(range(max(2, self.core.mask_slots)))
         self._emit, self._last, self._room = Signal(), Signal(), Signal()
+        self._selects = Signal()
+        self._summary, self._summary_tile = Signal(2), Signal(POSITION_BITS, reset_less=True)
         taken = Signal()
         m.d.comb += taken.eq(self.lists.tvalid & self.lists.tready)
         self._pass_on(m)
@@ -141,7 +181,9 @@ class Scheduler(wiring.Component):
                 with m.If(self._room):
                     m.d.comb += fault["empty"].eq(~self._held_valid & ~self._any)
                     m.d.sync += [state.eq(State.HEADER), self._held_valid.eq(0)]
-        self._walk(m, kind, phase)
+        self._walk(m, kind, phase, fault)
+        if self.core.selector:
+            self._select(m, taken, phase)
         return m
 
     def _pass_on(self, m: Module) -> None:
@@ -159,7 +201,8 @@ class Scheduler(wiring.Component):
             item.position.eq(self._position),
             item.first.eq(~self._any),
             item.last.eq(self._last),
-            item.void.eq(~self._held_valid),
+            item.void.eq(~self._held_valid & (self._summary == 0)),
+            item.summary.eq(self._summary),
             items.w_data.eq(item),
             items.w_en.eq(self._emit & self._room),
             self.item.eq(items.r_data),
@@ -168,16 +211,25 @@ class Scheduler(wiring.Component):
             requests.tlast.eq(1),
             self.idle.eq((self._state == State.HEADER) & ~items.r_rdy),
         ]
+        column = Signal(POSITION_BITS)
+        m.d.comb += column.eq(held.column)
         with m.If(~self._held_valid):
             m.d.comb += item.flags.eq(0)
+        with m.If(self._summary != 0):
+            m.d.comb += [
+                item.first.eq(0),
+                item.flags.eq(0),
+                column.eq(self._summary_tile),
+                item.column.eq(column),
+            ]
         with m.If(requests.tready):
             m.d.sync += requests.tvalid.eq(0)
         with m.If(self._emit & self._room):
-            m.d.sync += self._any.eq(1)
-            with m.If(self._held_valid):
+            m.d.sync += self._any.eq(self._any | (self._summary == 0))
+            with m.If(self._held_valid | (self._summary != 0)):
                 m.d.sync += [
                     requests.tvalid.eq(1),
-                    requests.tdata.eq(Cat(held.column, self._position, self._last)),
+                    requests.tdata.eq(Cat(column, self._position, self._last, self._summary)),
                 ]
 
     def _hold(self, m: Module, column: Value, flags: Value, valid: Value) -> None:
@@ -274,14 +326,12 @@ class Scheduler(wiring.Component):
                 m.d.comb += fault["length"].eq(1)
                 m.d.sync += [word.eq(0), self._state.eq(State.FINISH)]
 
-    def _walk(self, m: Module, kind: Signal, phase: Signal) -> None:
+    def _walk(self, m: Module, kind: Signal, phase: Signal, fault: dict[str, Value]) -> None:
         """The tiles of a rule, found by counting up."""
         shift, tokens = self._shift, self.core.tokens
         wide = POSITION_BITS + 1
-        tile, highest = (
-            Signal(POSITION_BITS, reset_less=True),
-            Signal(POSITION_BITS, reset_less=True),
-        )
+        tile = self._tile = Signal(POSITION_BITS, reset_less=True)
+        highest = self._highest = Signal(POSITION_BITS, reset_less=True)
         nearest, sinks = (
             Signal(POSITION_BITS, reset_less=True),
             Signal(POSITION_BITS, reset_less=True),
@@ -313,6 +363,11 @@ class Scheduler(wiring.Component):
                 strided.eq(by_block & (self.stride != 0)),
                 self._state.eq(State.WALK),
             ]
+            with m.If(kind == SELECT):
+                most = self.core.selector.max_scores if self.core.selector else 0
+                m.d.comb += fault["outside"].eq(phase > most)
+                m.d.comb += self._selects.eq((phase != 0) & (phase <= most))
+                m.d.sync += self._state.eq(Mux(self._selects, State.SUMMARY, State.FINISH))
         chosen, onwards, following = Signal(), Signal(), Signal(POSITION_BITS)
         in_block = Signal(POSITION_BITS)
         m.d.comb += [
@@ -336,3 +391,85 @@ class Scheduler(wiring.Component):
             )
             with m.If(tile >= highest):
                 m.d.sync += self._state.eq(State.FINISH)
+
+    def _select(self, m: Module, taken: Value, blocks: Signal) -> None:
+        """Have blocks scored, wait for what is selected of them, and make its tiles and masks."""
+        rows, shift = self.core.numerics.rows, self._shift
+        state, tile = self._state, self._tile
+        used, bounds = Signal(range(rows + 1), reset_less=True), Signal(reset_less=True)
+        with m.If((state == State.HEADER) & taken):
+            m.d.sync += [used.eq(self.lists.tdata[50:57]), bounds.eq(self.lists.tdata[57])]
+        part, summary_tile = Signal(), self._summary_tile
+        last_part, last_tile = Signal(), Signal()
+        m.d.comb += [
+            self.select_blocks.eq(blocks),
+            self.select_rows.eq(used),
+            self.position.eq(self._position),
+            self.select.eq((state == State.PLAN) & self._selects),
+            last_part.eq(~bounds | part),
+            last_tile.eq(((summary_tile + 1) << shift) >= blocks),
+        ]
+        with m.If(state == State.PLAN):
+            m.d.sync += [part.eq(0), summary_tile.eq(0)]
+        with m.If(state == State.SUMMARY):
+            m.d.comb += [
+                self._emit.eq(1),
+                self._summary.eq(Mux(bounds, Mux(part, LOWER, UPPER), WHOLE)),
+            ]
+            with m.If(self._room):
+                m.d.sync += part.eq(~last_part)
+                with m.If(last_part):
+                    m.d.sync += summary_tile.eq(summary_tile + 1)
+                    with m.If(last_tile):
+                        m.d.sync += state.eq(State.COLLECT)
+        with m.If((state == State.COLLECT) & self.selected):
+            m.d.sync += state.eq(State.CHECK)
+        # Look at the words of the blocks of a tile; if any row sees one, write a word per key.
+        count = Signal(range(rows + 2))
+        any_row, present = Signal(), Signal()
+        pages = Signal(range(rows + 1))
+        key = Signal(POSITION_BITS)
+        word = Signal(rows)
+        checking, filling, ends = Signal(), Signal(), Signal()
+        block = Signal(POSITION_BITS)
+        m.d.comb += [
+            checking.eq(state == State.CHECK),
+            filling.eq(state == State.FILL),
+            pages.eq(Mux(self.block_shift >= shift, 1, rows >> self.block_shift)),
+            key.eq((tile << shift) + (count << Mux(checking, self.block_shift, 0))),
+            block.eq(key >> self.block_shift),
+            ends.eq(count == Mux(checking, pages, rows)),
+            self.read_enable.eq((checking | filling) & ~ends),
+            self.read_block.eq(block),
+            word.eq(Mux(present, self.read_mask, 0)),
+        ]
+        with m.If(self.read_enable):
+            m.d.sync += present.eq(block < blocks)
+        found, next_tile = Signal(), Signal()
+        m.d.comb += found.eq(any_row | word.any())
+        with m.If(checking | filling):
+            with m.If(~ends):
+                m.d.sync += count.eq(count + 1)
+            with m.If(checking & (count != 0)):
+                m.d.sync += any_row.eq(found)
+        with m.If(checking & ends):
+            with m.If(~found):
+                m.d.comb += next_tile.eq(1)
+            with m.Elif(self._mask_room):
+                m.d.sync += [state.eq(State.FILL), count.eq(0)]
+        with m.If(filling):
+            m.d.comb += [
+                self.mask_enable.eq(count != 0),
+                self.mask_address.eq(self._slot * self.words + count - 1),
+                self.mask_data.eq(word),
+            ]
+            with m.If(ends & (self._room | ~self._held_valid)):
+                self._hold(m, tile, C(CAUSAL | MASKED, 3), C(1))
+                m.d.comb += [self._mask_taken.eq(1), next_tile.eq(1)]
+        with m.If(next_tile | (state == State.COLLECT)):
+            m.d.sync += [count.eq(0), any_row.eq(0)]
+        with m.If(next_tile):
+            m.d.sync += [
+                tile.eq(tile + 1),
+                state.eq(Mux(tile >= self._highest, State.FINISH, State.CHECK)),
+            ]

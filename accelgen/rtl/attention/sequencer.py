@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from amaranth.hdl import Array as Choice
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
 from accelgen.attention.core import Core
 from accelgen.rtl.attention.array import Array
-from accelgen.rtl.attention.tile_info import list_item, tile_info
+from accelgen.rtl.attention.tile_info import LOWER, UPPER, list_item, tile_info
 
 __all__ = ["Phase", "Sequencer"]
 
@@ -34,7 +34,10 @@ class Sequencer(wiring.Component):
     ``values``: packets that can be read, and ``release_*`` (out, pulses); ``phase`` (out), with
     ``index`` of the dimension and ``tile`` of queries; ``capture`` (out, pulse) of the tile
     ``captured`` (out, which stays from five cycles before); ``ready`` (of the softmax), ``begin``
-    (out, pulse: outputs of ``beginning`` start in the next cycle); ``free`` (pulse: the older half
+    (out, pulse: outputs of ``beginning`` start in the next cycle);
+    ``read`` (pulse: the scores of summaries that were captured are read), ``scored_part`` (out: of
+    which kind the keys of the present scores are) and ``accumulate`` (out: they are added to those
+    of the pass before); ``free`` (pulse: the older half
     of the totals was read out); ``done`` (pulse: the outputs of a tile are added); ``busy`` (out:
     from the first step of a tile to the cycle in which the last output is written).
     """
@@ -62,6 +65,9 @@ class Sequencer(wiring.Component):
                 "capture": Out(1),
                 "captured": Out(tile_info(core)),
                 "ready": In(1),
+                "read": In(1),
+                "accumulate": Out(1),
+                "scored_part": Out(2),
                 "begin": Out(1),
                 "beginning": Out(tile_info(core)),
                 "free": In(1),
@@ -98,6 +104,8 @@ class Sequencer(wiring.Component):
         halves = Signal(2)  # complete, or about to be
         half_is_free = Signal()
         can_score, can_output = Signal(), Signal()
+        # A tile of summaries is read at once, and then not kept: nothing else may be.
+        upper, alone = Signal(), Signal()
         m.d.comb += [
             half_is_free.eq(~Choice([halves[0], halves[1]])[kept_info.half]),
             can_score.eq(
@@ -106,7 +114,12 @@ class Sequencer(wiring.Component):
                 & (self.queries > self.release_queries)
                 & ~scored
                 & ~(kept & scores_end)
+                & ((item.summary == 0) | alone)
             ),
+            upper.eq(scoring.item.summary == UPPER),
+            alone.eq(~kept & ~(scores_end & ~upper)),
+            self.accumulate.eq(scoring.item.summary == LOWER),
+            self.scored_part.eq(scoring.item.summary),
             can_output.eq(
                 kept
                 & self.ready
@@ -145,7 +158,7 @@ class Sequencer(wiring.Component):
             with m.If(item.last & (next_tile == last_tile)):
                 m.d.sync += half.eq(~half)
         m.d.comb += self.tile.eq(scoring.tile)
-        self._keep(m, scores_end, begin_outputs, scored, kept)
+        self._keep(m, scores_end & ~upper, begin_outputs, scored, kept)
         with m.If(scores_end):
             m.d.sync += scored_info.eq(scoring)
         with m.If(self.capture):
@@ -160,7 +173,7 @@ class Sequencer(wiring.Component):
         return m
 
     def _keep(
-        self, m: Module, scores_end: Signal, begin: Signal, scored: Signal, kept: Signal
+        self, m: Module, scores_end: Value, begin: Signal, scored: Signal, kept: Signal
     ) -> None:
         """Scores move from accumulators into the cells as soon as these are free."""
         waits = Signal()
@@ -173,6 +186,8 @@ class Sequencer(wiring.Component):
             m.d.sync += [kept.eq(waits), scored.eq(0)]
         with m.Elif(scores_end):
             m.d.sync += [kept.eq(1), scored.eq(kept)]
+        with m.If(self.read):
+            m.d.sync += kept.eq(0)
         event = (scores_end & ~kept) | (begin & waits)
         m.d.sync += capturing.eq((capturing << 1) | event)
 

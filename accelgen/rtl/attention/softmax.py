@@ -22,7 +22,8 @@ class Softmax(wiring.Component):
     array, per row); ``key`` (out: number of the key whose scores are read) and ``allowed`` (a
     cycle later); ``probabilities`` (out, per row); ``shift`` (out, per row) and ``fresh`` (out):
     how the totals change before the outputs of the tile are added; ``ready`` (out: the outputs
-    can begin), until ``begin``, a pulse: they do.
+    can begin), until ``begin``, a pulse: they do.  Of a tile of summaries the scores are only read,
+    once: ``summing`` (out: ``kept`` are those of the next key), ``read`` (out, pulse: the last).
 
     A tile is ready ``ready_cycles`` after its capture; the next may be captured four cycles after
     its outputs began.
@@ -46,6 +47,8 @@ class Softmax(wiring.Component):
                 "fresh": Out(1),
                 "ready": Out(1),
                 "begin": In(1),
+                "summing": Out(1),
+                "read": Out(1),
             }
         )
 
@@ -72,23 +75,26 @@ class Softmax(wiring.Component):
             m.d.sync += count.eq(0)
         with m.Elif(count != end):
             m.d.sync += count.eq(count + 1)
-        in_first = Signal()
+        in_first, summary = Signal(), Signal()
         m.d.comb += [
             in_first.eq(count < rows),
-            self.select.eq((count == 0) | (count == second)),
+            self.select.eq((count == 0) | ((count == second) & ~summary)),
+            self.summing.eq(in_first & summary),
+            self.read.eq(summary & (count == rows - 1)),
             self.key.eq(Mux(in_first, count, count - second)),
-            self.keep.eq(count == second + Lane.LATENCY),
+            self.keep.eq((count == second + Lane.LATENCY) & ~summary),
         ]
         ready_at = self.ready_cycles(rows) - 2
-        with m.If(count == ready_at):
+        with m.If((count == ready_at) & ~summary):
             m.d.sync += self.ready.eq(1)
         with m.If(self.begin):
             m.d.sync += self.ready.eq(0)
         first, tile = Signal(reset_less=True), Signal(len(info.tile), reset_less=True)
         with m.If(self.capture):
             m.d.sync += [first.eq(info.item.first), tile.eq(info.tile)]
+            m.d.sync += summary.eq(info.item.summary != 0)
         settle = Signal()
-        m.d.comb += settle.eq(count == second)
+        m.d.comb += settle.eq((count == second) & ~summary)
         with m.If(settle):
             m.d.sync += self.fresh.eq(first)
         for i in range(rows):
@@ -96,7 +102,7 @@ class Softmax(wiring.Component):
             m.submodules[f"lane_{i}"] = lane
             m.d.comb += [
                 lane.score.eq(self.kept[i]),
-                lane.maximise.eq(in_first),
+                lane.maximise.eq(in_first & ~summary),
                 lane.allowed.eq(self.allowed[i]),
                 lane.settle.eq(settle),
                 lane.first.eq(first),

@@ -7,7 +7,8 @@ from amaranth.lib import data
 
 from accelgen.attention.core import Core
 
-__all__ = ["CAUSAL", "MASKED", "POSITION_BITS", "WINDOW", "list_item", "tile_info"]
+__all__ = ["CAUSAL", "LOWER", "MASKED", "POSITION_BITS", "UPPER", "WHOLE", "WINDOW", "list_item",
+           "tile_info"]  # fmt: skip
 
 POSITION_BITS = 24
 """Positions of tokens, counts of keys and of blocks."""
@@ -20,10 +21,18 @@ nor among the last ``window`` up to the query, MASKED those without a bit in the
 """
 
 
+WHOLE, UPPER, LOWER = 1, 2, 3
+"""What the keys of a tile stand for, where each is a block: a vector of its own, whose product with
+the query is the score; or its largest elements, multiplied by what is positive of the query, and
+its smallest, multiplied by what is negative and added.
+"""
+
+
 def list_item(core: Core) -> data.StructLayout:
     """A tile of keys to be used for a row group: from the scheduler to the sequencer.
 
-    ``column``: the tile, ``position``: of the first query, ``void``: there is no tile at all.
+    ``column``: the tile, ``position``: of the first query, ``void``: there is no tile at all,
+    ``summary``: none, or what the keys are instead (see WHOLE, UPPER and LOWER).
     """
     return data.StructLayout(
         {
@@ -34,6 +43,7 @@ def list_item(core: Core) -> data.StructLayout:
             "first": unsigned(1),
             "last": unsigned(1),
             "void": unsigned(1),
+            "summary": unsigned(2),
         }
     )
 
