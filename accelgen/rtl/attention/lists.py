@@ -55,9 +55,10 @@ class Scheduler(wiring.Component):
     beat as fit.  Tiles ascend.
 
     Kind TOKENS makes the tiles with keys below ``sink`` or among the last ``window`` of a query,
-    masked to exactly these.  Kind BLOCKS works in blocks of ``2**block_shift`` tokens: those below
-    ``sink`` tokens, the ``local`` last ones up to the query's, and with a ``stride`` those whose
-    number plus the phase (bits 24-47 of the header) it divides.  Both are causal.
+    masked to exactly these.  Kind BLOCKS works in blocks of ``2**block_shift`` tokens, at least a
+    tile: those below ``sink`` tokens, the ``local`` last ones up to the query's, and with a
+    ``stride`` those whose number plus the phase (bits 24-47 of the header) it divides.  Both are
+    causal.
 
     Kind SELECT, of a core with a selector, scores blocks of ``2**block_shift`` tokens first: bits
     24-47 of the header say how many, 50-56 of how many rows, and bit 57 that the keys of a block
