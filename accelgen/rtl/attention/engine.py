@@ -65,7 +65,7 @@ class Engine(wiring.Component):
         """Build the hardware."""
         m = Module()
         core, n, library = self.core, self.core.numerics, self.library
-        m.submodules.scheduler = scheduler = library.instance(Scheduler(core), "scheduler")
+        m.submodules.scheduler = scheduler = library.instance(Scheduler(core, library), "scheduler")
         m.submodules.sequencer = sequencer = library.instance(Sequencer(core), "sequencer")
         m.submodules.array = array = library.instance(Array(n, library), "array")
         m.submodules.softmax = softmax = library.instance(Softmax(core, library), "softmax")
