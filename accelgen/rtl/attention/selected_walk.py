@@ -110,9 +110,8 @@ class SelectedWalk(wiring.Component):
             checking.eq(state == State.CHECK),
             filling.eq(state == State.FILL),
             pages.eq(Mux(self.block_shift >= shift, 1, rows >> self.block_shift)),
-            key.eq(
-                ((tile << shift) + (count << Mux(checking, self.block_shift, 0)))[:POSITION_BITS]
-            ),
+            into.eq(count << Mux(checking, self.block_shift, 0)),
+            key.eq((tile << shift) + into),
             block.eq(key >> self.block_shift),
             end.eq(count == Mux(checking, pages, rows)),
             self.read_enable.eq((checking | filling) & ~end),
