@@ -54,8 +54,8 @@ def prices_of(hardware: Hardware, core: Core, arrays: int) -> Prices:
 
     Buffers are those of the accelerator, in the technology of ``hardware.attention``: flip-flops or
     SRAM as its table for registers says, one bank per row.  The DRAM is the outermost memory of
-    the hardware.  Leakage is that of the whole hardware, whose units stand for the cells, and of the
-    buffers.  Raises :class:`InputError` when the hardware has no energy for such integers.
+    the hardware.  Leakage is that of the whole hardware, whose units stand for the cells, and of
+    the buffers.  Raises :class:`InputError` when the hardware has no energy for such integers.
     """
     n = core.numerics
     adder = _adder_pj(hardware, n.element_bits)

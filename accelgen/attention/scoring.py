@@ -37,7 +37,7 @@ def scoring_tiles(
         return None
     if isinstance(pattern, Svg2):
         return np.full(len(dense), int(np.ceil(share)), dtype=np.int64)
-    return np.ceil(dense * share).astype(np.int64)
+    return np.asarray(np.ceil(dense * share), dtype=np.int64)
 
 
 def scoring_note(pattern: Pattern) -> str:

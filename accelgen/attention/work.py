@@ -51,8 +51,8 @@ def head_work(
 ) -> tuple[HeadWork, ...]:
     """The work of one mask per query head, heads of equal masks counted once.
 
-    Where more query heads share keys than fit in a row group, they make several, each of which reads
-    the keys anew.
+    Where more query heads share keys than fit in a row group, they make several, each of which
+    reads the keys anew.
     """
     times: dict[tuple[int, ...], int] = {}
     found: dict[tuple[int, ...], list[HeadMask]] = {}

@@ -1,4 +1,4 @@
-"""The attention array of hardware: what a file says of it, and what follows where it says nothing."""
+"""The attention arrays of hardware, as its file gives them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ class AttentionArrays:
     @property
     def element_bits(self) -> int:
         """Bits of an element of queries, keys and values."""
-        return get_format(self.format).bits
+        found = get_format(self.format)
+        assert isinstance(found, IntFormat)
+        return found.bits
 
 
 def attention_from(value: Plain, technology: str | None) -> AttentionArrays:

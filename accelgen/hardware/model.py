@@ -164,7 +164,7 @@ class Hardware:
     unit_area_mm2: float | None = None
     sources: str = ""
     sum_bits: int | None = None
-    attention: AttentionArrays = AttentionArrays()
+    attention: AttentionArrays = AttentionArrays()  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:
         check_name(self.name, "hardware")

@@ -120,9 +120,9 @@ class Builder:
     ) -> Value:
         """A matrix product over the last dimension of ``x``, with all others and the batch as rows.
 
-        ``tied``: the weights are another layer's.  Where ``x`` has more elements than a workload may,
-        rows are divided into equal parts: a layer of the first, and one of the others, ``tied``
-        to it, which reads the weights again for each.
+        ``tied``: the weights are another layer's.  Where ``x`` has more elements than a workload
+        may, rows are divided into equal parts: a layer of the first, and one of the others,
+        ``tied`` to it, which reads the weights again for each.
         """
         label = self._label(name)
         rows, inner = self.batch * x.elements // x.shape[-1], x.shape[-1]

@@ -26,8 +26,8 @@ class Layer:
     ``weights`` names the input of the workload that holds parameters; ``None`` when no input does
     (the two products of attention).  ``further_parameters`` counts, per repeat, those that the
     workload does not read: a bias, the scale and shift of a normalisation folded into the weights.
-    ``tied`` weights belong to another layer, where they are counted.  ``attention`` says that it is a
-    part of an attention layer.
+    ``tied`` weights belong to another layer, where they are counted.  ``attention`` says that it
+    is a part of an attention layer.
 
     Raises :class:`InputError` for an unknown tensor and counts outside 1 (0 for parameters)
     to 2**48.

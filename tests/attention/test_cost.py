@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from accelgen.affine.yaml_text import Plain
 from accelgen.attention.arrays import array_count, array_rows, core_for
 from accelgen.attention.core import Core
 from accelgen.attention.cost import PARTS, HeadWork, attention_cost
@@ -149,14 +150,14 @@ def test_prices_follow_from_the_hardware() -> None:
     found = prices_of(hardware, core, 1)
     # 8 x 18 full adders, where a multiplier of int8 has 8 x 8.
     assert found.mac == pytest.approx(0.23 * 18 / 8)
-    assert found.dram == (20, 20)
+    assert found.dram == (20.0, 20.0)
     assert 0 < found.score < found.mac * 3
     wide = hardware_from({**hardware_values("array16_256k"), "attention": {"formats": "int16"}})
     other = prices_of(wide, core_for(AttentionShape(64, 64), wide), 1)
     assert other.mac == pytest.approx(0.23 * 18 / 16)
+    only = hardware_from({**hardware_values("array16_256k"), "mac_pj": {"bf16": "1"}})
     with pytest.raises(InputError, match="no units for int8"):
-        only = {**hardware_values("array16_256k"), "mac_pj": {"bf16": "1"}}
-        prices_of(hardware_from(only), core, 1)
+        prices_of(only, core, 1)
 
 
 def test_the_array_of_hardware() -> None:
@@ -165,7 +166,13 @@ def test_the_array_of_hardware() -> None:
     ]  # fmt: skip
     assert array_count(load_hardware("tpu_128")) == 4
     values = hardware_values("array16_64k")
-    section = {"rows": 32, "arrays": 2, "query_tiles": 2, "key_bits": 64, "formats": {"q": "int8"}}
+    section: dict[str, Plain] = {
+        "rows": 32,
+        "arrays": 2,
+        "query_tiles": 2,
+        "key_bits": 64,
+        "formats": {"q": "int8"},
+    }
     hardware = hardware_from({**values, "attention": section})
     core = core_for(AttentionShape(1, 640, 8, 2, 64, 64), hardware)
     assert (core.numerics.rows, core.group, core.query_tiles, core.key_bits) == (32, 4, 2, 64)
@@ -187,7 +194,7 @@ def test_the_array_of_hardware() -> None:
         ("x", "attention: 'x' is no mapping"),
     ],
 )
-def test_wrong_sections(section: object, says: str) -> None:
+def test_wrong_sections(section: Plain, says: str) -> None:
     with pytest.raises(InputError, match=says.split(": '")[0]) as caught:
-        hardware_from({**hardware_values("array16_64k"), "attention": section})  # type: ignore[dict-item]
+        hardware_from({**hardware_values("array16_64k"), "attention": section})
     assert says in str(caught.value)

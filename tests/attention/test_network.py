@@ -150,6 +150,6 @@ def test_errors() -> None:
         compare_attention(load_network("resnet18"), HARDWARE, read_plan("dense"))
     with pytest.raises(InputError, match="unknown pattern or description 'streeming'"):
         read_plan("streeming")
+    network = small().network("small", "a test")
     with pytest.raises(InputError, match=r"small: layer0: svg: windows over video"):
-        network = small().network("small", "a test")
         compare_attention(network, HARDWARE, read_plan("svg(16)"))
