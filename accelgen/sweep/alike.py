@@ -45,8 +45,8 @@ def grouped(points: Iterable[Point]) -> list[Group]:
 
 def alike_key(point: Point) -> str:
     """The same key, in any sweep, for points with the same figures: their hardware is alike
-    (:func:`accelgen.hardware.alike.canonical`), network, formats, parameters, pattern of attention, objective and
-    whether mappings may be uneven are the same.
+    (:func:`accelgen.hardware.alike.canonical`), network, formats, parameters, pattern of
+    attention, objective and whether mappings may be uneven are the same.
 
     It is the point's own key when there is no such hardware, and when its objective leaves out
     energy or latency: of several best mappings, any may be found.

@@ -3,8 +3,8 @@
 ``array.i``, ``clock_mhz``, ``levels.sram.bytes`` and ``registers.weights.bytes`` are fields of
 hardware; entries of lists are found by their ``name``, memories of a level also by what they
 hold.  ``formats.weights``, ``parameters.batch``, ``network``, ``hardware``, ``minimise`` and
-``uneven`` are the others, and ``attention``: a pattern as text, while ``attention.rows`` is a field of
-hardware.
+``uneven`` are the others, and ``attention``: a pattern as text, while ``attention.rows`` is a
+field of hardware.
 """
 
 from __future__ import annotations

@@ -31,9 +31,9 @@ MAX_PARAMETER = 2**20
 BUILDERS: Mapping[str, Callable[..., Network]] = {
     builder.__name__: builder
     for builder in (
-        alexnet, bert, coatnet_0, ddpm_unet, dit, efficientnet_b0, efficientnet_v2_s, gpt2, hunyuan_video, llama,
-        mnasnet, mobilenet_v2, resnet, squeezenet, stable_diffusion_unet, unet, vgg, vit,
-        wan,
+        alexnet, bert, coatnet_0, ddpm_unet, dit, efficientnet_b0, efficientnet_v2_s, gpt2,
+        hunyuan_video, llama, mnasnet, mobilenet_v2, resnet, squeezenet, stable_diffusion_unet,
+        unet, vgg, vit, wan,
     )
 }  # fmt: skip
 """The builders by name."""
