@@ -2,7 +2,7 @@
 
     python -m benchmarks.attention_networks > benchmarks/results/attention_networks.json
 
-Latency, energy, EDP and DRAM traffic of one attention layer (a layer in which quest selects), and what
+Latency, energy, EDP and DRAM traffic of one attention layer (one in which quest selects), and what
 binds it.  Patterns that look at tensors see drawn ones, so their densities are no model's.
 """
 

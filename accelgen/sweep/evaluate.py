@@ -41,8 +41,8 @@ def evaluate(point: Point) -> dict[str, Json]:
     With a pattern, attention runs on the attention arrays (see
     :func:`accelgen.attention.simulation.simulate_attention`), whose energy but for that of the DRAM
     is that of a level ``attention``.  Returns ``cycles``, ``clock_mhz``, ``energy_pj`` by level,
-    ``utilisation``, ``area_mm2`` (``None``: not known) and ``seconds``; for a point that cannot be, ``error``, ``seconds`` and
-    the area when there is one.  Depends on nothing but the point.
+    ``utilisation``, ``area_mm2`` (``None``: not known) and ``seconds``; for a point that cannot be,
+    ``error``, ``seconds`` and the area when there is one.  Depends on nothing but the point.
     """
     # Compiled code takes a second to import, which reading and drawing results need not.
     from accelgen.attention.simulation import simulate_attention
