@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, enum, fifo, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -252,7 +252,9 @@ class Scheduler(wiring.Component):
             self.mask_enable.eq(valid & ~self._skipped),
             self.mask_address.eq(self._slot * self.words + word),
             self.mask_data.eq(
-                beat.word_select(word[: (per_beat - 1).bit_length()], rows)
+                Array(beat[i * rows : (i + 1) * rows] for i in range(per_beat))[
+                    word[: (per_beat - 1).bit_length()]
+                ]
                 if per_beat > 1
                 else beat
             ),
@@ -299,8 +301,11 @@ class Scheduler(wiring.Component):
             last_key.eq(Mux(last_query < self.keys, last_query, self.keys - 1)),
         ]
         with m.If(by_block):
-            near_block = Mux(block >= self.local, block - self.local + 1, 0)
-            m.d.comb += first_near.eq((near_block << self.block_shift)[:wide])
+            near_block = Signal(wide)
+            m.d.comb += [
+                near_block.eq(Mux(block >= self.local, block - self.local + 1, 0)),
+                first_near.eq((near_block << self.block_shift)[:wide]),
+            ]
         with m.Elif(self._position >= self.window):
             m.d.comb += first_near.eq(self._position - self.window + 1)
         with m.If(self._state == State.PLAN):
