@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from accelgen.affine.yaml_text import Node, at_line, flag, parse_yaml, read_text
+from accelgen.attention.array_options import ArrayOptions
 from accelgen.attention.description import TENSORS, AttentionDescription, HeadRule, LayerRule
 from accelgen.attention.gates_file import parse_gates, read_gates
 from accelgen.attention.patterns.base import Pattern
@@ -23,7 +24,7 @@ __all__ = ["is_file_name", "list_attention", "load_attention", "parse_attention"
 
 _FOLDER = "attention/"
 _SIZES = ("tokens", "queries", "keys", "heads", "kv_heads", "head_dim", "value_dim")
-_KEYS = ("name", "source", *_SIZES, "causal", "layers", "formats", "gates", "pattern")
+_KEYS = ("name", "source", *_SIZES, "causal", "layers", "formats", "array", "gates", "pattern")
 
 _QUOTES = "between { } put a pattern with a comma into quotes"
 
@@ -93,6 +94,7 @@ def parse_attention(
             rules=rules,
             layers=layers,
             formats=_formats(nodes, where),
+            array=_array(nodes, where),
             source=str(source.value) if source is not None and source.value is not None else "",
         )
 
@@ -161,6 +163,14 @@ def _formats(nodes: dict[str, Node], where: str) -> FrozenMap[str, str]:
                     raise unknown(key, "tensor", TENSORS)
                 given[key] = str(entry.value)
     return FrozenMap(given)
+
+
+def _array(nodes: dict[str, Node], where: str) -> ArrayOptions:
+    if (node := nodes.get("array")) is None:
+        return ArrayOptions()
+    given = {key: entry.plain() for key, entry in _entries(node, where).items()}
+    with at_line(node, where, "array"):
+        return ArrayOptions.of(given)
 
 
 def _gates(nodes: dict[str, Node], where: str, folder: Path | None) -> Gates:
