@@ -20,7 +20,7 @@ from accelgen.content import content_path, list_content
 from accelgen.errors import InputError
 from accelgen.names import FrozenMap, shorten, unknown
 
-__all__ = ["is_file_name", "list_attention", "load_attention", "parse_attention"]
+__all__ = ["is_attention", "is_file_name", "list_attention", "load_attention", "parse_attention"]
 
 _FOLDER = "attention/"
 _SIZES = ("tokens", "queries", "keys", "heads", "kv_heads", "head_dim", "value_dim")
@@ -41,6 +41,32 @@ def is_file_name(source: str | Path) -> bool:
     """Whether a source is a file and not a shipped name."""
     path = Path(source)
     return path.suffix in (".yaml", ".yml") or len(path.parts) > 1 or path.is_file()
+
+
+def is_attention(source: str | Path) -> bool:
+    """Whether a name or a file stands for an attention description, and not for a dataflow.
+
+    A file does when it has keys of these and no ``expression`` and no ``dataflows``; a name when
+    it is shipped.  Raises :class:`InputError` for a name that both kinds have.
+    """
+    path = Path(source)
+    if not is_file_name(source):
+        name = str(source)
+        if name not in list_attention():
+            return False
+        if f"{name}.yaml" in list_content("dataflows"):
+            raise InputError(
+                "is a dataflow and an attention description",
+                where=name,
+                hint="name the file of the one that is meant",
+            )
+        return True
+    if path.suffix not in (".yaml", ".yml") or not path.is_file():
+        return False
+    value = parse_yaml(read_text(path), str(source)).value
+    if not isinstance(value, dict) or {"expression", "dataflows"} & value.keys():
+        return False
+    return bool({"heads", "head_dim", "kv_heads", "pattern"} & value.keys())
 
 
 def load_attention(source: str | Path) -> AttentionDescription:
