@@ -89,7 +89,8 @@ def tile_cycles(core: Core) -> dict[str, int]:
     """Cycles from one tile of keys to the next when lists are long, by what may hold it up.
 
     ``array``: scores and outputs of every tile of queries; ``softmax``: its latency, for every tile
-    of queries; ``keys``, ``values``: their beats.  The largest of them counts.
+    of queries; ``keys``, ``values``: their beats.  The largest of them counts; where streams are
+    within a few cycles of the array, a fraction of a percent more, as buffers hold two tiles.
     """
     n = core.numerics
     softmax = Sequencer.CAPTURE + Softmax.ready_cycles(n.rows)

@@ -17,7 +17,7 @@ from accelgen.cosim.attention_draws import Draw, deal, draw_problem
 from accelgen.rtl.attention.lists import BLOCKS, FAULTS, LIST, TOKENS
 from accelgen.rtl.attention.tile_info import MASKED
 
-__all__ = ["FULL_BLOCKS", "make_attention_phases"]
+__all__ = ["FULL_BLOCKS", "make_attention_phases", "random_phases"]
 
 FULL_BLOCKS = "full blocks"
 """The phase in which the utilisation is measured."""
@@ -70,6 +70,40 @@ def make_attention_phases(core: Core, rng: np.random.Generator) -> list[Attentio
     phases.append(drawn("a refused start", several, refused=(refused.name, refused.most + 1)))
     phases.append(drawn("other registers, no reset", uneven, reset=False, refused=("scale", 0)))
     phases.append(drawn("a third problem", several, reset=False))
+    return phases
+
+
+def random_phases(
+    core: Core, rng: np.random.Generator, count: int, name: str = "case"
+) -> list[AttentionPhase]:
+    """Problems of any size, kind and registers; every third has broken lists, every fourth pauses,
+    and half of those of the others that follow are not reset before.
+    """
+    phases = []
+    for number in range(count):
+        queries = int(rng.integers(1, 2 * core.tokens * core.arrays, endpoint=True))
+        keys = min(queries + int(rng.integers(0, 8 * core.numerics.rows)), core.numerics.max_keys)
+        broken = number % 3 == 2
+        draw = Draw(
+            queries,
+            keys,
+            heads=int(rng.integers(1, 3)),
+            kinds=(LIST,) if broken else (LIST, TOKENS, BLOCKS),
+            density=float(rng.random()),
+            faults=FAULTS if broken else (),
+        )
+        paused = 0.3 if number % 4 == 3 else 0.0
+        # The reports of broken lists stay until a reset.
+        follows = number > 0 and number % 3 == 1 and rng.random() < 0.5
+        phases.append(
+            AttentionPhase(
+                deal(core, draw_problem(core, rng, draw)),
+                f"{name} {number}",
+                pause_in=paused,
+                pause_out=paused,
+                reset=not follows,
+            )
+        )
     return phases
 
 
