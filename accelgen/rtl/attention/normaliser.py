@@ -176,7 +176,7 @@ class Normaliser(wiring.Component):
             m.d.sync += [by.eq(highest), sums.eq(total), normalising.eq(valid)]
             with m.If(normalising):
                 m.d.sync += [
-                    divisor.eq(((sums << (bits - fraction)) >> by)[:bits]),
+                    divisor.eq(_shifted(sums << (bits - fraction), by, bits)),
                     extra.eq(by),
                     # The upper half of 2**(2 * bits - 1); of the lower one all bits are 0.  Where
                     # it equals the divisor, all bits of the quotient are 1.
@@ -202,7 +202,7 @@ class Normaliser(wiring.Component):
         scale = n.DIVISOR_BITS + n.probability_fraction - 1 + n.GUARD - n.output_fraction
         with m.If(go):
             m.d.sync += [
-                shifted.eq((element << n.GUARD) >> extra),
+                shifted.eq(_shifted(element << n.GUARD, extra, size)),
                 product.eq(shifted * reciprocal),
             ]
         rounded = (product + (1 << (scale - 1))) >> scale
@@ -212,3 +212,14 @@ class Normaliser(wiring.Component):
             Mux(rounded > most, most, Mux(rounded < -most - 1, -most - 1, rounded))
         )
         return result
+
+
+def _shifted(value: Value, by: Value, size: int) -> Value:
+    """The lowest ``size`` bits of ``value >> by``; bits that no later stage needs are dropped."""
+    sign = value.shape().signed
+    for k in reversed(range(len(by))):
+        value = Mux(by[k], value >> (1 << k), value)
+        if len(value) > (room := size + (1 << k) - 1):
+            value = value[:room]
+        value = value.as_signed() if sign else value.as_unsigned()
+    return value
