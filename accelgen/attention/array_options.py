@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from accelgen.attention.core import TENSORS, Core
 from accelgen.attention.datapath.elements import decoding_of, stored_bits
 from accelgen.attention.datapath.numerics import Numerics
+from accelgen.attention.datapath.topk import LANES, MOST_CELLS, SelectorShape
 from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError
 from accelgen.names import shorten, unknown
@@ -27,7 +28,8 @@ class ArrayOptions:
     Names and ranges are those of :class:`Core` and :class:`Numerics`.  ``key_bits`` is as wide as
     the array needs to be kept busy, at least 64; ``query_bits`` and ``output_bits`` are 64;
     ``element_bits`` is what loses next to nothing of the formats; ``max_keys`` is a power of two
-    that holds the keys of the description, at least 4096.
+    that holds the keys of the description, at least 4096.  With ``select_blocks`` there is a
+    selector of up to ``select_top`` of as many blocks of keys.
 
     Raises :class:`InputError` for values that are no integers.
     """
@@ -47,6 +49,8 @@ class ArrayOptions:
     score_fraction: int = 10
     segments: int = 16
     output_fraction: int = 16
+    select_blocks: int = 0
+    select_top: int = 16
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -118,10 +122,19 @@ def core_of(shape: AttentionShape, formats: Mapping[str, str], options: ArrayOpt
         else getattr(options, name)
         for name, of in elements.items()
     }
+    selector = None
+    if options.select_blocks:
+        selector = SelectorShape(
+            options.select_blocks,
+            min(options.select_top, options.select_blocks),
+            numerics.score_bits,
+            1 if options.select_top <= MOST_CELLS else LANES,
+        )
     return Core(
         numerics,
         formats=chosen,
         group=shape.group,
+        selector=selector,
         **buses,
         **{name: getattr(options, name) for name in _OF_CORE},
     )

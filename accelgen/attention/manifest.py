@@ -11,6 +11,7 @@ from typing import Any
 
 from accelgen.attention.core import LIST_BITS, SCALE_BUS, TENSORS, Core
 from accelgen.attention.datapath.numerics import Numerics
+from accelgen.attention.datapath.topk import SelectorShape
 from accelgen.attention.description import AttentionDescription
 from accelgen.attention.load import parse_attention
 from accelgen.attention.predict import LayerCycles, tile_cycles
@@ -18,7 +19,7 @@ from accelgen.attention.registers import registers
 from accelgen.errors import InputError
 from accelgen.manifest import MANIFEST_SCHEMA, StreamSpec, read_manifest, stream_json
 from accelgen.rtl.attention.kernel import suffixes
-from accelgen.rtl.attention.lists import BLOCKS, FAULTS, LIST, TOKENS
+from accelgen.rtl.attention.lists import BLOCKS, FAULTS, LIST, SELECT, TOKENS
 from accelgen.rtl.attention.tile_info import CAUSAL, MASKED, WINDOW
 from accelgen.rtl.processor.axil import (
     CANCEL,
@@ -182,7 +183,13 @@ def _core(given: Mapping[str, Any]) -> Core:
     values = dict(given)
     numerics = Numerics(**values.pop("numerics"))
     q, k, v = values.pop("formats")
-    return Core(numerics, formats=(str(q), str(k), str(v)), **values)
+    selector = values.pop("selector", None)
+    return Core(
+        numerics,
+        formats=(str(q), str(k), str(v)),
+        selector=SelectorShape(**selector) if selector else None,
+        **values,
+    )
 
 
 def _numbers(core: Core) -> dict[str, object]:
@@ -207,8 +214,18 @@ def _lists(core: Core) -> dict[str, object]:
     return {
         "bus_bits": LIST_BITS,
         "prefixes": [f"s_axis_list{end}" for end in ends],
-        "header": {"row_group": [0, 23], "entries_or_phase": [24, 47], "kind": [48, 49]},
-        "kinds": {"list": LIST, "tokens": TOKENS, "blocks": BLOCKS},
+        "header": {
+            "row_group": [0, 23],
+            "entries_phase_or_blocks": [24, 47],
+            "kind": [48, 49],
+            **({"rows": [50, 56], "bounds": 57} if core.selector else {}),
+        },
+        "kinds": {
+            "list": LIST,
+            "tokens": TOKENS,
+            "blocks": BLOCKS,
+            **({"select": SELECT} if core.selector else {}),
+        },
         "entry": {"tile": [0, 23], "flags": [24, 26]},
         "flags": {"causal": CAUSAL, "window": WINDOW, "masked": MASKED},
         "mask": {
@@ -221,6 +238,7 @@ def _lists(core: Core) -> dict[str, object]:
             "tile": [0, 23],
             "position": [24, 47],
             "last": 48,
+            **({"summary": [49, 50]} if core.selector else {}),
         },
         "faults": {name: 1 << k for k, name in enumerate(FAULTS)},
     }

@@ -20,8 +20,28 @@ __all__ = ["core_of", "cores", "masks", "shared_shapes"]
 KINDS = ("dense", "streaming", "s2", "radial", "blocks", "tokens", "clusters")
 
 
-def core_of(rows: int, group: int = 1, query_tiles: int = 1, dim: int = 8, **more: int) -> Core:
-    return Core(Numerics(dim, dim, rows), group=group, query_tiles=query_tiles, **more)
+def core_of(
+    rows: int,
+    group: int = 1,
+    query_tiles: int = 1,
+    dim: int = 8,
+    *,
+    key_bits: int = 64,
+    query_bits: int = 64,
+    output_bits: int = 64,
+    list_depth: int = 4,
+    mask_slots: int = 2,
+) -> Core:
+    return Core(
+        Numerics(dim, dim, rows),
+        group=group,
+        query_tiles=query_tiles,
+        key_bits=key_bits,
+        query_bits=query_bits,
+        output_bits=output_bits,
+        list_depth=list_depth,
+        mask_slots=mask_slots,
+    )
 
 
 @st.composite
