@@ -94,6 +94,7 @@ def _figures(hardware: Hardware) -> dict[str, object]:
         ],
         "registers": None if registers is None else _level(registers),
         "levels": [_level(level) for level in hardware.levels],
+        "attention": hardware.attention.values(),
     }
 
 

@@ -132,6 +132,8 @@ def _compare(arguments: argparse.Namespace, objective: Objective) -> int:
             raise InputError(
                 "not with --attention", where=f"--{option}", hint="use --json, which has all layers"
             )
+    if arguments.seed < 0:
+        raise InputError(f"{arguments.seed} is below 0", where="--seed", hint="use 0 or more")
     constraints = read_pins(arguments.pin, uneven=arguments.uneven)
 
     from accelgen.attention.planned import read_plan

@@ -53,6 +53,12 @@ class AttentionArrays:
                     f"the array computes with integers, not {self.format}", hint="use int8"
                 )
 
+    def values(self) -> dict[str, int | str]:
+        """The keys of a hardware file that say this."""
+        given = {name: getattr(self, name) for name in _SIZES}
+        said: dict[str, int | str] = {k: v for k, v in given.items() if v is not None}
+        return {**said, "formats": self.format, "technology": self.technology}
+
     @property
     def element_bits(self) -> int:
         """Bits of an element of queries, keys and values."""

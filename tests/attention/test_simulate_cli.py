@@ -76,6 +76,7 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
             "--attention: unknown pattern or description 'streming'; did you mean 'stre",
         ),
         (["dense", "--csv", "a.csv"], "--csv: not with --attention; use --json"),
+        (["dense", "--seed", "-1"], "--seed: -1 is below 0; use 0 or more"),
         (["dense", "--layer", "h3.qkv"], "small: no attention layer"),
         (["svg(16)", "--layer", "h3.scores,h3.mix"], "small: h3: svg: windows over video need"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError
 from accelgen.networks import (
     Layer,
@@ -25,6 +27,7 @@ from accelgen.networks import (
     onnx_file,
     read_onnx,
 )
+from accelgen.networks.attention import AttentionPart
 from tests.tiers import examples
 
 Shape = Sequence[int | str]
@@ -287,6 +290,12 @@ def test_attention_is_its_two_products(tmp_path: Path) -> None:
     assert softmax == VectorWork("Attention_0.1", "softmax", 8 * 6 * 9)
     assert (scores.macs, mixed.macs) == (8 * 6 * 9 * 8,) * 2
     assert made.edges == ((0, 1), (1, 2))
+    shape = AttentionShape(6, 9, 8, 2, 8, 8, causal=False)
+    assert scores.attention == AttentionPart(shape, 1, product=False)
+    assert mixed.attention == AttentionPart(shape, 1, product=True)
+    attention = node("Attention", "q k v", "y", q_num_heads=8, kv_num_heads=2, is_causal=1)
+    made = read_onnx(save(tmp_path / "b.onnx", [attention], shapes, opset=23))
+    assert made.matrix_layers[0].attention == AttentionPart(replace(shape, causal=True), 1, False)
 
 
 def test_quantised_operators(tmp_path: Path) -> None:
