@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from accelgen.attention.core import TENSORS, Core
 from accelgen.attention.problem import Problem
 from accelgen.attention.rows import Entry, RowGroup, Setting
+from accelgen.rtl.attention.decoder import GRID_BITS
 from accelgen.rtl.attention.lists import BLOCKS, LIST, TOKENS
 from accelgen.rtl.attention.tile_info import CAUSAL, MASKED, WINDOW
 
@@ -156,15 +157,20 @@ def draw_codes(
     else:
         low, high = 115, 134
     if fill == "extreme":
-        return codes, np.full(blocks, high, dtype=np.int64)
+        # Of powers of two the largest that is a number.
+        highest = high if decoding.scale is not None else 254
+        return codes, np.full(blocks, highest, dtype=np.int64)
     return codes, rng.integers(low, high, blocks, endpoint=True)
 
 
 def _setting(core: Core, rng: np.random.Generator, draw: Draw) -> Setting:
     keys = draw.keys
     least_shift = (max(core.numerics.rows, core.tokens) - 1).bit_length()
+    # As coarse or fine as there is, now and then.
+    reach = 1 << (GRID_BITS - 1)
+    low, high = (-reach, reach) if rng.random() < 0.1 else (-4, 12)
     grids = {
-        f"{tensor}_grid": int(rng.integers(-4, 12))
+        f"{tensor}_grid": int(rng.integers(low, high))
         for tensor in TENSORS
         if not core.decoding(tensor).whole
     }
