@@ -22,6 +22,7 @@ from accelgen.silicon.power import measure_power
 from accelgen.silicon.report import SiliconReport
 from accelgen.silicon.sram import macros_of, table_macros
 from accelgen.silicon.synthesis import (
+    ATTENTION,
     Area,
     Source,
     elaborate,
@@ -194,6 +195,8 @@ def _on_library(
                 for p in power.problems
                 if not (p.run.largest or options.problems)
             ]
+        elif source.listing.design == ATTENTION:
+            notes.append("power is not measured of attention accelerators here")
         else:
             notes.append("power is not measured of units: they have no problem to repeat")
     wires = parts.library.wire_load
