@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from accelgen.attention.balance import balance
 from accelgen.attention.core import TENSORS, Core
 from accelgen.attention.inputs import AttentionInputs
 from accelgen.attention.problem import Problem
@@ -18,7 +19,7 @@ from accelgen.errors import InputError
 from accelgen.formats import BlockFormat, FloatFormat, IntFormat, get_format
 from accelgen.rtl.attention.fold import SCALE_BITS, SHIFT_BITS
 
-__all__ = ["Encoded", "encode", "problem_of"]
+__all__ = ["Encoded", "encode", "longest_first", "problem_of", "with_summaries"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -116,6 +117,57 @@ def problem_of(encoded: Encoded, groups: Sequence[RowGroup], **rule: int) -> Pro
     return Problem(
         encoded.core, setting, groups, codes["q"], codes["k"], codes["v"], encoded.scales
     )
+
+
+def longest_first(problem: Problem) -> list[Problem]:
+    """The problem dealt out to the arrays of its core: row groups with most tiles first, each to
+    the array with the least so far.
+    """
+    arrays = problem.core.arrays
+    loads = np.array([len(tiles) for tiles in problem.tiles], dtype=np.int64)
+    dealt = balance(loads, arrays, "longest_first").array
+    order = np.argsort(-loads, kind="stable")
+    return [
+        replace(problem, groups=[problem.groups[g] for g in order if dealt[g] == array])
+        for array in range(arrays)
+    ]
+
+
+def with_summaries(problem: Problem, block: int, *, bounds: bool) -> Problem:
+    """The problem with what stands for its blocks of ``block`` keys when they are selected.
+
+    Means of the keys, or their largest and smallest elements; in the format of keys, of block
+    formats under scales of their own.  A short last block is of the keys it has.
+    """
+    core = problem.core
+    decoding = core.decoding("k")
+    form = get_format(decoding.name)
+    scales = problem.scales.get("k")
+    if isinstance(form, IntFormat):
+        keys = problem.k.astype(np.float64)
+    elif isinstance(form, BlockFormat):
+        assert scales is not None
+        keys = form.decode(problem.k, np.repeat(scales, decoding.block, axis=-1))
+    else:
+        keys = form.decode(problem.k)
+    starts = np.arange(0, keys.shape[1], block)
+    if bounds:
+        parts = [
+            np.maximum.reduceat(keys, starts, axis=1),
+            np.minimum.reduceat(keys, starts, axis=1),
+        ]
+    else:
+        sizes = np.minimum(block, keys.shape[1] - starts)
+        parts = [np.add.reduceat(keys, starts, axis=1) / sizes[:, None]]
+    real = np.stack(parts, axis=2)
+    if isinstance(form, IntFormat):
+        return replace(problem, summaries=np.rint(real).astype(np.int64))
+    if isinstance(form, BlockFormat):
+        quantised = form.quantise(real)
+        found = {**problem.scales, "summary": quantised.scales.astype(np.int64)}
+        return replace(problem, summaries=quantised.codes.astype(np.int64), scales=found)
+    assert isinstance(form, FloatFormat)
+    return replace(problem, summaries=form.encode(real).astype(np.int64))
 
 
 def _codes(core: Core, tensor: str, real: Floats) -> tuple[Ints, Ints | None, Floats, float]:

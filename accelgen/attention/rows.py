@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.attention.core import LIST_BITS, Core
+from accelgen.errors import InputError
 from accelgen.rtl.attention.lists import BLOCKS, LIST, SELECT
 from accelgen.rtl.attention.tile_info import CAUSAL, LOWER, MASKED, UPPER, WHOLE, WINDOW
 
@@ -241,6 +242,12 @@ def _counted(core: Core, setting: Setting, group: RowGroup) -> Iterator[tuple[in
     highest = min(position + core.tokens - 1, s.keys - 1) // rows
     by_block = group.kind == BLOCKS
     if by_block:
+        if 1 << s.block_shift < rows:
+            raise InputError(
+                f"blocks of {1 << s.block_shift} tokens are less than a tile of {rows}",
+                where="block_shift",
+                hint=f"use {(rows - 1).bit_length()} or more",
+            )
         block = position >> s.block_shift
         nearest = (max(block - s.local + 1, 0) << s.block_shift) // rows
     else:

@@ -42,7 +42,8 @@ class Engine(wiring.Component):
 
     Ports: AXI4-Streams (tdata, tvalid, tready, tlast of each): slaves ``s_axis_<name>`` of
     :func:`streams_in`, masters ``m_axis_o`` and ``m_axis_request`` (see AttentionKernel); an input
-    per register of the problem, which may only change while ``idle``; ``enable`` (in), ``idle``
+    per register of the problem, which may only change while ``idle``; ``configured`` (in: they
+    hold something; no tile is taken before), ``enable`` (in), ``idle``
     (out: nothing is being computed, and no list waits), ``finished`` (out, pulse per row group),
     ``busy``, ``error``, ``malformed`` (out; see AttentionKernel).
     """
@@ -56,7 +57,7 @@ class Engine(wiring.Component):
         ports |= stream_ports("m_axis_o", core.output_bits, Out, In)
         ports |= stream_ports("m_axis_request", LIST_BITS, Out, In)
         ports |= {register.name: In(register.bits) for register in registers(core)}
-        ports |= {"enable": In(1), "idle": Out(1), "finished": Out(1)}
+        ports |= {"configured": In(1), "enable": In(1), "idle": Out(1), "finished": Out(1)}
         ports |= {"busy": Out(1), "error": Out(1), "malformed": Out(len(FAULTS))}
         super().__init__(ports)
 
@@ -64,7 +65,7 @@ class Engine(wiring.Component):
         """Build the hardware."""
         m = Module()
         core, n, library = self.core, self.core.numerics, self.library
-        m.submodules.scheduler = scheduler = library.instance(Scheduler(core), "scheduler")
+        m.submodules.scheduler = scheduler = library.instance(Scheduler(core, library), "scheduler")
         m.submodules.sequencer = sequencer = library.instance(Sequencer(core), "sequencer")
         m.submodules.array = array = library.instance(Array(n, library), "array")
         m.submodules.softmax = softmax = library.instance(Softmax(core, library), "softmax")
@@ -278,7 +279,7 @@ class Engine(wiring.Component):
         """The scales of a block format; a tile is taken when they are there."""
         decoding = self.core.decoding(tensor)
         if not decoding.block:
-            m.d.comb += buffer.enable.eq(1)
+            m.d.comb += buffer.enable.eq(self.configured)
             return None
         size = len(buffer.elements)
         width = max(1, size // decoding.block)
@@ -290,7 +291,7 @@ class Engine(wiring.Component):
         self._errors.append(scales.error)
         per_read = max(size, decoding.block) // size  # beats that share what is read
         m.d.comb += [
-            buffer.enable.eq(scales.count != 0),
+            buffer.enable.eq(self.configured & (scales.count != 0)),
             scales.release.eq(buffer.filled),
             scales.index.eq((buffer.vector * chunks + buffer.chunk) >> (per_read - 1).bit_length()),
         ]

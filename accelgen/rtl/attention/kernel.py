@@ -41,8 +41,9 @@ class AttentionKernel(wiring.Component):
     of tiles had the wrong length and was dropped.  ``malformed`` (sticky, a bit per fault of
     FAULTS): a list was.
 
-    A problem that is started takes effect when all row groups before it are computed; no list is
-    taken before the first.
+    A problem that is started takes effect when all row groups before it are computed; nothing is
+    taken before the first.  Elements are decoded and scaled as they come in, by the registers of
+    then: those of the next problem are to come after its start has taken effect.
     """
 
     def __init__(self, core: Core, library: UnitLibrary) -> None:
@@ -111,4 +112,8 @@ class AttentionKernel(wiring.Component):
             m.d.comb += [getattr(engine, register.name).eq(value) for engine in engines]
         with m.If(port.taken):
             m.d.sync += configured.eq(1)
-        m.d.comb += [engine.enable.eq(configured & ~port.pending) for engine in engines]
+        for engine in engines:
+            m.d.comb += [
+                engine.configured.eq(configured),
+                engine.enable.eq(configured & ~port.pending),
+            ]

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import C, Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import data, enum, fifo, wiring
+from amaranth.hdl import Array, C, Module, Mux, Signal, Value
+from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
 from accelgen.attention.core import LIST_BITS, Core
-from accelgen.rtl.attention.tile_info import (
-    CAUSAL,
-    LOWER,
-    MASKED,
-    POSITION_BITS,
-    UPPER,
-    WHOLE,
-    WINDOW,
-    list_item,
-)
+from accelgen.rtl.attention.outlet import Outlet
+from accelgen.rtl.attention.rule_walk import RuleWalk
+from accelgen.rtl.attention.selected_walk import SelectedWalk
+from accelgen.rtl.attention.tile_info import CAUSAL, MASKED, POSITION_BITS, WINDOW, list_item
+from accelgen.rtl.library import UnitLibrary
 from accelgen.rtl.streams.ports import axi_stream
 
 __all__ = ["BLOCKS", "FAULTS", "LIST", "SELECT", "TOKENS", "Scheduler"]
@@ -34,15 +29,12 @@ class State(enum.Enum):
 
     HEADER = 0
     PLAN = 1
-    WALK = 2
-    ENTRY = 3
-    MASK = 4
-    REST = 5
-    FINISH = 6
-    SUMMARY = 7
-    COLLECT = 8
-    CHECK = 9
-    FILL = 10
+    RULE = 2
+    SELECTED = 3
+    ENTRY = 4
+    MASK = 5
+    REST = 6
+    FINISH = 7
 
 
 class Scheduler(wiring.Component):
@@ -55,9 +47,10 @@ class Scheduler(wiring.Component):
     beat as fit.  Tiles ascend.
 
     Kind TOKENS makes the tiles with keys below ``sink`` or among the last ``window`` of a query,
-    masked to exactly these.  Kind BLOCKS works in blocks of ``2**block_shift`` tokens: those below
-    ``sink`` tokens, the ``local`` last ones up to the query's, and with a ``stride`` those whose
-    number plus the phase (bits 24-47 of the header) it divides.  Both are causal.
+    masked to exactly these.  Kind BLOCKS works in blocks of ``2**block_shift`` tokens, at least a
+    tile: those below ``sink`` tokens, the ``local`` last ones up to the query's, and with a
+    ``stride`` those whose number plus the phase (bits 24-47 of the header) it divides.  Both are
+    causal.
 
     Kind SELECT, of a core with a selector, scores blocks of ``2**block_shift`` tokens first: bits
     24-47 of the header say how many, 50-56 of how many rows, and bit 57 that the keys of a block
@@ -81,8 +74,9 @@ class Scheduler(wiring.Component):
     ``faults`` (out), ``idle`` (out: no row group is being read or waits).
     """
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, library: UnitLibrary) -> None:
         self.core = core
+        self.library = library
         rows = core.numerics.rows
         self.words = core.query_tiles * rows
         position = {
@@ -128,145 +122,130 @@ class Scheduler(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """Build the hardware."""
         m = Module()
-        self._shift = (self.core.numerics.rows - 1).bit_length()
-        state = self._state = Signal(State)
-        # The tile found last waits until it is known whether another one follows.
-        self._held = Signal(list_item(self.core), reset_less=True)
-        self._held_valid = Signal()
-        self._any = Signal()  # one of this row group was passed on
-        self._position = Signal(POSITION_BITS, reset_less=True)
-        self._slot = Signal(range(max(2, self.core.mask_slots)))
-        self._emit, self._last, self._room = Signal(), Signal(), Signal()
-        self._selects = Signal()
-        self._summary, self._summary_tile = Signal(2), Signal(POSITION_BITS, reset_less=True)
-        taken = Signal()
-        m.d.comb += taken.eq(self.lists.tvalid & self.lists.tready)
-        self._pass_on(m)
-        self._masks_used(m)
+        core = self.core
+        state = Signal(State)
+        self._outlet = outlet = self.library.instance(Outlet(core), "outlet")
+        m.submodules.outlet = outlet
         fault = {name: self.faults[k] for k, name in enumerate(FAULTS)}
-        remaining = Signal(POSITION_BITS, reset_less=True)
         kind = Signal(2, reset_less=True)
-        phase = Signal(POSITION_BITS, reset_less=True)
+        # Of a header: entries that follow, the phase of a stride, or the blocks there are.
+        number = Signal(POSITION_BITS, reset_less=True)
+        position = Signal(POSITION_BITS, reset_less=True)
         beat, tlast = self.lists.tdata, self.lists.tlast
+        taken = Signal()
+        m.d.comb += [
+            taken.eq(self.lists.tvalid & self.lists.tready),
+            outlet.position.eq(position),
+            outlet.mask_free.eq(self.mask_free),
+            self.item.eq(outlet.item),
+            self.item_valid.eq(outlet.item_valid),
+            outlet.item_ready.eq(self.item_ready),
+            self.requests.tdata.eq(outlet.requests.tdata),
+            self.requests.tvalid.eq(outlet.requests.tvalid),
+            self.requests.tlast.eq(outlet.requests.tlast),
+            outlet.requests.tready.eq(self.requests.tready),
+            self.idle.eq((state == State.HEADER) & ~outlet.item_valid),
+        ]
+        rule = self._rule(m, position, number)
+        m.d.comb += [rule.by_block.eq(kind == BLOCKS), rule.start.eq(state == State.PLAN)]
+        selects = Signal()
+        if core.selector:
+            self._select(m, taken & (state == State.HEADER), selects, number, position)
         with m.Switch(state):
             with m.Case(State.HEADER):
-                m.d.comb += self.lists.tready.eq(self.enable)
-                count = beat[24:48]
-                listed = beat[48:50] == LIST
+                m.d.comb += [self.lists.tready.eq(self.enable), outlet.begin.eq(taken)]
+                count, listed = beat[24:48], beat[48:50] == LIST
+                goes_on = listed & (count != 0)
                 with m.If(taken):
+                    m.d.comb += fault["length"].eq(Mux(tlast, goes_on, ~goes_on))
                     m.d.sync += [
-                        self._position.eq(self.offset + beat[:24] * self.core.tokens),
-                        remaining.eq(count),
+                        position.eq(self.offset + beat[:24] * core.tokens),
+                        number.eq(count),
                         kind.eq(beat[48:50]),
-                        phase.eq(count),
-                        self._any.eq(0),
                     ]
                     with m.If(~tlast):
-                        goes_on = listed & (count != 0)
-                        m.d.comb += fault["length"].eq(~goes_on)
                         m.d.sync += state.eq(Mux(goes_on, State.ENTRY, State.REST))
                     with m.Else():
-                        m.d.comb += fault["length"].eq(listed & (count != 0))
                         m.d.sync += state.eq(Mux(listed, State.FINISH, State.PLAN))
+            with m.Case(State.PLAN):
+                most = core.selector.max_scores if core.selector else 0
+                m.d.sync += state.eq(State.RULE)
+                with m.If(kind == SELECT):
+                    m.d.comb += [
+                        fault["outside"].eq(number > most),
+                        selects.eq((number != 0) & (number <= most)),
+                    ]
+                    m.d.sync += state.eq(Mux(selects, State.SELECTED, State.FINISH))
+            with m.Case(State.RULE):
+                m.d.comb += [
+                    outlet.put.eq(rule.kept & outlet.free),
+                    outlet.column.eq(rule.tile),
+                    outlet.flags.eq(Mux(kind == BLOCKS, CAUSAL, CAUSAL | WINDOW)),
+                    outlet.whole.eq(1),
+                ]
+                with m.If(rule.ends):
+                    m.d.sync += state.eq(State.FINISH)
             with m.Case(State.ENTRY):
-                self._entry(m, taken, remaining, fault)
+                self._entry(m, state, taken, number, fault)
             with m.Case(State.MASK):
-                self._mask(m, remaining, fault)
+                self._mask(m, state, fault)
             with m.Case(State.REST):
                 m.d.comb += self.lists.tready.eq(1)
                 with m.If(taken & tlast):
                     m.d.sync += state.eq(Mux(kind == LIST, State.FINISH, State.PLAN))
             with m.Case(State.FINISH):
-                m.d.comb += [self._last.eq(1), self._emit.eq(1)]
-                with m.If(self._room):
-                    m.d.comb += fault["empty"].eq(~self._held_valid & ~self._any)
-                    m.d.sync += [state.eq(State.HEADER), self._held_valid.eq(0)]
-        self._walk(m, kind, phase, fault)
-        if self.core.selector:
-            self._select(m, taken, phase)
+                m.d.comb += outlet.end.eq(1)
+                with m.If(outlet.room):
+                    m.d.comb += fault["empty"].eq(~outlet.began)
+                    m.d.sync += state.eq(State.HEADER)
+            if core.selector:
+                with m.Case(State.SELECTED):
+                    self._selected(m, state)
         return m
 
-    def _pass_on(self, m: Module) -> None:
-        """The tile held becomes an item and a request, when ``emit`` and there is room."""
-        layout = list_item(self.core)
-        m.submodules.items = items = fifo.SyncFIFO(width=layout.size, depth=self.core.list_depth)
-        held = data.View(layout, self._held)
-        item = Signal(layout)
-        free = Signal()
-        requests = self.requests
+    def _rule(self, m: Module, position: Signal, number: Signal) -> RuleWalk:
+        """What follows a rule, and up to which tile."""
+        rule = self.library.instance(RuleWalk(self.core), "rule_walk")
+        m.submodules.rule = rule
+        shift = (self.core.numerics.rows - 1).bit_length()
+        self._highest = Signal(POSITION_BITS, reset_less=True)
+        last_query, last_key = Signal(POSITION_BITS + 1), Signal(POSITION_BITS)
         m.d.comb += [
-            free.eq(~requests.tvalid | requests.tready),
-            self._room.eq(items.w_rdy & free),
-            item.eq(self._held),
-            item.position.eq(self._position),
-            item.first.eq(~self._any),
-            item.last.eq(self._last),
-            item.void.eq(~self._held_valid & (self._summary == 0)),
-            item.summary.eq(self._summary),
-            items.w_data.eq(item),
-            items.w_en.eq(self._emit & self._room),
-            self.item.eq(items.r_data),
-            self.item_valid.eq(items.r_rdy),
-            items.r_en.eq(self.item_ready),
-            requests.tlast.eq(1),
-            self.idle.eq((self._state == State.HEADER) & ~items.r_rdy),
+            last_query.eq(position + (self.core.tokens - 1)),
+            last_key.eq(Mux(last_query < self.keys, last_query, self.keys - 1)),
+            *(
+                getattr(rule, name).eq(getattr(self, name))
+                for name in ("sink", "window", "local", "stride", "block_shift")
+            ),
+            rule.position.eq(position),
+            rule.phase.eq(number),
+            rule.highest.eq(self._highest),
+            rule.ready.eq(self._outlet.free),
         ]
-        column = Signal(POSITION_BITS)
-        m.d.comb += column.eq(held.column)
-        with m.If(~self._held_valid):
-            m.d.comb += item.flags.eq(0)
-        with m.If(self._summary != 0):
-            m.d.comb += [
-                item.first.eq(0),
-                item.flags.eq(0),
-                column.eq(self._summary_tile),
-                item.column.eq(column),
-            ]
-        with m.If(requests.tready):
-            m.d.sync += requests.tvalid.eq(0)
-        with m.If(self._emit & self._room):
-            m.d.sync += self._any.eq(self._any | (self._summary == 0))
-            with m.If(self._held_valid | (self._summary != 0)):
-                m.d.sync += [
-                    requests.tvalid.eq(1),
-                    requests.tdata.eq(Cat(column, self._position, self._last, self._summary)),
-                ]
+        m.d.sync += self._highest.eq(last_key >> shift)
+        return rule
 
-    def _hold(self, m: Module, column: Value, flags: Value, valid: Value) -> None:
-        """Pass on what is held, and hold the next."""
-        held = data.View(list_item(self.core), self._held)
-        m.d.comb += self._emit.eq(self._held_valid)
-        m.d.sync += [
-            held.column.eq(column),
-            held.flags.eq(flags),
-            held.slot.eq(self._slot),
-            self._held_valid.eq(valid),
-        ]
-
-    def _masks_used(self, m: Module) -> None:
-        slots = self.core.mask_slots
-        used = Signal(range(slots + 1))
-        self._mask_taken, self._mask_room = Signal(), Signal()
-        m.d.comb += self._mask_room.eq(used != slots)
-        m.d.sync += used.eq(used + self._mask_taken - self.mask_free)
-        with m.If(self._mask_taken):
-            m.d.sync += self._slot.eq(Mux(self._slot == slots - 1, 0, self._slot + 1))
-
-    def _entry(self, m: Module, taken: Value, remaining: Signal, fault: dict[str, Value]) -> None:
+    def _entry(
+        self, m: Module, state: Signal, taken: Value, remaining: Signal, fault: dict[str, Value]
+    ) -> None:
+        """Check an entry, and put its tile."""
+        outlet, rows = self._outlet, self.core.numerics.rows
         beat, tlast = self.lists.tdata, self.lists.tlast
         column, masked = beat[:24], beat[26]
-        self._skipped = Signal(reset_less=True)
+        self._skipped, self._ends = Signal(reset_less=True), Signal(reset_less=True)
         columns, previous = Signal(POSITION_BITS), Signal(POSITION_BITS, reset_less=True)
         outside, unsorted, legal, ends = Signal(), Signal(), Signal(), Signal()
-        self._ends = Signal(reset_less=True)
-        begun = self._any | self._held_valid
         m.d.comb += [
-            columns.eq((self.keys + (self.core.numerics.rows - 1)) >> self._shift),
+            columns.eq((self.keys + (rows - 1)) >> (rows - 1).bit_length()),
             outside.eq(column >= columns),
-            unsorted.eq(begun & (column <= previous) & ~outside),
+            unsorted.eq(outlet.began & (column <= previous) & ~outside),
             legal.eq(~outside & ~unsorted),
             ends.eq(remaining == 1),
-            self.lists.tready.eq((self._room | ~self._held_valid) & self._mask_room),
+            self.lists.tready.eq(outlet.free & outlet.mask_room),
+            outlet.put.eq(taken & legal),
+            outlet.column.eq(column),
+            outlet.flags.eq(beat[24:27]),
+            outlet.whole.eq(~masked),
         ]
         with m.If(taken):
             m.d.comb += [
@@ -281,195 +260,87 @@ class Scheduler(wiring.Component):
             ]
             with m.If(legal):
                 m.d.sync += previous.eq(column)
-                self._hold(m, column, beat[24:27], ~masked)
             with m.If(tlast):
-                m.d.sync += self._state.eq(State.FINISH)
+                m.d.sync += state.eq(State.FINISH)
             with m.Elif(masked):
-                m.d.sync += self._state.eq(State.MASK)
+                m.d.sync += state.eq(State.MASK)
             with m.Elif(ends):
-                m.d.sync += self._state.eq(State.REST)
+                m.d.sync += state.eq(State.REST)
 
-    def _mask(self, m: Module, remaining: Signal, fault: dict[str, Value]) -> None:
+    def _mask(self, m: Module, state: Signal, fault: dict[str, Value]) -> None:
         """Write a word per cycle; the beat goes with its last one."""
-        rows = self.core.numerics.rows
+        outlet, rows = self._outlet, self.core.numerics.rows
         beat, tlast = self.lists.tdata, self.lists.tlast
         per_beat = LIST_BITS // rows
+        low = (per_beat - 1).bit_length()
         word = Signal(range(self.words))
         valid, beat_ends, ends = Signal(), Signal(), Signal()
+        parts = Array(beat[k * rows : (k + 1) * rows] for k in range(per_beat))
         m.d.comb += [
             valid.eq(self.lists.tvalid),
             ends.eq(word == self.words - 1),
-            beat_ends.eq((word[: (per_beat - 1).bit_length()] == per_beat - 1) | ends),
+            beat_ends.eq((word[:low] == per_beat - 1) | ends),
             self.lists.tready.eq(beat_ends),
             self.mask_enable.eq(valid & ~self._skipped),
-            self.mask_address.eq(self._slot * self.words + word),
-            self.mask_data.eq(
-                beat.word_select(word[: (per_beat - 1).bit_length()], rows)
-                if per_beat > 1
-                else beat
-            ),
+            self.mask_address.eq(outlet.slot * self.words + word),
+            self.mask_data.eq(parts[word[:low]] if low else beat),
         ]
         with m.If(valid):
             m.d.sync += word.eq(Mux(ends, 0, word + 1))
             with m.If(ends):
                 m.d.comb += [
-                    self._mask_taken.eq(~self._skipped),
+                    outlet.mask_taken.eq(~self._skipped),
+                    outlet.complete.eq(~self._skipped),
                     fault["length"].eq(tlast ^ self._ends),
                 ]
-                m.d.sync += [
-                    self._held_valid.eq(self._held_valid | ~self._skipped),
-                    self._state.eq(
-                        Mux(tlast, State.FINISH, Mux(self._ends, State.REST, State.ENTRY))
-                    ),
-                ]
+                following = Mux(self._ends, State.REST, State.ENTRY)
+                m.d.sync += state.eq(Mux(tlast, State.FINISH, following))
             with m.Elif(beat_ends & tlast):
                 m.d.comb += fault["length"].eq(1)
-                m.d.sync += [word.eq(0), self._state.eq(State.FINISH)]
+                m.d.sync += [word.eq(0), state.eq(State.FINISH)]
 
-    def _walk(self, m: Module, kind: Signal, phase: Signal, fault: dict[str, Value]) -> None:
-        """The tiles of a rule, found by counting up."""
-        shift, tokens = self._shift, self.core.tokens
-        wide = POSITION_BITS + 1
-        tile = self._tile = Signal(POSITION_BITS, reset_less=True)
-        highest = self._highest = Signal(POSITION_BITS, reset_less=True)
-        nearest, sinks = (
-            Signal(POSITION_BITS, reset_less=True),
-            Signal(POSITION_BITS, reset_less=True),
-        )
-        residue, strided = Signal(POSITION_BITS, reset_less=True), Signal(reset_less=True)
-        by_block = kind == BLOCKS
-        block = Signal(POSITION_BITS)
-        block_end = Signal()
-        last_key, first_near = Signal(wide), Signal(wide)
-        last_query = self._position + (tokens - 1)
-        tiles_shift = Signal(5)
+    def _select(
+        self, m: Module, header: Value, start: Value, blocks: Signal, position: Signal
+    ) -> None:
+        """What makes the tiles of selected blocks."""
+        beat, outlet = self.lists.tdata, self._outlet
+        self._walk = walk = self.library.instance(SelectedWalk(self.core), "selected_walk")
+        m.submodules.walk = walk
+        rows, bounds = Signal.like(self.select_rows), Signal(reset_less=True)
+        with m.If(header):
+            m.d.sync += [rows.eq(beat[50:57]), bounds.eq(beat[57])]
         m.d.comb += [
-            tiles_shift.eq(self.block_shift - shift),
-            block.eq(self._position >> self.block_shift),
-            last_key.eq(Mux(last_query < self.keys, last_query, self.keys - 1)),
-        ]
-        with m.If(by_block):
-            near_block = Mux(block >= self.local, block - self.local + 1, 0)
-            m.d.comb += first_near.eq((near_block << self.block_shift)[:wide])
-        with m.Elif(self._position >= self.window):
-            m.d.comb += first_near.eq(self._position - self.window + 1)
-        with m.If(self._state == State.PLAN):
-            m.d.sync += [
-                tile.eq(0),
-                highest.eq(last_key >> shift),
-                nearest.eq(first_near >> shift),
-                sinks.eq((self.sink + ((1 << shift) - 1)) >> shift),
-                residue.eq(phase),
-                strided.eq(by_block & (self.stride != 0)),
-                self._state.eq(State.WALK),
-            ]
-            with m.If(kind == SELECT):
-                most = self.core.selector.max_scores if self.core.selector else 0
-                m.d.comb += fault["outside"].eq(phase > most)
-                m.d.comb += self._selects.eq((phase != 0) & (phase <= most))
-                m.d.sync += self._state.eq(Mux(self._selects, State.SUMMARY, State.FINISH))
-        chosen, onwards, following = Signal(), Signal(), Signal(POSITION_BITS)
-        in_block = Signal(POSITION_BITS)
-        m.d.comb += [
-            chosen.eq(
-                (tile <= highest)
-                & ((tile < sinks) | (tile >= nearest) | (strided & (residue == 0)))
-            ),
-            onwards.eq(~chosen | self._room | ~self._held_valid),
-            in_block.eq(((Const(1, 1) << tiles_shift) - 1)[:POSITION_BITS]),
-            block_end.eq((tile & in_block) == in_block),
-            following.eq(tile + 1),
-        ]
-        with m.If((self._state == State.WALK) & onwards):
-            with m.If(chosen):
-                flags = Mux(by_block, CAUSAL, CAUSAL | WINDOW)
-                self._hold(m, tile, flags, Const(1))
-            with m.If(strided & block_end):
-                m.d.sync += residue.eq(Mux(residue + 1 == self.stride, 0, residue + 1))
-            m.d.sync += tile.eq(
-                Mux(~strided & (following >= sinks) & (following < nearest), nearest, following)
-            )
-            with m.If(tile >= highest):
-                m.d.sync += self._state.eq(State.FINISH)
-
-    def _select(self, m: Module, taken: Value, blocks: Signal) -> None:
-        """Have blocks scored, wait for what is selected of them, and make its tiles and masks."""
-        rows, shift = self.core.numerics.rows, self._shift
-        state, tile = self._state, self._tile
-        used, bounds = Signal(range(rows + 1), reset_less=True), Signal(reset_less=True)
-        with m.If((state == State.HEADER) & taken):
-            m.d.sync += [used.eq(self.lists.tdata[50:57]), bounds.eq(self.lists.tdata[57])]
-        part, summary_tile = Signal(), self._summary_tile
-        last_part, last_tile = Signal(), Signal()
-        m.d.comb += [
+            self.select.eq(start),
             self.select_blocks.eq(blocks),
-            self.select_rows.eq(used),
-            self.position.eq(self._position),
-            self.select.eq((state == State.PLAN) & self._selects),
-            last_part.eq(~bounds | part),
-            last_tile.eq(((summary_tile + 1) << shift) >= blocks),
+            self.select_rows.eq(rows),
+            self.position.eq(position),
+            walk.start.eq(start),
+            walk.blocks.eq(blocks),
+            walk.bounds.eq(bounds),
+            walk.highest.eq(self._highest),
+            walk.block_shift.eq(self.block_shift),
+            walk.room.eq(outlet.room),
+            walk.selected.eq(self.selected),
+            walk.mask_room.eq(outlet.mask_room),
+            walk.free.eq(outlet.free),
+            walk.read_mask.eq(self.read_mask),
+            self.read_enable.eq(walk.read_enable),
+            self.read_block.eq(walk.read_block),
         ]
-        with m.If(state == State.PLAN):
-            m.d.sync += [part.eq(0), summary_tile.eq(0)]
-        with m.If(state == State.SUMMARY):
-            m.d.comb += [
-                self._emit.eq(1),
-                self._summary.eq(Mux(bounds, Mux(part, LOWER, UPPER), WHOLE)),
-            ]
-            with m.If(self._room):
-                m.d.sync += part.eq(~last_part)
-                with m.If(last_part):
-                    m.d.sync += summary_tile.eq(summary_tile + 1)
-                    with m.If(last_tile):
-                        m.d.sync += state.eq(State.COLLECT)
-        with m.If((state == State.COLLECT) & self.selected):
-            m.d.sync += state.eq(State.CHECK)
-        # Look at the words of the blocks of a tile; if any row sees one, write a word per key.
-        count = Signal(range(rows + 2))
-        any_row, present = Signal(), Signal()
-        pages = Signal(range(rows + 1))
-        key = Signal(POSITION_BITS)
-        word = Signal(rows)
-        checking, filling, ends = Signal(), Signal(), Signal()
-        block = Signal(POSITION_BITS)
+
+    def _selected(self, m: Module, state: Signal) -> None:
+        """Pass on what comes of it."""
+        outlet, walk = self._outlet, self._walk
         m.d.comb += [
-            checking.eq(state == State.CHECK),
-            filling.eq(state == State.FILL),
-            pages.eq(Mux(self.block_shift >= shift, 1, rows >> self.block_shift)),
-            key.eq((tile << shift) + (count << Mux(checking, self.block_shift, 0))),
-            block.eq(key >> self.block_shift),
-            ends.eq(count == Mux(checking, pages, rows)),
-            self.read_enable.eq((checking | filling) & ~ends),
-            self.read_block.eq(block),
-            word.eq(Mux(present, self.read_mask, 0)),
+            outlet.summary.eq(walk.summary),
+            outlet.column.eq(walk.tile),
+            outlet.put.eq(walk.put),
+            outlet.flags.eq(C(CAUSAL | MASKED, 3)),
+            outlet.whole.eq(1),
+            outlet.mask_taken.eq(walk.put),
+            self.mask_enable.eq(walk.mask_enable),
+            self.mask_address.eq(outlet.slot * self.words + walk.mask_word),
+            self.mask_data.eq(walk.mask_data),
         ]
-        with m.If(self.read_enable):
-            m.d.sync += present.eq(block < blocks)
-        found, next_tile = Signal(), Signal()
-        m.d.comb += found.eq(any_row | word.any())
-        with m.If(checking | filling):
-            with m.If(~ends):
-                m.d.sync += count.eq(count + 1)
-            with m.If(checking & (count != 0)):
-                m.d.sync += any_row.eq(found)
-        with m.If(checking & ends):
-            with m.If(~found):
-                m.d.comb += next_tile.eq(1)
-            with m.Elif(self._mask_room):
-                m.d.sync += [state.eq(State.FILL), count.eq(0)]
-        with m.If(filling):
-            m.d.comb += [
-                self.mask_enable.eq(count != 0),
-                self.mask_address.eq(self._slot * self.words + count - 1),
-                self.mask_data.eq(word),
-            ]
-            with m.If(ends & (self._room | ~self._held_valid)):
-                self._hold(m, tile, C(CAUSAL | MASKED, 3), C(1))
-                m.d.comb += [self._mask_taken.eq(1), next_tile.eq(1)]
-        with m.If(next_tile | (state == State.COLLECT)):
-            m.d.sync += [count.eq(0), any_row.eq(0)]
-        with m.If(next_tile):
-            m.d.sync += [
-                tile.eq(tile + 1),
-                state.eq(Mux(tile >= self._highest, State.FINISH, State.CHECK)),
-            ]
+        with m.If(walk.ends):
+            m.d.sync += state.eq(State.FINISH)
