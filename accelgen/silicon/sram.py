@@ -92,9 +92,9 @@ def table_macros(
 ) -> tuple[list[Macro], Path | None]:
     """Macros made to measure from the size table ``name``, and a Liberty file with their timing.
 
-    Of a technology the table has the timing as well; of energies (CACTI) it has not.  A macro of two
-    ports is as large as the table says of its size, whatever the ports of those it was measured on.
-    Raises :class:`InputError` for an unknown name.
+    Of a technology the table has the timing as well; of energies (CACTI) it has not.  A macro of
+    two ports is as large as the table says of its size, whatever the ports of those it was measured
+    on.  Raises :class:`InputError` for an unknown name.
     """
     known = tables()
     if name not in known:
