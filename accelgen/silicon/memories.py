@@ -257,7 +257,7 @@ def _two_port(macro: Macro) -> str:
     ones = f"{{{macro.width}{{1'b1}}}}"
     pins = {
         "A_CLK": "RD_CLK",
-        "A_MEN": "1'b1",
+        "A_MEN": "RD_EN || WR_EN[0]",
         "A_WEN": "WR_EN[0]",
         "A_REN": "RD_EN",
         "A_ADDR": "RD_ADDR",
