@@ -41,7 +41,7 @@ from accelgen.errors import AccelgenError
 from accelgen.manifest import MANIFEST_SCHEMA
 from accelgen.rtl.attention.kernel import AttentionKernel
 from accelgen.rtl.library import UnitLibrary
-from accelgen.silicon.activity import SAMPLES, TRACED, Recorded, Run
+from accelgen.silicon.activity import LEAST_SAMPLES, TRACED, Recorded, Run
 from accelgen.silicon.report import SiliconReport
 from accelgen.silicon.synth import Options, synthesise
 from accelgen.silicon.synthesis import ATTENTION
@@ -75,7 +75,7 @@ PARTS = {
     "softmax": "softmax|lane|masks",
     "rescaling": "totals|rescale",
     "division": "normaliser",
-    "control": "scheduler.*|sequencer|registers|engine|",
+    "control": "scheduler|outlet.*|.*_walk|sequencer|registers|engine|",
     "buffers": "tiles_.|scales_.*",
     "folding": "fold|decoder_.*",
     "selector": "selection|insertion_.*|radix_.*|digit_.*",
@@ -87,7 +87,7 @@ MEMORIES = {
     "memories of keys and values": r"tiles_[kv]",
     "memory of totals": "totals",
     "memory of masks": "masks",
-    "memory of selection": "selection",
+    "memory of selection": "selection|radix_.*",
 }
 """By the module that they are in."""
 
@@ -138,8 +138,8 @@ def dense(core: Core, groups: int, tiles: int) -> Problem:
     def drawn(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
         return rng.integers(-128, 128, shape)
 
-    # Products of random int8 and a scale that gives scores of a few units in base 2.
-    setting = Setting(keys=keys, scale=1 << 15, shift=22 - n.query_fraction + 12)
+    # Queries of 13 bits: scores that spread by two to three in base 2.
+    setting = Setting(keys=keys, scale=1 << 15, shift=10)
     entries = [Entry(column) for column in range(tiles)]
     return Problem(
         core,
@@ -155,9 +155,9 @@ def record(core: Core, folder: Path, groups: int = 4, tiles: int = 8) -> Recorde
     """The design at work, and the cycles of a row group in the steady state."""
     problem = dense(core, groups, tiles)
     verilog = folder / f"{TOP}.v"
-    head = re.search(rf"^module {TOP}\((.*)\);$", verilog.read_text(encoding="utf-8"), re.M)
+    head = re.search(rf"^module {TOP}\((.*?)\);", verilog.read_text(encoding="utf-8"), re.M | re.S)
     assert head is not None
-    ports = head[1].split(", ")
+    ports = re.findall(r"\w+", head[1])
     model = build_model(find_toolchain(), [verilog], TOP, ports, "vcd", TRACED)
     waves = folder / "trace.vcd"
     seen = simulate_attention(core, model, [AttentionPhase([problem])], waves=waves)[0]
@@ -169,7 +169,7 @@ def record(core: Core, folder: Path, groups: int = 4, tiles: int = 8) -> Recorde
     # Well inside: what comes before, and the last rows of results, are as long as a row group.
     first = seen.total // 2
     bounds = {"queries": core.tokens, "keys": tiles * ROWS, "dim": core.numerics.head_dim}
-    run = Run("dense", bounds, first, first + cycles, samples=SAMPLES)
+    run = Run("dense", bounds, first, first + cycles, samples=LEAST_SAMPLES)
     return read_vcd(waves, TOP, run.sampled), (run,)
 
 
