@@ -29,6 +29,7 @@ from accelgen.processor.manifest import PROCESSOR, read_model
 from accelgen.silicon.trace import Trace, read_vcd
 
 __all__ = [
+    "LEAST_SAMPLES",
     "MOST_CYCLES",
     "TRACED",
     "Asking",
