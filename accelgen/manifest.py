@@ -203,9 +203,12 @@ class Manifest:
                 f"schema {schema!r} is not {MANIFEST_SCHEMA}", hint="generate the design again"
             )
         if "design" in top:
-            # Not PROCESSOR of accelgen.processor.manifest, which imports this.
-            registers = top["design"] == "processor"
-            kind = "a design whose bounds are registers" if registers else "an arithmetic unit"
+            # By their names: the modules that write them import this.
+            kinds = {
+                "processor": "a design whose bounds are registers",
+                "attention": "an attention accelerator",
+            }
+            kind = kinds.get(str(top["design"]), "an arithmetic unit")
             raise InputError(f"is that of {kind}", hint="a kernel of fixed size is needed here")
         bounds = _mapping(_get(top, "bounds"), "bounds")
         predicted = _mapping(_get(top, "predicted"), "predicted")
@@ -242,7 +245,7 @@ class Manifest:
 class Listing:
     """What the manifests of all designs have: Verilog files and the module at their top.
 
-    ``design`` is ``kernel``, or the kind of an arithmetic unit.
+    ``design`` is ``kernel``, ``processor``, ``attention``, or the kind of an arithmetic unit.
     """
 
     name: str

@@ -43,10 +43,11 @@ class ArraysBench(Bench):  # type: ignore[misc]  # its module is found beside th
     def __init__(self, dut: Any, plan: Mapping[str, Any]) -> None:  # noqa: ANN401
         """Connect to the ports that the plan names."""
         super().__init__(dut, plan)
-        self.sink = Sinks(
-            [self.sink, *(self._sink(dut, prefix) for prefix in plan["outputs_beside"])]
-        )
         self.requests = {prefix: self._sink(dut, prefix) for prefix in plan["requests"]}
+        self.sink = Sinks(
+            [self.sink, *(self._sink(dut, prefix) for prefix in plan["outputs_beside"])],
+            list(self.requests.values()),
+        )
         self.asked: dict[str, list[int]] = {}
         for prefix, sink in self.requests.items():
             cocotb.start_soon(self._take(prefix, sink))
@@ -54,6 +55,12 @@ class ArraysBench(Bench):  # type: ignore[misc]  # its module is found beside th
     def _sink(self, dut: Any, prefix: str) -> AxiStreamSink:  # noqa: ANN401
         bus = AxiStreamBus.from_prefix(dut, prefix)
         return AxiStreamSink(bus, self.clock, self.reset, byte_lanes=1)
+
+    def resume(self) -> None:
+        """End all pauses, also of the requests."""
+        super().resume()
+        for sink in self.requests.values():
+            sink.pause = False
 
     async def _take(self, prefix: str, sink: AxiStreamSink) -> None:
         while True:
@@ -64,9 +71,13 @@ class ArraysBench(Bench):  # type: ignore[misc]  # its module is found beside th
 class Sinks:
     """Several sinks as one, with what ``kernel_bench`` uses of a sink."""
 
-    def __init__(self, sinks: list[AxiStreamSink]) -> None:
-        """Receive from all; ``origins`` takes the number of the sink of every frame."""
+    def __init__(self, sinks: list[AxiStreamSink], behind: list[AxiStreamSink]) -> None:
+        """Receive from all; ``origins`` takes the number of the sink of every frame.
+
+        Sinks ``behind`` pause when these did the time before.
+        """
         self._sinks = sinks
+        self._behind = behind
         self.origins: list[int] = []
         self._frames: Queue[tuple[int, AxiStreamFrame]] = Queue()
         self.bus = sinks[0].bus
@@ -84,6 +95,8 @@ class Sinks:
 
     @pause.setter
     def pause(self, value: bool) -> None:
+        for sink in self._behind:
+            sink.pause = self.pause
         for sink in self._sinks:
             sink.pause = value
 
@@ -134,23 +147,33 @@ async def run_plan(dut: Any) -> None:  # noqa: ANN401
             bus = AxiLiteBus.from_prefix(dut, plan["registers"])
             host = AxiLiteMaster(bus, bench.clock, bench.reset)
             cocotb.start_soon(watch_malformed(dut, answers))
-        while not await host.read_dword(plan["offsets"]["status"]) & 1:
+        offsets = plan["offsets"]
+        while not await host.read_dword(offsets["status"]) & 1:
             pass
         for offset, value in phase["writes"]:
             await host.write_dword(offset, value)
-        await host.write_dword(plan["offsets"]["control"], 1)
+        refused_first = 0
+        if phase["refused"]:
+            await host.write_dword(*phase["refused"])
+            await host.write_dword(offsets["control"], 1)
+            if await host.read_dword(offsets["status"]) & 4:
+                refused_first = await host.read_dword(offsets["refused"])
+            right = dict(phase["writes"])
+            await host.write_dword(phase["refused"][0], right[phase["refused"][0]])
+        await host.write_dword(offsets["control"], 1)
         assert isinstance(bench, ArraysBench)
         bench.asked = {prefix: [] for prefix in bench.requests}
         bench.sink.origins = []
         answer: dict[str, Any] = {
             "refused": 0,
+            "refused_first": refused_first,
             "requests": list(bench.asked.values()),
             "origins": bench.sink.origins,
             "malformed": 0,
         }
         answers.append(answer)
-        if await host.read_dword(plan["offsets"]["status"]) & 4:
-            answer["refused"] = await host.read_dword(plan["offsets"]["refused"])
+        if await host.read_dword(offsets["status"]) & 4:
+            answer["refused"] = await host.read_dword(offsets["refused"])
         await ClockCycles(bench.clock, SETTLE)
         for prefix, names in phase["packets"].items():
             for name in names:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from accelgen.attention.array_options import ArrayOptions, core_of
+from accelgen.attention.core import Core
 from accelgen.attention.inputs import AttentionInputs
 from accelgen.attention.mask import HeadMask
 from accelgen.attention.patterns.base import Pattern
@@ -39,7 +41,8 @@ class LayerRule:
 class AttentionDescription:
     """``layers`` attention layers of one shape; every head of every layer has one pattern.
 
-    ``formats`` are the number formats of ``q``, ``k`` and ``v``.  Raises :class:`InputError` when
+    ``formats`` are the number formats of ``q``, ``k`` and ``v``, ``array`` what is said of the
+    array that computes them.  Raises :class:`InputError` when
     a head or layer has no pattern or several, naming it.
     """
 
@@ -51,6 +54,7 @@ class AttentionDescription:
         default_factory=lambda: FrozenMap(dict.fromkeys(TENSORS, "int8"))
     )
     source: str = ""
+    array: ArrayOptions = field(default_factory=ArrayOptions)
 
     def __post_init__(self) -> None:
         from accelgen.formats import get_format
@@ -73,6 +77,15 @@ class AttentionDescription:
         """One layer whose heads all follow ``pattern``."""
         rule = HeadRule((0, shape.heads - 1), pattern)
         return cls(name, shape, (LayerRule((0, 0), (rule,)),))
+
+    def core(self) -> Core:
+        """The accelerator that computes it; :class:`InputError` where none can."""
+        with within(f"{self.name}: array"):
+            try:
+                return core_of(self.shape, self.formats, self.array)
+            except InputError as error:
+                error.hint = error.hint or "change the section array of the description"
+                raise
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:
@@ -125,7 +138,11 @@ class AttentionDescription:
         lines += [f"kv_heads: {shape.kv_heads}", f"head_dim: {shape.head_dim}"]
         lines += [f"value_dim: {shape.value_dim}", f"causal: {str(shape.causal).lower()}"]
         formats = ", ".join(f"{tensor}: {_quoted(name)}" for tensor, name in self.formats.items())
-        lines += [f"formats: {{{formats}}}", f"layers: {self.layers}", "pattern:", "  layers:"]
+        lines += [f"formats: {{{formats}}}"]
+        if given := self.array.given:
+            options = ", ".join(f"{name}: {value}" for name, value in given.items())
+            lines += [f"array: {{{options}}}"]
+        lines += [f"layers: {self.layers}", "pattern:", "  layers:"]
         for rule in self.rules:
             lines += [f"    {span_text(rule.layers)}:", "      heads:"]
             for one in rule.rules:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from accelgen.affine.yaml_text import Node, at_line, flag, parse_yaml, read_text
+from accelgen.attention.array_options import ArrayOptions
 from accelgen.attention.description import TENSORS, AttentionDescription, HeadRule, LayerRule
 from accelgen.attention.gates_file import parse_gates, read_gates
 from accelgen.attention.patterns.base import Pattern
@@ -19,11 +20,11 @@ from accelgen.content import content_path, list_content
 from accelgen.errors import InputError
 from accelgen.names import FrozenMap, shorten, unknown
 
-__all__ = ["is_file_name", "list_attention", "load_attention", "parse_attention"]
+__all__ = ["is_attention", "is_file_name", "list_attention", "load_attention", "parse_attention"]
 
 _FOLDER = "attention/"
 _SIZES = ("tokens", "queries", "keys", "heads", "kv_heads", "head_dim", "value_dim")
-_KEYS = ("name", "source", *_SIZES, "causal", "layers", "formats", "gates", "pattern")
+_KEYS = ("name", "source", *_SIZES, "causal", "layers", "formats", "array", "gates", "pattern")
 
 _QUOTES = "between { } put a pattern with a comma into quotes"
 
@@ -40,6 +41,32 @@ def is_file_name(source: str | Path) -> bool:
     """Whether a source is a file and not a shipped name."""
     path = Path(source)
     return path.suffix in (".yaml", ".yml") or len(path.parts) > 1 or path.is_file()
+
+
+def is_attention(source: str | Path) -> bool:
+    """Whether a name or a file stands for an attention description, and not for a dataflow.
+
+    A file does when it has keys of these and no ``expression`` and no ``dataflows``; a name when
+    it is shipped.  Raises :class:`InputError` for a name that both kinds have.
+    """
+    path = Path(source)
+    if not is_file_name(source):
+        name = str(source)
+        if name not in list_attention():
+            return False
+        if f"{name}.yaml" in list_content("dataflows"):
+            raise InputError(
+                "is a dataflow and an attention description",
+                where=name,
+                hint="name the file of the one that is meant",
+            )
+        return True
+    if path.suffix not in (".yaml", ".yml") or not path.is_file():
+        return False
+    value = parse_yaml(read_text(path), str(source)).value
+    if not isinstance(value, dict) or {"expression", "dataflows"} & value.keys():
+        return False
+    return bool({"heads", "head_dim", "kv_heads", "pattern"} & value.keys())
 
 
 def load_attention(source: str | Path) -> AttentionDescription:
@@ -93,6 +120,7 @@ def parse_attention(
             rules=rules,
             layers=layers,
             formats=_formats(nodes, where),
+            array=_array(nodes, where),
             source=str(source.value) if source is not None and source.value is not None else "",
         )
 
@@ -161,6 +189,14 @@ def _formats(nodes: dict[str, Node], where: str) -> FrozenMap[str, str]:
                     raise unknown(key, "tensor", TENSORS)
                 given[key] = str(entry.value)
     return FrozenMap(given)
+
+
+def _array(nodes: dict[str, Node], where: str) -> ArrayOptions:
+    if (node := nodes.get("array")) is None:
+        return ArrayOptions()
+    given = {key: entry.plain() for key, entry in _entries(node, where).items()}
+    with at_line(node, where, "array"):
+        return ArrayOptions.of(given)
 
 
 def _gates(nodes: dict[str, Node], where: str, folder: Path | None) -> Gates:

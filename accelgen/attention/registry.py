@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, Field, fields
 from types import NoneType, UnionType
-from typing import Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from accelgen.attention.patterns.adaspa import AdaSpa
 from accelgen.attention.patterns.base import Pattern
 from accelgen.attention.patterns.block_streaming import BlockStreaming
 from accelgen.attention.patterns.dense import Dense
 from accelgen.attention.patterns.duo import Duo
 from accelgen.attention.patterns.longlora import LongLora
 from accelgen.attention.patterns.lserve import LServe
+from accelgen.attention.patterns.moba import Moba
+from accelgen.attention.patterns.quest import Quest
 from accelgen.attention.patterns.radial import Radial
 from accelgen.attention.patterns.s2 import S2
+from accelgen.attention.patterns.sparda import Sparda
+from accelgen.attention.patterns.spatten import Spatten
 from accelgen.attention.patterns.streaming import Streaming
+from accelgen.attention.patterns.svg import Svg
+from accelgen.attention.patterns.svg2 import Svg2
+from accelgen.attention.patterns.window_pruning import WindowPruning
+from accelgen.attention.patterns.xattention import XAttention
 from accelgen.attention.text import Value, parse_call, value_text
 from accelgen.errors import InputError
 from accelgen.names import shorten, unknown, within
 
-__all__ = ["PATTERNS", "get_pattern", "parse_pattern", "pattern_names", "pattern_text"]
+__all__ = [
+    "PATTERNS",
+    "get_pattern",
+    "parameters",
+    "parse_pattern",
+    "pattern_names",
+    "pattern_text",
+]
 
 PATTERNS: tuple[type[Pattern], ...] = (
     Dense,
@@ -30,6 +46,15 @@ PATTERNS: tuple[type[Pattern], ...] = (
     Radial,
     S2,
     LongLora,
+    Quest,
+    Moba,
+    XAttention,
+    AdaSpa,
+    Sparda,
+    Svg,
+    Svg2,
+    WindowPruning,
+    Spatten,
 )
 
 
@@ -46,6 +71,11 @@ def get_pattern(name: str) -> type[Pattern]:
     raise unknown(name, "pattern", pattern_names())
 
 
+def parameters(pattern: Pattern | type[Pattern]) -> tuple[Field[Any], ...]:
+    """The fields that are parameters: not tensors and state, which take no part in equality."""
+    return tuple(field for field in fields(pattern) if field.compare)
+
+
 def parse_pattern(text: str) -> Pattern:
     """Read ``name`` or ``name(value, ..., field=value, ...)``; fields come in their order.
 
@@ -56,7 +86,7 @@ def parse_pattern(text: str) -> Pattern:
         call = parse_call(text)
         cls = get_pattern(call.name)
         hints = get_type_hints(cls)
-        names = [field.name for field in fields(cls)]
+        names = [field.name for field in parameters(cls)]
         if len(call.values) > len(names):
             raise InputError(
                 f"{len(call.values)} values and {call.name} has {len(names)} parameters",
@@ -69,7 +99,7 @@ def parse_pattern(text: str) -> Pattern:
             if name in given:
                 raise InputError(f"parameter {name} is given twice")
             given[name] = value
-        for field in fields(cls):
+        for field in parameters(cls):
             required = field.default is MISSING and field.default_factory is MISSING
             if required and field.name not in given:
                 hint = f"write {field.name}=..."
@@ -83,7 +113,7 @@ def pattern_text(pattern: Pattern) -> str:
     """
     given = [
         f"{field.name}={value_text(getattr(pattern, field.name))}"
-        for field in fields(pattern)
+        for field in parameters(pattern)
         if getattr(pattern, field.name) != field.default
     ]
     return f"{pattern.name}({', '.join(given)})" if given else pattern.name

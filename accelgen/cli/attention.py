@@ -69,10 +69,8 @@ def _attention(arguments: argparse.Namespace) -> int:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from dataclasses import fields
-
     from accelgen.attention.load import list_attention, load_attention
-    from accelgen.attention.registry import PATTERNS, pattern_text
+    from accelgen.attention.registry import PATTERNS, parameters, pattern_text
     from accelgen.errors import InputError
 
     if arguments.source is not None:
@@ -82,7 +80,7 @@ def _list(arguments: argparse.Namespace) -> int:
         patterns = [
             {
                 "name": pattern.name,
-                "parameters": [field.name for field in fields(pattern)],
+                "parameters": [field.name for field in parameters(pattern)],
                 "dynamic": pattern.dynamic,
                 "source": pattern.source,
             }
@@ -96,7 +94,7 @@ def _list(arguments: argparse.Namespace) -> int:
         return 0
     rows: list[tuple[object, ...]] = [("pattern", "looks at", "source", "parameters")]
     for pattern in PATTERNS:
-        names = ", ".join(field.name for field in fields(pattern))
+        names = ", ".join(field.name for field in parameters(pattern))
         looks = "q and k" if pattern.dynamic else "positions"
         rows.append((pattern.name, looks, pattern.source, names))
     print(table(rows))

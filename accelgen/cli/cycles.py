@@ -9,6 +9,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from accelgen.cli.attention_design import cycles as attention_cycles
+from accelgen.cli.attention_design import is_attention_source
 from accelgen.cli.command import Command, add_json, print_json, remark, table
 from accelgen.cli.options import (
     BOUNDS,
@@ -53,6 +55,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _cycles(arguments: argparse.Namespace) -> int:
+    if is_attention_source([arguments.description]):
+        return attention_cycles(arguments.description, arguments)
     base = read_description(arguments, ranges=True)
     bounds = combinations(sweep(arguments.bounds, "--bounds", BOUNDS), "--bounds") if (
         arguments.bounds is not None

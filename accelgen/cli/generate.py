@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from accelgen.cli.attention_design import generate as generate_attention
+from accelgen.cli.attention_design import is_attention_source
 from accelgen.cli.command import Command, add_json, print_json, remark, stages, table
 from accelgen.cli.options import add_description, add_hardware, passes_without, read_description
 from accelgen.cli.processor import add_processor, is_processor
@@ -34,6 +36,8 @@ def _generate(arguments: argparse.Namespace) -> int:
     from accelgen.pipeline import generate
     from accelgen.report import waiting
 
+    if is_attention_source(arguments.description):
+        return generate_attention(arguments.description[0], arguments)
     if is_processor(arguments):
         return generate_processor(arguments)
     (arguments.description,) = arguments.description

@@ -18,7 +18,7 @@ from accelgen.cli.pins import PIN, read_pins
 from accelgen.cli.progress import counting
 from accelgen.cli.values import pairs
 from accelgen.errors import InputError
-from accelgen.names import nearest, shorten, unknown
+from accelgen.names import nearest, shorten, unknown, within
 
 if TYPE_CHECKING:
     from accelgen.mapper import Objective
@@ -55,6 +55,15 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of activations and weights: int4; or by role: "
         "activations=int8,weights=int4,outputs=int32,fallback=int8 (of layers without blocks)",
     )  # fmt: skip
+    parser.add_argument(
+        "--attention", metavar="PATTERN",
+        help="run attention on an attention array, dense and with a pattern, as "
+        "'streaming(4, 2000)', or with those of a description: accelgen attention list",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seed", type=int, metavar="N", default=0,
+        help="of the tensors drawn for patterns that look at some (default 0)",
+    )  # fmt: skip
     parser.add_argument("--layer", metavar="NAME,...", help="these layers only")
     parser.add_argument(
         "--pin", action="append", default=[], metavar=PIN,
@@ -83,6 +92,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _simulate(arguments: argparse.Namespace) -> int:
     objective = _objective(arguments.objective)
+    if arguments.attention is not None:
+        return _compare(arguments, objective)
     pictures = _pictures(arguments.plot)
     files = _files(arguments.csv, arguments.parquet, pictures)
     constraints = read_pins(arguments.pin, uneven=arguments.uneven)
@@ -112,6 +123,44 @@ def _simulate(arguments: argparse.Namespace) -> int:
     if not arguments.json:
         print(f"next: {_next(arguments, found)}", file=sys.stderr)
     return 0
+
+
+def _compare(arguments: argparse.Namespace, objective: Objective) -> int:
+    """Attention on an attention array, dense and with a pattern; everything else as ever."""
+    for option in ("csv", "parquet", "plot", "mappings"):
+        if getattr(arguments, option):
+            raise InputError(
+                "not with --attention", where=f"--{option}", hint="use --json, which has all layers"
+            )
+    constraints = read_pins(arguments.pin, uneven=arguments.uneven)
+
+    from accelgen.attention.planned import read_plan
+    from accelgen.attention.simulation import simulate_attention
+    from accelgen.hardware import load_hardware
+    from accelgen.results.attention import attention_figures, attention_text
+
+    with within("--attention"):
+        plan = read_plan(arguments.attention)
+    hardware = load_hardware(arguments.hardware)
+    network = _network(arguments)
+    solved = _solved(kept=not arguments.no_cache)
+    with counting(network.name, "layers") as shown, _compiling(shown.note):
+        found = simulate_attention(
+            network, hardware, plan, objective, seed=arguments.seed,
+            constraints=constraints, solved=solved, progress=shown.step,
+        )  # fmt: skip
+    if arguments.json:
+        print_json(attention_figures(found))
+        return 0
+    heading, layers, totals, lines = attention_text(found)
+    print("\n".join([heading, table(layers), table(totals), *lines]))
+    print(f"next: {_next_pattern(arguments)}", file=sys.stderr)
+    return 0
+
+
+def _next_pattern(arguments: argparse.Namespace) -> str:
+    """The masks of what was simulated."""
+    return shlex.join(["accelgen", "attention", "show", arguments.attention, "--random"])
 
 
 def _objective(text: str) -> Objective:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from accelgen.cli.attention_design import verify as verify_attention
 from accelgen.cli.command import Command, add_json, print_json, remark, stages, table
 from accelgen.cli.mac import show_unit_report
 from accelgen.cli.processor import verify as verify_processor
@@ -43,6 +44,10 @@ def _verify(arguments: argparse.Namespace) -> int:
     design = Listing.read(directory).design if usable else "kernel"
     if design == "processor":
         return verify_processor(directory, arguments, problems)
+    if design == "attention":
+        if arguments.problems is not None:
+            remark("--problems says nothing here: the phases of an attention accelerator are fixed")
+        return verify_attention(directory, arguments)
     if design != "kernel":
         if arguments.problems is not None:
             remark("--problems says nothing here: an arithmetic unit has no problems")

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.attention.core import SCALE_BUS, TENSORS, Core
-from accelgen.attention.cycles import combined_cycles
+from accelgen.attention.cycles import AttentionCycles, combined_cycles
 from accelgen.attention.problem import Problem
 from accelgen.attention.registers import registers
 from accelgen.attention.rows import list_packet
 from accelgen.cosim.model import Model, build_model
 from accelgen.cosim.packing import pack, unpack
+from accelgen.cosim.runtime import Trace
 from accelgen.cosim.simulate import run_simulator
 from accelgen.cosim.toolchain import find_toolchain
 from accelgen.formats import IntFormat
@@ -26,15 +27,16 @@ from accelgen.rtl.attention.kernel import suffixes
 from accelgen.rtl.attention.lists import FAULTS
 from accelgen.rtl.processor.axil import AXIL_PORTS, CONTROL, REFUSED, STATUS
 
-__all__ = ["AttentionPhase", "AttentionSeen", "build_attention", "simulate_attention"]
+__all__ = ["AttentionPhase", "AttentionSeen", "build_attention", "packets_of", "simulate_attention"]
 
 
 @dataclass(frozen=True, eq=False)
 class AttentionPhase:
     """A problem per array, with how much of the time ports pause, and packets that are wrong.
 
-    ``wrong`` are beats by stream (q, k, v) that come to the first array before the right packets
-    and must be dropped.
+    ``wrong`` are beats by stream (q, k, v, and their scales) that come to the first array before
+    the right packets and must be dropped.  ``reset``: the design is reset before.  ``refused`` is a
+    register and a value it must not take: a start with it comes first, and must be refused.
     """
 
     problems: Sequence[Problem]
@@ -42,36 +44,54 @@ class AttentionPhase:
     pause_in: float = 0.0
     pause_out: float = 0.0
     wrong: Mapping[str, Sequence[NDArray[np.uint8]]] = field(default_factory=dict)
+    reset: bool = True
+    refused: tuple[str, int] | None = None
+
+    @property
+    def timed(self) -> bool:
+        """Whether its cycles are predicted: nothing pauses, no packet is dropped."""
+        return not (self.pause_in or self.pause_out or self.wrong)
 
 
 @dataclass(frozen=True)
 class AttentionSeen:
-    """What was wrong, and the cycles: computing, and from first input to last output."""
+    """What was wrong, and the cycles: computing, and from first input to last output, with those
+    predicted.
+    """
 
     faults: tuple[str, ...]
     busy: int
     total: int | None
+    predicted: AttentionCycles
 
 
-def build_attention(core: Core, verilog: Path, top: str) -> Model:
+def build_attention(core: Core, verilog: Path, top: str, trace: Trace = "none") -> Model:
     """Compile the Verilog of an accelerator for the bench."""
     names = [*(f"s_axis_{n}" for n in streams_in(core)), "m_axis_o", "m_axis_request"]
     prefixes = [f"{name}{end}" for end in suffixes(core) for name in names]
     streams = [f"{p}_{s}" for p in prefixes for s in ("tdata", "tvalid", "tready", "tlast")]
     ports = ["clk", "rst", "busy", "error", "malformed"]
     ports += [*streams, *(f"s_axil_{name}" for name in AXIL_PORTS)]
-    return build_model(find_toolchain(), [verilog], top, ports)
+    return build_model(find_toolchain(), [verilog], top, ports, trace)
 
 
 def simulate_attention(
-    core: Core, model: Model, phases: Sequence[AttentionPhase], *, seed: int = 0
+    core: Core,
+    model: Model,
+    phases: Sequence[AttentionPhase],
+    *,
+    seed: int = 0,
+    waves: Path | None = None,
 ) -> list[AttentionSeen]:
-    """Simulate problems one after the other, each from a reset, and judge each."""
+    """Simulate problems one after the other, and judge each.
+
+    ``waves`` takes the trace, of a model built with one.
+    """
     with tempfile.TemporaryDirectory(prefix="accelgen-") as name:
         folder = Path(name)
         _write_plan(core, phases, folder, seed)
         results = run_simulator(
-            find_toolchain(), model, "attention_bench.py", folder, model.top, seed=seed
+            find_toolchain(), model, "attention_bench.py", folder, model.top, seed=seed, waves=waves
         )
         seen = json.loads(results.read_text(encoding="utf-8"))
         answers = json.loads((folder / "answers.json").read_text(encoding="utf-8"))
@@ -88,7 +108,8 @@ def simulate_attention(
     ]
 
 
-def _packets(problem: Problem) -> dict[str, list[NDArray[np.uint8]]]:
+def packets_of(problem: Problem) -> dict[str, list[NDArray[np.uint8]]]:
+    """What every stream of an array carries for a problem, as beats."""
     core = problem.core
     packets: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in streams_in(core)}
     bits = {tensor: core.decoding(tensor).code_bits for tensor in TENSORS}
@@ -125,21 +146,23 @@ def _write_plan(core: Core, phases: Sequence[AttentionPhase], folder: Path, seed
     for number, phase in enumerate(phases):
         names: dict[str, list[str]] = {}
         for engine, (end, problem) in enumerate(zip(suffixes(core), phase.problems, strict=True)):
-            for stream, beats in _packets(problem).items():
+            for stream, beats in packets_of(problem).items():
                 offered = [*(phase.wrong.get(stream, ()) if engine == 0 else ()), *beats]
                 prefix = f"s_axis_{stream}{end}"
                 names[prefix] = [f"{number}.{prefix}.{i}" for i in range(len(offered))]
                 arrays |= dict(zip(names[prefix], offered, strict=True))
         paused = phase.pause_in or phase.pause_out
+        offsets = {register.name: register.offset for register in registers(core)}
         predicted = combined_cycles(phase.problems).total
         held = asdict(phase.problems[0].setting)
         listed.append(
             {
                 "writes": [(r.offset, held[r.name] & ((1 << r.bits) - 1)) for r in registers(core)],
+                "refused": phase.refused and (offsets[phase.refused[0]], phase.refused[1]),
                 "packets": names,
                 "outputs": sum(len(problem.groups) for problem in phase.problems),
                 "limit": 5000 + (40 if paused else 3) * predicted,
-                "reset": True,
+                "reset": phase.reset,
                 "pause_in": phase.pause_in,
                 "pause_out": phase.pause_out,
                 "seed": seed + 100 * number,
@@ -173,6 +196,10 @@ def _judge(
     faults = [str(violation) for violation in _listed(seen["violations"])]
     if seen["refused"]:
         faults.append(f"the start was refused for the register at {seen['refused']}")
+    if phase.refused:
+        offset = next(r.offset for r in registers(core) if r.name == phase.refused[0])
+        if seen["refused_first"] != offset:
+            faults.append(f"a start with {phase.refused[0]} = {phase.refused[1]} was not refused")
     expected = sum(len(problem.groups) for problem in problems)
     if seen["hung"] or len(outputs) != expected:
         faults.append(f"{len(outputs)} of {expected} row groups came")
@@ -199,13 +226,13 @@ def _judge(
         faults.append(f"{seen['packets_left']} packets were not accepted")
     busy, total = int(str(seen["busy_cycles"])), seen["total_cycles"]
     total = None if total is None else int(str(total))
-    if not (phase.pause_in or phase.pause_out or phase.wrong):
-        predicted = combined_cycles(problems)
+    predicted = combined_cycles(problems)
+    if phase.timed:
         if busy != predicted.busy:
             faults.append(f"busy for {busy} cycles instead of {predicted.busy}")
         if total != predicted.total:
             faults.append(f"total_cycles {total} instead of {predicted.total}")
-    return AttentionSeen(tuple(faults), busy, total)
+    return AttentionSeen(tuple(faults), busy, total, predicted)
 
 
 def _output_faults(

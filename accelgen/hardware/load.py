@@ -16,6 +16,7 @@ from accelgen.affine.yaml_text import Node, Plain, flag, parse_yaml, read_text
 from accelgen.content import content_path, list_content
 from accelgen.energy import Energies, MemoryCost, load_energies, mac_name
 from accelgen.errors import InputError
+from accelgen.hardware.attention import attention_from
 from accelgen.hardware.dataflows import dataflow_of
 from accelgen.hardware.kernel import kernel_values
 from accelgen.hardware.model import ANY_FORMAT, Dataflow, Hardware, Level, Memory
@@ -30,7 +31,7 @@ Values = dict[str, Plain]
 HARDWARE_KEYS = (
     "name", "array", "dataflows", "unrolls", "levels", "registers", "formats", "sum_bits", "mac_pj",
     "link_pj", "join_cycles", "skewed", "fill", "clock_mhz", "technology", "unit_leakage_mw",
-    "unit_area_mm2", "sources",
+    "unit_area_mm2", "sources", "attention",
 )  # fmt: skip
 MEMORY_KEYS = (
     "name", "holds", "bytes", "bytes_per_cycle", "gbytes_per_second", "pj_per_bit",
@@ -116,6 +117,10 @@ def hardware_from(values: Mapping[str, Plain]) -> Hardware:
         levels = tuple(_level(item, clock, energies, "sram") for item in _list(values, "levels"))
     with within("registers"):
         file = None if registers is None else _level(registers, clock, energies, "registers")
+    with within("attention"):
+        attention = attention_from(
+            values.get("attention"), None if technology is None else str(technology)
+        )
     return Hardware(
         name=str(values.get("name", "")),
         array=array,
@@ -134,6 +139,7 @@ def hardware_from(values: Mapping[str, Plain]) -> Hardware:
         sum_bits=None
         if values.get("sum_bits") is None
         else _integer(values["sum_bits"], "sum_bits"),
+        attention=attention,
     )
 
 

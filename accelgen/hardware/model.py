@@ -10,6 +10,7 @@ from itertools import chain
 from accelgen.affine.roles import LOOP_ROLES, ROLES, Role
 from accelgen.energy.model import mac_name
 from accelgen.errors import InputError
+from accelgen.hardware.attention import AttentionArrays
 from accelgen.names import FrozenMap, check_name, unknown, within
 
 __all__ = ["ANY_FORMAT", "Dataflow", "Hardware", "Level", "Memory"]
@@ -145,7 +146,7 @@ class Hardware:
     the cycles from the first multiplication of a unit to its result in the level above.
     ``unit_leakage_mw`` and ``unit_area_mm2`` are of one unit with what it has. ``sources`` says
     where figures are from, ``sum_bits`` is the width of unfinished sums (``None``: as wide as they
-    can get).
+    can get).  ``attention`` are the arrays on which attention runs where a pattern is asked for.
     """
 
     name: str
@@ -163,6 +164,7 @@ class Hardware:
     unit_area_mm2: float | None = None
     sources: str = ""
     sum_bits: int | None = None
+    attention: AttentionArrays = AttentionArrays()  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:
         check_name(self.name, "hardware")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from accelgen.cache import cache_root, digest
+from accelgen.hardware.attention import AttentionArrays
 from accelgen.hardware.model import Hardware
 from accelgen.mapper.compiled import SOURCES
 from accelgen.mapper.cost import cost
@@ -87,7 +88,7 @@ def key_of(
     )
     pinned = constraints if constraints != Constraints() else None
     loops = problem.loops if constraints.named else None
-    bare = replace(hardware, name="hardware", sources="")
+    bare = replace(hardware, name="hardware", sources="", attention=AttentionArrays())
     return digest(map(repr, (MODEL, shape, bare, exponents_of(objective), pinned, loops)))
 
 

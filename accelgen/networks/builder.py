@@ -7,9 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 
+from accelgen.affine.workload import MAX_ELEMENTS
+from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError
 from accelgen.names import within
 from accelgen.networks import workloads
+from accelgen.networks.attention import AttentionPart
 from accelgen.networks.layer import Layer, VectorWork
 from accelgen.networks.network import MAX_LAYERS, Network
 
@@ -117,15 +120,26 @@ class Builder:
     ) -> Value:
         """A matrix product over the last dimension of ``x``, with all others and the batch as rows.
 
-        ``tied``: the weights are another layer's.
+        ``tied``: the weights are another layer's.  Where ``x`` has more elements than a workload
+        may, rows are divided into equal parts: a layer of the first, and one of the others,
+        ``tied`` to it, which reads the weights again for each.
         """
         label = self._label(name)
-        rows = self.batch * x.elements // x.shape[-1]
+        rows, inner = self.batch * x.elements // x.shape[-1], x.shape[-1]
+        parts = max(1, -(-rows * inner // MAX_ELEMENTS))
+        while rows % parts:
+            parts += 1
         with within(label):
-            workload, repeats = workloads.matrix_product(rows, columns, x.shape[-1])
+            workload, repeats = workloads.matrix_product(rows // parts, columns, inner)
         further = workload.bounds["n"] if bias else 0
         layer = Layer(label, workload, repeats, "W", further, tied)
-        return self.add(layer, (*x.shape[:-1], columns), x)
+        y = self.add(layer, (*x.shape[:-1], columns), x)
+        if parts > 1:
+            label = self._label(f"{name}_rest")
+            rest = Layer(label, workload, repeats * (parts - 1), "W", 0, tied=True)
+            other = self.add(rest, y.shape, x)
+            y = Value(y.shape, (*y.made_by, *other.made_by))
+        return y
 
     def attention(
         self,
@@ -137,12 +151,14 @@ class Builder:
         groups: int | None = None,
         keys: int = 0,
         position_biases: int | None = None,
+        causal: bool = False,
     ) -> Value:
         """Two products and a softmax: ``q`` of (tokens, heads * width), ``k`` and ``v`` alike.
 
         ``groups`` of heads share keys and values.  ``keys`` is the number of keys where more are
-        cached than ``k`` makes.  ``position_biases`` parameters are added to the scores.  All
-        pairs are counted: a causal mask saves nothing.
+        cached than ``k`` makes.  ``position_biases`` parameters are added to the scores.
+        ``causal``: no query sees a key after its own, which the layers say (see AttentionPart); in
+        their workloads all pairs are counted, and a causal mask saves nothing.
         """
         tokens, keys = q.shape[0], keys or k.shape[0]
         shared = groups or heads
@@ -154,7 +170,9 @@ class Builder:
             scores, times = workloads.attention_scores(
                 self.batch, heads, tokens, keys, width, groups
             )
-        s = self.add(Layer(label, scores, times, None), (heads, tokens, keys), q, k)
+            shape = AttentionShape(tokens, keys, heads, shared, width, value_width, causal)
+        layer = Layer(label, scores, times, None, attention=AttentionPart(shape, self.batch, False))
+        s = self.add(layer, (heads, tokens, keys), q, k)
         if position_biases is not None:
             s = self.vector("add", s, parameters=position_biases, name="position_bias")
         s = self.vector("softmax", s)
@@ -163,7 +181,8 @@ class Builder:
             mixed, times = workloads.attention_product(
                 self.batch, heads, tokens, keys, value_width, groups
             )
-        return self.add(Layer(label, mixed, times, None), (tokens, heads * value_width), s, v)
+        layer = Layer(label, mixed, times, None, attention=AttentionPart(shape, self.batch, True))
+        return self.add(layer, (tokens, heads * value_width), s, v)
 
     def vector(
         self,

@@ -10,6 +10,7 @@ from math import prod
 from accelgen.affine.workload import Workload
 from accelgen.errors import InputError
 from accelgen.names import shorten, unknown, within
+from accelgen.networks.attention import AttentionPart
 
 __all__ = ["Layer", "VectorWork", "check_layer_name", "tensor_elements"]
 
@@ -25,7 +26,8 @@ class Layer:
     ``weights`` names the input of the workload that holds parameters; ``None`` when no input does
     (the two products of attention).  ``further_parameters`` counts, per repeat, those that the
     workload does not read: a bias, the scale and shift of a normalisation folded into the weights.
-    ``tied`` weights belong to another layer, where they are counted.
+    ``tied`` weights belong to another layer, where they are counted.  ``attention`` says that it
+    is a part of an attention layer.
 
     Raises :class:`InputError` for an unknown tensor and counts outside 1 (0 for parameters)
     to 2**48.
@@ -37,6 +39,7 @@ class Layer:
     weights: str | None = "W"
     further_parameters: int = 0
     tied: bool = False
+    attention: AttentionPart | None = None
 
     def __post_init__(self) -> None:
         check_layer_name(self.name)

@@ -108,7 +108,9 @@ class _Reader:
             tied = part.tensor is not None and not self._count(part.tensor)
             further = self._stored(part.bias) // part.repeats if part.bias else 0
             weights = None if part.tensor is None else "W"
-            self.layers.append(Layer(label, part.workload, part.repeats, weights, further, tied))
+            self.layers.append(
+                Layer(label, part.workload, part.repeats, weights, further, tied, part.attention)
+            )
         self.edges.extend((before, number) for before in made)
         return (number,)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from math import prod
 
 from accelgen.affine.workload import Workload
+from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError
 from accelgen.names import shorten
 from accelgen.networks import workloads
+from accelgen.networks.attention import AttentionPart
 from accelgen.networks.onnx_node import Matrix, Node, Shape, Vector, Work
 
 __all__ = ["attention", "convolution", "einsum", "gemm", "matmul", "transposed_convolution"]
@@ -148,7 +150,10 @@ def einsum(node: Node) -> list[Work]:
 
 
 def attention(node: Node) -> list[Work]:
-    """Scores, softmax and the product with the values; cached keys come first."""
+    """Scores, softmax and the product with the values; cached keys come first.
+
+    With ``is_causal`` the last query is taken to be at the last key, as it is with cached keys.
+    """
     q, k, v = (node.shape(node.input(position)) for position in range(3))
     past = node.shape(cached) if (cached := node.input(4)) is not None else (0,) * 4
     if len({len(q), len(k), len(v)}) > 1 or len(past) != 4:
@@ -167,8 +172,10 @@ def attention(node: Node) -> list[Work]:
     keys += past[2]
     scores, times = workloads.attention_scores(batch, heads, queries, keys, width, groups)
     mixed, repeats = workloads.attention_product(batch, heads, queries, keys, value_width, groups)
+    causal = node.integer("is_causal", 0) != 0 and queries <= keys
+    shape = AttentionShape(queries, keys, heads, groups, width, value_width, causal)
     return [
-        Matrix(scores, times, None),
+        Matrix(scores, times, None, attention=AttentionPart(shape, batch, False)),
         Vector("softmax", batch * heads * queries * keys),
-        Matrix(mixed, repeats, None),
+        Matrix(mixed, repeats, None, attention=AttentionPart(shape, batch, True)),
     ]

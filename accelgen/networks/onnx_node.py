@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from accelgen.affine.workload import Workload
 from accelgen.errors import InputError
 from accelgen.names import shorten
+from accelgen.networks.attention import AttentionPart
 
 if TYPE_CHECKING:
     import onnx
@@ -22,12 +23,15 @@ Attributes = Mapping[str, int | float | str | tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Matrix:
-    """A workload, executed ``repeats`` times; ``tensor`` is the constant that is its ``W``."""
+    """A workload, executed ``repeats`` times; ``tensor`` is the constant that is its ``W``,
+    ``attention`` what it is a part of.
+    """
 
     workload: Workload
     repeats: int
     tensor: str | None
     bias: str | None = None
+    attention: AttentionPart | None = None
 
 
 @dataclass(frozen=True)

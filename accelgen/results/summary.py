@@ -16,7 +16,7 @@ from accelgen.results.layers import (
 from accelgen.results.scenes import si
 from accelgen.simulation import LayerResult, NetworkResult
 
-__all__ = ["Report", "figures", "pins_of", "report"]
+__all__ = ["Report", "figures", "objective_name", "padded", "pins_of", "report"]
 
 Rows = list[tuple[str, ...]]
 
@@ -46,8 +46,8 @@ def report(found: NetworkResult) -> Report:
     return Report(
         f"{found.network.name} on {found.hardware.name}, "
         f"least {objective_name(found)} of every layer",
-        _padded(_layer_rows(found, shares), left=("layer", "limit")),
-        _padded(_energy_rows(found), left=("energy of", "for")),
+        padded(_layer_rows(found, shares), left=("layer", "limit")),
+        padded(_energy_rows(found), left=("energy of", "for")),
         tuple(_lines(found, shares, waits)),
         tuple(
             f"{_names(group)}\n{group[0].mapping.nest(group[0].problem, levels)}"
@@ -266,7 +266,7 @@ def _lines(
     ]
 
 
-def _padded(rows: Rows, left: Sequence[str]) -> Rows:
+def padded(rows: Rows, left: Sequence[str]) -> Rows:
     """Numbers to the right: every column but those whose names are in ``left``."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [

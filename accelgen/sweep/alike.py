@@ -19,6 +19,8 @@ from accelgen.sweep.sweep import Point
 __all__ = ["Group", "alike_key", "grouped", "records_of", "settled"]
 
 _ARRAY = "array."
+_ABOUT = ("attention", "formats", "parameters")
+"""Kinds of fields that are no hardware."""
 _KEPT = 1 << 12
 """Hardware kept, without the fields of its array."""
 
@@ -43,8 +45,8 @@ def grouped(points: Iterable[Point]) -> list[Group]:
 
 def alike_key(point: Point) -> str:
     """The same key, in any sweep, for points with the same figures: their hardware is alike
-    (:func:`accelgen.hardware.alike.canonical`), network, formats, parameters, objective and
-    whether mappings may be uneven are the same.
+    (:func:`accelgen.hardware.alike.canonical`), network, formats, parameters, pattern of
+    attention, objective and whether mappings may be uneven are the same.
 
     It is the point's own key when there is no such hardware, and when its objective leaves out
     energy or latency: of several best mappings, any may be found.
@@ -93,7 +95,7 @@ def _built(point: Point, network: str) -> tuple[Hardware, str] | None:
         uneven = uneven_of(point)
     except AccelgenError:
         return None
-    rest = {k: v for k, v in point.values.items() if kind_of(k) in ("formats", "parameters")}
+    rest = {k: v for k, v in point.values.items() if kind_of(k) in _ABOUT}
     about = digest((network, json.dumps([exponents, uneven, rest], sort_keys=True)))
     return (hardware, about) if all(exponents) else None
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from accelgen.errors import AccelgenError
 from accelgen.sweep.axes import Axis
-from accelgen.sweep.evaluate import hardware_of, network_of, objective_of, uneven_of
+from accelgen.sweep.evaluate import hardware_of, network_of, objective_of, plan_of, uneven_of
 from accelgen.sweep.sweep import Sweep
 
 __all__ = ["check_fields"]
@@ -50,6 +50,7 @@ def _tried(sweep: Sweep) -> tuple[int, AccelgenError | None]:
             network_of(point)
             objective_of(point)
             uneven_of(point)
+            plan_of(point)
         except AccelgenError as error:
             first = first or error
         else:

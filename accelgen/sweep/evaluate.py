@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 from accelgen.affine.yaml_text import Plain, flag
 from accelgen.errors import AccelgenError, InputError, MissingToolError
 from accelgen.hardware import Dataflow, Hardware, hardware_from
-from accelgen.names import FrozenMap, shorten
+from accelgen.names import FrozenMap, shorten, within
 from accelgen.networks import Network, load_network, parse_network
 from accelgen.store import Json
 from accelgen.sweep.fields import Value, kind_of, replaced
@@ -21,10 +21,12 @@ from accelgen.sweep.sources import NetworkSource
 from accelgen.sweep.sweep import OBJECTIVES, Point
 
 if TYPE_CHECKING:
+    from accelgen.attention.planned import Plan
+    from accelgen.attention.simulation import ComparedResult
     from accelgen.mapper import Objective
     from accelgen.mapper.cache import Solved
 
-__all__ = ["evaluate", "hardware_of", "network_of", "objective_of", "uneven_of"]
+__all__ = ["evaluate", "hardware_of", "network_of", "objective_of", "plan_of", "uneven_of"]
 
 _NETWORKS = 64
 """Networks kept by a process, with their parameters and formats."""
@@ -36,11 +38,14 @@ _dataflows: dict[tuple[str, str], tuple[Dataflow, ...]] = {}
 def evaluate(point: Point) -> dict[str, Json]:
     """Simulate the network of a point on its hardware.
 
-    Returns ``cycles``, ``clock_mhz``, ``energy_pj`` by level, ``utilisation``, ``area_mm2``
-    (``None``: not known) and ``seconds``; for a point that cannot be, ``error``, ``seconds`` and
-    the area when there is one.  Depends on nothing but the point.
+    With a pattern, attention runs on the attention arrays (see
+    :func:`accelgen.attention.simulation.simulate_attention`), whose energy but for that of the DRAM
+    is that of a level ``attention``.  Returns ``cycles``, ``clock_mhz``, ``energy_pj`` by level,
+    ``utilisation``, ``area_mm2`` (``None``: not known) and ``seconds``; for a point that cannot be,
+    ``error``, ``seconds`` and the area when there is one.  Depends on nothing but the point.
     """
     # Compiled code takes a second to import, which reading and drawing results need not.
+    from accelgen.attention.simulation import simulate_attention
     from accelgen.mapper import Constraints
     from accelgen.simulation import simulate
 
@@ -49,16 +54,24 @@ def evaluate(point: Point) -> dict[str, Json]:
     try:
         hardware = hardware_of(point)
         record["area_mm2"] = hardware.area_mm2
-        found = simulate(
-            network_of(point), hardware, objective_of(point),
-            constraints=Constraints(uneven=uneven_of(point)), solved=_solved(),
-        )  # fmt: skip
-        record |= {
-            "cycles": float(found.cycles),
-            "clock_mhz": hardware.clock_mhz,
-            "energy_pj": {name: float(value) for name, value in found.energy_pj.items()},
-            "utilisation": float(found.utilisation),
-        }
+        constraints = Constraints(uneven=uneven_of(point))
+        network, objective = network_of(point), objective_of(point)
+        plan = plan_of(point)
+        record["clock_mhz"] = hardware.clock_mhz
+        if plan is None:
+            found = simulate(
+                network, hardware, objective, constraints=constraints, solved=_solved()
+            )
+            record |= {
+                "cycles": float(found.cycles),
+                "energy_pj": {name: float(value) for name, value in found.energy_pj.items()},
+                "utilisation": float(found.utilisation),
+            }
+        else:
+            compared = simulate_attention(
+                network, hardware, plan, objective, constraints=constraints, solved=_solved()
+            )
+            record |= _with_pattern(compared)
     except MissingToolError:
         raise
     except AccelgenError as error:
@@ -124,6 +137,46 @@ def uneven_of(point: Point) -> bool:
     answer.
     """
     return flag(point.values.get("uneven"), "uneven")
+
+
+def plan_of(point: Point) -> Plan | None:
+    """The pattern of attention of a point, ``None`` without one.
+
+    Raises :class:`InputError` for what is no pattern and no shipped description: a file of the
+    user's own might change without the point being another.
+    """
+    given = point.values.get("attention")
+    if given is None:
+        return None
+    from accelgen.attention.load import is_file_name
+    from accelgen.attention.planned import read_plan
+
+    with within("attention"):
+        if not isinstance(given, str) or ("(" not in given and is_file_name(given)):
+            hint = "write dense, 'streaming(4, 2000)' or the name of a shipped description"
+            raise InputError(f"{shorten(given)} is no pattern", hint=hint)
+        return read_plan(given)
+
+
+def _with_pattern(found: ComparedResult) -> dict[str, Json]:
+    """The figures of a network with the pattern."""
+    hardware, rest = found.hardware, found.rest
+    total = found.total(sparse=True)
+    energy = {} if rest is None else {k: float(v) for k, v in rest.energy_pj.items()}
+    outermost = hardware.levels[-1].name
+    own = 0.0
+    multiplied = 0 if rest is None else rest.utilisation * hardware.units * rest.cycles
+    for layer in found.attention.layers:
+        dram = layer.sparse.energy_pj["dram"]
+        own += layer.sparse.total_pj - dram
+        energy[outermost] = energy.get(outermost, 0.0) + dram
+        shape = layer.part.shape
+        multiplied += layer.sparse.pairs * (shape.head_dim + shape.value_dim)
+    return {
+        "cycles": float(total.cycles),
+        "energy_pj": {**energy, "attention": own},
+        "utilisation": float(multiplied / (hardware.units * total.cycles)),
+    }
 
 
 def _below(point: Point, kind: str) -> dict[str, int | str]:

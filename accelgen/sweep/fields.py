@@ -3,7 +3,8 @@
 ``array.i``, ``clock_mhz``, ``levels.sram.bytes`` and ``registers.weights.bytes`` are fields of
 hardware; entries of lists are found by their ``name``, memories of a level also by what they
 hold.  ``formats.weights``, ``parameters.batch``, ``network``, ``hardware``, ``minimise`` and
-``uneven`` are the others.
+``uneven`` are the others, and ``attention``: a pattern as text, while ``attention.rows`` is a
+field of hardware.
 """
 
 from __future__ import annotations
@@ -24,17 +25,19 @@ FORMATS = ("activations", "weights", "outputs", "fallback")
 """Tensors of a network whose format is a field, as in :meth:`accelgen.networks.Network`."""
 
 _WHOLE = ("network", "hardware", "minimise", "uneven")
+_PATTERN = "attention"
 _FIXED_KEYS = ("array",)
 """Mappings of hardware that get no further keys."""
 
 
 def kind_of(field: str) -> str:
-    """``network``, ``hardware``, ``minimise``, ``uneven``, ``formats``, ``parameters``, ``field``.
+    """``network``, ``hardware``, ``minimise``, ``uneven``, ``attention``, ``formats``,
+    ``parameters``, ``field``.
 
     ``field`` is one of the hardware's.  Raises :class:`InputError` for a malformed name.
     """
     first, dot, rest = field.partition(".")
-    if field in _WHOLE:
+    if field in _WHOLE or field == _PATTERN:
         return field
     if not all(field.split(".")) or (first in _WHOLE and dot):
         raise InputError(f"{shorten(field)} is no field", hint="write array.i or formats.weights")

@@ -17,7 +17,7 @@ from accelgen.sweep.sweep import Sweep
 
 __all__ = ["list_sweeps", "load_sweep", "parse_sweep"]
 
-_FIXED = ("network", "hardware", "minimise", "uneven")
+_FIXED = ("network", "hardware", "minimise", "uneven", "attention")
 _KEYS = (
     "name", *_FIXED, "set", "axes", "points", "random", "seed", "objectives", "constraints",
 )  # fmt: skip

@@ -10,7 +10,8 @@ import pytest
 
 from accelgen.attention.inputs import random_inputs
 from accelgen.attention.load import list_attention
-from accelgen.attention.registry import pattern_names
+from accelgen.attention.patterns.base import Pattern
+from accelgen.attention.registry import PATTERNS, pattern_names
 from accelgen.attention.shape import AttentionShape
 from accelgen.cli import main
 
@@ -79,6 +80,29 @@ def test_shapes(capsys: pytest.CaptureFixture[str]) -> None:
     assert data["masks"][0]["nnz"] == 68 + 69 + 70
     data = json.loads(printed(capsys, *words, "--no-causal", "--json")[0])
     assert (data["causal"], data["masks"][0]["nnz"]) == (False, 210)
+
+
+@pytest.mark.parametrize("pattern", [one for one in PATTERNS if one.dynamic])
+def test_random_tensors(
+    pattern: type[Pattern], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    source, causal = (
+        ("svg(16)", ["--no-causal"]) if pattern.name == "svg" else (pattern.name, list[str]())
+    )
+    words = ["attention", "show", source, *causal, "--random", "--tokens", "64", "--heads", "2"]
+    assert main([*words, "--layer", "0", "-o", str(tmp_path / "a.svg")]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].startswith(f"{pattern.name}: 64 queries x 64 keys")
+    pairs = [int(line.split()[1]) for line in shown[2:] if line.startswith("  ")]
+    assert pairs
+    assert all(0 < count <= 64 * 64 for count in pairs)
+    assert (tmp_path / "a.svg").exists()
+
+
+def test_frames_of_video_must_be_given(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["attention", "show", "svg", "--no-causal", "--random", "--tokens", "64"]
+    assert main(words) == 2
+    assert "svg: tokens_per_frame: is not given" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("suffix", [".svg", ".png", ".pdf"])

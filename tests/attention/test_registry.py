@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,14 +13,23 @@ from hypothesis import strategies as st
 from accelgen.attention import registry
 from accelgen.attention.inputs import AttentionInputs
 from accelgen.attention.mask import HeadMask
+from accelgen.attention.patterns.adaspa import AdaSpa
 from accelgen.attention.patterns.base import Pattern
 from accelgen.attention.patterns.block_streaming import BlockStreaming
 from accelgen.attention.patterns.dense import Dense
 from accelgen.attention.patterns.duo import Duo
 from accelgen.attention.patterns.lserve import LServe
+from accelgen.attention.patterns.moba import Moba
+from accelgen.attention.patterns.quest import Quest
 from accelgen.attention.patterns.radial import Radial
 from accelgen.attention.patterns.s2 import S2
+from accelgen.attention.patterns.sparda import Sparda
+from accelgen.attention.patterns.spatten import Spatten
 from accelgen.attention.patterns.streaming import Streaming
+from accelgen.attention.patterns.svg import Svg
+from accelgen.attention.patterns.svg2 import Svg2
+from accelgen.attention.patterns.window_pruning import WindowPruning
+from accelgen.attention.patterns.xattention import XAttention
 from accelgen.attention.registry import (
     PATTERNS,
     get_pattern,
@@ -43,6 +53,22 @@ patterns = st.one_of(
     st.builds(LServe, share, positive, page=st.just(32), gates=gates, reselect=positive),
     st.builds(Radial, positive, share, st.booleans(), positive),
     st.builds(S2, positive, positive, positive),
+    st.builds(Quest, positive, positive, positive, st.integers(0, 9), positive),
+    st.builds(Moba, positive, positive, positive),
+    st.builds(XAttention, st.just(64), st.sampled_from((8, 16)), share),
+    # The tensors are no parameters of the text.
+    st.builds(AdaSpa, positive, share, st.just(np.zeros((1, 1)))),
+    st.builds(Sparda, positive, positive, positive, positive, st.just(np.zeros((1, 1, 1)))),
+    st.builds(Svg, st.none() | positive, positive, share, text_last=st.booleans()),
+    st.builds(Svg2, positive, positive, share, positive),
+    st.builds(
+        WindowPruning,
+        st.lists(share, min_size=1, max_size=4).map(tuple),
+        positive,
+        st.none() | st.tuples(positive, positive),
+        st.just(np.zeros((1, 1))),
+    ),
+    st.builds(Spatten, positive, share, share, share, st.integers(2, 16), st.integers(0, 16)),
 )
 
 
@@ -71,6 +97,8 @@ def test_every_pattern_has_a_name_of_its_own(pattern: type[Pattern]) -> None:
         ("radial(decay=2e-1)", Radial(decay=0.2)),
         ("duo(gates=[[1, .5], [0.25, -3]])", Duo(gates=((1.0, 0.5), (0.25, -3.0)))),
         ("duo(gates=[])", Duo()),
+        ("svg(1560, 256, text_last=true)", Svg(1560, 256, text_last=True)),
+        ("window_pruning([0, .5], 7, [14, 28])", WindowPruning((0.0, 0.5), 7, (14, 28))),
     ],
 )
 def test_texts(text: str, pattern: Pattern) -> None:

@@ -40,8 +40,8 @@ def place(pattern: Svg, tokens: int, token: int, temporal: bool) -> int:
     video = tokens - pattern.text
     if not temporal or not start <= token < start + video:
         return token
-    frame, position = divmod(token - start, pattern.tokens_per_frame)
-    return start + position * (video // pattern.tokens_per_frame) + frame
+    frame, position = divmod(token - start, pattern.frame)
+    return start + position * (video // pattern.frame) + frame
 
 
 def rule(pattern: Svg, tokens: int, temporal: bool) -> set[tuple[int, int]]:
@@ -61,7 +61,7 @@ def rule(pattern: Svg, tokens: int, temporal: bool) -> set[tuple[int, int]]:
         for b in range(tokens):
             always = is_text(a) or is_text(b)
             if not pattern.text:
-                always = b < pattern.tokens_per_frame
+                always = b < pattern.frame
             near = not is_text(a) and not is_text(b) and abs(a - b) < width
             if always or near:
                 blocks.add((a // pattern.block, b // pattern.block))

@@ -25,6 +25,7 @@ PARAMETERS = {
     "efficientnet_v2_s": 21_458_488,
     "gpt2_decode": 124_439_808,
     "gpt2_prefill": 124_439_808,
+    "hunyuan_video": 12_821_012_544,
     "llama2_7b_prefill": 6_738_415_616,
     "llama3_8b_decode": 8_030_261_248,
     "llama3_8b_prefill": 8_030_261_248,
@@ -38,6 +39,7 @@ PARAMETERS = {
     "unet": 31_030_658,
     "vgg16": 138_357_544,
     "vit_b_16": 86_567_656,
+    "wan2_1_14b": 14_288_491_584,
 }
 
 
@@ -78,7 +80,10 @@ GIGA_MACS: dict[str, tuple[str, Callable[[Network], int]]] = {
     "vit_b_16": ("17.564", all_macs),
 }
 # Networks whose MACs were found in no publication, and the one that differs.
-UNPUBLISHED = {"bert_large", "gpt2_decode", "llama3_8b_decode", "llama3_8b_prefill", "unet"}
+UNPUBLISHED = {
+    "bert_large", "gpt2_decode", "hunyuan_video", "llama3_8b_decode", "llama3_8b_prefill", "unet",
+    "wan2_1_14b",
+}  # fmt: skip
 DIFFERENT = {"coatnet_0"}
 
 
@@ -154,6 +159,31 @@ def test_llama_by_formula(mode: str) -> None:
     multiplied = network.parameters - 128256 * 4096 - norms
     attention = 32 * 2 * 4096 * context
     assert network.macs == tokens * (multiplied + attention)
+
+
+def test_wan_by_formula() -> None:
+    tokens, text, width, inner = 21 * 45 * 80, 512, 5120, 13824
+    network = load_network("wan2_1_14b")
+    projections = 4 * width**2 * tokens + 2 * width**2 * (tokens + text)
+    attention = 2 * width * tokens * (tokens + text)
+    block = projections + attention + 2 * width * inner * tokens
+    once = 64 * width * 2 * tokens + (4096 * width + width**2) * text
+    assert network.macs == 40 * block + once + 256 * width + width**2 + 6 * width**2
+    small = build_network("wan", {"model": "t2v_1_3b", "height": 480, "width": 832})
+    assert small.parameters == 1_418_996_800
+
+
+def test_hunyuan_video_by_formula() -> None:
+    video, text, width = 33 * 45 * 80, 256, 3072
+    tokens = video + text
+    network = load_network("hunyuan_video")
+    attention = 2 * width * tokens**2
+    modulations = (20 * 2 * 6 + 40 * 3 + 2) * width**2
+    blocks = 60 * (12 * width**2 * tokens + attention) + modulations
+    refiner = 2 * (12 * width**2 * text + 2 * width * text**2 + 2 * width**2)
+    embeddings = 4096 * width * text + 2 * 64 * width * video
+    vectors = 3 * (256 * width + width**2) + (4096 + 768 + 2 * width) * width
+    assert network.macs == blocks + refiner + embeddings + vectors
 
 
 def test_decode_reads_all_cached_keys() -> None:

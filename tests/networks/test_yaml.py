@@ -116,7 +116,11 @@ def test_every_builder_has_defaults_and_is_documented(builder: str) -> None:
         ("coatnet_0", {"image": 100}, "an image of 100 is no multiple of 32"),
         ("ddpm_unet", {"image": 30}, "an image of 30 is no multiple of 8"),
         ("stable_diffusion_unet", {"image": 520}, "an image of 520 is no multiple of 64"),
-        ("llama", {"context": 2**20}, "layer0.query: expression: tensor Y of shape"),
+        (
+            "llama",
+            {"context": 2**20, "batch": 2**20},
+            "llama: embeddings: elements: 4503599627370496 is outside",
+        ),
         ("lama", {}, "unknown builder 'lama'; did you mean 'llama'?"),
     ],
 )

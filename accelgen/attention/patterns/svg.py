@@ -48,6 +48,9 @@ class Svg(Pattern):
     heads; errors that differ by less than 1e-12 of the mean square of the output are equal, and
     then the head is spatial.
 
+    ``tokens_per_frame`` has no usual value, as it follows from the size of the video (3600 at 720 x
+    1280 with 16 x 16 pixels a token): it must be given before the pattern is applied.
+
     Text comes first unless ``text_last``.  Shapes must not be causal and have as many queries as
     keys, text and whole frames.  Usual: density .25 to .3, 64 rows sampled, block 128.
 
@@ -58,7 +61,7 @@ class Svg(Pattern):
     source: ClassVar[str] = "arXiv:2502.01776"
     dynamic: ClassVar[bool] = True
 
-    tokens_per_frame: int
+    tokens_per_frame: int | None = None
     text: int = 0
     density: float = 0.25
     block: int = 128
@@ -67,12 +70,24 @@ class Svg(Pattern):
     text_last: bool = False
 
     def __post_init__(self) -> None:
-        check_integer("tokens_per_frame", self.tokens_per_frame)
+        if self.tokens_per_frame is not None:
+            check_integer("tokens_per_frame", self.tokens_per_frame)
         check_integer("text", self.text, 0)
         check_share("density", self.density)
         check_integer("block", self.block)
         check_integer("sampled", self.sampled)
         check_integer("seed", self.seed, 0)
+
+    @property
+    def frame(self) -> int:
+        """Tokens of a frame; :class:`InputError` when they were not given."""
+        if self.tokens_per_frame is None:
+            raise InputError(
+                "is not given, and no number is usual",
+                where=f"{self.name}: tokens_per_frame",
+                hint="write svg(1560) for 480 x 832 pixels of which 16 x 16 make a token",
+            )
+        return self.tokens_per_frame
 
     def masks(
         self, shape: AttentionShape, inputs: AttentionInputs | None = None, *, layer: int = 0
@@ -102,16 +117,16 @@ class Svg(Pattern):
 
         Raises :class:`InputError` for shapes that are no text and video.
         """
-        video = shape.keys - self.text
+        video, frame = shape.keys - self.text, self.frame
         if shape.causal or shape.queries != shape.keys:
             raise InputError(
                 "windows over video need as many queries as keys, and no causal cut",
                 where=self.name,
                 hint="set causal: false and queries to the number of keys",
             )
-        if video < 1 or video % self.tokens_per_frame:
+        if video < 1 or video % frame:
             raise InputError(
-                f"{self.tokens_per_frame} tokens a frame do not divide {video} video tokens",
+                f"{frame} tokens a frame do not divide {video} video tokens",
                 where="tokens_per_frame",
                 hint="keys = text + frames * tokens_per_frame",
             )
@@ -119,7 +134,7 @@ class Svg(Pattern):
         spatial = block_map_mask(shape, kept, self.block, self.block)
         start = 0 if self.text_last else self.text
         order = np.arange(shape.keys)
-        by_frame = order[start : start + video].reshape(-1, self.tokens_per_frame)
+        by_frame = order[start : start + video].reshape(-1, frame)
         order = np.concatenate([order[:start], by_frame.T.ravel(), order[start + video :]])
         sizes = block_sizes(shape.keys, self.block)
         temporal = VariableMask(
@@ -147,7 +162,7 @@ class Svg(Pattern):
         # A token is always in its own window.
         near = (apart < max(1, width)) & some[:, None] & some
         text = (first < start) | (last >= start + video)
-        sink = text if self.text else some & (low < start + self.tokens_per_frame)
+        sink = text if self.text else some & (low < start + self.frame)
         return np.asarray(near | sink | text[:, None])
 
     def _rows(self, mask: HeadMask, rows: Ints) -> Bools:

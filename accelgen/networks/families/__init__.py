@@ -20,6 +20,7 @@ from accelgen.networks.families.resnet import resnet
 from accelgen.networks.families.squeezenet import squeezenet
 from accelgen.networks.families.unet import unet
 from accelgen.networks.families.vgg import vgg
+from accelgen.networks.families.video import hunyuan_video, wan
 from accelgen.networks.families.vit import vit
 from accelgen.networks.network import Network
 
@@ -30,8 +31,9 @@ MAX_PARAMETER = 2**20
 BUILDERS: Mapping[str, Callable[..., Network]] = {
     builder.__name__: builder
     for builder in (
-        alexnet, bert, coatnet_0, ddpm_unet, dit, efficientnet_b0, efficientnet_v2_s, gpt2, llama,
-        mnasnet, mobilenet_v2, resnet, squeezenet, stable_diffusion_unet, unet, vgg, vit,
+        alexnet, bert, coatnet_0, ddpm_unet, dit, efficientnet_b0, efficientnet_v2_s, gpt2,
+        hunyuan_video, llama, mnasnet, mobilenet_v2, resnet, squeezenet, stable_diffusion_unet,
+        unet, vgg, vit, wan,
     )
 }  # fmt: skip
 """The builders by name."""

@@ -42,7 +42,8 @@ def gpt2(
         with b.scope(f"h{i}"):
             y = b.linear("qkv", b.layer_norm(x, "norm1"), 3 * width)
             q = k = v = y.reshaped(tokens, width)
-            y = b.linear("projection", b.attention(q, k, v, heads, keys=context), width)
+            y = b.attention(q, k, v, heads, keys=context, causal=True)
+            y = b.linear("projection", y, width)
             x = b.vector("add", y, x)
             y = b.vector("gelu", b.linear("fc", b.layer_norm(x, "norm2"), 4 * width))
             x = b.vector("add", b.linear("fc_projection", y, width), x)

@@ -55,7 +55,7 @@ def _attend(b: Builder, x: Value, heads: int, groups: int, context: int) -> Valu
     q = b.vector("rotate", b.linear("query", y, width, bias=False))
     k = b.vector("rotate", b.linear("key", y, shared, bias=False))
     v = b.linear("value", y, shared, bias=False)
-    y = b.attention(q, k, v, heads, groups=groups, keys=context)
+    y = b.attention(q, k, v, heads, groups=groups, keys=context, causal=True)
     return b.vector("add", b.linear("attention_output", y, width, bias=False), x)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -96,7 +96,9 @@ class ScaleBuffer(wiring.Component):
         ]
         part = Signal(low, reset_less=True)
         m.d.sync += part.eq(self.index[:low])
-        word = bank.read_data.word_select(part, self.width * self.scale_bits)
+        size = self.width * self.scale_bits
+        words_of = [bank.read_data[k * size : (k + 1) * size] for k in range(groups)]
+        word = Array(words_of)[part] if groups > 1 else words_of[0]
         m.d.comb += [
             data.eq(word[k * self.scale_bits : (k + 1) * self.scale_bits])
             for k, data in enumerate(self.data)

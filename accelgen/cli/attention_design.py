@@ -1,0 +1,232 @@
+"""``accelgen generate``, ``verify`` and ``cycles`` of attention accelerators."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from accelgen.cli.command import print_json, stages, table
+from accelgen.errors import InputError
+
+if TYPE_CHECKING:
+    from accelgen.attention.core import Core
+    from accelgen.attention.description import AttentionDescription
+    from accelgen.attention.generate import AttentionDesign
+    from accelgen.attention.predict import LayerCycles
+    from accelgen.cosim.verify_attention import AttentionReport
+
+__all__ = ["cycles", "generate", "is_attention_source", "verify"]
+
+_OF_DATAFLOWS: dict[str, object] = {
+    "bounds": None,
+    "space": None,
+    "time": None,
+    "types": None,
+    "skew": None,
+    "chain": None,
+    "period": None,
+    "technology": "sg13g2",
+    "bus": None,
+    "without": [],
+    "programmable": False,
+    "words": None,
+    "accumulate_in": False,
+    "name": None,
+    "csv": False,
+}
+"""Options that say nothing of attention, with what they are when not given."""
+
+_CYCLES_TILES = 200_000
+"""Tiles that ``accelgen cycles`` follows: a few seconds."""
+
+
+def is_attention_source(sources: list[str]) -> bool:
+    """Whether an attention description is named, or the folder of an accelerator for one.
+
+    Raises :class:`InputError` when it is among several.
+    """
+    from accelgen.attention.load import is_attention
+
+    found = [source for source in sources if is_attention(source) or _is_design(source)]
+    if found and len(sources) > 1:
+        raise InputError(
+            "is an attention description, which shares no array with others",
+            where=found[0],
+            hint="generate it alone",
+        )
+    return bool(found)
+
+
+def generate(source: str, arguments: argparse.Namespace) -> int:
+    """Generate the accelerator of a description."""
+    from accelgen.attention.generate import generate_attention
+    from accelgen.attention.load import load_attention
+
+    _check(arguments)
+    description = load_attention(source)
+    folder = Path(arguments.output or Path("rtl_out", description.name))
+    with stages(f"generating {description.name}") as progress:
+        made = generate_attention(description, folder, progress=progress)
+    if arguments.json:
+        print_json(_figures(made, folder))
+    else:
+        print(_summary(made, folder))
+    return 0
+
+
+def verify(directory: Path, arguments: argparse.Namespace) -> int:
+    """Verify the accelerator in a folder."""
+    from accelgen.cosim.verify_attention import verify_attention
+
+    with stages(f"building and simulating {directory}"):
+        report = verify_attention(directory, seed=arguments.seed, waves=arguments.waves)
+    if arguments.json:
+        print_json(report.to_json())
+    else:
+        print(_shown(report))
+    return 0 if report.passed else 1
+
+
+def cycles(source: str, arguments: argparse.Namespace) -> int:
+    """Predict the cycles of a description, or of the one that a design was made of."""
+    from accelgen.attention.design_report import full_utilisation
+    from accelgen.attention.load import load_attention
+    from accelgen.attention.manifest import read_attention
+    from accelgen.attention.predict import predict_layer, tile_cycles
+
+    _check(arguments)
+    path = Path(source)
+    description = read_attention(path).description if path.is_dir() else load_attention(source)
+    core = description.core()
+    with stages(f"predicting {description.name}"):
+        found = predict_layer(description, most_tiles=_CYCLES_TILES)
+    per_tile = tile_cycles(core)
+    if arguments.json:
+        print_json(
+            {
+                "name": description.name,
+                **found.to_json(),
+                "cycles_per_tile": per_tile,
+                "utilisation_of_full_tiles": round(full_utilisation(core), 6),
+            }
+        )
+        return 0
+    rows: list[tuple[object, ...]] = [
+        ("compute_cycles", found.cycles.busy, _part(found)),
+        ("total_cycles", found.cycles.total, ""),
+        ("tiles", found.tiles, f"of {core.numerics.rows} keys; cycles of one in a long list:"),
+        *((f"  {name}", count, "") for name, count in per_tile.items()),
+    ]
+    print(_heading(description, core))
+    print(table(rows, indent="  "))
+    print(
+        f"  utilisation {found.cycles.utilisation:.4f}, of full tiles {full_utilisation(core):.4f}"
+    )
+    return 0
+
+
+def _is_design(source: str) -> bool:
+    """Whether a folder holds an attention accelerator."""
+    from accelgen.attention.manifest import ATTENTION
+    from accelgen.manifest import Listing
+
+    folder = Path(source)
+    return (folder / "manifest.json").is_file() and Listing.read(folder).design == ATTENTION
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    for option, default in _OF_DATAFLOWS.items():
+        if getattr(arguments, option, default) != default:
+            raise InputError(
+                f"--{option.replace('_', '-')} is an option of dataflows",
+                hint="write what the array of an attention description is like under array:",
+            )
+
+
+def _heading(description: AttentionDescription, core: Core) -> str:
+    shape, n = description.shape, core.numerics
+    several = f"{core.arrays} arrays of " if core.arrays > 1 else ""
+    return (
+        f"{description.name}: {shape.queries} queries x {shape.keys} keys, {shape.heads} heads,"
+        f" {shape.kv_heads} of keys and values, on {several}{n.rows} x {n.rows} cells"
+    )
+
+
+def _part(predicted: LayerCycles) -> str:
+    part = "" if predicted.whole else f"the first {predicted.row_groups} of "
+    return f"layer {predicted.layer}, {part}{predicted.all_row_groups} row groups"
+
+
+def _summary(made: AttentionDesign, folder: Path) -> str:
+    from accelgen.attention.design_report import full_utilisation, memories
+    from accelgen.attention.registers import registers
+
+    core, found = made.core, made.predicted
+    n = core.numerics
+    bits = core.arrays * sum(count * words * size for _, count, words, size in memories(core))
+    formats = ", ".join(f"{t}: {f}" for t, f in zip("qkv", core.formats, strict=True))
+    rows = [
+        ("Verilog", folder / f"{made.description.name}.v"),
+        (
+            "predicted",
+            f"compute_cycles {found.cycles.busy}, total_cycles {found.cycles.total};"
+            f" {_part(found)}",
+        ),
+        (
+            "utilisation",
+            f"{found.cycles.utilisation:.4f}, of full tiles {full_utilisation(core):.4f}",
+        ),
+        ("formats", formats),
+        ("multipliers", f"{core.arrays * n.rows**2} of {n.operand_bits} x {n.element_bits} bits"),
+        ("memory", f"{bits} bits"),
+        ("registers", f"{len(registers(core))} describe a problem, on s_axil"),
+        ("next", f"accelgen verify {shlex.quote(str(folder))}"),
+    ]
+    return f"{_heading(made.description, core)}\n{table(rows, indent='  ')}"
+
+
+def _figures(made: AttentionDesign, folder: Path) -> dict[str, object]:
+    from accelgen.attention.manifest import to_json
+
+    name = made.description.name
+    manifest = to_json(made.description, made.core, made.predicted)
+    return {
+        "name": name,
+        "output": str(folder),
+        "verilog": [str(folder / f"{name}.v")],
+        "manifest": str(folder / "manifest.json"),
+        "report": str(folder / "report.md"),
+        "predicted": manifest["predicted"],
+        "attention": manifest["attention"],
+    }
+
+
+def _shown(report: AttentionReport) -> str:
+    rows: list[tuple[object, ...]] = [
+        ("phase", "row groups", "tiles", "busy", "predicted", "total", "predicted", "")
+    ]
+
+    def cell(value: int | None) -> object:
+        return "-" if value is None else value
+
+    for phase in report.phases:
+        rows.append(
+            (
+                phase.name,
+                phase.row_groups,
+                phase.tiles,
+                phase.busy_cycles,
+                cell(phase.predicted_busy),
+                cell(phase.total_cycles),
+                cell(phase.predicted_total),
+                "pass" if phase.passed else "FAIL",
+            )
+        )
+    failed = sum(not phase.passed for phase in report.phases)
+    verdict = f"FAIL in {failed} of" if failed else "PASS in all"
+    last = f"{report.name}: {verdict} {len(report.phases)} phases"
+    waves = [f"waves: {report.waves}"] if report.waves is not None else []
+    used = f"utilisation on full blocks: {report.utilisation:.4f}"
+    return "\n".join([table(rows), "", *report.faults, *waves, used, last])

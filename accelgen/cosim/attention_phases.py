@@ -1,0 +1,162 @@
+"""The phases that an attention accelerator is verified in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelgen.attention.core import Core
+from accelgen.attention.problem import Problem
+from accelgen.attention.registers import registers
+from accelgen.attention.rows import Entry, RowGroup
+from accelgen.cosim.attention import AttentionPhase, packets_of
+from accelgen.cosim.attention_draws import Draw, deal, draw_problem
+from accelgen.rtl.attention.lists import BLOCKS, FAULTS, LIST, TOKENS
+from accelgen.rtl.attention.tile_info import MASKED
+
+__all__ = ["FULL_BLOCKS", "make_attention_phases", "random_phases"]
+
+FULL_BLOCKS = "full blocks"
+"""The phase in which the utilisation is measured."""
+
+_FULL = 24
+"""Tiles of its lists."""
+
+Beats = NDArray[np.uint8]
+
+
+def make_attention_phases(core: Core, rng: np.random.Generator) -> list[AttentionPhase]:
+    """One tile, full blocks, random lists with masks, both rules by counters, tiles that are cut,
+    decoding, several heads, extreme values; broken lists, packets of the wrong length, pauses,
+    problems without a reset in between, a start that is refused.  All are small.
+    """
+    rows, most = core.numerics.rows, core.numerics.max_keys
+    tokens = core.arrays * core.tokens
+
+    def drawn(name: str, draw: Draw, **more: object) -> AttentionPhase:
+        keys = min(draw.keys, most)
+        queries = min(draw.queries, keys)
+        problem = draw_problem(core, rng, replace(draw, queries=queries, keys=keys))
+        return AttentionPhase(deal(core, problem), name, **more)  # type: ignore[arg-type]
+
+    def some(low: int, high: int) -> int:
+        return int(rng.integers(low, high, endpoint=True))
+
+    several = Draw(queries=2 * tokens, keys=max(2 * tokens, 5 * rows))
+    uneven = replace(several, queries=2 * tokens - some(0, core.tokens - 1) - 1 + tokens)
+    uneven = replace(uneven, keys=max(uneven.queries, 4 * rows) + some(1, rows - 1))
+    phases = [
+        _listed(core, rng, "one tile", 1),
+        _listed(core, rng, FULL_BLOCKS, min(_FULL, most // rows)),
+        drawn("lists with masks", replace(several, kinds=(LIST,), masked=0.5)),
+        drawn("sink and window", replace(several, kinds=(TOKENS,))),
+        drawn("blocks and a stride", replace(several, kinds=(BLOCKS,))),
+        drawn("tiles that are cut", uneven),
+        drawn("one query token", Draw(1, 4 * rows + some(1, rows), heads=2, kinds=(LIST, TOKENS))),
+        drawn("several heads", Draw(tokens, max(tokens, 3 * rows), heads=3)),
+        drawn("extreme values", replace(several, fill="extreme")),
+        drawn("zeros", replace(several, fill="zeros")),
+        _rows_without_keys(core, drawn),
+    ]
+    listed = replace(several, kinds=(LIST,))
+    phases += [drawn(f"lists: {fault}", replace(listed, faults=(fault,))) for fault in FAULTS]
+    phases += _wrong_packets(core, drawn("packets", several))
+    phases.append(drawn("with pauses", several, pause_in=0.3, pause_out=0.4))
+    refused = next(register for register in registers(core) if register.name == "keys")
+    # Too many keys; and in the next problem no scale.
+    phases.append(drawn("a refused start", several, refused=(refused.name, refused.most + 1)))
+    phases.append(drawn("other registers, no reset", uneven, reset=False, refused=("scale", 0)))
+    phases.append(drawn("a third problem", several, reset=False))
+    return phases
+
+
+def random_phases(
+    core: Core, rng: np.random.Generator, count: int, name: str = "case"
+) -> list[AttentionPhase]:
+    """Problems of any size, kind and registers; every third has broken lists, every fourth pauses,
+    and half of those of the others that follow are not reset before.
+    """
+    phases = []
+    for number in range(count):
+        queries = int(rng.integers(1, 2 * core.tokens * core.arrays, endpoint=True))
+        keys = min(queries + int(rng.integers(0, 8 * core.numerics.rows)), core.numerics.max_keys)
+        broken = number % 3 == 2
+        draw = Draw(
+            queries,
+            keys,
+            heads=int(rng.integers(1, 3)),
+            kinds=(LIST,) if broken else (LIST, TOKENS, BLOCKS),
+            density=float(rng.random()),
+            faults=FAULTS if broken else (),
+        )
+        paused = 0.3 if number % 4 == 3 else 0.0
+        # The reports of broken lists stay until a reset.
+        follows = number > 0 and number % 3 == 1 and rng.random() < 0.5
+        phases.append(
+            AttentionPhase(
+                deal(core, draw_problem(core, rng, draw)),
+                f"{name} {number}",
+                pause_in=paused,
+                pause_out=paused,
+                reset=not follows,
+            )
+        )
+    return phases
+
+
+def _listed(core: Core, rng: np.random.Generator, name: str, tiles: int) -> AttentionPhase:
+    """A row group per array, with a list of full tiles."""
+    keys = tiles * core.numerics.rows
+    problem = draw_problem(core, rng, Draw(core.arrays * core.tokens, keys, kinds=(LIST,)))
+    entries = [Entry(column) for column in range(tiles)]
+    groups = [RowGroup(row, LIST, entries) for row in range(core.arrays)]
+    return AttentionPhase(deal(core, replace(problem, groups=groups)), name)
+
+
+def _rows_without_keys(core: Core, drawn: Callable[..., AttentionPhase]) -> AttentionPhase:
+    """Masks that leave some rows without any key; in the last tile of some groups all of them."""
+    rows = core.numerics.rows
+    size = core.query_tiles * rows
+    draw = Draw(2 * core.arrays * core.tokens, max(2 * core.arrays * core.tokens, 4 * rows))
+    phase = drawn("rows without keys", replace(draw, kinds=(LIST,), density=1.0, masked=0.0))
+
+    def masked(problem: Problem) -> Problem:
+        groups = []
+        for number, group in enumerate(problem.groups):
+            seeing = (np.arange(size) + number) % 3 == 0
+            mask = np.repeat(seeing[:, None], rows, axis=1)
+            nothing = np.zeros_like(mask)
+            last = len(group.entries) - 1
+            entries = [
+                Entry(
+                    entry.column,
+                    entry.flags | MASKED,
+                    nothing if k == last and number % 2 == 0 else mask,
+                )
+                for k, entry in enumerate(group.entries)
+            ]
+            groups.append(replace(group, entries=entries))
+        return replace(problem, groups=groups)
+
+    return replace(phase, problems=[masked(problem) for problem in phase.problems])
+
+
+def _wrong_packets(core: Core, phase: AttentionPhase) -> list[AttentionPhase]:
+    """Of every stream of tensors, before its right packets: one that is too short, where a packet
+    has several beats, and one that is too long.
+    """
+    first = phase.problems[0]
+    found: Mapping[str, Sequence[Beats]] = packets_of(first)
+    phases = []
+    for stream, packets in found.items():
+        if stream == "list" or not packets:
+            continue
+        packet = packets[0]
+        wrong = [np.concatenate([packet, packet[:1]])]
+        if len(packet) > 1:
+            wrong.insert(0, packet[:-1])
+        phases.append(replace(phase, name=f"wrong packets of {stream}", wrong={stream: wrong}))
+    return phases

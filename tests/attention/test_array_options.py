@@ -1,0 +1,76 @@
+"""The section ``array`` of a description, and the core that follows."""
+
+from __future__ import annotations
+
+import pytest
+
+from accelgen.attention.array_options import ArrayOptions
+from accelgen.attention.load import list_attention, load_attention, parse_attention
+from accelgen.errors import InputError
+
+BASE = "tokens: 64\nheads: 4\nkv_heads: 2\nhead_dim: 32\n"
+
+
+@pytest.mark.parametrize("name", list_attention())
+def test_every_shipped_description_has_a_core(name: str) -> None:
+    description = load_attention(name)
+    core = description.core()
+    n = core.numerics
+    assert n.max_keys >= description.shape.keys
+    assert core.group == description.shape.group
+    # Keys come in as fast as they are used, or a beat is as wide as the array.
+    beats = n.rows * n.head_dim // core.keys_per_beat
+    assert beats <= core.query_tiles * (n.head_dim + n.value_dim) or core.keys_per_beat == n.rows
+
+
+def test_defaults_follow_from_formats() -> None:
+    core = parse_attention(BASE + "formats: {q: bf16, k: nvfp4, v: if4}").core()
+    assert core.numerics.rows == 16
+    assert core.numerics.element_bits == 14
+    assert core.numerics.max_keys == 4096
+    assert (core.key_bits, core.keys_per_beat, core.query_bits, core.output_bits) == (
+        64,
+        16,
+        64,
+        64,
+    )
+    fast = parse_attention(BASE + "array: {rows: 32}").core()
+    assert fast.key_bits == 128
+    assert parse_attention(BASE + "array: {rows: 32, query_tiles: 2}").core().key_bits == 64
+    narrow = parse_attention(BASE + "formats: {k: nvfp4, v: nvfp4}\narray: {rows: 8}").core()
+    assert narrow.key_bits == 32
+    twelve = parse_attention(BASE + "formats: {k: int12, v: int12}").core()
+    assert twelve.keys_per_beat in (1, 2, 4, 8, 16)
+
+
+def test_given_options_are_kept_and_printed() -> None:
+    text = BASE + "array: {rows: 8, key_bits: 32, segments: 8, arrays: 3}\n"
+    found = parse_attention(text)
+    assert found.array == ArrayOptions(rows=8, key_bits=32, segments=8, arrays=3)
+    assert parse_attention(str(found)) == found
+    core = found.core()
+    assert (core.key_bits, core.numerics.segments, core.arrays) == (32, 8, 3)
+    assert "array" not in str(parse_attention(BASE))
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("array: {row: 3}", ["x.yaml:5: array", "did you mean 'rows'"]),
+        ("array: {rows: a}", ["x.yaml:5: array: rows", "natural number"]),
+        ("array: 3", ["x.yaml:5", "mapping"]),
+        ("array: {rows: 12}", ["array: rows: 12", "use 16"]),
+        ("array: {key_bits: 100}", ["array: key_bits", "power of two"]),
+        ("array: {output_fraction: 30}", ["output_fraction", "0..24", "section array"]),
+        ("formats: {k: fp32}", ["formats: k: attention takes no fp32", "use int8"]),
+    ],
+)
+def test_wrong_options(more: str, words: list[str]) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_attention(BASE + more, "x.yaml").core()
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_more_heads_than_rows() -> None:
+    with pytest.raises(InputError, match="use rows: 32"):
+        parse_attention("tokens: 64\nheads: 20\nkv_heads: 1\nhead_dim: 16\n").core()
