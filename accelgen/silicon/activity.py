@@ -28,7 +28,17 @@ from accelgen.processor.largest import halved, largest_problem
 from accelgen.processor.manifest import PROCESSOR, read_model
 from accelgen.silicon.trace import Trace, read_vcd
 
-__all__ = ["MOST_CYCLES", "Asking", "Run", "check_problems", "choose_problems", "record"]
+__all__ = [
+    "LEAST_SAMPLES",
+    "MOST_CYCLES",
+    "TRACED",
+    "Asking",
+    "Recorded",
+    "Run",
+    "check_problems",
+    "choose_problems",
+    "record",
+]
 
 SAMPLES = 384
 """Cycles of the steady states that are simulated at gate level, shared among the problems."""
@@ -47,7 +57,7 @@ REPEATS = 3
 MOST_CYCLES = 4096
 """Cycles of a problem, beyond which smaller bounds than the largest are run."""
 
-_TRACED = ("--trace-max-array", "65536", "--trace-max-width", "8192")
+TRACED = ("--trace-max-array", "65536", "--trace-max-width", "8192")
 
 Asking = tuple[str, Mapping[str, int]]
 """A dataflow, by name or number, and bounds; those not named are the largest."""
@@ -83,6 +93,10 @@ class Run:
         """The cycles that are simulated at gate level."""
         count = min(self.samples, self.cycles)
         return self.first + np.arange(count, dtype=np.int64) * self.cycles // count
+
+
+Recorded = tuple[Trace, tuple[Run, ...]]
+"""The values of all signals, and the cycles of the steady states."""
 
 
 def record(
@@ -123,7 +137,7 @@ def _record_kernel(directory: Path, seed: int) -> tuple[Trace, tuple[Run, ...]]:
     phase = _random_phase(manifest, seed)
     tools = find_toolchain()
     sources = [directory / name for name in manifest.verilog]
-    model = build_model(tools, sources, manifest.top, port_names(manifest), "vcd", _TRACED)
+    model = build_model(tools, sources, manifest.top, port_names(manifest), "vcd", TRACED)
     beats = sum(len(p) for packets in phase.packets.values() for p in packets)
     limit = 1000 + 4 * (PROBLEMS * manifest.predicted.total_cycles + beats)
     with tempfile.TemporaryDirectory(prefix="accelgen-") as name:
@@ -173,7 +187,7 @@ def _record_processor(
         target = Path(name) / "trace.vcd"
         seen = run_sequences(
             model, directory / f"{model.name}.v", [InARow(problems)], seed=seed, waves=target,
-            options=_TRACED,
+            options=TRACED,
         )[0]  # fmt: skip
         if seen.faults:
             raise AccelgenError(

@@ -3,7 +3,8 @@
 A macro has one port.  A double buffer of accelgen writes one page and reads the other, so each of
 its pages is made of macros of its own: the least significant bit of the address is the page, and a
 write to a page has the port.  What is read of a page while it is written is used by nobody.
-Memories that read and write one page in the same cycle (accumulating ones) stay flip-flops.
+Memories that read and write one page in the same cycle (accumulating ones) stay flip-flops, unless
+macros with a port for each are made up from a size table.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ PAGES = 2
 
 @dataclass(frozen=True)
 class Macro:
-    """A single-port SRAM macro with the pins of IHP's ``RM_IHPSG13_1P``; area in um2.
+    """An SRAM macro with the pins of IHP's ``RM_IHPSG13_1P``; area in um2.
 
+    With ``two_port`` it reads at ``A_ADDR`` while it writes at ``B_ADDR``, whole words.
     ``read_pj`` and ``write_pj`` are per access, ``leakage_mw`` of the macro; ``None``: not known.
     """
 
@@ -35,6 +37,7 @@ class Macro:
     leakage_mw: float | None = None
     bist: bool = True
     """Whether it has the pins of a built-in self test, which are tied."""
+    two_port: bool = False
 
     @property
     def address_bits(self) -> int:
@@ -47,7 +50,8 @@ class Memory:
     """A memory of ``depth`` words of ``width`` bits, in ``module``, ``instances`` times.
 
     ``paged``: its least significant address bit is the page of a double buffer.  ``masked``: bits
-    of a word may be written one by one.
+    of a word may be written one by one.  ``two_port``: it may be made of macros that read and write
+    in the same cycle.
     """
 
     module: str
@@ -57,6 +61,7 @@ class Memory:
     instances: int
     paged: bool
     masked: bool = False
+    two_port: bool = False
 
     @property
     def bits(self) -> int:
@@ -71,7 +76,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Tiling:
-    """A page of a memory as rows and columns of one macro."""
+    """A page of a memory, or all of one of two ports, as rows and columns of one macro."""
 
     memory: Memory
     macro: Macro
@@ -81,7 +86,7 @@ class Tiling:
     @property
     def count(self) -> int:
         """Macros of one memory, of all its pages."""
-        return PAGES * self.rows * self.columns
+        return (1 if self.macro.two_port else PAGES) * self.rows * self.columns
 
     @property
     def area(self) -> float:
@@ -90,12 +95,17 @@ class Tiling:
 
 
 def find_memories(
-    netlist: Json, instances: Mapping[str, int], pages: Sequence[tuple[int, int]]
+    netlist: Json,
+    instances: Mapping[str, int],
+    pages: Sequence[tuple[int, int]],
+    *,
+    two_port: bool = False,
 ) -> list[Memory]:
     """The memories of an elaborated design (JSON by Yosys after ``memory -nomap``).
 
     ``instances`` counts every module; ``pages`` are words and bits of the double buffers that the
-    manifest lists, both pages together.
+    manifest lists, both pages together.  ``two_port``: memory units that are no such double buffers
+    may be macros of two ports.  Tables without a port to write are logic, no memories.
     """
     modules = modules_of(netlist)
     accumulating = {
@@ -107,7 +117,7 @@ def find_memories(
     found = []
     for name, module in modules.items():
         for cell, item in cells_of(module).items():
-            if item["type"] != "$mem_v2":
+            if item["type"] != "$mem_v2" or parameter(item, "WR_PORTS") == 0:
                 continue
             depth, width = (parameter(item, key) for key in ("SIZE", "WIDTH"))
             simple = all(
@@ -118,18 +128,26 @@ def find_memories(
             ends = item["connections"]
             assert isinstance(ends, dict)
             masked = len(set(ends["WR_EN"])) > 1
-            found.append(Memory(name, cell, depth, width, instances.get(name, 0), paged, masked))
+            unit = re.search(r"_bank_\d+x\d+$", name) is not None
+            both = two_port and unit and simple and not paged and not masked
+            count = instances.get(name, 0)
+            found.append(Memory(name, cell, depth, width, count, paged, masked, both))
     return found
 
 
 def tile(memory: Memory, macros: Sequence[Macro], most: float) -> Tiling | None:
     """The macros that take the least area, if they take less than ``most`` um2 a bit."""
+    if memory.two_port:
+        fitting = (m for m in macros if m.two_port)
+        size = memory.depth, memory.width
+        return next((Tiling(memory, m, 1, 1) for m in fitting if (m.depth, m.width) == size), None)
     if not memory.paged:
         return None
     words = -(-memory.depth // PAGES)
     tilings = [
         Tiling(memory, macro, -(-words // macro.depth), -(-memory.width // macro.width))
         for macro in macros
+        if not macro.two_port
     ]
     best = min(tilings, key=lambda tiling: tiling.area, default=None)
     return best if best and best.area < most * memory.depth * memory.width else None
@@ -139,6 +157,9 @@ def stub(macro: Macro) -> str:
     """The ports of a macro as a black box."""
     wide = {"A_ADDR": macro.address_bits, "A_DIN": macro.width, "A_BM": macro.width}
     inputs = ["A_CLK", "A_MEN", "A_WEN", "A_REN", *wide]
+    if macro.two_port:
+        inputs.append("B_ADDR")
+        wide["B_ADDR"] = macro.address_bits
     if macro.bist:
         inputs += ["A_DLY", *_BIST]
         wide |= {"A_BIST_ADDR": macro.address_bits, "A_BIST_DIN": macro.width}
@@ -185,6 +206,8 @@ endmodule
 def _body(tiling: Tiling) -> str:
     """Two pages of macros, and the choice of what the one that was read last says."""
     macro, memory = tiling.macro, tiling.memory
+    if macro.two_port:
+        return f"  {_two_port(macro)}\n"
     inner = macro.address_bits
     wide = macro.width * tiling.columns
     ones = f"{{{wide}{{1'b1}}}}"
@@ -227,6 +250,24 @@ def _body(tiling: Tiling) -> str:
         "assign RD_DATA = page_read ? out1 : out0;",
     ]
     return "".join(f"  {line}\n" for line in lines)
+
+
+def _two_port(macro: Macro) -> str:
+    """All of the memory as one macro."""
+    ones = f"{{{macro.width}{{1'b1}}}}"
+    pins = {
+        "A_CLK": "RD_CLK",
+        "A_MEN": "RD_EN || WR_EN[0]",
+        "A_WEN": "WR_EN[0]",
+        "A_REN": "RD_EN",
+        "A_ADDR": "RD_ADDR",
+        "B_ADDR": "WR_ADDR",
+        "A_DIN": "WR_DATA",
+        "A_BM": ones,
+        "A_DOUT": "RD_DATA",
+    }
+    joined = ", ".join(f".{pin}({net})" for pin, net in pins.items())
+    return f"{macro.cell} macro ({joined});"
 
 
 def _choose(page: int, rows: int) -> str:

@@ -310,8 +310,10 @@ def _accesses(
         on, write, read = (
             values.get(pins[pin][0], 0) & part for pin in ("A_MEN", "A_WEN", "A_REN")
         )
+        if "B_ADDR" not in pins:  # one port, which a write has
+            read &= ~write
         found.append(
-            Accesses(kind, (on & read & ~write).bit_count() * scale,
+            Accesses(kind, (on & read).bit_count() * scale,
                      (on & write).bit_count() * scale)
         )  # fmt: skip
     return tuple(found)

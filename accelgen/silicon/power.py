@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from accelgen.silicon.activity import Asking, Run, record
+from accelgen.silicon.activity import Asking, Recorded, Run, record
 from accelgen.silicon.gates import Netlist
 from accelgen.silicon.hierarchy import Json, cells_of, count_instances, modules_of, walk
 from accelgen.silicon.liberty import Cells
@@ -20,8 +20,12 @@ __all__ = ["GroupPower", "Power", "ProblemPower", "group_of", "measure_power"]
 STEPS = 200
 """Steps of the gate simulation in a period."""
 
-GROUPS = ("array", "buffers", "controller", "registers", "streams")
-"""Kernels of fixed size have no ``registers``: those behind the port that describes problems."""
+GROUPS = ("array", "buffers", "controller", "normaliser", "registers", "selection", "softmax",
+          "streams", "totals")  # fmt: skip
+"""Kernels of fixed size have no ``registers``: those behind the port that describes problems.
+``normaliser``, ``selection``, ``softmax`` (with the masks) and ``totals`` are of attention
+accelerators.
+"""
 
 
 @dataclass(frozen=True)
@@ -208,7 +212,9 @@ def _groups_json(groups: Sequence[GroupPower]) -> dict[str, dict[str, float]]:
 
 def group_of(path: str) -> str:
     """The group of an instance by the unit of the top that it is in."""
-    unit = path.partition(".")[0]
+    unit, _, below = path.partition(".")
+    if re.fullmatch(r"engine_\d+", unit):
+        return _group_of_engine(below.partition(".")[0])
     if unit == "array":
         return "array"
     if unit == "registers":
@@ -216,6 +222,17 @@ def group_of(path: str) -> str:
     if unit.startswith("buffer"):
         return "buffers"
     return "streams" if re.match("load|collect|adder|round|watch", unit) else "controller"
+
+
+def _group_of_engine(unit: str) -> str:
+    """The group of a unit of an attention accelerator."""
+    if unit in ("array", "normaliser", "selection", "softmax", "totals"):
+        return unit
+    if unit == "masks":
+        return "softmax"
+    if re.match("tiles|scales", unit):
+        return "buffers"
+    return "streams" if re.match("decoder|fold", unit) else "controller"
 
 
 def measure_power(
@@ -227,12 +244,14 @@ def measure_power(
     seed: int,
     progress: Callable[[str], None],
     asked: Sequence[Asking] = (),
+    recorded: Recorded | None = None,
 ) -> Power:
     """Simulate the design on random problems, then its gates; see :mod:`module_power`.
 
-    ``asked`` are those of :func:`accelgen.silicon.activity.record`, which says what is raised.
+    ``asked`` are those of :func:`accelgen.silicon.activity.record`, which says what is raised; it
+    is not called for what was ``recorded``.
     """
-    trace, runs = record(source.directory, seed, asked)
+    trace, runs = recorded or record(source.directory, seed, asked)
     top = source.listing.top
     modules, counts = modules_of(netlist), count_instances(netlist, top)
     netlists = {name: Netlist(_plain(modules[name]), cells, {}) for name in counts}

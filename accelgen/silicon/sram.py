@@ -92,13 +92,15 @@ def table_macros(
 ) -> tuple[list[Macro], Path | None]:
     """Macros made to measure from the size table ``name``, and a Liberty file with their timing.
 
-    Of a technology the table has the timing as well; of energies (CACTI) it has not.  Raises
-    :class:`InputError` for an unknown name.
+    Of a technology the table has the timing as well; of energies (CACTI) it has not.  A macro of
+    two ports is as large as the table says of its size, whatever the ports of those it was measured
+    on.  Raises :class:`InputError` for an unknown name.
     """
     known = tables()
     if name not in known:
         raise unknown(name, "size table of SRAM", known)
-    sizes = sorted({(-(-m.depth // PAGES), m.width) for m in memories if m.paged})
+    sizes = sorted({(-(-m.depth // PAGES), m.width, False) for m in memories if m.paged} |
+                   {(m.depth, m.width, True) for m in memories if m.two_port})  # fmt: skip
     if name in list_technologies():
         technology = load_technology(name)
         macros = [_energised(name, _measured(technology, *size)) for size in sizes]
@@ -107,19 +109,24 @@ def table_macros(
         return macros, file
     energies = load_energies(name)
     macros = []
-    for depth, width in sizes:
+    for depth, width, two_port in sizes:
         cost = energies.sram(max(1, depth * width // 8), width)
         area = energies.sram_table and energies.sram_table.area_mm2(depth * width // 8, width)
         macros.append(
-            Macro(f"{name}_{depth}x{width}", depth, width, 1e6 * (area or 0.0), cost.read_pj,
-                  cost.write_pj, cost.leakage_mw, bist=False)
+            Macro(_named(name, depth, width, two_port), depth, width, 1e6 * (area or 0.0),
+                  cost.read_pj, cost.write_pj, cost.leakage_mw, bist=False, two_port=two_port)
         )  # fmt: skip
     return macros, None
 
 
-def _measured(technology: Technology, depth: int, width: int) -> Macro:
+def _measured(technology: Technology, depth: int, width: int, two_port: bool) -> Macro:
     area = technology.area("memory", max(2, depth), width)
-    return Macro(f"{technology.name}_table_{depth}x{width}", depth, width, area, bist=False)
+    name = _named(f"{technology.name}_table", depth, width, two_port)
+    return Macro(name, depth, width, area, bist=False, two_port=two_port)
+
+
+def _named(table: str, depth: int, width: int, two_port: bool) -> str:
+    return f"{table}_{depth}x{width}{'_two_port' if two_port else ''}"
 
 
 def _energised(name: str, macro: Macro) -> Macro:
@@ -145,6 +152,8 @@ def _liberty(macros: Sequence[Macro], technology: Technology) -> str:
         delay = technology.delay("memory", max(2, macro.depth), macro.width)
         inputs = {"A_MEN": 0, "A_WEN": 0, "A_REN": 0, "A_ADDR": macro.address_bits,
                   "A_DIN": macro.width, "A_BM": macro.width}  # fmt: skip
+        if macro.two_port:
+            inputs["B_ADDR"] = macro.address_bits
         setup = _arc("setup_rising", "constraint", technology.memory_setup)
         pins = "".join(
             (f"bus({pin}) {{ bus_type : b{size};" if size else f"pin({pin}) {{")

@@ -12,7 +12,7 @@ from typing import Literal
 
 from accelgen.errors import AccelgenError, InputError
 from accelgen.processor.manifest import PROCESSOR
-from accelgen.silicon.activity import MOST_CYCLES, Asking, check_problems
+from accelgen.silicon.activity import MOST_CYCLES, Asking, Recorded, check_problems
 from accelgen.silicon.ecp5 import DEVICES, Fpga, map_ecp5, place
 from accelgen.silicon.hierarchy import Json
 from accelgen.silicon.liberty import Cells
@@ -22,6 +22,7 @@ from accelgen.silicon.power import measure_power
 from accelgen.silicon.report import SiliconReport
 from accelgen.silicon.sram import macros_of, table_macros
 from accelgen.silicon.synthesis import (
+    ATTENTION,
     Area,
     Source,
     elaborate,
@@ -49,8 +50,8 @@ class Options:
     """``target``: ``None`` is liberty when there are files, else ecp5.  ``sram``: ``macros`` of the
     files, ``registers``, the name of a size table, ``None``: macros if there are any, else
     registers.  ``power``, ``route``: whether to measure.  ``problems``: whose power, on a design
-    that has several (see :func:`accelgen.silicon.activity.record`).  ``seed``: of stimuli and
-    placement.
+    that has several (see :func:`accelgen.silicon.activity.record`); ``recorded``: what an attention
+    accelerator did, without which its power is not measured.  ``seed``: of stimuli and placement.
     """
 
     liberty: tuple[Path, ...] = ()
@@ -60,6 +61,7 @@ class Options:
     device: str = "85k"
     power: bool = True
     problems: tuple[Asking, ...] = ()
+    recorded: Recorded | None = None
     route: bool = True
     seed: int = 0
 
@@ -181,19 +183,29 @@ def _on_library(
     notes.append(f"mapped {how}")
     power = None
     if options.power:
-        if source.listing.design in ("kernel", PROCESSOR):
+        if source.listing.design in ("kernel", PROCESSOR) or options.recorded:
             progress("simulate for the power")
             # Faster than it can be is no power at all.
             at = max(period, timing.least_period) if timing else period
             power = measure_power(
-                source, netlist, parts.cells, tilings, at, options.seed, progress, options.problems
+                source,
+                netlist,
+                parts.cells,
+                tilings,
+                at,
+                options.seed,
+                progress,
+                options.problems,
+                options.recorded,
             )
             notes += [
                 f"{p.run.name} was run at smaller bounds than its largest, that fit the memories "
                 f"and take no more than {MOST_CYCLES} cycles; --problem runs others"
                 for p in power.problems
-                if not (p.run.largest or options.problems)
+                if not (p.run.largest or options.problems or options.recorded)
             ]
+        elif source.listing.design == ATTENTION:
+            notes.append("power is not measured of attention accelerators: nothing was recorded")
         else:
             notes.append("power is not measured of units: they have no problem to repeat")
     wires = parts.library.wire_load

@@ -17,7 +17,19 @@ from accelgen.silicon.mapping import BOOTH, GENERIC_PASSES, map_passes, write_ab
 from accelgen.silicon.memories import PAGES, Macro, Memory, Tiling, find_memories, stub, techmap
 from accelgen.silicon.tools import run_yosys
 
-__all__ = ["Area", "Source", "elaborate", "generic_area", "library_area", "map_design", "read_json"]
+__all__ = [
+    "ATTENTION",
+    "Area",
+    "Source",
+    "elaborate",
+    "generic_area",
+    "library_area",
+    "map_design",
+    "read_json",
+]
+
+ATTENTION = "attention"
+"""The ``design`` of the manifests of attention accelerators."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +136,8 @@ def elaborate(directory: Path, folder: Path) -> Source:
         run_yosys(script, folder, listing.name, "rename")
         netlist = read_json(folder / "source.json")
     counts = count_instances(netlist, listing.top)
-    memories = find_memories(netlist, counts, _pages(values))
+    two_port = listing.design == ATTENTION
+    memories = find_memories(netlist, counts, _pages(values), two_port=two_port)
     return Source(directory, listing, values, netlist, tuple(memories))
 
 
@@ -135,7 +148,7 @@ def _plain_names(modules: Iterable[str]) -> dict[str, str]:
         if re.fullmatch(r"\w+", name):
             continue
         # $paramod\\bank\\WIDTH=32'0100, or $paramod$<hash>\\bank where that is long.
-        _, _, rest = name.partition("\\")
+        rest = name.partition("\\")[2] or name
         base, *values = rest.split("\\")
         texts = [re.sub(r"=s?\d+'([01]+)", lambda m: str(int(m[1], 2)), v) for v in values]
         plain = re.sub(r"\W+", "_", "_".join([base or "module", *texts]))

@@ -28,8 +28,8 @@ class Array(wiring.Component):
     value) per column, two cycles after its step, delayed to its column in here; ``capture``,
     ``select``, ``keep`` for column 0 (see Cell); ``probabilities``, one per row; ``kept`` (out,
     per row: what the cell of the selected column keeps, 0 without one); ``sums`` (out, per row:
-    the sum of the row); ``leaving``, ``leaving_first`` (out: sums of a step of an output come in
-    the next cycle, and it is the first of its pass).
+    the sum of the row); ``leaving``, ``leaving_first`` (out: sums of a step of an output come two
+    cycles later, and it is the first of its pass).
 
     Latency from ``step`` to the score in column ``j``: ``4 + j``, when it can be captured; to
     ``sums``: ``rows + 3``.  Throughput: a step per cycle.
@@ -74,7 +74,7 @@ class Array(wiring.Component):
             name: self._chain(m, getattr(self, name), rows, name)
             for name in ("capture", "select", "keep")
         }
-        leaving = steps[rows + 2]
+        leaving = steps[rows + 1]
         m.d.comb += [
             self.leaving.eq(leaving[0] & leaving[1]),
             self.leaving_first.eq(leaving.all()),

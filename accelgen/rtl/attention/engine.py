@@ -119,12 +119,9 @@ class Engine(wiring.Component):
             totals.read_enable.eq(normaliser.read_enable),
             totals.read_half.eq(normaliser.read_half),
             totals.read_tile.eq(normaliser.read_tile),
+            totals.read_row.eq(normaliser.read_row),
             totals.read_chunk.eq(normaliser.read_chunk),
-            *(
-                normaliser.read[b][i].eq(totals.read[b][i])
-                for b in range(core.outputs_per_beat)
-                for i in range(n.rows)
-            ),
+            *(normaliser.read[b].eq(totals.read[b]) for b in range(core.outputs_per_beat)),
             self.busy.eq(sequencer.busy),
             self.idle.eq(scheduler.idle & ~sequencer.busy),
             self.finished.eq(normaliser.free),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -96,24 +96,22 @@ class Masks(wiring.Component):
         m.d.sync += masked.eq(flags[2])
         m.d.comb += self.allowed.eq(compared & (words.read_data | ~masked.replicate(rows)))
         present, sink = Signal(), Signal()
+        # The first token that is not before the key, and the first that no longer sees it.
+        reached, left = Signal(narrow), Signal(narrow)
         m.d.comb += [
             present.eq(self.key < bounds["present"]),
             sink.eq(self.key < bounds["sinks"]),
+            reached.eq(self.key - bounds["upper"]),
+            left.eq(self.key - bounds["lower"]),
         ]
         by_token: dict[int, Value] = {}
         for row in range(rows):
             token = row // core.group
             if token not in by_token:
-                ahead_of = Signal(narrow, name=f"ahead_{token}")
                 pair = Signal(name=f"pair_{token}")
-                m.d.comb += [
-                    ahead_of.eq(self.key - Const(token, narrow)),
-                    pair.eq(
-                        present
-                        & (~flags[0] | (ahead_of <= bounds["upper"]))
-                        & (~flags[1] | (ahead_of > bounds["lower"]) | sink)
-                    ),
-                ]
+                m.d.comb += pair.eq(
+                    present & (~flags[0] | (reached <= token)) & (~flags[1] | (left > token) | sink)
+                )
                 by_token[token] = pair
             m.d.sync += compared[row].eq(by_token[token])
         return m

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -22,8 +22,9 @@ class Normaliser(wiring.Component):
     row's sum is found by long division.
 
     Ports (in, unless said): ``complete`` (pulse: the next half is complete), ``free`` (out, pulse:
-    it has been read), ``read_enable``, ``read_half``, ``read_tile``, ``read_chunk`` (out) and
-    ``read`` (see Totals), ``stream`` (AXI4-Stream master: a packet per row group).
+    it has been read), ``read_enable``, ``read_half``, ``read_tile``, ``read_row``,
+    ``read_chunk`` (out) and ``read`` (see Totals), ``stream`` (AXI4-Stream master: a packet per row
+    group).
     """
 
     def __init__(self, core: Core) -> None:
@@ -38,8 +39,9 @@ class Normaliser(wiring.Component):
                 "read_enable": Out(1),
                 "read_half": Out(1),
                 "read_tile": Out(range(max(2, core.query_tiles))),
+                "read_row": Out(range(n.rows)),
                 "read_chunk": Out(range(self.chunks)),
-                "read": In(signed(n.total_bits)).array(self.banks, n.rows),
+                "read": In(signed(n.total_bits)).array(self.banks),
                 "stream": Out(axi_stream(core.output_bits)),
             }
         )
@@ -103,6 +105,7 @@ class Normaliser(wiring.Component):
             self.read_enable.eq(go & (of_sum | of_row)),
             self.read_half.eq(half),
             self.read_tile.eq(source[(n.rows - 1).bit_length() :]),
+            self.read_row.eq(source[: (n.rows - 1).bit_length()]),
             self.read_chunk.eq(Mux(slot == 0, n.value_dim // self.banks, slot - 1)),
         ]
         # A read is followed through the stages by what it is.
@@ -112,16 +115,15 @@ class Normaliser(wiring.Component):
             with m.If(go):
                 m.d.sync += later.eq(stage[-1])
             stage.append(later)
-        chosen_row = Signal(range(n.rows), reset_less=True)
         summing = Signal(2)
         with m.If(go):
-            m.d.sync += [chosen_row.eq(source), summing.eq(Cat(of_sum, summing[0]))]
+            m.d.sync += summing.eq(Cat(of_sum, summing[0]))
         elements = [
             Signal(signed(n.total_bits), name=f"element_{b}", reset_less=True)
             for b in range(self.banks)
         ]
         with m.If(go):
-            m.d.sync += [elements[b].eq(Array(self.read[b])[chosen_row]) for b in range(self.banks)]
+            m.d.sync += [element.eq(self.read[b]) for b, element in enumerate(elements)]
         extra, reciprocal = self._reciprocal(m, go, elements[n.value_dim % self.banks], summing[1])
         now_extra = Signal(len(extra), reset_less=True)
         now_reciprocal = Signal(len(reciprocal), reset_less=True)
@@ -205,12 +207,13 @@ class Normaliser(wiring.Component):
                 shifted.eq(_shifted(element << n.GUARD, extra, size)),
                 product.eq(shifted * reciprocal),
             ]
-        rounded = (product + (1 << (scale - 1))) >> scale
-        most = (1 << (n.OUTPUT_BITS - 1)) - 1
+        # Half a unit is the bit below the last.
+        rounded = ((product >> (scale - 1)) + 1) >> 1
         result = Signal(signed(n.OUTPUT_BITS), name=f"result_{b}")
-        m.d.comb += result.eq(
-            Mux(rounded > most, most, Mux(rounded < -most - 1, -most - 1, rounded))
-        )
+        if len(rounded) > n.OUTPUT_BITS:
+            most = (1 << (n.OUTPUT_BITS - 1)) - 1
+            rounded = Mux(rounded > most, most, Mux(rounded < -most - 1, -most - 1, rounded))
+        m.d.comb += result.eq(rounded)
         return result
 
 

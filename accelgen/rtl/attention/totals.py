@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Array, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -15,9 +19,9 @@ __all__ = ["Rescale", "Totals"]
 
 
 class Rescale(wiring.Component):
-    """One row: ``(total >> shift) + addend``, or ``addend`` alone when ``fresh``.
+    """One row: ``(total >> shift) + addend``.
 
-    Ports: ``total``, ``shift``, ``fresh``, ``addend`` (in), ``result`` (out).  Latency: 1.
+    Ports: ``total``, ``shift`` (in), ``addend`` (in, a cycle later), ``result`` (out, with it).
     """
 
     def __init__(self, core: Core) -> None:
@@ -27,7 +31,6 @@ class Rescale(wiring.Component):
             {
                 "total": In(signed(n.total_bits)),
                 "shift": In(range(n.shift_limit + 1)),
-                "fresh": In(1),
                 "addend": In(signed(n.accumulator_bits)),
                 "result": Out(signed(n.total_bits)),
             }
@@ -38,12 +41,8 @@ class Rescale(wiring.Component):
         m = Module()
         n = self.core.numerics
         shifted = Signal(signed(n.total_bits), reset_less=True)
-        addend = Signal(signed(n.accumulator_bits), reset_less=True)
-        m.d.sync += [
-            shifted.eq(Mux(self.fresh, 0, self.total >> self.shift)),
-            addend.eq(self.addend),
-        ]
-        m.d.comb += self.result.eq(shifted + addend)
+        m.d.sync += shifted.eq(self.total >> self.shift)
+        m.d.comb += self.result.eq(shifted + self.addend)
         return m
 
 
@@ -54,11 +53,11 @@ class Totals(wiring.Component):
     beat of results has elements.
 
     Ports (in, unless said): ``begin`` (pulse: the outputs of the tile in ``info`` begin, which
-    stays until the next); ``leaving`` (a cycle before sums leave the array) and ``leaving_first``;
-    ``sums`` (per row); ``shift``, ``fresh`` (of the softmax); ``done`` (out, pulse in the cycle of
-    the last write of a tile) and ``complete`` (out, with it: that was the last of a row group);
-    ``read_enable``, ``read_half``, ``read_tile``, ``read_chunk`` and ``read`` (out, a cycle
-    later: per element of the chunk and per row); a half is read when no row group adds to it.
+    stays until the next); ``leaving`` (two cycles before ``sums`` come) and ``leaving_first``;
+    ``sums`` (per row); ``shift``, ``fresh`` (of the softmax); ``done`` (out, pulse in the cycle
+    after the last write of a tile) and ``complete`` (out, with it: that was the last of a row
+    group); ``read_enable``, ``read_half``, ``read_tile``, ``read_row``, ``read_chunk`` and ``read``
+    (out, a cycle later: per element of the chunk); a half is read when no row group adds to it.
     """
 
     def __init__(self, core: Core, library: UnitLibrary) -> None:
@@ -81,8 +80,9 @@ class Totals(wiring.Component):
                 "read_enable": In(1),
                 "read_half": In(1),
                 "read_tile": In(range(max(2, core.query_tiles))),
+                "read_row": In(range(n.rows)),
                 "read_chunk": In(range(self.chunks)),
-                "read": Out(signed(n.total_bits)).array(self.banks, n.rows),
+                "read": Out(signed(n.total_bits)).array(self.banks),
             }
         )
 
@@ -136,16 +136,15 @@ class Totals(wiring.Component):
             m.d.comb += [
                 rescale.total.eq(old[i]),
                 rescale.shift.eq(shifts[i]),
-                rescale.fresh.eq(fresh),
                 rescale.addend.eq(self.sums[i]),
             ]
             new.append(rescale.result)
         ending, group_ends, tile = places[2][4:]
-        m.d.comb += [
+        m.d.sync += [
             self.done.eq(ending),
             self.complete.eq(ending & group_ends & (tile == core.query_tiles - 1)),
         ]
-        self._memories(m, places, old, new)
+        self._memories(m, places, ~fresh, old, new)
         return m
 
     def _address(self, tile: Value, chunk: Value) -> Value:
@@ -160,24 +159,33 @@ class Totals(wiring.Component):
         self,
         m: Module,
         places: list[tuple[Value, ...]],
+        adds: Value,
         old: list[Signal],
         new: list[Value],
     ) -> None:
-        """A memory per half and element of a chunk, whose words hold all rows."""
+        """A memory per half and element of a chunk, whose words hold all rows.
+
+        What is added to is 0 unless ``adds``.
+        """
         n = self.core.numerics
         width = n.total_bits
-        words = max(2, self.core.query_tiles * self.chunks)
+        depth = max(2, self.core.query_tiles * self.chunks)
         read_at, read_bank, read_half, reading = places[0][:4]
         _, bank_then, half_then = places[1][:3]
         written_at, written_bank, written_half, writing = places[2][:4]
-        out_half = Signal(reset_less=True)
+        # Which part of the words is read out, a bit for each.
+        chosen = [Signal(n.rows, name=f"chosen_{h}", reset_less=True) for h in range(2)]
         with m.If(self.read_enable):
-            m.d.sync += out_half.eq(self.read_half)
+            m.d.sync += [
+                one[i].eq((self.read_half == half) & (self.read_row == i))
+                for half, one in enumerate(chosen)
+                for i in range(n.rows)
+            ]
         out_at = self._address(self.read_tile, self.read_chunk)
         contents: list[list[Value]] = [[], []]
         for half in range(2):
             for b in range(self.banks):
-                bank = Bank.instance(self.library, width * n.rows, words)
+                bank = Bank.instance(self.library, width * n.rows, depth)
                 m.submodules[f"half_{half}_{b}"] = bank
                 adding, taking = (
                     Signal(name=f"adding_{half}_{b}"),
@@ -198,21 +206,30 @@ class Totals(wiring.Component):
                     ),
                 ]
                 contents[half].append(bank.read_data)
-        word = Signal(width * n.rows)
-        halves = [self._chosen(words, bank_then) for words in contents]
-        m.d.comb += word.eq(Mux(half_then, halves[1], halves[0]))
+        words = [
+            (word, adds & (half_then == half) & self._is(bank_then, b))
+            for half, of_half in enumerate(contents)
+            for b, word in enumerate(of_half)
+        ]
         for i in range(n.rows):
             part = slice(i * width, (i + 1) * width)
-            m.d.comb += old[i].eq(word[part].as_signed())
-            for b in range(self.banks):
-                m.d.comb += self.read[b][i].eq(
-                    Mux(out_half, contents[1][b][part], contents[0][b][part])
-                )
+            m.d.comb += old[i].eq(_selected([(word[part], on) for word, on in words]).as_signed())
+        for b in range(self.banks):
+            m.d.comb += self.read[b].eq(
+                _selected(
+                    [
+                        (contents[half][b][i * width : (i + 1) * width], chosen[half][i])
+                        for half in range(2)
+                        for i in range(n.rows)
+                    ]
+                ).as_signed()
+            )
 
     @staticmethod
     def _is(number: Value, b: int) -> Value:
         return number == b
 
-    @staticmethod
-    def _chosen(words: list[Value], number: Value) -> Value:
-        return Array(words)[number] if len(words) > 1 else words[0]
+
+def _selected(values: Sequence[tuple[Value, Value]]) -> Value:
+    """Of values with a bit each the one whose bit is set; 0 where none is."""
+    return reduce(or_, (value & on.replicate(len(value)) for value, on in values))
