@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import isqrt
 
 from accelgen.attention.core import LIST_BITS, Core
+from accelgen.attention.datapath.elements import decoding_of, stored_bits
 from accelgen.attention.datapath.numerics import Numerics
 from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError
@@ -50,26 +51,28 @@ def core_for(shape: AttentionShape, hardware: Hardware) -> Core:
     that share keys, up to ``rows`` of them.  Raises :class:`InputError` for what cannot be built.
     """
     given = hardware.attention
-    rows, bits = array_rows(hardware), given.element_bits
+    rows = array_rows(hardware)
     with within(f"{hardware.name}: attention"):
         numerics = Numerics(
             shape.head_dim,
             shape.value_dim,
             rows,
-            element_bits=bits,
+            element_bits=max(4, *map(stored_bits, given.formats)),
             max_keys=max(2, 1 << (shape.keys - 1).bit_length()),
         )
         group = min(shape.group, rows)
         needed = -(-shape.queries // (rows // group))
-        both = _power(shape.head_dim, shape.value_dim)
-        query = min(rows, _power(shape.head_dim))
+        q, k, v = (decoding_of(name).code_bits for name in given.formats)
+        both = min(rows, _power(shape.head_dim, shape.value_dim)) * min(k, v)
+        query = min(rows, _power(shape.head_dim)) * q
         out = min(rows, 16, _power(shape.value_dim))
         return Core(
             numerics,
+            formats=given.formats,
             group=group,
             query_tiles=given.query_tiles or min(_QUERY_TILES, needed),
-            key_bits=given.key_bits or min(rows, both) * bits,
-            query_bits=given.query_bits or query * bits,
+            key_bits=given.key_bits or both,
+            query_bits=given.query_bits or query,
             output_bits=given.output_bits or out * numerics.OUTPUT_BITS,
             mask_slots=given.mask_slots,
         )

@@ -49,7 +49,8 @@ def prices_of(hardware: Hardware, core: Core, arrays: int) -> Prices:
     with an operand of more bits, and its lanes add, compare and multiply other widths.  All of
     these are counted in full adders: a product of ``a`` and ``b`` bits is ``a * b`` of them, a sum,
     a comparison or a shift of ``n`` bits ``n``, a division ``n * n``; one costs ``1 / w**2`` of the
-    hardware's multiply-accumulate of the narrowest integers of ``w`` bits that hold an element.
+    hardware's multiply-accumulate of the narrowest integers of ``w`` bits that hold an element, or
+    else of the widest it has.
     An estimate for the lanes, whose share of the energy is small (reported by itself).
 
     Buffers are those of the accelerator, in the technology of ``hardware.attention``: flip-flops or
@@ -105,13 +106,15 @@ def prices_of(hardware: Hardware, core: Core, arrays: int) -> Prices:
 
 
 def _adder_pj(hardware: Hardware, element_bits: int) -> float:
-    """A full adder of the narrowest multiply-accumulate that holds an element."""
+    """A full adder of the narrowest multiply-accumulate that holds an element, or the widest."""
+    narrowest = [bits for bits in _INTEGERS if bits >= element_bits]
+    # Without such integers, of the widest there are.
+    narrower = [bits for bits in reversed(_INTEGERS) if bits < element_bits]
     problem: InputError | None = None
-    for bits in _INTEGERS:
-        if bits >= element_bits:
-            try:
-                return hardware.mac_energy(f"int{bits}") / bits**2
-            except InputError as error:
-                problem = problem or error
+    for bits in (*narrowest, *narrower):
+        try:
+            return hardware.mac_energy(f"int{bits}") / bits**2
+        except InputError as error:
+            problem = problem or error
     assert problem is not None
     raise problem

@@ -61,7 +61,7 @@ def rates_of(core: Core) -> Rates:
     passes = n.head_dim + n.value_dim + 1
     begin = Sequencer.CAPTURE + Softmax.ready_cycles(rows)
     key_beats = rows * n.head_dim // core.keys_per_beat
-    value_beats = rows * n.value_dim // core.keys_per_beat
+    value_beats = rows * n.value_dim // core.values_per_beat
     return Rates(
         interval=max(passes, begin),
         softmax=begin > passes,
@@ -72,11 +72,18 @@ def rates_of(core: Core) -> Rates:
         query_beats=tile_rows * n.head_dim // core.queries_per_beat,
         read=Normaliser.read_cycles(core) + 1,
         mask_words=tile_rows,
-        tile_bytes=(key_beats + value_beats) * core.key_bits / 8,
-        query_bytes=tile_rows * n.head_dim * n.element_bits / 8,
+        tile_bytes=_bytes(core, "k", rows * n.head_dim) + _bytes(core, "v", rows * n.value_dim),
+        query_bytes=_bytes(core, "q", tile_rows * n.head_dim),
         result_bytes=tile_rows * n.value_dim * n.OUTPUT_BITS / 8,
         mask_bytes=mask_beats(core) * LIST_BITS // 8,
     )
+
+
+def _bytes(core: Core, tensor: str, elements: int) -> float:
+    """Of elements as they come in, with the scales of their blocks."""
+    decoding = core.decoding(tensor)
+    scales = elements // decoding.block * decoding.scale_bits if decoding.block else 0
+    return (elements * decoding.code_bits + scales) / 8
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from accelgen.affine.yaml_text import Plain
+from accelgen.attention.core import TENSORS
+from accelgen.attention.datapath.elements import decoding_of
 from accelgen.errors import InputError
-from accelgen.formats import get_format
-from accelgen.formats.integer import IntFormat
-from accelgen.names import shorten, unknown, within
+from accelgen.names import shorten, unknown
 
 __all__ = ["DEFAULT_TECHNOLOGY", "AttentionArrays", "attention_from"]
 
@@ -28,8 +28,8 @@ class AttentionArrays:
     :func:`accelgen.attention.arrays.core_for`.
 
     ``query_tiles`` tiles of queries use a tile of keys before the next one comes.  ``key_bits``,
-    ``query_bits`` and ``output_bits`` are widths of buses.  ``format`` is the integer format of
-    queries, keys and values, ``technology`` the energy table of the buffers.
+    ``query_bits`` and ``output_bits`` are widths of buses.  ``formats`` are those of queries,
+    keys and values, ``technology`` is the energy table of the buffers.
     """
 
     rows: int | None = None
@@ -39,7 +39,7 @@ class AttentionArrays:
     query_bits: int | None = None
     output_bits: int | None = None
     mask_slots: int = 4
-    format: str = "int8"
+    formats: tuple[str, str, str] = ("int8", "int8", "int8")
     technology: str = DEFAULT_TECHNOLOGY
 
     def __post_init__(self) -> None:
@@ -47,24 +47,21 @@ class AttentionArrays:
             value = getattr(self, name)
             if value is not None and not 1 <= value <= _MOST:
                 raise InputError(f"{value} is outside 1..{_MOST}", where=name)
-        with within("formats"):
-            if not isinstance(get_format(self.format), IntFormat):
-                raise InputError(
-                    f"the array computes with integers, not {self.format}", hint="use int8"
-                )
+        for name in self.formats:
+            decoding_of(name)
 
-    def values(self) -> dict[str, int | str]:
+    def values(self) -> dict[str, Plain]:
         """The keys of a hardware file that say this."""
         given = {name: getattr(self, name) for name in _SIZES}
-        said: dict[str, int | str] = {k: v for k, v in given.items() if v is not None}
-        return {**said, "formats": self.format, "technology": self.technology}
+        said: dict[str, Plain] = {k: v for k, v in given.items() if v is not None}
+        alike = len(set(self.formats)) == 1
+        formats: Plain = self.formats[0] if alike else dict(zip(TENSORS, self.formats, strict=True))
+        return {**said, "formats": formats, "technology": self.technology}
 
     @property
-    def element_bits(self) -> int:
-        """Bits of an element of queries, keys and values."""
-        found = get_format(self.format)
-        assert isinstance(found, IntFormat)
-        return found.bits
+    def text(self) -> str:
+        """The formats, once where all are alike."""
+        return ", ".join(dict.fromkeys(self.formats))
 
 
 def attention_from(value: Plain, technology: str | None) -> AttentionArrays:
@@ -88,23 +85,17 @@ def attention_from(value: Plain, technology: str | None) -> AttentionArrays:
                 raise InputError(f"{shorten(number)} is no integer", where=key, hint="use 16")
             sizes[key] = number
     used = str(given.get("technology", technology or DEFAULT_TECHNOLOGY))
-    return AttentionArrays(**sizes, format=_format(given.get("formats", "int8")), technology=used)
+    return AttentionArrays(**sizes, formats=_formats(given.get("formats", "int8")), technology=used)
 
 
-def _format(value: Plain) -> str:
-    """One format, or one each of q, k and v, which have to be the same."""
+def _formats(value: Plain) -> tuple[str, str, str]:
+    """One format for all, or one each of q, k and v."""
     if not isinstance(value, Mapping):
-        return str(value)
+        return str(value), str(value), str(value)
     for key in value:
-        if key not in ("q", "k", "v"):
-            error = unknown(key, "tensor", ("q", "k", "v"))
+        if key not in TENSORS:
+            error = unknown(key, "tensor", TENSORS)
             error.where = "formats"
             raise error
-    names = {str(name) for name in value.values()}
-    if len(names) != 1:
-        raise InputError(
-            f"{', '.join(sorted(names)) or 'none'}: queries, keys and values have one width",
-            where="formats",
-            hint="write formats: int8",
-        )
-    return names.pop()
+    q, k, v = (str(value.get(tensor, "int8")) for tensor in TENSORS)
+    return q, k, v

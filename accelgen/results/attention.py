@@ -58,7 +58,7 @@ def attention_figures(found: ComparedResult) -> dict[str, object]:
             "rows": core.numerics.rows,
             "arrays": found.attention.arrays,
             "query_tiles": sorted({one.query_tiles for one in found.attention.cores}),
-            "format": found.hardware.attention.format,
+            "formats": list(found.hardware.attention.formats),
             "technology": found.hardware.attention.technology,
         },
         "seed": found.attention.seed if found.attention.plan.dynamic else None,
@@ -121,7 +121,7 @@ def _array(found: ComparedResult) -> str:
     core, count = found.attention.cores[0], found.attention.arrays
     rows = core.numerics.rows
     several = f"{count} arrays" if count > 1 else "an array"
-    return f"{several} of {rows} x {rows} ({found.hardware.attention.format})"
+    return f"{several} of {rows} x {rows} ({found.hardware.attention.text})"
 
 
 def _cost_row(

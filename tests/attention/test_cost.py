@@ -189,8 +189,8 @@ def test_the_array_of_hardware() -> None:
         ({"row": 16}, "attention: unknown key 'row'"),
         ({"rows": "x"}, "attention: rows: 'x' is no integer"),
         ({"rows": 0}, "attention: rows: 0 is outside"),
-        ({"formats": "bf16"}, "attention: formats: the array computes with integers"),
-        ({"formats": {"q": "int8", "k": "int4"}}, "attention: formats: int4, int8"),
+        ({"formats": "fp32"}, "attention: formats: attention takes no fp32"),
+        ({"formats": {"q": "int8", "x": "int4"}}, "attention: formats: unknown tensor"),
         ("x", "attention: 'x' is no mapping"),
     ],
 )
