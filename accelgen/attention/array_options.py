@@ -43,7 +43,7 @@ class ArrayOptions:
     element_bits: int | None = None
     max_keys: int | None = None
     list_depth: int = 4
-    mask_slots: int = 2
+    mask_slots: int = 4
     operand_bits: int = 18
     score_integer: int = 11
     score_fraction: int = 10

@@ -50,7 +50,7 @@ class Core:
     query_bits: int = 64
     output_bits: int = 64
     list_depth: int = 4
-    mask_slots: int = 2
+    mask_slots: int = 4
     arrays: int = 1
     selector: SelectorShape | None = None
 

@@ -13,7 +13,7 @@ from accelgen.attention.core import TENSORS, Core
 from accelgen.attention.problem import Problem
 from accelgen.attention.rows import Entry, RowGroup, Setting
 from accelgen.rtl.attention.decoder import GRID_BITS
-from accelgen.rtl.attention.lists import BLOCKS, LIST, TOKENS
+from accelgen.rtl.attention.lists import BLOCKS, LIST, SELECT, TOKENS
 from accelgen.rtl.attention.tile_info import CAUSAL, MASKED, WINDOW
 
 __all__ = ["Draw", "Fill", "deal", "draw_codes", "draw_entries", "draw_problem", "spoilt"]
@@ -30,7 +30,8 @@ class Draw:
 
     ``kinds`` of row groups; lists keep a tile with probability ``density``, and give it a mask with
     probability ``masked``.  ``fill``: any codes, those of the largest magnitudes, or zeros.
-    ``faults`` are drawn from for every list, where there are some.
+    ``faults`` are drawn from for every list, where there are some.  Kind SELECT is for cores with a
+    selector, and not beside kind BLOCKS, whose blocks have other sizes.
     """
 
     queries: int
@@ -67,11 +68,35 @@ def draw_problem(core: Core, rng: np.random.Generator, draw: Draw) -> Problem:
                 group = RowGroup(row, LIST, entries, 0, head)
                 if draw.faults:
                     group = spoilt(core, rng, group, str(rng.choice(draw.faults)), draw.keys)
+            elif kind == SELECT:
+                group = _selecting(core, rng, draw, setting, row, head)
             else:
                 phase = int(rng.integers(0, max(1, setting.stride)))
                 group = RowGroup(row, kind, (), phase, head)
             groups.append(group)
-    return Problem(core, setting, groups, codes["q"], codes["k"], codes["v"], scales)
+    summaries = None
+    if SELECT in draw.kinds:
+        blocks = -(-draw.keys // (1 << setting.block_shift))
+        shape = (draw.heads, blocks, 2, n.head_dim)
+        summaries, found = draw_codes(core, "k", shape, rng, draw.fill)
+        if found is not None:
+            scales["summary"] = found
+    return Problem(core, setting, groups, codes["q"], codes["k"], codes["v"], scales, summaries)
+
+
+def _selecting(
+    core: Core, rng: np.random.Generator, draw: Draw, setting: Setting, row: int, head: int
+) -> RowGroup:
+    """A row group whose rows select blocks, by bounds or by vectors of their own."""
+    tokens = min(core.tokens, draw.queries - row * core.tokens)
+    return RowGroup(
+        row,
+        SELECT,
+        head=head,
+        blocks=-(-draw.keys // (1 << setting.block_shift)),
+        rows=tokens * core.group,
+        bounds=bool(rng.random() < 0.5),
+    )
 
 
 def draw_entries(core: Core, rng: np.random.Generator, draw: Draw) -> list[Entry]:
@@ -169,6 +194,15 @@ def _setting(core: Core, rng: np.random.Generator, draw: Draw) -> Setting:
     # As coarse or fine as there is, now and then.
     reach = 1 << (GRID_BITS - 1)
     low, high = (-reach, reach) if rng.random() < 0.1 else (-4, 12)
+    shift, top, local = least_shift + int(rng.integers(0, 2)), 1, int(rng.integers(1, 4))
+    if SELECT in draw.kinds:
+        assert core.selector is not None
+        assert BLOCKS not in draw.kinds
+        # Also pages that are less than a tile.
+        shift = int(rng.integers(1, least_shift + 2))
+        while -(-keys // (1 << shift)) > core.selector.max_scores:
+            shift += 1
+        top, local = int(rng.integers(1, core.selector.max_k + 1)), int(rng.integers(0, 3))
     grids = {
         f"{tensor}_grid": int(rng.integers(low, high))
         for tensor in TENSORS
@@ -181,8 +215,9 @@ def _setting(core: Core, rng: np.random.Generator, draw: Draw) -> Setting:
         shift=int(rng.integers(4, 20)),
         sink=int(rng.integers(0, keys)) if rng.random() < 0.5 else min(4, keys),
         window=int(rng.integers(1, keys + 1)),
-        local=int(rng.integers(1, 4)),
+        local=local,
         stride=int(rng.integers(0, 4)),
-        block_shift=least_shift + int(rng.integers(0, 2)),
+        block_shift=shift,
+        top=top,
         **grids,
     )

@@ -14,7 +14,7 @@ from accelgen.attention.registers import registers
 from accelgen.attention.rows import Entry, RowGroup
 from accelgen.cosim.attention import AttentionPhase, packets_of
 from accelgen.cosim.attention_draws import Draw, deal, draw_problem
-from accelgen.rtl.attention.lists import BLOCKS, FAULTS, LIST, TOKENS
+from accelgen.rtl.attention.lists import BLOCKS, FAULTS, LIST, SELECT, TOKENS
 from accelgen.rtl.attention.tile_info import MASKED
 
 __all__ = ["FULL_BLOCKS", "make_attention_phases", "random_phases"]
@@ -30,8 +30,9 @@ Beats = NDArray[np.uint8]
 
 def make_attention_phases(core: Core, rng: np.random.Generator) -> list[AttentionPhase]:
     """One tile, full blocks, random lists with masks, both rules by counters, tiles that are cut,
-    decoding, several heads, extreme values; broken lists, packets of the wrong length, pauses,
-    problems without a reset in between, a start that is refused.  All are small.
+    decoding, several heads, extreme values, blocks that are selected where they can be; broken
+    lists, packets of the wrong length, pauses, problems without a reset in between, a start that is
+    refused.  All are small.
     """
     rows, most = core.numerics.rows, core.numerics.max_keys
     tokens = core.arrays * core.tokens
@@ -61,6 +62,10 @@ def make_attention_phases(core: Core, rng: np.random.Generator) -> list[Attentio
         drawn("zeros", replace(several, fill="zeros")),
         _rows_without_keys(core, drawn),
     ]
+    if core.selector is not None:
+        kinds = (SELECT, SELECT, TOKENS)
+        phases.append(drawn("selected blocks", replace(uneven, kinds=kinds, heads=2)))
+        phases.append(drawn("selected, one query token", Draw(1, 6 * rows, kinds=(SELECT,))))
     listed = replace(several, kinds=(LIST,))
     phases += [drawn(f"lists: {fault}", replace(listed, faults=(fault,))) for fault in FAULTS]
     phases += _wrong_packets(core, drawn("packets", several))
@@ -84,11 +89,14 @@ def random_phases(
         queries = int(rng.integers(1, 2 * core.tokens * core.arrays, endpoint=True))
         keys = min(queries + int(rng.integers(0, 8 * core.numerics.rows)), core.numerics.max_keys)
         broken = number % 3 == 2
+        made = (LIST, TOKENS, BLOCKS)
+        if core.selector is not None and rng.random() < 0.6:
+            made = (LIST, TOKENS, SELECT)
         draw = Draw(
             queries,
             keys,
             heads=int(rng.integers(1, 3)),
-            kinds=(LIST,) if broken else (LIST, TOKENS, BLOCKS),
+            kinds=(LIST,) if broken else made,
             density=float(rng.random()),
             faults=FAULTS if broken else (),
         )

@@ -27,6 +27,7 @@ def _core(sizes: Sizes, formats: str | tuple[str, str, str] = "int8", **options:
 SMALL = {
     "plain": _core((16, 16, 2), rows=8),
     "blocks": _core((32, 32, 1), ("mxfp8_e4m3", "nvfp4", "if4"), rows=8, query_tiles=2, arrays=2),
+    "selecting": _core((16, 16, 2), rows=8, select_blocks=64, select_top=4),
     "floats": _core((16, 32, 3), ("bf16", "e4m3", "e5m2"), rows=8, list_depth=2, mask_slots=3),
 }
 
@@ -43,6 +44,10 @@ CORES = {
     "mixed_16": _core((32, 64, 1), ("int8", "mxfp4", "int4"), list_depth=8),
     "arrays_8": _core((96, 48, 2), arrays=3, rows=8, query_bits=32, output_bits=128),
     "narrow_8": _core((48, 80, 1), rows=8, operand_bits=16, score_fraction=8, segments=4),
+    "few_16": _core((32, 32, 4), arrays=2, select_blocks=64, select_top=16),
+    "many_8": _core(
+        (16, 32, 1), ("int8", "nvfp4", "int8"), rows=8, select_blocks=256, select_top=20
+    ),
     "int12_8": _core((32, 32, 7), "int12", rows=8, query_tiles=2, mask_slots=4),
 }
 

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from accelgen.attention.cycles import AttentionCycles, combined_cycles
+from accelgen.attention.datapath.exp2 import exp2_lines
 from accelgen.attention.generate import attention_verilog
 from accelgen.attention.problem import Problem
 from accelgen.attention.rows import RowGroup, list_packet
@@ -18,6 +19,7 @@ from accelgen.cosim import attention
 from accelgen.cosim.attention import AttentionPhase, build_attention, simulate_attention
 from accelgen.cosim.attention_draws import Draw, deal, draw_problem
 from accelgen.cosim.model import Model
+from accelgen.rtl.attention import lane
 from accelgen.rtl.attention.lists import LIST
 from tests.attention_rtl.cores import SMALL, built
 
@@ -102,13 +104,12 @@ def test_a_start_that_is_not_refused_is_found(model: Model) -> None:
     assert fault == f"a start with keys = {CORE.numerics.max_keys} was not refused"
 
 
-def test_wrong_hardware_is_found(tmp_path: Path) -> None:
-    """The maximum taken over one key less, in the Verilog."""
-    text = attention_verilog("plain", CORE)
-    line = "assign in_first = ! count[4:3];"
-    wrong = text.replace(line, "assign in_first = ! count[4:3] && count[2:0] != 7;")
-    assert wrong != text
+def test_wrong_hardware_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line of the exponential a unit too low."""
+    right = exp2_lines(CORE.numerics)
+    lower = replace(right, starts=(right.starts[0] - 8, *right.starts[1:]))
+    monkeypatch.setattr(lane, "exp2_lines", lambda numerics: lower)
     path = tmp_path / "plain.v"
-    path.write_text(wrong, encoding="utf-8")
+    path.write_text(attention_verilog("plain", CORE), encoding="utf-8")
     faults = _faults(build_attention(CORE, path, "plain"), _phase(Draw(9, 60, masked=0.0)))
     assert any("differ" in fault for fault in faults)
