@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from accelgen.attention.generate import generate_attention
+from accelgen.attention.generate import attention_verilog, generate_attention
 from accelgen.attention.load import is_attention, list_attention, load_attention, parse_attention
 from accelgen.attention.manifest import read_attention, stream_specs, to_json
 from accelgen.attention.predict import predict_layer
@@ -17,6 +17,7 @@ from accelgen.content import list_content
 from accelgen.cosim import verify_attention as module
 from accelgen.cosim.attention import AttentionPhase
 from accelgen.cosim.attention_phases import make_attention_phases
+from accelgen.cosim.lint import lint, yosys_check
 from accelgen.cosim.verify_attention import verify_attention
 from accelgen.errors import InputError
 from accelgen.manifest import Manifest
@@ -221,3 +222,15 @@ def test_waves_and_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 def test_lint_is_clean(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lint", str(folder)]) == 0
     assert capsys.readouterr().out == "verilator: clean\nyosys: clean\n"
+
+
+@pytest.mark.rtl
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CORES)
+def test_lint_of_every_kind_of_core_is_clean(name: str, tmp_path: Path) -> None:
+    verilog = attention_verilog(name, CORES[name])
+    (tmp_path / f"{name}.v").write_text(verilog, encoding="utf-8")
+    listing = {"schema": 1, "name": name, "top": name, "verilog": [f"{name}.v"], "design": "x"}
+    (tmp_path / "manifest.json").write_text(json.dumps(listing), encoding="utf-8")
+    assert lint(tmp_path).problems == ()
+    assert yosys_check(tmp_path).problems == ()
