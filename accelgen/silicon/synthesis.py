@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 ATTENTION = "attention"
-"""The ``design`` of the manifests of attention accelerators."""
+"""As in ``accelgen.attention.manifest``, whose import would bring the generator."""
 
 
 @dataclass(frozen=True)
