@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from accelgen.attention.core import Core
 from accelgen.rtl.attention.selector import make_selector
+from accelgen.rtl.attention.selector_ports import score_stream
 from accelgen.rtl.attention.tile_info import POSITION_BITS
 from accelgen.rtl.library import UnitLibrary
 from accelgen.rtl.streams.bank import Bank
@@ -38,11 +39,11 @@ class Selection(wiring.Component):
     next ``start``); ``read_enable``, ``read_block`` and ``mask`` (out, a cycle later: a bit per row
     that selected the block).
 
-    Cycles: a row takes those of its selector (see topk.selector_cycles) and one more; ``done``
+    Cycles: a row takes those of its selector (see topk.selector_cycles) and two more; ``done``
     rises a cycle after the last index of the last row.
     """
 
-    ROW_CYCLES = 1
+    ROW_CYCLES = 2
     """Cycles of a row beyond those of its selector."""
 
     def __init__(self, core: Core, library: UnitLibrary) -> None:
@@ -80,7 +81,8 @@ class Selection(wiring.Component):
         row = Signal(range(n.rows))
         selector = make_selector(shape, self.library)
         m.submodules.selector = selector
-        scores, selected = selector.scores, selector.selected
+        scores, selected = score_stream(shape).create(), selector.selected
+        self._register(m, scores, selector.scores)
         taken, ends = Signal(), Signal()
         m.d.comb += [
             taken.eq(scores.valid & scores.ready),
@@ -114,6 +116,22 @@ class Selection(wiring.Component):
         self._mark(m, block, row, scores)
         self._masks(m, state, collecting, block, row, selected)
         return m
+
+    @staticmethod
+    def _register(m: Module, source: wiring.PureInterface, sink: wiring.PureInterface) -> None:
+        """A register between what chooses scores and what compares them."""
+        held = Signal()
+        m.d.comb += [source.ready.eq(~held | sink.ready), sink.valid.eq(held), sink.k.eq(source.k)]
+        with m.If(source.ready):
+            m.d.sync += held.eq(source.valid)
+        pairs = [
+            (getattr(source, name), getattr(sink, name)) for name in ("forced", "never", "last")
+        ]
+        for given, taken in (*pairs, *zip(source.score, sink.score, strict=True)):
+            kept = Signal.like(given, reset_less=True)
+            with m.If(source.ready):
+                m.d.sync += kept.eq(given)
+            m.d.comb += taken.eq(kept)
 
     def _scores(
         self,
