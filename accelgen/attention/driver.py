@@ -50,7 +50,7 @@ class Encoded:
             row = np.arange(len(packet))
             token = row // rows * core.tokens_per_tile + row % rows // core.group
             token += group.row * core.tokens
-            head = group.head * core.group + row % core.group
+            head = group.head * core.group + row % rows % core.group
             used = (row % rows < core.tokens_per_tile * core.group) & (token < shape.queries)
             found[head[used], token[used]] = packet[used] * self.step
         return found

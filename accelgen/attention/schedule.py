@@ -14,7 +14,7 @@ from accelgen.attention.rows import Entry, RowGroup
 from accelgen.errors import InputError
 from accelgen.rtl.attention.tile_info import CAUSAL, MASKED
 
-__all__ = ["row_groups", "share_out"]
+__all__ = ["lists_of", "row_groups", "share_out"]
 
 Bools = NDArray[np.bool_]
 
@@ -22,22 +22,46 @@ Bools = NDArray[np.bool_]
 def row_groups(core: Core, masks: Sequence[HeadMask], head: int = 0) -> Iterator[RowGroup]:
     """The row groups of the ``group`` heads that share the keys of KV head ``head``, in order.
 
-    ``masks`` has a mask per query head of the layer.  Every tile with a pair is listed: without a
-    flag where all its pairs are computed, CAUSAL where those up to the query are, else with a mask.
+    ``masks`` has a mask per query head of the layer; see :func:`lists_of`.  Raises
+    :class:`InputError` for fewer masks than heads.
+    """
+    mine = masks[head * core.group : (head + 1) * core.group]
+    if len(mine) != core.group:
+        raise InputError(
+            f"{len(masks)} masks, and KV head {head} has {core.group} heads", where="masks"
+        )
+    return lists_of(core, mine, head)
+
+
+def lists_of(
+    core: Core, masks: Sequence[HeadMask], head: int = 0, *, causal: bool = True
+) -> Iterator[RowGroup]:
+    """The row groups of at most ``group`` query heads with ``masks``, which share KV head ``head``.
+
+    Head ``n`` is row ``n`` of every token (see Core).  Every tile with a pair is listed: without a
+    flag where all its pairs are computed, CAUSAL where those up to the query are (and ``causal``
+    says that this may be), else with a mask.  The rows that no query is in may compute anything.
     A row group without any pair has an empty list: its results are zeros, and it is reported.
 
-    Raises :class:`InputError` for fewer masks than heads.
+    Exact for every form of mask.  The array takes keys in the order in which they lie in memory,
+    ``rows`` at a time, and does not gather tokens: permuted and token masks are covered by tiles
+    with masks, and save little where a query's keys are scattered.
+
+    Raises :class:`InputError` for more masks than rows of a token.
     """
-    group, rows = core.group, core.numerics.rows
-    mine = masks[head * group : (head + 1) * group]
-    if len(mine) != group:
-        raise InputError(f"{len(masks)} masks, and KV head {head} has {group} heads", where="masks")
+    group, rows, mine = core.group, core.numerics.rows, masks
+    if not 1 <= len(mine) <= group:
+        raise InputError(
+            f"{len(mine)} query heads in row groups for {group}",
+            where="masks",
+            hint="give the masks of a part of the heads, or build the array with a larger group",
+        )
     queries, keys, offset = mine[0].queries, mine[0].keys, mine[0].offset
     columns = -(-keys // rows)
     row = np.arange(core.query_tiles * rows)
     local = row // rows * core.tokens_per_tile + row % rows // group
-    head_of = row % group
-    used = row % rows < core.tokens_per_tile * group
+    head_of = row % rows % group
+    used = (row % rows < core.tokens_per_tile * group) & (head_of < len(mine))
     strips = [_Strips(mask) for mask in dict.fromkeys(mine)]
     which = np.array([list(dict.fromkeys(mine)).index(mask) for mask in mine])
     key = np.arange(columns * rows)
@@ -49,7 +73,7 @@ def row_groups(core: Core, masks: Sequence[HeadMask], head: int = 0) -> Iterator
         found = np.zeros((len(strips), core.tokens, columns * rows), dtype=np.bool_)
         for k, strip in enumerate(strips):
             found[k, : last - first, :keys] = strip.of(first, last)
-        pairs = found[which[head_of], local.clip(max=core.tokens - 1)]
+        pairs = found[which[head_of.clip(max=len(mine) - 1)], local.clip(max=core.tokens - 1)]
         pairs &= there[:, None]
         before: Bools = key[None, :] <= (offset + first + local)[:, None]
         matters: Bools = there[:, None] & inside[None, :]
@@ -61,7 +85,7 @@ def row_groups(core: Core, masks: Sequence[HeadMask], head: int = 0) -> Iterator
         for column in kept.tolist():
             if every[column]:
                 entries.append(Entry(column))
-            elif cut[column]:
+            elif causal and cut[column]:
                 entries.append(Entry(column, CAUSAL))
             else:
                 mask = pairs[:, column * rows : (column + 1) * rows].copy()

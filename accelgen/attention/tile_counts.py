@@ -26,7 +26,7 @@ _CELLS = 1 << 18
 class TileFigures:
     """Per row group: ``tiles`` it has, ``masked`` ones among them, and the ``pairs`` computed of
     the ``rows * query_tiles * rows`` of each; what
-    :func:`accelgen.attention.tiling.row_groups` gives, counted.
+    :func:`accelgen.attention.schedule.lists_of` gives, counted.
     """
 
     tiles: Ints
@@ -35,7 +35,7 @@ class TileFigures:
 
 
 def tile_counts(core: Core, shape: AttentionShape, masks: Sequence[HeadMask]) -> Ints:
-    """``[row groups]``: the entries of :func:`accelgen.attention.tiling.row_groups`."""
+    """``[row groups]``: the entries of :func:`accelgen.attention.schedule.lists_of`."""
     return tile_figures(core, shape, masks).tiles
 
 
@@ -44,7 +44,7 @@ def tile_figures(core: Core, shape: AttentionShape, masks: Sequence[HeadMask]) -
 
     Pairs per tile are summed from the blocks of the masks, without the dense matrix, some row
     groups at a time.  Permuted masks of causal shapes alone are looked at pair by pair.  Raises
-    what :func:`accelgen.attention.tiling.row_groups` does.
+    what :func:`accelgen.attention.schedule.lists_of` does.
     """
     check_masks(core, shape, masks)
     rows = core.numerics.rows

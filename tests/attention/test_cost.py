@@ -15,9 +15,10 @@ from accelgen.attention.patterns.dense import Dense
 from accelgen.attention.patterns.streaming import Streaming
 from accelgen.attention.prices import Prices, prices_of
 from accelgen.attention.rows import list_packet
+from accelgen.attention.schedule import lists_of
 from accelgen.attention.shape import AttentionShape
 from accelgen.attention.tile_counts import TileFigures, tile_figures
-from accelgen.attention.tiling import group_rows, row_groups
+from accelgen.attention.tiling import group_rows
 from accelgen.attention.timeline import timeline
 from accelgen.attention.work import head_work
 from accelgen.errors import InputError
@@ -45,7 +46,7 @@ def test_energy_is_that_of_the_tiles(data: st.DataObject) -> None:
     reads = np.zeros(4)
     writes = np.zeros(4)
     read_bytes = written_bytes = 0.0
-    for group in row_groups(core, shape, mask):
+    for group in lists_of(core, mask, causal=shape.causal):
         real, _, _ = group_rows(core, shape, heads, group.row)
         count, tiles = int(real.sum()), len(group.entries)
         used += count

@@ -15,9 +15,10 @@ from accelgen.attention.mask import HeadMask
 from accelgen.attention.patterns.dense import Dense
 from accelgen.attention.patterns.streaming import Streaming
 from accelgen.attention.rows import Setting, allowed, tiles_of, walk_of
+from accelgen.attention.schedule import lists_of
 from accelgen.attention.shape import AttentionShape
 from accelgen.attention.tile_counts import tile_counts, tile_figures
-from accelgen.attention.tiling import group_rows, row_groups
+from accelgen.attention.tiling import group_rows
 from accelgen.errors import InputError
 from accelgen.rtl.attention.tile_info import CAUSAL, MASKED
 from tests.attention.tile_cases import core_of, cores, masks, shared_shapes
@@ -44,7 +45,7 @@ def test_the_union_of_the_tiles_is_the_mask(
     columns = -(-shape.keys // rows)
     seen = np.zeros((shape.heads, shape.queries, columns * rows), dtype=np.int64)
     reached = np.zeros((shape.heads, shape.queries), dtype=np.int64)
-    for group in row_groups(core, shape, found):
+    for group in lists_of(core, found, causal=shape.causal):
         real, head, token = group_rows(core, shape, shape.heads, group.row)
         np.add.at(reached, (head[real], token[real]), 1)
         walk = walk_of(core, setting, group)
@@ -68,7 +69,7 @@ def test_counts_are_those_of_the_tiles(
     layer: tuple[Core, AttentionShape, list[HeadMask]], cells: int
 ) -> None:
     core, shape, found = layer
-    groups = row_groups(core, shape, found)
+    groups = list(lists_of(core, found, causal=shape.causal))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(counting, "_CELLS", cells)
         figures = tile_figures(core, shape, found)
@@ -81,7 +82,7 @@ def test_counts_are_those_of_the_tiles(
 
 def test_a_causal_layer_needs_no_masks() -> None:
     core, shape = core_of(8, group=2, query_tiles=2), AttentionShape(20, 30, 2, 1, 8, 8)
-    groups = row_groups(core, shape, Dense(16).masks(shape))
+    groups = list(lists_of(core, Dense(16).masks(shape)))
     flags = [[entry.flags for entry in group.entries] for group in groups]
     # Queries 0..7 are at positions 10..17.
     assert flags[0] == [0, CAUSAL, CAUSAL]
@@ -106,7 +107,7 @@ def test_128k_tokens_take_seconds() -> None:
 def test_wrong_masks() -> None:
     core, shape = core_of(8), AttentionShape(8, 8, 2, 1, 8, 8)
     with pytest.raises(InputError, match="masks: 2 query heads in row groups for 1"):
-        row_groups(core, shape, Dense().masks(shape))
+        list(lists_of(core, Dense().masks(shape)))
     other = Dense().masks(AttentionShape(8, 9, 1, 1, 8, 8))
     with pytest.raises(InputError, match="masks: of 8 queries and 9 keys from position 1"):
         tile_counts(core, shape, other)
