@@ -48,7 +48,8 @@ def core_for(shape: AttentionShape, hardware: Hardware) -> Core:
     as the array has rows, or as divide the dimensions (each stream then takes about half as long as
     the array); 16 results in a beat at most; 4 tiles of queries in a row group, fewer for a layer
     with fewer queries, as in decoding.  The rows of a tile are those of all query heads
-    that share keys, up to ``rows`` of them.  Raises :class:`InputError` for what cannot be built.
+    that share keys, up to ``rows`` of them, or ``group``.  Raises :class:`InputError` for what
+    cannot be built.
     """
     given = hardware.attention
     rows = array_rows(hardware)
@@ -60,7 +61,7 @@ def core_for(shape: AttentionShape, hardware: Hardware) -> Core:
             element_bits=max(4, *map(stored_bits, given.formats)),
             max_keys=max(2, 1 << (shape.keys - 1).bit_length()),
         )
-        group = min(shape.group, rows)
+        group = min(given.group or shape.group, shape.group, rows)
         needed = -(-shape.queries // (rows // group))
         q, k, v = (decoding_of(name).code_bits for name in given.formats)
         both = min(rows, _power(shape.head_dim, shape.value_dim)) * min(k, v)

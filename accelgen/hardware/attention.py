@@ -16,7 +16,9 @@ __all__ = ["DEFAULT_TECHNOLOGY", "AttentionArrays", "attention_from"]
 DEFAULT_TECHNOLOGY = "horowitz_45nm"
 """Of the buffers of the array, where the hardware has no technology."""
 
-_SIZES = ("rows", "arrays", "query_tiles", "key_bits", "query_bits", "output_bits", "mask_slots")
+_SIZES = (
+    "rows", "arrays", "group", "query_tiles", "key_bits", "query_bits", "output_bits", "mask_slots"
+)  # fmt: skip
 _KEYS = (*_SIZES, "formats", "technology")
 _MOST = 1 << 16
 
@@ -27,6 +29,8 @@ class AttentionArrays:
     :class:`accelgen.attention.core.Core` builds them; ``None``: see
     :func:`accelgen.attention.arrays.core_for`.
 
+    ``group`` query heads that share keys and values are computed together, as the rows of a tile;
+    fewer follow their own masks more closely, and load keys and values more often.
     ``query_tiles`` tiles of queries use a tile of keys before the next one comes.  ``key_bits``,
     ``query_bits`` and ``output_bits`` are widths of buses.  ``formats`` are those of queries,
     keys and values, ``technology`` is the energy table of the buffers.
@@ -34,6 +38,7 @@ class AttentionArrays:
 
     rows: int | None = None
     arrays: int | None = None
+    group: int | None = None
     query_tiles: int | None = None
     key_bits: int | None = None
     query_bits: int | None = None

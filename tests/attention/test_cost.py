@@ -182,6 +182,14 @@ def test_the_array_of_hardware() -> None:
     decode = core_for(AttentionShape(1, 640, 8, 2, 64, 64), load_hardware("array16_64k"))
     assert decode.query_tiles == 1
     assert core_for(AttentionShape(640, 640, 3, 3, 72, 72), hardware).keys_per_beat == 8
+    mixed: dict[str, Plain] = {"group": 1, "formats": {"q": "bf16", "k": "nvfp4", "v": "nvfp4"}}
+    other = core_for(
+        AttentionShape(640, 640, 8, 2, 64, 64), hardware_from({**values, "attention": mixed})
+    )
+    assert other.group == 1
+    assert other.formats == ("bf16", "nvfp4", "nvfp4")
+    # 14 bits for bf16; as many elements in a beat as there are rows.
+    assert (other.numerics.element_bits, other.query_bits, other.key_bits) == (14, 256, 64)
 
 
 @pytest.mark.parametrize(
