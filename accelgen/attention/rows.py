@@ -177,7 +177,7 @@ def _selected(
         block = (column * rows + np.arange(rows)) >> setting.block_shift
         inside = block < group.blocks
         mask = selected[:, np.minimum(block, group.blocks - 1)] & inside
-        walk.steps.append(Step(pages))
+        walk.steps.append(Step(pages + 1))
         walk.steps.append(Step(mask_room=bool(mask.any())))
         if not mask.any():
             continue

@@ -25,7 +25,7 @@ class State(enum.Enum):
 class SelectedWalk(wiring.Component):
     """Asks for the summaries of blocks, waits until a Selection has selected, and makes tiles.
 
-    Of every tile up to ``highest`` the words of its blocks are read, a cycle each and one more;
+    Of every tile up to ``highest`` the words of its blocks are read, a cycle each and two more;
     where any row sees one, a word per key follows, which is the mask of the tile, in ``rows + 1``
     cycles.
 
@@ -101,8 +101,8 @@ class SelectedWalk(wiring.Component):
         rows = self.core.numerics.rows
         shift = (rows - 1).bit_length()
         count = Signal(range(rows + 2))
-        any_row, present, found = Signal(), Signal(), Signal()
-        pages, end = Signal(range(rows + 1)), Signal()
+        any_row, present, end = Signal(), Signal(), Signal()
+        pages, words = Signal(range(rows + 1)), Signal(range(rows + 1))
         key, into, block = (Signal(POSITION_BITS, name=name) for name in ("key", "into", "block"))
         word = Signal(rows)
         checking, filling = Signal(), Signal()
@@ -113,18 +113,21 @@ class SelectedWalk(wiring.Component):
             into.eq(count << Mux(checking, self.block_shift, 0)),
             key.eq((tile << shift) + into),
             block.eq(key >> self.block_shift),
-            end.eq(count == Mux(checking, pages, rows)),
-            self.read_enable.eq((checking | filling) & ~end),
+            words.eq(Mux(checking, pages, rows)),
+            end.eq(count == words + checking),
+            self.read_enable.eq((checking | filling) & (count < words)),
             self.read_block.eq(block),
             word.eq(Mux(present, self.read_mask, 0)),
-            found.eq(any_row | word.any()),
         ]
         with m.If(self.read_enable):
-            m.d.sync += [present.eq(block < self.blocks), count.eq(count + 1)]
-        with m.If(checking & (count != 0)):
-            m.d.sync += any_row.eq(found)
+            m.d.sync += present.eq(block < self.blocks)
+        with m.If((checking | filling) & ~end):
+            m.d.sync += count.eq(count + 1)
+        # What was read is seen a cycle later: a memory takes long.
+        with m.If(checking & (count != 0) & ~end):
+            m.d.sync += any_row.eq(any_row | word.any())
         with m.If(checking & end):
-            with m.If(~found):
+            with m.If(~any_row):
                 m.d.comb += next_tile.eq(1)
             with m.Elif(self.mask_room):
                 m.d.sync += [state.eq(State.FILL), count.eq(0)]
