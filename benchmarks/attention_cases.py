@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -150,7 +150,8 @@ def sparse(folder: Path) -> Mapping[str, float]:
     """16 row groups over 128 tiles on 16 rows: all tiles, and 13 of them drawn for each."""
     rng = np.random.default_rng(1)
     drawn = [sorted(rng.choice(128, 13, replace=False).tolist()) for _ in range(16)]
-    dense, tenth = _simulated(_core(16, 64), "density", folder, [[range(128)] * 16, drawn])
+    every: Sequence[Sequence[int]] = [range(128)] * 16
+    dense, tenth = _simulated(_core(16, 64), "density", folder, [every, drawn])
     assert dense.total
     assert tenth.total
     share = 13 / 128
@@ -168,7 +169,7 @@ def _core(rows: int, dim: int) -> Core:
 
 
 def _simulated(
-    core: Core, name: str, folder: Path, lists: list[list[range]] | list[list[list[int]]]
+    core: Core, name: str, folder: Path, lists: Sequence[Sequence[Sequence[int]]]
 ) -> list[AttentionSeen]:
     """A problem per entry of ``lists``, which has the tiles of every row group; all are equal."""
     rng = np.random.default_rng(0)

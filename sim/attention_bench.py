@@ -34,7 +34,7 @@ SETTLE = 8
 """Cycles after which a problem that was started has been taken."""
 
 
-class ArraysBench(Bench):  # type: ignore[misc]  # its module is found beside this file
+class ArraysBench(Bench):
     """A bench with a sink for the results of every array, and one for its requests.
 
     The sinks act as one.
@@ -43,9 +43,10 @@ class ArraysBench(Bench):  # type: ignore[misc]  # its module is found beside th
     def __init__(self, dut: Any, plan: Mapping[str, Any]) -> None:  # noqa: ANN401
         """Connect to the ports that the plan names."""
         super().__init__(dut, plan)
+        first: AxiStreamSink = self.sink
         self.requests = {prefix: self._sink(dut, prefix) for prefix in plan["requests"]}
-        self.sink = Sinks(
-            [self.sink, *(self._sink(dut, prefix) for prefix in plan["outputs_beside"])],
+        self.sink: Any = Sinks(
+            [first, *(self._sink(dut, prefix) for prefix in plan["outputs_beside"])],
             list(self.requests.values()),
         )
         self.asked: dict[str, list[int]] = {}
