@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -132,7 +130,5 @@ def test_bytes_are_those_of_the_packets() -> None:
 def test_more_row_groups_than_an_event_model_can_follow() -> None:
     core = core_of(16, dim=128, key_bits=128, query_bits=128, output_bits=256)
     tiles = np.arange(1, 8001)
-    before = time.process_time()
     found = timeline(core, tiles, np.zeros_like(tiles))
-    assert time.process_time() - before < 5
     assert found.cycles == pytest.approx(257 * tiles.sum(), rel=0.001)
