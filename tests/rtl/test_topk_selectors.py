@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from accelgen.attention.datapath.topk import SelectorShape, selector_cycles
@@ -56,6 +56,8 @@ def test_random_sets_without_pauses_take_the_cycles_they_should(name: str) -> No
 @pytest.mark.parametrize("name", SHAPES)
 @settings(max_examples=examples(8, 60), deadline=None)
 @given(seed=st.integers(0, 1 << 30), pauses_in=PAUSES, pauses_out=PAUSES)
+# An empty selection waits while the next set comes in.
+@example(seed=2899, pauses_in=[False], pauses_out=[False, True, False])
 def test_sets_behind_each_other_with_pauses(
     name: str, seed: int, pauses_in: list[bool], pauses_out: list[bool]
 ) -> None:

@@ -118,7 +118,8 @@ class InsertionSelector(wiring.Component):
         following: Value = valid[1] & old[1] if cells > 1 else C(0)
         m.d.comb += [
             self.selected.valid.eq((valid[0] & old[0]) | empty),
-            self.selected.index.eq(indices[0]),
+            # Of an empty selection too what is offered stays, while the next set comes in.
+            self.selected.index.eq(Mux(empty, 0, indices[0])),
             self.selected.empty.eq(empty),
             self.selected.last.eq(empty | ~following),
         ]
