@@ -128,7 +128,7 @@ def core_of(shape: AttentionShape, formats: Mapping[str, str], options: ArrayOpt
             options.select_blocks,
             min(options.select_top, options.select_blocks),
             numerics.score_bits,
-            1 if options.select_top <= MOST_CELLS else LANES,
+            1 if min(options.select_top, options.select_blocks) <= MOST_CELLS else LANES,
         )
     return Core(
         numerics,

@@ -64,7 +64,7 @@ def memories(core: Core) -> list[tuple[str, int, int, int]]:
     found.append(("masks", 1, core.mask_slots * core.query_tiles * n.rows, n.rows))
     if core.selector is not None:
         lanes, most = core.selector.width_in, core.selector.max_scores
-        words = max(2, most // lanes)
+        words = max(2, -(-most // lanes))
         found.append(("scores of blocks", lanes, words, n.rows * n.score_bits))
         found.append(("rows that select a block", 1, most, n.rows))
     return found

@@ -77,6 +77,8 @@ class Problem:
             return None
         if not 0 < group.blocks <= core.selector.max_scores:
             return None
+        if not 1 <= group.rows <= core.numerics.rows:
+            return None
         n = core.numerics
         queries = self.folded(group)
         parts = self.summaries[group.head, : group.blocks].transpose(1, 0, 2)

@@ -160,7 +160,7 @@ def _selected(
 ) -> None:
     """Have blocks scored; then look at every tile, and make masks of those that a row sees."""
     most = core.selector.max_scores if core.selector else 0
-    if group.blocks > most:
+    if group.blocks > most or not 1 <= group.rows <= core.numerics.rows:
         walk.faults.add("outside")
     if selected is None:
         return

@@ -46,7 +46,7 @@ CORES = {
     "narrow_8": _core((48, 80, 1), rows=8, operand_bits=16, score_fraction=8, segments=4),
     "few_16": _core((32, 32, 4), arrays=2, select_blocks=64, select_top=16),
     "many_8": _core(
-        (16, 32, 1), ("int8", "nvfp4", "int8"), rows=8, select_blocks=256, select_top=20
+        (16, 32, 1), ("int8", "nvfp4", "int8"), rows=8, select_blocks=40, select_top=20
     ),
     "int12_8": _core((32, 32, 7), "int12", rows=8, query_tiles=2, mask_slots=4),
 }

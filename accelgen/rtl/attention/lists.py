@@ -60,9 +60,9 @@ class Scheduler(wiring.Component):
 
     A tile that does not ascend (``unsorted``) or that no key is in (``outside``) is left out; a row
     group with no tile at all gives zeros (``empty``), as does one with more blocks than the
-    selector takes (``outside``); a packet that is shorter or longer than its
-    header says is taken as far as it goes (``length``), without an entry whose mask is cut.  Each
-    is a pulse on ``faults``, and nothing else is lost.
+    selector takes, or for no row or more than there are (``outside``); a packet that is shorter or
+    longer than its header says is taken as far as it goes (``length``), without an entry whose mask
+    is cut.  Each is a pulse on ``faults``, and nothing else is lost.
 
     Ports (in, unless said): ``lists``; ``enable`` (while low no header is taken); ``keys``,
     ``offset``, ``sink``, ``window``, ``local``, ``stride``, ``block_shift`` (registers); ``item``,
@@ -149,6 +149,7 @@ class Scheduler(wiring.Component):
         rule = self._rule(m, position, number)
         m.d.comb += [rule.by_block.eq(kind == BLOCKS), rule.start.eq(state == State.PLAN)]
         selects = Signal()
+        self._rows_fit = Signal()
         if core.selector:
             self._select(m, taken & (state == State.HEADER), selects, number, position)
         with m.Switch(state):
@@ -172,8 +173,8 @@ class Scheduler(wiring.Component):
                 m.d.sync += state.eq(State.RULE)
                 with m.If(kind == SELECT):
                     m.d.comb += [
-                        fault["outside"].eq(number > most),
-                        selects.eq((number != 0) & (number <= most)),
+                        fault["outside"].eq((number > most) | ~self._rows_fit),
+                        selects.eq((number != 0) & (number <= most) & self._rows_fit),
                     ]
                     m.d.sync += state.eq(Mux(selects, State.SELECTED, State.FINISH))
             with m.Case(State.RULE):
@@ -307,9 +308,15 @@ class Scheduler(wiring.Component):
         self._walk = walk = self.library.instance(SelectedWalk(self.core), "selected_walk")
         m.submodules.walk = walk
         rows, bounds = Signal.like(self.select_rows), Signal(reset_less=True)
+        fits = Signal(reset_less=True)
         with m.If(header):
-            m.d.sync += [rows.eq(beat[50:57]), bounds.eq(beat[57])]
+            m.d.sync += [
+                rows.eq(beat[50:57]),
+                bounds.eq(beat[57]),
+                fits.eq((beat[50:57] != 0) & (beat[50:57] <= self.core.numerics.rows)),
+            ]
         m.d.comb += [
+            self._rows_fit.eq(fits),
             self.select.eq(start),
             self.select_blocks.eq(blocks),
             self.select_rows.eq(rows),

@@ -147,7 +147,7 @@ class Selection(wiring.Component):
         shape, n = self.shape, self.core.numerics
         lanes = shape.width_in
         low = (lanes - 1).bit_length()
-        words = max(2, shape.max_scores // lanes)
+        words = max(2, -(-shape.max_scores // lanes))
         for lane in range(lanes):
             bank = Bank.instance(self.library, n.rows * n.score_bits, words)
             m.submodules[f"scores_{lane}"] = bank
