@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from accelgen.attention.balance import balance
 from accelgen.attention.core import TENSORS, Core
 from accelgen.attention.inputs import AttentionInputs
 from accelgen.attention.problem import Problem
 from accelgen.attention.rows import RowGroup, Setting
+from accelgen.attention.schedule import share_out
 from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError
 from accelgen.formats import BlockFormat, FloatFormat, IntFormat, get_format
@@ -120,17 +120,12 @@ def problem_of(encoded: Encoded, groups: Sequence[RowGroup], **rule: int) -> Pro
 
 
 def longest_first(problem: Problem) -> list[Problem]:
-    """The problem dealt out to the arrays of its core: row groups with most tiles first, each to
-    the array with the least so far.
+    """The problem dealt out to the arrays of its core (see share_out), by the tiles that are
+    computed, whoever makes them.
     """
-    arrays = problem.core.arrays
-    loads = np.array([len(tiles) for tiles in problem.tiles], dtype=np.int64)
-    dealt = balance(loads, arrays, "longest_first").array
-    order = np.argsort(-loads, kind="stable")
-    return [
-        replace(problem, groups=[problem.groups[g] for g in order if dealt[g] == array])
-        for array in range(arrays)
-    ]
+    tiles = [len(found) for found in problem.tiles]
+    shared = share_out(problem.core, problem.groups, tiles)
+    return [replace(problem, groups=groups) for groups in shared]
 
 
 def with_summaries(problem: Problem, block: int, *, bounds: bool) -> Problem:

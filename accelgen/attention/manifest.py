@@ -21,18 +21,7 @@ from accelgen.manifest import MANIFEST_SCHEMA, StreamSpec, read_manifest, stream
 from accelgen.rtl.attention.kernel import suffixes
 from accelgen.rtl.attention.lists import BLOCKS, FAULTS, LIST, SELECT, TOKENS
 from accelgen.rtl.attention.tile_info import CAUSAL, MASKED, WINDOW
-from accelgen.rtl.processor.axil import (
-    CANCEL,
-    CANCELLED,
-    CONTROL,
-    FINISHED,
-    IDENTITY,
-    MAGIC,
-    REFUSED,
-    REPORTS,
-    START,
-    STATUS,
-)
+from accelgen.rtl.processor.axil import REPORTS, register_map
 
 __all__ = ["ATTENTION", "EXPRESSION", "AttentionModel", "read_attention", "stream_specs", "to_json"]
 
@@ -245,21 +234,4 @@ def _lists(core: Core) -> dict[str, object]:
 
 
 def _registers(core: Core) -> dict[str, object]:
-    return {
-        "identity": {"offset": IDENTITY, "reads": MAGIC},
-        "control": {"offset": CONTROL, "start": START, "cancel": CANCEL},
-        "status": {
-            "offset": STATUS,
-            "ready": 1,
-            "computing": 2,
-            "refused": 4,
-            "cancelled": CANCELLED,
-        },
-        "refused": {"offset": REFUSED},
-        "finished": {"offset": FINISHED},
-        "malformed": {"offset": REPORTS},
-        "problem": [
-            {"name": r.name, "offset": r.offset, "bits": r.bits, "least": r.least, "most": r.most}
-            for r in registers(core)
-        ],
-    }
+    return {**register_map(registers(core)), "malformed": {"offset": REPORTS}}

@@ -93,11 +93,16 @@ def lists_of(
         yield RowGroup(number, entries=entries, head=head)
 
 
-def share_out(core: Core, groups: Sequence[RowGroup]) -> list[list[RowGroup]]:
-    """Row groups of lists, shared among the arrays of a core: the longest first, each to the array
-    with the fewest tiles; every array takes its own in the order in which they come.
+def share_out(
+    core: Core, groups: Sequence[RowGroup], tiles: Sequence[int] | None = None
+) -> list[list[RowGroup]]:
+    """Row groups, shared among the arrays of a core: the longest first, each to the array with the
+    fewest tiles; every array takes its own in the order in which they come.  ``tiles`` are those of
+    every row group, where they are not the entries of its list.
     """
-    loads = np.array([max(1, len(group.entries)) for group in groups], dtype=np.int64)
+    if tiles is None:
+        tiles = [max(1, len(group.entries)) for group in groups]
+    loads = np.array(tiles, dtype=np.int64)
     of = balance(loads, core.arrays, "longest_first").array
     return [
         [groups[n] for n in np.flatnonzero(of == array).tolist()] for array in range(core.arrays)

@@ -20,7 +20,6 @@ from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError
 
 __all__ = [
-    "block_map_mask",
     "block_means",
     "block_scores_mean",
     "block_sizes",
@@ -173,25 +172,6 @@ def visible_blocks(shape: AttentionShape, block_q: int, block_k: int) -> tuple[B
     last_q = np.minimum(first_q + block_q, shape.queries) - 1 + shape.offset
     last_k = np.minimum(first_k + block_k, shape.keys) - 1
     return first_k <= last_q[:, None], last_k <= first_q[:, None] + shape.offset
-
-
-def block_map_mask(shape: AttentionShape, kept: Bools, block_q: int, block_k: int) -> BlockMask:
-    """The mask of the map ``kept`` ``[rows, columns]`` of blocks, cut causally if the shape is:
-    blocks without a pair are left out, others are FULL or DIAGONAL.
-    """
-    seen, whole = visible_blocks(shape, block_q, block_k)
-    kept = kept & seen
-    rows, columns = np.nonzero(kept)
-    return BlockMask(
-        queries=shape.queries,
-        keys=shape.keys,
-        offset=shape.offset,
-        block_q=block_q,
-        block_k=block_k,
-        row_ptr=np.concatenate([[0], np.cumsum(kept.sum(axis=1))]).astype(np.int64),
-        col_idx=columns.astype(np.int32),
-        flag=np.where(whole[rows, columns], FULL, DIAGONAL).astype(np.uint8),
-    )
 
 
 def row_map_mask(shape: AttentionShape, kept: Bools, block_q: int, block_k: int) -> BlockMask:

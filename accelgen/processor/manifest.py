@@ -17,17 +17,7 @@ from accelgen.processor.design import ProcessorDesign, ProcessorModel
 from accelgen.processor.flow import make_flows
 from accelgen.processor.largest import problem_at_largest
 from accelgen.processor.registers import ACCUMULATE, quantities_of, registers_of
-from accelgen.rtl.processor.axil import (
-    CANCEL,
-    CANCELLED,
-    CONTROL,
-    FINISHED,
-    IDENTITY,
-    MAGIC,
-    REFUSED,
-    START,
-    STATUS,
-)
+from accelgen.rtl.processor.axil import register_map
 
 __all__ = ["PROCESSOR", "dumps", "read_model", "to_json"]
 
@@ -70,29 +60,7 @@ def to_json(design: ProcessorDesign) -> dict[str, object]:
             }
             for number, flow in enumerate(flows)
         ],
-        "registers": {
-            "identity": {"offset": IDENTITY, "reads": MAGIC},
-            "control": {"offset": CONTROL, "start": START, "cancel": CANCEL},
-            "status": {
-                "offset": STATUS,
-                "ready": 1,
-                "computing": 2,
-                "refused": 4,
-                "cancelled": CANCELLED,
-            },
-            "refused": {"offset": REFUSED},
-            "finished": {"offset": FINISHED},
-            "problem": [
-                {
-                    "name": r.name,
-                    "offset": r.offset,
-                    "bits": r.bits,
-                    "least": r.least,
-                    "most": r.most,
-                }
-                for r in design.registers
-            ],
-        },
+        "registers": register_map(design.registers),
         **({"formats": _formats(design)} if design.choices else {}),
         "memories": {
             name: {

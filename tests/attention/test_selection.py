@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accelgen.attention.blocks import kept_mask
 from accelgen.attention.mask import DIAGONAL, FULL, PARTIAL
 from accelgen.attention.selection import (
-    block_map_mask,
     block_means,
     block_scores_mean,
     block_sizes,
@@ -95,7 +95,7 @@ def test_a_map_of_blocks_is_its_pairs(case: Case, block_q: int, block_k: int, se
     shape = case.shape
     rows, columns = -(-shape.queries // block_q), -(-shape.keys // block_k)
     kept = np.random.default_rng(seed).random((rows, columns)) < 0.6
-    mask = block_map_mask(shape, kept, block_q, block_k)
+    mask = kept_mask(shape, kept, block_q, block_k)
     pairs = {
         (t, s)
         for t in range(shape.queries)

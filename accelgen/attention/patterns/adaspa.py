@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from accelgen.attention.blocks import kept_mask
 from accelgen.attention.inputs import AttentionInputs
 from accelgen.attention.mask import HeadMask
 from accelgen.attention.patterns.base import Pattern
 from accelgen.attention.selection import (
-    block_map_mask,
     check_integer,
     check_share,
     fixed,
@@ -93,7 +93,7 @@ class AdaSpa(Pattern):
             kept = top_k(units.ravel(), budget, seen.ravel()).reshape(seen.shape)
             empty = ~np.any(kept & serves, axis=1, keepdims=True)
             kept |= top_k(units, 1, serves) & empty
-            result.append(block_map_mask(shape, kept, self.block, self.block))
+            result.append(kept_mask(shape, kept, self.block, self.block))
         return tuple(result)
 
     def block_mass(self, shape: AttentionShape, inputs: AttentionInputs) -> Floats:

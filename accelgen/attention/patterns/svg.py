@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from accelgen.attention.blocks import kept_mask
 from accelgen.attention.inputs import AttentionInputs
 from accelgen.attention.mask import HeadMask, VariableMask
 from accelgen.attention.patterns.base import Pattern
 from accelgen.attention.selection import (
-    block_map_mask,
     block_sizes,
     check_integer,
     check_share,
@@ -131,7 +131,7 @@ class Svg(Pattern):
                 hint="keys = text + frames * tokens_per_frame",
             )
         kept = self._cover(shape.keys)
-        spatial = block_map_mask(shape, kept, self.block, self.block)
+        spatial = kept_mask(shape, kept, self.block, self.block)
         start = 0 if self.text_last else self.text
         order = np.arange(shape.keys)
         by_frame = order[start : start + video].reshape(-1, frame)

@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from accelgen.attention.blocks import kept_mask
 from accelgen.attention.inputs import AttentionInputs
 from accelgen.attention.mask import HeadMask
 from accelgen.attention.patterns.base import Pattern
 from accelgen.attention.selection import (
-    block_map_mask,
     check_integer,
     check_share,
     top_p,
@@ -82,7 +82,7 @@ class XAttention(Pattern):
         for head in range(shape.heads):
             scores = self.block_scores(shape, inputs.q[head], inputs.k[head // shape.group])
             kept = top_p(scores, self.threshold, seen, forced)
-            result.append(block_map_mask(shape, kept, self.block, self.block))
+            result.append(kept_mask(shape, kept, self.block, self.block))
         return tuple(result)
 
     def block_scores(self, shape: AttentionShape, q: Floats, k: Floats) -> Floats:

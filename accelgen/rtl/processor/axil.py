@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from accelgen.processor.registers import FIRST_REGISTER, Register
 
 __all__ = ["AXIL_PORTS", "CANCEL", "CANCELLED", "CONTROL", "FINISHED", "IDENTITY", "REFUSED",
-           "REPORTS", "START", "STATUS", "RegisterPort"]  # fmt: skip
+           "REPORTS", "START", "STATUS", "RegisterPort", "register_map"]  # fmt: skip
 
 IDENTITY, CONTROL, STATUS, REFUSED, FINISHED = 0x00, 0x04, 0x08, 0x0C, 0x10
 """Offsets of the registers that every design has; see :class:`RegisterPort`."""
@@ -49,6 +49,27 @@ AXIL_PORTS = {
     "rready": In(1),
 }
 """The signals of an AXI4-Lite slave of 32 bits, without the protection bits, which are ignored."""
+
+
+def register_map(registers: Sequence[Register]) -> dict[str, object]:
+    """The registers behind a RegisterPort as JSON values, for a manifest."""
+    return {
+        "identity": {"offset": IDENTITY, "reads": MAGIC},
+        "control": {"offset": CONTROL, "start": START, "cancel": CANCEL},
+        "status": {
+            "offset": STATUS,
+            "ready": 1,
+            "computing": 2,
+            "refused": 4,
+            "cancelled": CANCELLED,
+        },
+        "refused": {"offset": REFUSED},
+        "finished": {"offset": FINISHED},
+        "problem": [
+            {"name": r.name, "offset": r.offset, "bits": r.bits, "least": r.least, "most": r.most}
+            for r in registers
+        ],
+    }
 
 
 class RegisterPort(wiring.Component):
