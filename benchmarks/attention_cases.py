@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
+from accelgen.attention.accelerator.core import Core
+from accelgen.attention.accelerator.rows import Entry, RowGroup
 from accelgen.attention.array_options import ArrayOptions, core_of
-from accelgen.attention.core import Core
-from accelgen.attention.rows import Entry, RowGroup
 from accelgen.attention.shape import AttentionShape
 from accelgen.cosim.attention import AttentionPhase, AttentionSeen, simulate_attention
 from accelgen.cosim.attention_draws import Draw, deal, draw_problem

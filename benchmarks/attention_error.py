@@ -15,16 +15,16 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from accelgen.attention.accelerator.core import Core
+from accelgen.attention.accelerator.datapath.elements import decoding_of, stored_bits
+from accelgen.attention.accelerator.design_report import exponential_error
+from accelgen.attention.accelerator.driver import encode, problem_of
+from accelgen.attention.accelerator.schedule import row_groups
 from accelgen.attention.array_options import ArrayOptions, core_of
-from accelgen.attention.core import Core
-from accelgen.attention.datapath.elements import decoding_of, stored_bits
-from accelgen.attention.design_report import exponential_error
-from accelgen.attention.driver import encode, problem_of
 from accelgen.attention.inputs import AttentionInputs, random_inputs
-from accelgen.attention.mask import HeadMask
+from accelgen.attention.masks.mask import HeadMask
 from accelgen.attention.reference import attention
 from accelgen.attention.registry import parse_pattern
-from accelgen.attention.schedule import row_groups
 from accelgen.attention.shape import AttentionShape
 from benchmarks.record import Mark, emit, header, progress, table
 

@@ -13,8 +13,8 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 
-from accelgen.attention.network import compare_attention
-from accelgen.attention.planned import read_plan
+from accelgen.attention.network.compare import compare_attention
+from accelgen.attention.network.planned import read_plan
 from accelgen.errors import AccelgenError
 from accelgen.hardware import load_hardware
 from accelgen.networks import Network, load_network

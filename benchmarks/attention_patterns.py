@@ -14,7 +14,7 @@ import time
 import tracemalloc
 from dataclasses import asdict, dataclass
 
-from accelgen.attention.mask import PARTIAL, BlockMask
+from accelgen.attention.masks.mask import PARTIAL, BlockMask
 from accelgen.attention.registry import parse_pattern
 from accelgen.attention.shape import AttentionShape
 from benchmarks.record import Mark, emit, header, progress, table

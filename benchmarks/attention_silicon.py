@@ -28,12 +28,12 @@ from pathlib import Path
 
 import numpy as np
 
-from accelgen.attention.core import Core
-from accelgen.attention.cycles import combined_cycles
-from accelgen.attention.datapath.numerics import Numerics
-from accelgen.attention.datapath.topk import SelectorShape
-from accelgen.attention.problem import Problem
-from accelgen.attention.rows import Entry, RowGroup, Setting
+from accelgen.attention.accelerator.core import Core
+from accelgen.attention.accelerator.cycles import combined_cycles
+from accelgen.attention.accelerator.datapath.numerics import Numerics
+from accelgen.attention.accelerator.datapath.topk import SelectorShape
+from accelgen.attention.accelerator.problem import Problem
+from accelgen.attention.accelerator.rows import Entry, RowGroup, Setting
 from accelgen.cosim.attention import AttentionPhase, simulate_attention
 from accelgen.cosim.model import build_model
 from accelgen.cosim.toolchain import find_toolchain

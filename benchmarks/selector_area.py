@@ -24,7 +24,7 @@ from pathlib import Path
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from accelgen.attention.datapath.topk import SelectorShape, selector_cycles
+from accelgen.attention.accelerator.datapath.topk import SelectorShape, selector_cycles
 from accelgen.rtl.attention.insertion import InsertionSelector
 from accelgen.rtl.attention.radix import RadixSelector
 from accelgen.rtl.library import UnitLibrary

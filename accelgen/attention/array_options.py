@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-from accelgen.attention.core import TENSORS, Core
-from accelgen.attention.datapath.elements import decoding_of, stored_bits
-from accelgen.attention.datapath.numerics import Numerics
-from accelgen.attention.datapath.topk import LANES, MOST_CELLS, SelectorShape
+from accelgen.attention.accelerator.core import TENSORS, Core
+from accelgen.attention.accelerator.datapath.elements import decoding_of, stored_bits
+from accelgen.attention.accelerator.datapath.numerics import Numerics
+from accelgen.attention.accelerator.datapath.topk import LANES, MOST_CELLS, SelectorShape
 from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError
 from accelgen.names import shorten, unknown

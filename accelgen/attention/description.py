@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from accelgen.attention.accelerator.core import Core
 from accelgen.attention.array_options import ArrayOptions, core_of
-from accelgen.attention.core import Core
 from accelgen.attention.inputs import AttentionInputs
-from accelgen.attention.mask import HeadMask
+from accelgen.attention.masks.mask import HeadMask
 from accelgen.attention.patterns.base import Pattern
 from accelgen.attention.ranges import Span, check_cover, span_text
 from accelgen.attention.registry import pattern_text

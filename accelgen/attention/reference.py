@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.attention.inputs import AttentionInputs
-from accelgen.attention.mask import HeadMask
+from accelgen.attention.masks.mask import HeadMask
 from accelgen.errors import InputError
 
 __all__ = ["attention"]

@@ -13,7 +13,7 @@ from accelgen.cli.command import Command, add_json, print_json, stages, table
 if TYPE_CHECKING:
     from accelgen.attention.description import AttentionDescription
     from accelgen.attention.inputs import AttentionInputs
-    from accelgen.attention.mask import HeadMask
+    from accelgen.attention.masks.mask import HeadMask
     from accelgen.attention.shape import AttentionShape
 
 __all__ = ["ATTENTION"]
@@ -110,13 +110,13 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    from accelgen.attention.report import distinct, figures
+    from accelgen.attention.masks.report import distinct, figures
     from accelgen.errors import InputError
     from accelgen.show.style import check_suffix
 
     path = Path(arguments.output) if arguments.output is not None else None
     if path is not None:
-        from accelgen.attention.picture import PICTURES
+        from accelgen.attention.masks.picture import PICTURES
 
         check_suffix(path, PICTURES)
     if arguments.source is None:
@@ -136,7 +136,7 @@ def _show(arguments: argparse.Namespace) -> int:
         progress("figures")
         found = [(heads, figures(mask, arguments.arrays)) for mask, heads in masks]
         if path is not None:
-            from accelgen.attention.picture import draw_masks
+            from accelgen.attention.masks.picture import draw_masks
 
             progress("draw")
             draw_masks(description.name, [(_label(heads), mask) for mask, heads in masks], path)
@@ -179,7 +179,7 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _print_characters(mask: HeadMask, label: str) -> None:
-    from accelgen.attention.characters import LEGEND, draw_characters
+    from accelgen.attention.masks.characters import LEGEND, draw_characters
 
     print(f"  {label}: rows are queries, columns keys; {LEGEND}")
     for line in draw_characters(mask):

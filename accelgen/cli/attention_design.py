@@ -11,10 +11,10 @@ from accelgen.cli.command import print_json, stages, table
 from accelgen.errors import InputError
 
 if TYPE_CHECKING:
-    from accelgen.attention.core import Core
+    from accelgen.attention.accelerator.core import Core
+    from accelgen.attention.accelerator.generate import AttentionDesign
+    from accelgen.attention.accelerator.predict import LayerCycles
     from accelgen.attention.description import AttentionDescription
-    from accelgen.attention.generate import AttentionDesign
-    from accelgen.attention.predict import LayerCycles
     from accelgen.cosim.verify_attention import AttentionReport
 
 __all__ = ["cycles", "generate", "is_attention_source", "verify"]
@@ -61,7 +61,7 @@ def is_attention_source(sources: list[str]) -> bool:
 
 def generate(source: str, arguments: argparse.Namespace) -> int:
     """Generate the accelerator of a description."""
-    from accelgen.attention.generate import generate_attention
+    from accelgen.attention.accelerator.generate import generate_attention
     from accelgen.attention.load import load_attention
 
     _check(arguments)
@@ -91,10 +91,10 @@ def verify(directory: Path, arguments: argparse.Namespace) -> int:
 
 def cycles(source: str, arguments: argparse.Namespace) -> int:
     """Predict the cycles of a description, or of the one that a design was made of."""
-    from accelgen.attention.design_report import full_utilisation
+    from accelgen.attention.accelerator.design_report import full_utilisation
+    from accelgen.attention.accelerator.manifest import read_attention
+    from accelgen.attention.accelerator.predict import predict_layer, tile_cycles
     from accelgen.attention.load import load_attention
-    from accelgen.attention.manifest import read_attention
-    from accelgen.attention.predict import predict_layer, tile_cycles
 
     _check(arguments)
     path = Path(source)
@@ -129,7 +129,7 @@ def cycles(source: str, arguments: argparse.Namespace) -> int:
 
 def _is_design(source: str) -> bool:
     """Whether a folder holds an attention accelerator."""
-    from accelgen.attention.manifest import ATTENTION
+    from accelgen.attention.accelerator.manifest import ATTENTION
     from accelgen.manifest import Listing
 
     folder = Path(source)
@@ -160,8 +160,8 @@ def _part(predicted: LayerCycles) -> str:
 
 
 def _summary(made: AttentionDesign, folder: Path) -> str:
-    from accelgen.attention.design_report import full_utilisation, memories
-    from accelgen.attention.registers import registers
+    from accelgen.attention.accelerator.design_report import full_utilisation, memories
+    from accelgen.attention.accelerator.registers import registers
 
     core, found = made.core, made.predicted
     n = core.numerics
@@ -188,7 +188,7 @@ def _summary(made: AttentionDesign, folder: Path) -> str:
 
 
 def _figures(made: AttentionDesign, folder: Path) -> dict[str, object]:
-    from accelgen.attention.manifest import to_json
+    from accelgen.attention.accelerator.manifest import to_json
 
     name = made.description.name
     manifest = to_json(made.description, made.core, made.predicted)

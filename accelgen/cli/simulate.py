@@ -136,8 +136,8 @@ def _compare(arguments: argparse.Namespace, objective: Objective) -> int:
         raise InputError(f"{arguments.seed} is below 0", where="--seed", hint="use 0 or more")
     constraints = read_pins(arguments.pin, uneven=arguments.uneven)
 
-    from accelgen.attention.planned import read_plan
-    from accelgen.attention.simulation import simulate_attention
+    from accelgen.attention.network.planned import read_plan
+    from accelgen.attention.network.simulation import simulate_attention
     from accelgen.hardware import load_hardware
     from accelgen.results.attention import attention_figures, attention_text
 

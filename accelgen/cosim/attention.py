@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from accelgen.attention.core import SCALE_BUS, TENSORS, Core
-from accelgen.attention.cycles import AttentionCycles, combined_cycles
-from accelgen.attention.problem import Problem
-from accelgen.attention.registers import registers
-from accelgen.attention.rows import list_packet
+from accelgen.attention.accelerator.core import SCALE_BUS, TENSORS, Core
+from accelgen.attention.accelerator.cycles import AttentionCycles, combined_cycles
+from accelgen.attention.accelerator.problem import Problem
+from accelgen.attention.accelerator.registers import registers
+from accelgen.attention.accelerator.rows import list_packet
 from accelgen.cosim.model import Model, build_model
 from accelgen.cosim.packing import pack, unpack
 from accelgen.cosim.runtime import Trace

@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from accelgen.attention.core import TENSORS, Core
-from accelgen.attention.problem import Problem
-from accelgen.attention.rows import Entry, RowGroup, Setting
+from accelgen.attention.accelerator.core import TENSORS, Core
+from accelgen.attention.accelerator.problem import Problem
+from accelgen.attention.accelerator.rows import Entry, RowGroup, Setting
 from accelgen.rtl.attention.decoder import GRID_BITS
 from accelgen.rtl.attention.lists import BLOCKS, LIST, SELECT, TOKENS
 from accelgen.rtl.attention.tile_info import CAUSAL, MASKED, WINDOW

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from accelgen.attention.core import Core
-from accelgen.attention.problem import Problem
-from accelgen.attention.registers import registers
-from accelgen.attention.rows import Entry, RowGroup
+from accelgen.attention.accelerator.core import Core
+from accelgen.attention.accelerator.problem import Problem
+from accelgen.attention.accelerator.registers import registers
+from accelgen.attention.accelerator.rows import Entry, RowGroup
 from accelgen.cosim.attention import AttentionPhase, packets_of
 from accelgen.cosim.attention_draws import Draw, deal, draw_problem
 from accelgen.rtl.attention.lists import BLOCKS, FAULTS, LIST, SELECT, TOKENS

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from accelgen.attention.manifest import read_attention
+from accelgen.attention.accelerator.manifest import read_attention
 from accelgen.cosim.attention import (
     AttentionPhase,
     AttentionSeen,

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from accelgen.affine.yaml_text import Plain
-from accelgen.attention.core import TENSORS
-from accelgen.attention.datapath.elements import decoding_of
+from accelgen.attention.accelerator.core import TENSORS
+from accelgen.attention.accelerator.datapath.elements import decoding_of
 from accelgen.errors import InputError
 from accelgen.names import shorten, unknown
 
@@ -26,8 +26,8 @@ _MOST = 1 << 16
 @dataclass(frozen=True)
 class AttentionArrays:
     """``arrays`` arrays of ``rows`` x ``rows`` cells for attention, as
-    :class:`accelgen.attention.core.Core` builds them; ``None``: see
-    :func:`accelgen.attention.arrays.core_for`.
+    :class:`accelgen.attention.accelerator.core.Core` builds them; ``None``: see
+    :func:`accelgen.attention.network.arrays.core_for`.
 
     ``group`` query heads that share keys and values are computed together, as the rows of a tile;
     fewer follow their own masks more closely, and load keys and values more often.

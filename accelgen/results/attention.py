@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from accelgen.attention.cost import AttentionCost
-from accelgen.attention.network import AttentionLayer
-from accelgen.attention.simulation import ComparedResult, Totals
+from accelgen.attention.network.compare import AttentionLayer
+from accelgen.attention.network.cost import AttentionCost
+from accelgen.attention.network.simulation import ComparedResult, Totals
 from accelgen.energy import load_energies
 from accelgen.results.summary import figures, objective_name, padded
 

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 ATTENTION = "attention"
-"""As in ``accelgen.attention.manifest``, whose import would bring the generator."""
+"""As in ``accelgen.attention.accelerator.manifest``, whose import would bring the generator."""
 
 
 @dataclass(frozen=True)

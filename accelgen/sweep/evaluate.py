@@ -21,8 +21,8 @@ from accelgen.sweep.sources import NetworkSource
 from accelgen.sweep.sweep import OBJECTIVES, Point
 
 if TYPE_CHECKING:
-    from accelgen.attention.planned import Plan
-    from accelgen.attention.simulation import ComparedResult
+    from accelgen.attention.network.planned import Plan
+    from accelgen.attention.network.simulation import ComparedResult
     from accelgen.mapper import Objective
     from accelgen.mapper.cache import Solved
 
@@ -39,13 +39,14 @@ def evaluate(point: Point) -> dict[str, Json]:
     """Simulate the network of a point on its hardware.
 
     With a pattern, attention runs on the attention arrays (see
-    :func:`accelgen.attention.simulation.simulate_attention`), whose energy but for that of the DRAM
-    is that of a level ``attention``.  Returns ``cycles``, ``clock_mhz``, ``energy_pj`` by level,
-    ``utilisation``, ``area_mm2`` (``None``: not known) and ``seconds``; for a point that cannot be,
-    ``error``, ``seconds`` and the area when there is one.  Depends on nothing but the point.
+    :func:`accelgen.attention.network.simulation.simulate_attention`), whose energy but for that
+    of the DRAM is that of a level ``attention``. Returns ``cycles``, ``clock_mhz``,
+    ``energy_pj`` by level, ``utilisation``, ``area_mm2`` (``None``: not known) and ``seconds``;
+    for a point that cannot be, ``error``, ``seconds`` and the area when there is one. Depends
+    on nothing but the point.
     """
     # Compiled code takes a second to import, which reading and drawing results need not.
-    from accelgen.attention.simulation import simulate_attention
+    from accelgen.attention.network.simulation import simulate_attention
     from accelgen.mapper import Constraints
     from accelgen.simulation import simulate
 
@@ -149,7 +150,7 @@ def plan_of(point: Point) -> Plan | None:
     if given is None:
         return None
     from accelgen.attention.load import is_file_name
-    from accelgen.attention.planned import read_plan
+    from accelgen.attention.network.planned import read_plan
 
     with within("attention"):
         if not isinstance(given, str) or ("(" not in given and is_file_name(given)):

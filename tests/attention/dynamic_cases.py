@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from accelgen.attention.inputs import AttentionInputs
-from accelgen.attention.mask import HeadMask
+from accelgen.attention.masks.mask import HeadMask
 from accelgen.attention.shape import AttentionShape
 
 __all__ = ["Case", "cases", "dot", "largest", "reaching", "same", "units"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accelgen.attention.balance import POLICIES, balance
+from accelgen.attention.masks.balance import POLICIES, balance
 from accelgen.attention.patterns.dense import Dense
 from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError

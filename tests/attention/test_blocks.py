@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import accelgen.attention.blocks as module
-from accelgen.attention.blocks import Ints, interval_mask, kept_mask
-from accelgen.attention.grid import block_pairs, mask_grid
-from accelgen.attention.mask import HeadMask, TokenMask
+import accelgen.attention.masks.blocks as module
+from accelgen.attention.masks.blocks import Ints, interval_mask, kept_mask
+from accelgen.attention.masks.grid import block_pairs, mask_grid
+from accelgen.attention.masks.mask import HeadMask, TokenMask
 from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError
 from tests.attention.strategies import blocks, shapes

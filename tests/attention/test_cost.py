@@ -8,19 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accelgen.affine.yaml_text import Plain
-from accelgen.attention.arrays import array_count, array_rows, core_for
-from accelgen.attention.core import Core
-from accelgen.attention.cost import PARTS, HeadWork, attention_cost
+from accelgen.attention.accelerator.core import Core
+from accelgen.attention.accelerator.rows import list_packet
+from accelgen.attention.accelerator.schedule import lists_of
+from accelgen.attention.accelerator.tiling import group_rows
+from accelgen.attention.network.arrays import array_count, array_rows, core_for
+from accelgen.attention.network.cost import PARTS, HeadWork, attention_cost
+from accelgen.attention.network.prices import Prices, prices_of
+from accelgen.attention.network.tile_counts import TileFigures, tile_figures
+from accelgen.attention.network.timeline import timeline
+from accelgen.attention.network.work import head_work
 from accelgen.attention.patterns.dense import Dense
 from accelgen.attention.patterns.streaming import Streaming
-from accelgen.attention.prices import Prices, prices_of
-from accelgen.attention.rows import list_packet
-from accelgen.attention.schedule import lists_of
 from accelgen.attention.shape import AttentionShape
-from accelgen.attention.tile_counts import TileFigures, tile_figures
-from accelgen.attention.tiling import group_rows
-from accelgen.attention.timeline import timeline
-from accelgen.attention.work import head_work
 from accelgen.errors import InputError
 from accelgen.hardware import hardware_from, hardware_values, load_hardware
 from tests.attention.tile_cases import core_of, cores, masks, shared_shapes

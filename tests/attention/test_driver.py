@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from accelgen.attention.core import Core
-from accelgen.attention.datapath.elements import stored_bits
-from accelgen.attention.datapath.numerics import Numerics
-from accelgen.attention.driver import encode, problem_of
+from accelgen.attention.accelerator.core import Core
+from accelgen.attention.accelerator.datapath.elements import stored_bits
+from accelgen.attention.accelerator.datapath.numerics import Numerics
+from accelgen.attention.accelerator.driver import encode, problem_of
+from accelgen.attention.accelerator.lowering import lower
 from accelgen.attention.inputs import random_inputs
-from accelgen.attention.lowering import lower
 from accelgen.attention.patterns.streaming import Streaming
 from accelgen.attention.reference import attention
 from accelgen.attention.shape import AttentionShape

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accelgen.attention.core import Core
-from accelgen.attention.datapath.numerics import Numerics
-from accelgen.attention.datapath.topk import SelectorShape
-from accelgen.attention.driver import longest_first, with_summaries
+from accelgen.attention.accelerator.core import Core
+from accelgen.attention.accelerator.datapath.numerics import Numerics
+from accelgen.attention.accelerator.datapath.topk import SelectorShape
+from accelgen.attention.accelerator.driver import longest_first, with_summaries
+from accelgen.attention.accelerator.problem import Problem
+from accelgen.attention.accelerator.rows import RowGroup, Setting
 from accelgen.attention.inputs import AttentionInputs
 from accelgen.attention.patterns.moba import Moba
 from accelgen.attention.patterns.quest import Quest
-from accelgen.attention.problem import Problem
-from accelgen.attention.rows import RowGroup, Setting
 from accelgen.attention.shape import AttentionShape
 from accelgen.rtl.attention.lists import SELECT
 from tests.tiers import examples

@@ -6,16 +6,16 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accelgen.attention.core import Core
-from accelgen.attention.datapath.numerics import Numerics
-from accelgen.attention.lowering import Lowered, lower
+from accelgen.attention.accelerator.core import Core
+from accelgen.attention.accelerator.datapath.numerics import Numerics
+from accelgen.attention.accelerator.lowering import Lowered, lower
+from accelgen.attention.accelerator.rows import Setting, allowed, tiles_of, walk_of
 from accelgen.attention.patterns.base import Pattern
 from accelgen.attention.patterns.block_streaming import BlockStreaming
 from accelgen.attention.patterns.dense import Dense
 from accelgen.attention.patterns.radial import Radial
 from accelgen.attention.patterns.s2 import S2
 from accelgen.attention.patterns.streaming import Streaming
-from accelgen.attention.rows import Setting, allowed, tiles_of, walk_of
 from accelgen.attention.shape import AttentionShape
 from accelgen.rtl.attention.lists import BLOCKS, LIST, TOKENS
 from tests.tiers import examples

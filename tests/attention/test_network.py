@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from accelgen.attention.network import attention_pairs, compare_attention, without_attention
-from accelgen.attention.planned import read_plan
+from accelgen.attention.network.compare import attention_pairs, compare_attention, without_attention
+from accelgen.attention.network.planned import read_plan
+from accelgen.attention.network.simulation import simulate_attention
 from accelgen.attention.shape import AttentionShape
-from accelgen.attention.simulation import simulate_attention
 from accelgen.errors import InputError
 from accelgen.hardware import load_hardware
 from accelgen.networks import load_network

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from accelgen.attention import registry
 from accelgen.attention.inputs import AttentionInputs
-from accelgen.attention.mask import HeadMask
+from accelgen.attention.masks.mask import HeadMask
 from accelgen.attention.patterns.adaspa import AdaSpa
 from accelgen.attention.patterns.base import Pattern
 from accelgen.attention.patterns.block_streaming import BlockStreaming

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accelgen.attention.blocks import kept_mask
-from accelgen.attention.mask import DIAGONAL, FULL, PARTIAL
-from accelgen.attention.selection import (
+from accelgen.attention.masks.blocks import kept_mask
+from accelgen.attention.masks.mask import DIAGONAL, FULL, PARTIAL
+from accelgen.attention.masks.selection import (
     block_means,
     block_scores_mean,
     block_sizes,

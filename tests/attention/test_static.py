@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accelgen.attention.mask import DIAGONAL, FULL, PARTIAL, BlockMask, HeadMask
+from accelgen.attention.masks.mask import DIAGONAL, FULL, PARTIAL, BlockMask, HeadMask
 from accelgen.attention.patterns.base import Pattern
 from accelgen.attention.patterns.block_streaming import BlockStreaming
 from accelgen.attention.patterns.dense import Dense

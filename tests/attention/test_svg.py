@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accelgen.attention.inputs import AttentionInputs, random_inputs
-from accelgen.attention.mask import BlockMask, HeadMask, VariableMask
+from accelgen.attention.masks.mask import BlockMask, HeadMask, VariableMask
 from accelgen.attention.patterns.svg import Svg
 from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accelgen.attention.inputs import AttentionInputs
-from accelgen.attention.mask import VariableMask
+from accelgen.attention.masks.mask import VariableMask
 from accelgen.attention.patterns.svg2 import Svg2, cluster
 from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError

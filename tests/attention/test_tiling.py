@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accelgen.attention import tile_counts as counting
-from accelgen.attention.core import Core
-from accelgen.attention.mask import HeadMask
+from accelgen.attention.accelerator.core import Core
+from accelgen.attention.accelerator.rows import Setting, allowed, tiles_of, walk_of
+from accelgen.attention.accelerator.schedule import lists_of
+from accelgen.attention.accelerator.tiling import group_rows
+from accelgen.attention.masks.mask import HeadMask
+from accelgen.attention.network import tile_counts as counting
+from accelgen.attention.network.tile_counts import tile_counts, tile_figures
 from accelgen.attention.patterns.dense import Dense
 from accelgen.attention.patterns.streaming import Streaming
-from accelgen.attention.rows import Setting, allowed, tiles_of, walk_of
-from accelgen.attention.schedule import lists_of
 from accelgen.attention.shape import AttentionShape
-from accelgen.attention.tile_counts import tile_counts, tile_figures
-from accelgen.attention.tiling import group_rows
 from accelgen.errors import InputError
 from accelgen.rtl.attention.tile_info import CAUSAL, MASKED
 from tests.attention.tile_cases import core_of, cores, masks, shared_shapes

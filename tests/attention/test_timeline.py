@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accelgen.attention.core import Core
-from accelgen.attention.cycles import predict_cycles
-from accelgen.attention.problem import Problem
-from accelgen.attention.rows import Entry, RowGroup, Setting, list_packet
-from accelgen.attention.timeline import rates_of, row_group_bytes, timeline
+from accelgen.attention.accelerator.core import Core
+from accelgen.attention.accelerator.cycles import predict_cycles
+from accelgen.attention.accelerator.problem import Problem
+from accelgen.attention.accelerator.rows import Entry, RowGroup, Setting, list_packet
+from accelgen.attention.network.timeline import rates_of, row_group_bytes, timeline
 from accelgen.rtl.attention.tile_info import MASKED
 from tests.attention.tile_cases import core_of
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accelgen.attention.inputs import random_inputs
-from accelgen.attention.mask import VariableMask
+from accelgen.attention.masks.mask import VariableMask
 from accelgen.attention.patterns.window_pruning import WindowPruning
 from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from accelgen.attention import work as sampling
 from accelgen.attention.inputs import random_inputs
+from accelgen.attention.network import work as sampling
+from accelgen.attention.network.scoring import scoring_note, scoring_tiles
+from accelgen.attention.network.tile_counts import tile_counts
+from accelgen.attention.network.work import head_work, sampled_work
 from accelgen.attention.patterns.base import Pattern
 from accelgen.attention.patterns.lserve import LServe
 from accelgen.attention.patterns.moba import Moba
@@ -14,10 +17,7 @@ from accelgen.attention.patterns.sparda import Sparda
 from accelgen.attention.patterns.svg import Svg
 from accelgen.attention.patterns.svg2 import Svg2
 from accelgen.attention.patterns.xattention import XAttention
-from accelgen.attention.scoring import scoring_note, scoring_tiles
 from accelgen.attention.shape import AttentionShape
-from accelgen.attention.tile_counts import tile_counts
-from accelgen.attention.work import head_work, sampled_work
 from tests.attention.tile_cases import core_of
 
 CORE = core_of(16, group=2, query_tiles=2, dim=16)

@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from accelgen.attention.core import Core
-from accelgen.attention.datapath.numerics import Numerics
-from accelgen.attention.mask import PARTIAL, BlockMask, HeadMask, TokenMask, VariableMask
+from accelgen.attention.accelerator.core import Core
+from accelgen.attention.accelerator.datapath.numerics import Numerics
+from accelgen.attention.masks.mask import PARTIAL, BlockMask, HeadMask, TokenMask, VariableMask
 from accelgen.attention.patterns.dense import Dense
 from accelgen.attention.patterns.radial import Radial
 from accelgen.attention.patterns.s2 import S2

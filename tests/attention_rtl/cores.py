@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from accelgen.attention.accelerator.core import Core
+from accelgen.attention.accelerator.generate import attention_verilog
 from accelgen.attention.array_options import ArrayOptions, core_of
-from accelgen.attention.core import Core
-from accelgen.attention.generate import attention_verilog
 from accelgen.attention.shape import AttentionShape
 from accelgen.cosim.attention import build_attention
 from accelgen.cosim.model import Model

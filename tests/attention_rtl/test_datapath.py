@@ -7,11 +7,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from accelgen.attention.datapath.elements import align, decoding_of, stored_bits
-from accelgen.attention.datapath.exp2 import negative_exp2
-from accelgen.attention.datapath.numerics import Numerics
-from accelgen.attention.datapath.softmax import fold_queries, normalise
-from accelgen.attention.design_report import exponential_error
+from accelgen.attention.accelerator.datapath.elements import align, decoding_of, stored_bits
+from accelgen.attention.accelerator.datapath.exp2 import negative_exp2
+from accelgen.attention.accelerator.datapath.numerics import Numerics
+from accelgen.attention.accelerator.datapath.softmax import fold_queries, normalise
+from accelgen.attention.accelerator.design_report import exponential_error
 from accelgen.errors import InputError
 from accelgen.formats import BlockFormat, FloatFormat, IntFormat, get_format
 

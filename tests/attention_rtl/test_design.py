@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from accelgen.attention.generate import attention_verilog, generate_attention
+from accelgen.attention.accelerator.generate import attention_verilog, generate_attention
+from accelgen.attention.accelerator.manifest import read_attention, stream_specs, to_json
+from accelgen.attention.accelerator.predict import predict_layer
 from accelgen.attention.load import is_attention, list_attention, load_attention, parse_attention
-from accelgen.attention.manifest import read_attention, stream_specs, to_json
-from accelgen.attention.predict import predict_layer
 from accelgen.cli import main
 from accelgen.content import list_content
 from accelgen.cosim import verify_attention as module

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from accelgen.attention.cycles import AttentionCycles, combined_cycles
-from accelgen.attention.datapath.exp2 import exp2_lines
-from accelgen.attention.generate import attention_verilog
-from accelgen.attention.problem import Problem
-from accelgen.attention.rows import RowGroup, list_packet
+from accelgen.attention.accelerator.cycles import AttentionCycles, combined_cycles
+from accelgen.attention.accelerator.datapath.exp2 import exp2_lines
+from accelgen.attention.accelerator.generate import attention_verilog
+from accelgen.attention.accelerator.problem import Problem
+from accelgen.attention.accelerator.rows import RowGroup, list_packet
 from accelgen.cosim import attention
 from accelgen.cosim.attention import AttentionPhase, build_attention, simulate_attention
 from accelgen.cosim.attention_draws import Draw, deal, draw_problem

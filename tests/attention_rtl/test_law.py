@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from accelgen.attention.core import Core
+from accelgen.attention.accelerator.core import Core
 from accelgen.cosim.attention import simulate_attention
 from accelgen.cosim.attention_phases import random_phases
 from tests.attention_rtl.cores import CORES, SMALL, built

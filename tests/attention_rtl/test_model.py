@@ -7,19 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from accelgen.attention.accelerator.core import Core
+from accelgen.attention.accelerator.cycles import predict_cycles
+from accelgen.attention.accelerator.driver import encode, problem_of
+from accelgen.attention.accelerator.predict import predict_layer, tile_cycles
+from accelgen.attention.accelerator.problem import Problem
+from accelgen.attention.accelerator.rows import Entry, RowGroup, Setting, allowed
+from accelgen.attention.accelerator.schedule import row_groups, share_out
 from accelgen.attention.array_options import ArrayOptions, core_of
-from accelgen.attention.core import Core
-from accelgen.attention.cycles import predict_cycles
-from accelgen.attention.driver import encode, problem_of
 from accelgen.attention.inputs import random_inputs
 from accelgen.attention.load import parse_attention
-from accelgen.attention.mask import HeadMask, TokenMask
-from accelgen.attention.predict import predict_layer, tile_cycles
-from accelgen.attention.problem import Problem
+from accelgen.attention.masks.mask import HeadMask, TokenMask
 from accelgen.attention.reference import attention
 from accelgen.attention.registry import parse_pattern
-from accelgen.attention.rows import Entry, RowGroup, Setting, allowed
-from accelgen.attention.schedule import row_groups, share_out
 from accelgen.attention.shape import AttentionShape
 from accelgen.rtl.attention.lists import BLOCKS, TOKENS
 from accelgen.rtl.attention.tile_info import CAUSAL, MASKED

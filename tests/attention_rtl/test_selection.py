@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from accelgen.attention.core import Core
-from accelgen.attention.datapath.numerics import Numerics
-from accelgen.attention.datapath.topk import LANES, SelectorShape
-from accelgen.attention.problem import Problem
-from accelgen.attention.rows import RowGroup, Setting
+from accelgen.attention.accelerator.core import Core
+from accelgen.attention.accelerator.datapath.numerics import Numerics
+from accelgen.attention.accelerator.datapath.topk import LANES, SelectorShape
+from accelgen.attention.accelerator.problem import Problem
+from accelgen.attention.accelerator.rows import RowGroup, Setting
 from accelgen.cosim.attention import AttentionPhase, simulate_attention
 from accelgen.rtl.attention.lists import SELECT
 from tests.attention_rtl.cores import built

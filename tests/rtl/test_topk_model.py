@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accelgen.attention.datapath.topk import (
+from accelgen.attention.accelerator.datapath.topk import (
     SelectorShape,
     insertion_cycles,
     radix_cycles,

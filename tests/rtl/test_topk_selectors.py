@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from accelgen.attention.datapath.topk import SelectorShape, selector_cycles
+from accelgen.attention.accelerator.datapath.topk import SelectorShape, selector_cycles
 from accelgen.errors import InputError
 from accelgen.rtl.attention.insertion import InsertionSelector
 from accelgen.rtl.attention.radix import RadixSelector

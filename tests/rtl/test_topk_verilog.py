@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from accelgen.attention.datapath.topk import SelectorShape
+from accelgen.attention.accelerator.datapath.topk import SelectorShape
 from accelgen.content import content_path
 from accelgen.cosim.toolchain import find_toolchain
 from accelgen.rtl.attention.insertion import InsertionSelector

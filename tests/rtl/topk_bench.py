@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from amaranth.sim import SimulatorContext
 
-from accelgen.attention.datapath.topk import SelectorShape
+from accelgen.attention.accelerator.datapath.topk import SelectorShape
 from accelgen.rtl.attention.selector import Selector, make_selector
 from accelgen.rtl.library import UnitLibrary
 from tests.rtl.streams_bench import simulate

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from accelgen.attention.planned import read_plan
-from accelgen.attention.simulation import simulate_attention
+from accelgen.attention.network.planned import read_plan
+from accelgen.attention.network.simulation import simulate_attention
 from accelgen.errors import InputError
 from accelgen.hardware import hardware_from, hardware_values
 from accelgen.networks import load_network

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from accelgen.attention.checks import block_size, integer, number
 from accelgen.attention.inputs import AttentionInputs
-from accelgen.attention.mask import HeadMask
+from accelgen.attention.masks.mask import HeadMask
 from accelgen.attention.patterns.base import Pattern
+from accelgen.attention.patterns.checks import block_size, integer, number
 from accelgen.attention.patterns.dense import Dense
 from accelgen.attention.patterns.gates import Gates, check_gates, dense_kv_heads
 from accelgen.attention.patterns.streaming import streaming_mask

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from accelgen.attention.blocks import Ints, interval_mask
-from accelgen.attention.checks import block_size, integer
 from accelgen.attention.inputs import AttentionInputs
-from accelgen.attention.mask import BlockMask, HeadMask
+from accelgen.attention.masks.blocks import Ints, interval_mask
+from accelgen.attention.masks.mask import BlockMask, HeadMask
 from accelgen.attention.patterns.base import Pattern
+from accelgen.attention.patterns.checks import block_size, integer
 from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError
 

@@ -8,11 +8,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from accelgen.attention.blocks import kept_mask
-from accelgen.attention.checks import block_size, integer, number
 from accelgen.attention.inputs import AttentionInputs
-from accelgen.attention.mask import BlockMask, HeadMask
+from accelgen.attention.masks.blocks import kept_mask
+from accelgen.attention.masks.mask import BlockMask, HeadMask
 from accelgen.attention.patterns.base import Pattern
+from accelgen.attention.patterns.checks import block_size, integer, number
 from accelgen.attention.patterns.dense import Dense
 from accelgen.attention.patterns.gates import Gates, check_gates, dense_kv_heads
 from accelgen.attention.patterns.streaming import streaming_mask

@@ -8,11 +8,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from accelgen.attention.blocks import Ints, interval_mask
-from accelgen.attention.checks import block_size, flag, integer, number
 from accelgen.attention.inputs import AttentionInputs
-from accelgen.attention.mask import HeadMask
+from accelgen.attention.masks.blocks import Ints, interval_mask
+from accelgen.attention.masks.mask import HeadMask
 from accelgen.attention.patterns.base import Pattern
+from accelgen.attention.patterns.checks import block_size, flag, integer, number
 from accelgen.attention.shape import AttentionShape
 
 __all__ = ["Radial"]

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.attention.inputs import AttentionInputs
-from accelgen.attention.mask import HeadMask
-from accelgen.attention.patterns.base import Pattern
-from accelgen.attention.selection import (
+from accelgen.attention.masks.mask import HeadMask
+from accelgen.attention.masks.selection import (
     block_scores_mean,
     block_sizes,
     check_integer,
     row_map_mask,
     top_k,
 )
+from accelgen.attention.patterns.base import Pattern
 from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError
 

@@ -9,10 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.attention.inputs import AttentionInputs
-from accelgen.attention.mask import HeadMask
-from accelgen.attention.patterns.base import Pattern
-from accelgen.attention.patterns.spatten_state import SpattenState, SpattenStep, quantised
-from accelgen.attention.selection import (
+from accelgen.attention.masks.mask import HeadMask
+from accelgen.attention.masks.selection import (
     check_integer,
     check_share,
     fixed,
@@ -21,6 +19,8 @@ from accelgen.attention.selection import (
     top_k,
     visible_scores,
 )
+from accelgen.attention.patterns.base import Pattern
+from accelgen.attention.patterns.spatten_state import SpattenState, SpattenStep, quantised
 from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError
 

@@ -9,16 +9,16 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from accelgen.attention.blocks import kept_mask
 from accelgen.attention.inputs import AttentionInputs
-from accelgen.attention.mask import HeadMask, VariableMask
-from accelgen.attention.patterns.base import Pattern
-from accelgen.attention.selection import (
+from accelgen.attention.masks.blocks import kept_mask
+from accelgen.attention.masks.mask import HeadMask, VariableMask
+from accelgen.attention.masks.selection import (
     block_sizes,
     check_integer,
     check_share,
     visible_scores,
 )
+from accelgen.attention.patterns.base import Pattern
 from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError
 

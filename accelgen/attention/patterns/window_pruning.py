@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.attention.inputs import AttentionInputs
-from accelgen.attention.mask import HeadMask, VariableMask
+from accelgen.attention.masks.mask import HeadMask, VariableMask
+from accelgen.attention.masks.selection import check_integer, check_share, top_k
 from accelgen.attention.patterns.base import Pattern
-from accelgen.attention.selection import check_integer, check_share, top_k
 from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError
 

@@ -9,7 +9,7 @@ from amaranth.hdl import Cat, Module, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from accelgen.attention.datapath.numerics import Numerics
+from accelgen.attention.accelerator.datapath.numerics import Numerics
 from accelgen.rtl.attention.cell import Cell
 from accelgen.rtl.delay import delay_line
 from accelgen.rtl.library import UnitLibrary

@@ -6,7 +6,7 @@ from amaranth.hdl import Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from accelgen.attention.datapath.numerics import Numerics
+from accelgen.attention.accelerator.datapath.numerics import Numerics
 
 __all__ = ["Cell"]
 

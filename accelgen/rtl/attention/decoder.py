@@ -9,7 +9,7 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from accelgen.attention.datapath.elements import Decoding, Table
+from accelgen.attention.accelerator.datapath.elements import Decoding, Table
 
 __all__ = ["GRID_BITS", "Decoder"]
 
@@ -18,7 +18,7 @@ GRID_BITS = 9
 
 
 class Decoder(wiring.Component):
-    """See :class:`accelgen.attention.datapath.elements.Decoding`.
+    """See :class:`accelgen.attention.accelerator.datapath.elements.Decoding`.
 
     Ports (in, unless said): ``code``; ``scale``, in the cycle after (of block formats); ``grid``
     (signed); ``element`` (out).  Latency: :meth:`latency`.  Throughput: an element per cycle.

@@ -6,7 +6,7 @@ from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from accelgen.attention.datapath.topk import DIGIT_BITS, LANES
+from accelgen.attention.accelerator.datapath.topk import DIGIT_BITS, LANES
 from accelgen.rtl.attention.popcount import popcount
 
 __all__ = ["DigitSearch"]

@@ -9,8 +9,8 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from accelgen.attention.core import LIST_BITS, SCALE_BUS, TENSORS, Core
-from accelgen.attention.registers import registers
+from accelgen.attention.accelerator.core import LIST_BITS, SCALE_BUS, TENSORS, Core
+from accelgen.attention.accelerator.registers import registers
 from accelgen.rtl.attention.array import Array
 from accelgen.rtl.attention.decoder import Decoder
 from accelgen.rtl.attention.fold import Fold

@@ -5,7 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 
-from accelgen.attention.datapath.topk import MOST_CELLS, SelectorShape, insertion_cycles
+from accelgen.attention.accelerator.datapath.topk import MOST_CELLS, SelectorShape, insertion_cycles
 from accelgen.errors import InputError
 from accelgen.rtl.attention.popcount import popcount
 from accelgen.rtl.attention.selector_ports import selector_ports
@@ -38,7 +38,7 @@ class InsertionSelector(wiring.Component):
         super().__init__(selector_ports(shape))
 
     def cycles(self, n: int, selected: int) -> int:
-        """See :func:`accelgen.attention.datapath.topk.insertion_cycles`."""
+        """See :func:`accelgen.attention.accelerator.datapath.topk.insertion_cycles`."""
         return insertion_cycles(self.shape, n, selected)
 
     def elaborate(self, platform: object) -> Module:

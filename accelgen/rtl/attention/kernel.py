@@ -9,8 +9,8 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from accelgen.attention.core import LIST_BITS, Core
-from accelgen.attention.registers import registers
+from accelgen.attention.accelerator.core import LIST_BITS, Core
+from accelgen.attention.accelerator.registers import registers
 from accelgen.rtl.attention.engine import Engine, streams_in
 from accelgen.rtl.attention.lists import FAULTS
 from accelgen.rtl.library import UnitLibrary

@@ -11,8 +11,8 @@ from amaranth.hdl import C, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from accelgen.attention.datapath.exp2 import exp2_lines
-from accelgen.attention.datapath.numerics import Numerics
+from accelgen.attention.accelerator.datapath.exp2 import exp2_lines
+from accelgen.attention.accelerator.datapath.numerics import Numerics
 
 __all__ = ["Lane"]
 

@@ -6,7 +6,7 @@ from amaranth.hdl import Array, C, Module, Mux, Signal, Value
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
-from accelgen.attention.core import LIST_BITS, Core
+from accelgen.attention.accelerator.core import LIST_BITS, Core
 from accelgen.rtl.attention.outlet import Outlet
 from accelgen.rtl.attention.rule_walk import RuleWalk
 from accelgen.rtl.attention.selected_walk import SelectedWalk

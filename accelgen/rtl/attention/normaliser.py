@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from accelgen.attention.core import Core
+from accelgen.attention.accelerator.core import Core
 from accelgen.rtl.streams.ports import axi_stream
 
 __all__ = ["Normaliser"]

@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import fifo, wiring
 from amaranth.lib.wiring import In, Out
 
-from accelgen.attention.core import LIST_BITS, Core
+from accelgen.attention.accelerator.core import LIST_BITS, Core
 from accelgen.rtl.attention.tile_info import POSITION_BITS, list_item
 from accelgen.rtl.streams.ports import axi_stream
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 
-from accelgen.attention.datapath.topk import DIGIT_BITS, LANES, SelectorShape, radix_cycles
+from accelgen.attention.accelerator.datapath.topk import (
+    DIGIT_BITS,
+    LANES,
+    SelectorShape,
+    radix_cycles,
+)
 from accelgen.rtl.attention.digit_search import DigitSearch
 from accelgen.rtl.attention.popcount import popcount
 from accelgen.rtl.attention.selector_ports import selector_ports
@@ -36,7 +41,7 @@ class RadixSelector(wiring.Component):
         super().__init__(selector_ports(shape))
 
     def cycles(self, n: int, selected: int, last: int | None = None) -> int:
-        """See :func:`accelgen.attention.datapath.topk.radix_cycles`."""
+        """See :func:`accelgen.attention.accelerator.datapath.topk.radix_cycles`."""
         return radix_cycles(self.shape, n, selected, last)
 
     def elaborate(self, platform: object) -> Module:

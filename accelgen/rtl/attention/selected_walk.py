@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
-from accelgen.attention.core import Core
+from accelgen.attention.accelerator.core import Core
 from accelgen.rtl.attention.tile_info import LOWER, POSITION_BITS, UPPER, WHOLE
 
 __all__ = ["SelectedWalk"]

@@ -6,7 +6,7 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
-from accelgen.attention.core import Core
+from accelgen.attention.accelerator.core import Core
 from accelgen.rtl.attention.selector import make_selector
 from accelgen.rtl.attention.selector_ports import score_stream
 from accelgen.rtl.attention.tile_info import POSITION_BITS

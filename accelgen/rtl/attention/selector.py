@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from accelgen.attention.datapath.topk import SelectorShape
+from accelgen.attention.accelerator.datapath.topk import SelectorShape
 from accelgen.rtl.attention.insertion import InsertionSelector
 from accelgen.rtl.attention.radix import RadixSelector
 from accelgen.rtl.library import UnitLibrary
@@ -25,7 +25,7 @@ def make_selector(shape: SelectorShape, library: UnitLibrary) -> Selector:
 
     Assign the result to ``m.submodules`` and connect ``scores`` and ``selected`` (see
     ``selector_ports``); cycles are those of
-    :func:`accelgen.attention.datapath.topk.selector_cycles`.
+    :func:`accelgen.attention.accelerator.datapath.topk.selector_cycles`.
     """
     selector: Selector
     if shape.kind == "insertion":

@@ -6,7 +6,7 @@ from amaranth.hdl import signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from accelgen.attention.datapath.topk import SelectorShape
+from accelgen.attention.accelerator.datapath.topk import SelectorShape
 
 __all__ = ["index_stream", "score_stream", "selector_ports"]
 

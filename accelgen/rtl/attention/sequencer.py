@@ -7,7 +7,7 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
-from accelgen.attention.core import Core
+from accelgen.attention.accelerator.core import Core
 from accelgen.rtl.attention.array import Array
 from accelgen.rtl.attention.tile_info import LOWER, UPPER, list_item, tile_info
 

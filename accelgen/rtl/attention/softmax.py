@@ -6,7 +6,7 @@ from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from accelgen.attention.core import Core
+from accelgen.attention.accelerator.core import Core
 from accelgen.rtl.attention.lane import Lane
 from accelgen.rtl.attention.tile_info import tile_info
 from accelgen.rtl.library import UnitLibrary

@@ -5,7 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Shape, unsigned
 from amaranth.lib import data
 
-from accelgen.attention.core import Core
+from accelgen.attention.accelerator.core import Core
 
 __all__ = ["CAUSAL", "LOWER", "MASKED", "POSITION_BITS", "UPPER", "WHOLE", "WINDOW", "list_item",
            "tile_info"]  # fmt: skip

@@ -10,7 +10,7 @@ from amaranth.hdl import Array, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from accelgen.attention.core import Core
+from accelgen.attention.accelerator.core import Core
 from accelgen.rtl.attention.tile_info import tile_info
 from accelgen.rtl.library import UnitLibrary
 from accelgen.rtl.streams.bank import Bank

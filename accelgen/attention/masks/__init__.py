@@ -1,0 +1,1 @@
+"""Who sees whom: block masks, how they are made, measured and drawn."""
