@@ -59,7 +59,7 @@ def draw_staged(
     of other ``fill`` than "any", numbers are the least and the greatest that there are.
     """
     channels, rows, columns = planes(shape)
-    pool = str(rng.choice(POOLS)) if pool is None else pool  # type: ignore[assignment]
+    pool = pool or POOLS[rng.integers(len(POOLS))]
     has_residual = bool(rng.integers(2)) if residual is None else residual
     window = (1, 1)
     if pool != "none":

@@ -78,9 +78,8 @@ def form_of(flows: Sequence[Flow], bits: int, chunk: int) -> StageForm:
 def worked_off(technology: Technology, period: float) -> int:
     """How many bits of a multiplier fit a cycle of ``period`` ns, by the technology's table."""
     register = technology.clock_to_q + technology.setup
-    sums = 2 * technology.delay("add", SUM_BITS + MULTIPLIER_BITS + 2)
     for chunk in _CHUNKS[:-1]:
-        if register + technology.delay("mul", SUM_BITS + 1, chunk + 1) + sums <= period:
+        if register + technology.delay("mul", SUM_BITS + 1, chunk + 1) <= period:
             return chunk
     return _CHUNKS[-1]
 

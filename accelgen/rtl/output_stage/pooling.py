@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -28,7 +30,7 @@ class Pooling(wiring.Component):
     windows of the present rows have so far is in a memory of ``form.columns`` words.
     """
 
-    LATENCY = 2
+    LATENCY = 3
 
     def __init__(self, form: StageForm, library: UnitLibrary) -> None:
         self.form, self.library = form, library
@@ -69,37 +71,36 @@ class Pooling(wiring.Component):
         across = Signal(signed(self.form.pool_bits), reset_less=True)
         joined = Signal(signed(self.form.pool_bits))
         m.d.comb += joined.eq(Mux(at_column == 0, self.value, self._together(across, self.value)))
-        kept_at = Signal(columns, reset_less=True)
-        top, last = Signal(reset_less=True), Signal(reset_less=True)
-        closes = Signal()  # a window's last column
         with m.If(takes):
-            m.d.sync += [
-                across.eq(joined),
-                kept_at.eq(place),
-                top.eq(at_row == 0),
-                last.eq(bottom),
-            ]
-        with m.If(self.enable):
-            m.d.sync += closes.eq(self.valid & right)
-        # Down the rows; what was written in the cycle before is not read yet.
-        fresh = Signal(reset_less=True)
-        before, total = (
-            Signal(signed(self.form.pool_bits), name=name) for name in ("before", "total")
-        )
+            m.d.sync += across.eq(joined)
+        now = _Slot(self.valid & right, place, at_row == 0, bottom)
+        first = now.later(m, self.enable, 1)
+        second = first.later(m, self.enable, 2)
+        third = second.later(m, self.enable, 3)
+        row_of = Signal(signed(self.form.pool_bits), reset_less=True)  # of the window in ``second``
+        # Down the rows.  What the two before it write, an element has not read.
+        total = Signal(signed(self.form.pool_bits))
+        older = Signal(signed(self.form.pool_bits), reset_less=True)
+        read = Signal(signed(self.form.pool_bits), reset_less=True)
+        newest, newer = Signal(reset_less=True), Signal(reset_less=True)
+        before = Mux(newest, self.pooled, Mux(newer, older, read))
         m.d.comb += [
+            total.eq(Mux(second.top, row_of, self._together(before, row_of))),
             bank.read_enable.eq(self.enable),
             bank.read_address.eq(place),
-            before.eq(Mux(fresh, self.pooled, bank.read_data.as_signed())),
-            total.eq(Mux(top, across, self._together(before, across))),
-            bank.write_enable.eq(self.enable & closes),
-            bank.write_address.eq(kept_at),
+            bank.write_enable.eq(self.enable & second.closes),
+            bank.write_address.eq(second.place),
             bank.write_data.eq(total),
         ]
         with m.If(self.enable):
             m.d.sync += [
-                fresh.eq(closes & (kept_at == place)),
+                row_of.eq(across),
+                read.eq(bank.read_data),
+                newest.eq(second.closes & (second.place == first.place)),
+                newer.eq(third.closes & (third.place == first.place)),
                 self.pooled.eq(total),
-                self.complete.eq(closes & last),
+                older.eq(self.pooled),
+                self.complete.eq(second.closes & second.last),
             ]
         return m
 
@@ -123,3 +124,30 @@ class Pooling(wiring.Component):
                 inside.eq(Mux(at_end | full, 0, inside + 1)),
             ]
         return at_end, inside, full
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """What goes with an element: whether it closes a window's part of a row, where the window is
+    kept, and whether the row is the window's first and its last.
+    """
+
+    closes: Value
+    place: Value
+    top: Value
+    last: Value
+
+    def later(self, m: Module, enable: Value, number: int) -> _Slot:
+        """The same an enabled cycle later."""
+        closes = Signal(name=f"closes_{number}")
+        place = Signal(len(self.place), name=f"place_{number}", reset_less=True)
+        top = Signal(name=f"top_{number}", reset_less=True)
+        last = Signal(name=f"last_{number}", reset_less=True)
+        with m.If(enable):
+            m.d.sync += [
+                closes.eq(self.closes),
+                place.eq(self.place),
+                top.eq(self.top),
+                last.eq(self.last),
+            ]
+        return _Slot(closes, place, top, last)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import C, Module, Signal, Value, signed
+from amaranth.hdl import C, Module, ShapeLike, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -23,8 +23,9 @@ class Scale(wiring.Component):
     signed, as wide as any result).  With ``other_bits``, the second product: ``other`` (in, signed)
     and ``other_multiplier``.
 
-    Each of the products is summed up ``chunk`` bits of its multiplier a cycle.  Latency:
-    ceil(16 / ``chunk``) + 3 cycles (take in; chunk by chunk; shift twice); a value per cycle.
+    ``chunk`` bits of each multiplier are worked off per cycle.  Latency: ceil(16 / ``chunk``) + 4
+    cycles (take in; a product per chunk, and a cycle later its sum; shift twice); a value per
+    cycle.
     """
 
     def __init__(self, bits: int, most_shift: int, chunk: int, other_bits: int = 0) -> None:
@@ -48,46 +49,61 @@ class Scale(wiring.Component):
     @staticmethod
     def latency(chunk: int) -> int:
         """Cycles from ``value`` to ``y``."""
-        return -(-MULTIPLIER_BITS // chunk) + 3
+        return -(-MULTIPLIER_BITS // chunk) + 4
 
     def elaborate(self, platform: object) -> Module:
         """Build the hardware."""
         m = Module()
-        products: list[tuple[Value, Value]] = [(self.value, self.multiplier)]
+        factors: list[tuple[Value, Value]] = [(self.value, self.multiplier)]
         if self.other_bits:
-            products.append((self.other, self.other_multiplier))
+            factors.append((self.other, self.other_multiplier))
         half = Signal(self.most_shift)
         m.d.comb += half.eq((C(1, 1) << self.shift) >> 1)
-        shift: Value = self.shift
-        total: Value = half
-        for stage in range(self.latency(self.chunk) - 2):
-            sums = total
-            if stage:
-                for value, multiplier in products:
-                    part = value * multiplier[: self.chunk]
-                    sums = sums + (part << (self.chunk * (stage - 1)))
-            following: list[tuple[Value, Value]] = []
-            for number, (value, multiplier) in enumerate(products):
-                kept = Signal(signed(len(value)), name=f"value{number}_{stage}", reset_less=True)
-                left = multiplier[self.chunk :] if stage else multiplier
-                rest = Signal(max(1, len(left)), name=f"left{number}_{stage}", reset_less=True)
-                self._register(m, kept, value)
-                self._register(m, rest, left)
-                following.append((kept, rest))
-            kept_sum = Signal(signed(self.total_bits), name=f"sum_{stage}", reset_less=True)
-            kept_shift = Signal(len(self.shift), name=f"shift_{stage}", reset_less=True)
-            self._register(m, kept_sum, sums)
-            self._register(m, kept_shift, shift)
-            products, total, shift = following, kept_sum, kept_shift
-        coarse = Signal(signed(self.total_bits), reset_less=True)
-        fine = Signal(_FINE, reset_less=True)
-        self._register(m, coarse, total >> (shift[_FINE:] << _FINE))
-        self._register(m, fine, shift[:_FINE])
-        result = Signal(signed(self.total_bits), reset_less=True)
-        self._register(m, result, coarse >> fine)
-        m.d.comb += self.y.eq(result)
+        total = self._register(m, half, signed(self.total_bits), "half")
+        factors = [
+            (
+                self._register(m, value, signed(len(value)), f"value_{number}"),
+                self._register(m, multiplier, MULTIPLIER_BITS, f"multiplier_{number}"),
+            )
+            for number, (value, multiplier) in enumerate(factors)
+        ]
+        shift = self._register(m, self.shift, len(self.shift), "shift")
+        chunks = range(0, MULTIPLIER_BITS, self.chunk)
+        products: list[Signal] = []
+        for low in [*chunks, MULTIPLIER_BITS]:
+            sums: Value = total
+            for product in products:
+                shifted = (product << (low - self.chunk)) if low > self.chunk else product
+                sums = (sums + shifted)[: self.total_bits].as_signed()
+            products = [
+                self._register(
+                    m,
+                    value * multiplier[low : low + self.chunk],
+                    signed(len(value) + self.chunk),
+                    f"product_{number}_{low}",
+                )
+                for number, (value, multiplier) in enumerate(factors)
+                if low in chunks
+            ]
+            if low + self.chunk in chunks:
+                factors = [
+                    (
+                        self._register(m, value, signed(len(value)), f"value_{number}_{low}"),
+                        self._register(
+                            m, multiplier, len(multiplier), f"multiplier_{number}_{low}"
+                        ),
+                    )
+                    for number, (value, multiplier) in enumerate(factors)
+                ]
+            total = self._register(m, sums, signed(self.total_bits), f"sum_{low}")
+            shift = self._register(m, shift, len(shift), f"shift_{low}")
+        coarse = self._register(m, total >> (shift[_FINE:] << _FINE), total.shape(), "coarse")
+        fine = self._register(m, shift[:_FINE], _FINE, "fine")
+        m.d.comb += self.y.eq(self._register(m, coarse >> fine, total.shape(), "shifted"))
         return m
 
-    def _register(self, m: Module, register: Signal, value: Value) -> None:
+    def _register(self, m: Module, value: Value, shape: ShapeLike, name: str) -> Signal:
+        register = Signal(shape, name=name, reset_less=True)
         with m.If(self.enable):
             m.d.sync += register.eq(value)
+        return register

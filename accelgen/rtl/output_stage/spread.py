@@ -67,7 +67,7 @@ class Spread(wiring.Component):
         offered = Signal()
         m.d.comb += [
             beat_end.eq(~Array(more)[lane]),
-            self.sum.eq(beat.word_select(lane, SUM_BITS).as_signed()),
+            self.sum.eq(_word(beat, self.lanes, SUM_BITS, lane).as_signed()),
             self.end.eq(last & beat_end),
             offered.eq(held & self.enable & ~self.hold),
             self.valid.eq(offered & given),
@@ -108,8 +108,9 @@ class Spread(wiring.Component):
             Signal(name=name) for name in ("ended", "dropping", "wanted", "residual_end", "taken")
         )
         stream = self.residual
-        code = stream.tdata.word_select(lane, bits)
+        code = Signal(bits)
         m.d.comb += [
+            code.eq(_word(stream.tdata, lanes, bits, lane)),
             wanted.eq(self.has_residual & ~ended),
             last.eq(self.end | (lane == lanes - 1)),
             taken.eq(self.valid & wanted & last),
@@ -129,3 +130,7 @@ class Spread(wiring.Component):
         with m.If(taken & (self.end ^ stream.tlast)):
             m.d.sync += self.error.eq(1)
         return ~wanted | (stream.tvalid & ~dropping)
+
+
+def _word(beat: Value, lanes: int, bits: int, lane: Value) -> Value:
+    return Array(beat.word_select(k, bits) for k in range(lanes))[lane]
