@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from math import prod
 
 from accelgen.fabric.fabric import Fabric, InputPlan, OutputPlan
+from accelgen.rtl.output_stage.form import StageForm, planes
+from accelgen.rtl.output_stage.stage import OutputStage
 from accelgen.rtl.streams.adder import StreamAdder
 from accelgen.rtl.streams.collector import Collector
 from accelgen.rtl.streams.loader import Loader
@@ -35,11 +37,12 @@ class CycleModel:
     pipeline: int
     """Pipeline registers on that way, and writing the element."""
     load: int
-    """From the first beat to the first cycle with all inputs complete."""
+    """From the first beat to the first cycle with all inputs, and parameters, complete."""
     prologue: int
     """Loading the first tile of stationary tensors."""
     unload: int
-    """From the last write to the last beat, rounding and adding what came in included."""
+    """From the last write to the last beat, rounding, adding what came in, and an output stage
+    included."""
     iterations: int
     """Iterations of the problem."""
     units: int
@@ -71,20 +74,31 @@ def model_cycles(
     rounding_latency: int | None = None,
     *,
     accumulate_in: bool = False,
+    stage: StageForm | None = None,
 ) -> CycleModel:
     """The cycles of a fabric whose pipeline (see passes) has the given latency, and that of its
-    rounding where results are rounded; ``accumulate_in``: of a design with such a stream.
+    rounding where results are rounded; ``accumulate_in``: of a design with such a stream;
+    ``stage``: of one with this output stage, whose parameters are loaded beside the inputs.
     """
     output = fabric.output
+    layouts = [plan.banked.layout for plan in fabric.inputs]
+    if stage is not None:
+        channels, _, _ = planes(output.tensor.shape)
+        layouts.append(stage.parameters(channels, fabric.bus_bits))
+        unload = OutputStage.cycles(stage, output.banked.layout)
+    else:
+        unload = (
+            Collector.cycles(output.banked.layout)
+            + (0 if rounding_latency is None else Rounder.latency_of(rounding_latency))
+            + (StreamAdder.LATENCY if accumulate_in else 0)
+        )
     return CycleModel(
         issue=fabric.schedule.last + 1,
         skew_and_drain=output.pattern.last - fabric.schedule.last,
         pipeline=pipeline_latency + output.banked.write_latency(output.accumulate) - 1,
-        load=max(Loader.cycles(plan.banked.layout) for plan in fabric.inputs),
+        load=max(map(Loader.cycles, layouts)),
         prologue=fabric.prologue,
-        unload=Collector.cycles(output.banked.layout)
-        + (0 if rounding_latency is None else Rounder.latency_of(rounding_latency))
-        + (StreamAdder.LATENCY if accumulate_in else 0),
+        unload=unload,
         iterations=prod(fabric.kernel.bounds),
         units=fabric.kernel.units,
         chain_wait=fabric.schedule.last + 1 - prod(fabric.schedule.extents),

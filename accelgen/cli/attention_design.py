@@ -33,6 +33,8 @@ _OF_DATAFLOWS: dict[str, object] = {
     "programmable": False,
     "words": None,
     "accumulate_in": False,
+    "output_stage": False,
+    "code_bits": None,
     "name": None,
     "csv": False,
 }

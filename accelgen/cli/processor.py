@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from accelgen.affine import Description
     from accelgen.cosim.verify_processor import ProcessorReport
     from accelgen.processor.design import ProcessorDesign
+    from accelgen.rtl.output_stage.form import StageForm
 
 __all__ = ["add_processor", "generate", "is_processor", "verify"]
 
@@ -34,6 +35,14 @@ def add_processor(parser: argparse.ArgumentParser) -> None:
         "--accumulate-in", action="store_true",
         help="a stream of what problems may add to their result, where bounds are registers",
     )  # fmt: skip
+    parser.add_argument(
+        "--output-stage", action="store_true",
+        help="bias, requantisation, residual, clip and pooling, where bounds are registers",
+    )  # fmt: skip
+    parser.add_argument(
+        "--code-bits", type=int, metavar="8",
+        help="of the results of an output stage: 8 or 16",
+    )  # fmt: skip
     parser.add_argument("--name", metavar="NAME", help="of a design of several dataflows")
 
 
@@ -44,7 +53,7 @@ def is_processor(arguments: argparse.Namespace) -> bool:
     several = len(arguments.description) > 1
     if several or arguments.programmable or is_suite(arguments.description[0]):
         return True
-    for option in ("words", "name", "accumulate-in"):
+    for option in ("words", "name", "accumulate-in", "output-stage", "code-bits"):
         if getattr(arguments, option.replace("-", "_")) not in (None, False):
             raise InputError(
                 f"--{option} is of designs whose bounds are registers", hint="add --programmable"
@@ -68,6 +77,11 @@ def generate(arguments: argparse.Namespace) -> int:
     words = dict(suite.words)
     if arguments.words is not None:
         words |= extents(arguments.words, "--words", "A=1024")
+    stage = suite.output_stage
+    if arguments.output_stage or stage is not None:
+        stage = arguments.code_bits or stage or 8
+    elif arguments.code_bits is not None:
+        raise InputError("--code-bits is of an output stage", hint="add --output-stage")
     name = arguments.name or suite.name
     folder = Path(arguments.output or Path("rtl_out", name))
     with stages(f"generating {name}") as progress:
@@ -80,6 +94,7 @@ def generate(arguments: argparse.Namespace) -> int:
             bus_bits=arguments.bus,
             words=words,
             accumulate_in=arguments.accumulate_in or suite.accumulate_in,
+            output_stage=stage,
             without=passes_without(arguments),
             progress=progress,
         )
@@ -146,6 +161,7 @@ def _summary(made: ProcessorDesign, folder: Path) -> str:
             for number, flow in enumerate(made.flows)
         ),
         *([("accumulates", _accumulates(made))] if made.accumulate_in else []),
+        *([("output stage", _staged(made.stage))] if made.stage else []),
         ("registers", f"{len(made.registers)} describe a problem, on s_axil"),
         *((choice.register, f"a register: {', '.join(choice.names)}") for choice in made.choices),
         (
@@ -168,6 +184,13 @@ def _accumulates(made: ProcessorDesign) -> str:
     return f"what comes on s_axis_{name}, where a problem says so"
 
 
+def _staged(form: StageForm) -> str:
+    return (
+        f"codes of {form.bits} bits, one per cycle; up to {form.channels} channels, "
+        f"{form.rows} x {form.columns}"
+    )
+
+
 def _figures(made: ProcessorDesign, folder: Path) -> dict[str, object]:
     from accelgen.passes.metrics import mux_inputs
     from accelgen.processor.manifest import to_json
@@ -182,6 +205,7 @@ def _figures(made: ProcessorDesign, folder: Path) -> dict[str, object]:
         "dataflows": manifest["dataflows"],
         "memories": manifest["memories"],
         "accumulate_in": made.accumulate_in,
+        **({"output_stage": manifest["output_stage"]} if made.stage else {}),
         "without": list(made.without),
         "technology": made.technology.name,
         "period_ns": made.pipeline.period,

@@ -12,6 +12,7 @@ import numpy as np
 from accelgen.cosim.format_phases import Make
 from accelgen.cosim.phases import noise, wrong_lengths
 from accelgen.cosim.sequence import Asked, Cancelled, Phase
+from accelgen.cosim.staged import inputs_of
 from accelgen.cosim.stimuli import stimuli_at
 from accelgen.emit import stream_specs
 from accelgen.processor.design import ProcessorModel
@@ -68,7 +69,7 @@ def cancelled(model: ProcessorModel, largest: Asked, make: Make) -> list[Phase]:
     """Problems that wait and are cancelled: their registers contradict their packets, or a packet
     does not come; then one that must take the cycles of its model.
     """
-    specs = stream_specs(largest.problem.fabric)[:-1]
+    specs = inputs_of(model, largest.problem)
     wrong = [Cancelled(asked) for asked in _contradictory(model, largest)]
     waiting = [Cancelled(largest, spec.operand) for spec in specs]
     problems: list[Asked | Cancelled | None] = [make()]

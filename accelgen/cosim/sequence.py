@@ -16,11 +16,12 @@ from accelgen.cosim.model import Model, build_model
 from accelgen.cosim.packing import beat_count, pack, unpack
 from accelgen.cosim.runtime import Trace
 from accelgen.cosim.simulate import run_simulator
+from accelgen.cosim.staged import draw_residual, draw_staged, inputs_of, output_of, residual_of
 from accelgen.cosim.stimuli import Fill
 from accelgen.cosim.toolchain import find_toolchain
-from accelgen.emit import stream_specs
 from accelgen.golden.integer import wrap
 from accelgen.processor.design import Problem, ProcessorModel
+from accelgen.processor.output_stage import Staged, parameter_words, through_stage
 from accelgen.rtl.processor.axil import AXIL_PORTS, CONTROL, REFUSED, STATUS
 
 __all__ = ["Asked", "Cancelled", "Phase", "Seen", "build_bench", "run_sequences",
@@ -32,6 +33,10 @@ class Asked:
     """A problem with the values of its inputs, by name in the design, and of its result; ``addend``
     comes in on the accumulate-in stream where the problem adds that.  ``wrong`` are packets, by
     name of their input, that come before the right one and must be dropped.
+
+    Of a design with an output stage, ``inputs`` has its parameters too, ``sums`` are what goes
+    through it, and ``residual`` comes in on the stream of that name where the problem adds it, in
+    ``residual_beats`` beats where its packet has another length than it should.
     """
 
     problem: Problem
@@ -39,6 +44,9 @@ class Asked:
     output: NDArray[np.int64]
     addend: NDArray[np.int64] | None = None
     wrong: Mapping[str, Sequence[NDArray[np.uint8]]] = field(default_factory=dict)
+    sums: NDArray[np.int64] | None = None
+    residual: NDArray[np.int64] | None = None
+    residual_beats: int | None = None
 
     @classmethod
     def of(
@@ -49,11 +57,17 @@ class Asked:
         values: Mapping[str, NDArray[np.int64]],
         addend: NDArray[np.int64] | None = None,
         formats: Mapping[str, str] | None = None,
+        *,
+        staged: Staged | None = None,
+        residual: NDArray[np.int64] | None = None,
     ) -> Asked:
         """A problem with given values of its inputs, by their names in the dataflow (its number or
-        name); bounds not named are the largest, and ``formats`` the defaults.
+        name); bounds not named are the largest, ``formats`` the defaults, and without ``staged`` an
+        output stage clips.
         """
-        problem = design.problem(dataflow, bounds, formats, accumulate=addend is not None)
+        problem = design.problem(
+            dataflow, bounds, formats, accumulate=addend is not None, staged=staged
+        )
         flow = design.flows[problem.dataflow]
         workload = flow.description.with_overrides(bounds=bounds).workload
         output = reference(workload, problem, values)
@@ -61,7 +75,22 @@ class Asked:
             form = problem.fabric.kernel.output.format
             output = wrap(addend + output, form.bits, form.signed)
         named = {flow.tensors[own]: value for own, value in values.items()}
-        return cls(problem, named, output, addend)
+        if problem.staged is None:
+            return cls(problem, named, output, addend)
+        named[inputs_of(design, problem)[-1].operand] = parameter_words(problem.staged.stage)
+        codes = through_stage(problem.staged, output, residual)
+        return cls(problem, named, codes, sums=output, residual=residual)
+
+    def with_residual_of(self, design: ProcessorModel, beats: int) -> Asked:
+        """The same with a packet of so many beats for its residual: what does not come is zero."""
+        assert self.residual is not None
+        assert self.sums is not None
+        assert self.problem.staged is not None
+        come = np.zeros(self.residual.size, np.int64)
+        count = beats * residual_of(design, self.problem).per_beat
+        come[:count] = self.residual.reshape(-1)[:count]
+        output = through_stage(self.problem.staged, self.sums, come.reshape(self.residual.shape))
+        return replace(self, output=output, residual_beats=beats)
 
     @classmethod
     def random(
@@ -75,17 +104,28 @@ class Asked:
         accumulate: bool = False,
         fill: Fill = "any",
         spoilt: int | None = None,
+        staged: Staged | None = None,
     ) -> Asked:
         """A problem with random values, in ``formats`` or else in random ones; ``fill`` and
-        ``spoilt`` are those of :func:`draw_inputs`.
+        ``spoilt`` are those of :func:`draw_inputs`.  An output stage does what ``staged`` says, or
+        anything.
         """
         formats = draw_formats(design, rng) if formats is None else formats
         problem = design.problem(dataflow, bounds, formats)
+        if design.stage is not None and staged is None:
+            staged = draw_staged(design.stage, problem.fabric.output.tensor.shape, rng)
         own = list(design.flows[dataflow].tensors)
         drawn = draw_inputs(problem, rng, fill=fill, spoilt=spoilt)
         values = dict(zip(own, drawn, strict=False))
         addend = draw_integers(problem.fabric.kernel.output, rng) if accumulate else None
-        return cls.of(design, dataflow, bounds, values, addend, formats)
+        residual = None
+        if staged is not None and staged.stage.residual_multiplier is not None:
+            residual = draw_residual(
+                residual_of(design, replace(problem, staged=staged)), rng, fill
+            )
+        return cls.of(
+            design, dataflow, bounds, values, addend, formats, staged=staged, residual=residual
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,10 +236,15 @@ def simulate_sequences(
 
 
 def _incoming(design: ProcessorModel) -> list[str]:
-    """The prefixes of the streams that come in: the inputs, then what is accumulated."""
+    """The prefixes of the streams that come in: the inputs, then what is accumulated, or those of
+    the output stage.
+    """
     kernel = design.flows[0].fabric.kernel
     tensors = [*kernel.inputs, *([kernel.output] if design.accumulate_in else [])]
-    return [f"s_axis_{tensor.name.lower()}" for tensor in tensors]
+    names = [tensor.name.lower() for tensor in tensors]
+    if design.stage is not None:
+        names += [f"{kernel.output.name.lower()}_{kind}" for kind in ("parameters", "residual")]
+    return [f"s_axis_{name}" for name in names]
 
 
 def _ports(design: ProcessorModel) -> list[str]:
@@ -231,7 +276,7 @@ def _write_plan(design: ProcessorModel, phases: Sequence[Phase], folder: Path, s
             kept_back, cancel = None, None
             if isinstance(asked, Cancelled):
                 kept_back, cancel = asked.kept_back, "at once" if asked.kept_back else "at the end"
-                asked = replace(asked.asked, addend=None)
+                asked = replace(asked.asked, addend=None, residual=None)
             setting = asked.problem.setting
             writes = [
                 (offsets[name], value)
@@ -240,7 +285,7 @@ def _write_plan(design: ProcessorModel, phases: Sequence[Phase], folder: Path, s
             ]
             written.update(setting)
             packets: dict[str, list[str]] = {}
-            for spec in stream_specs(asked.problem.fabric)[:-1]:
+            for spec in inputs_of(design, asked.problem):
                 if spec.operand == kept_back:
                     continue
                 right = pack(
@@ -258,6 +303,15 @@ def _write_plan(design: ProcessorModel, phases: Sequence[Phase], folder: Path, s
                 beats = beat_count(asked.addend.size, form.bits, bus)
                 arrays[name] = pack(whole, form.bits, bus)[:beats]
                 packets[f"s_axis_{kernel.output.name.lower()}"] = [name]
+            if asked.residual is not None:
+                spec = residual_of(design, asked.problem)
+                name = f"{number}.residual.{i}"
+                # As above; what is more than its beats is noise too.
+                beats = spec.beats if asked.residual_beats is None else asked.residual_beats
+                spare = np.full((beats + 1) * spec.per_beat, -1, dtype=np.int64)
+                whole = np.concatenate([asked.residual.reshape(-1), spare])
+                arrays[name] = pack(whole, spec.element_bits, spec.bus_bits)[:beats]
+                packets[spec.prefix] = [name]
             problems.append({"writes": writes, "packets": packets, "cancel": cancel})
         work = sum(asked.problem.cycles.total_cycles for asked in phase.results)
         paused = bool(phase.pause_in or phase.pause_out)
@@ -300,7 +354,7 @@ def _judge(
         faults.append(f"{len(outputs)} of {len(known)} results came")
     for number, (asked, beats) in enumerate(zip(known, outputs, strict=False)):
         expected = asked.output
-        output = stream_specs(asked.problem.fabric)[-1]
+        output = output_of(design, asked.problem)
         which = f"result {number + 1}: "
         if len(beats) != output.beats:
             faults.append(f"{which}{len(beats)} beats for {expected.size} elements")

@@ -13,6 +13,7 @@ from accelgen.cosim.fault_phases import cancelled, refused, undescribed, wrong_p
 from accelgen.cosim.format_phases import bad_numbers, every_format, no_such_format
 from accelgen.cosim.sequence import Asked, Phase, Seen, build_bench, simulate_sequences
 from accelgen.cosim.split import split
+from accelgen.cosim.stage_phases import every_stage, staged_wrongly
 from accelgen.cosim.stimuli import Fill
 from accelgen.cosim.verdict import PhaseVerdict, Verdict
 from accelgen.cosim.verify import trace_format
@@ -77,7 +78,8 @@ def make_sequences(model: ProcessorModel, rng: np.random.Generator, problems: in
     and with starts among them that must be refused, packets that must be dropped, and problems that
     are cancelled.  Where results can be added to what comes in, those of random
     problems are or are not, and a longer reduction of every dataflow is split over several
-    problems.  Problems are in all formats that they can choose.
+    problems.  Problems are in all formats that they can choose, and do all that an output stage
+    can.
     """
     largest = [largest_problem(model, number)[1] for number in range(len(model.flows))]
 
@@ -104,6 +106,7 @@ def make_sequences(model: ProcessorModel, rng: np.random.Generator, problems: in
         extremes = [Asked.random(model, number, bounds, rng, fill=fill) for fill in fills]
         phases.append(Phase(extremes, f"{name}, extremes"))
         phases += every_format(model, number, random)
+        phases += every_stage(model, number, bounds, rng)
         if model.accumulate_in:
             adding = Asked.random(model, number, bounds, rng, accumulate=True)
             phases.append(Phase([adding], f"{name}, accumulating"))
@@ -117,6 +120,7 @@ def make_sequences(model: ProcessorModel, rng: np.random.Generator, problems: in
     phases += bad_numbers(model, random)
     whole = Asked.random(model, 0, largest[0], rng)
     phases += [*wrong_packets(whole, rng), *cancelled(model, whole, random)]
+    phases += staged_wrongly(model, largest[0], rng)
     return [*phases, undescribed(random)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from accelgen.processor.c_formats import format_functions, without_idle_calls
+from accelgen.processor.c_stage import stage_functions
 from accelgen.processor.c_tables import write_tables
 from accelgen.processor.c_text import named
 from accelgen.processor.design import ProcessorModel
@@ -36,6 +37,6 @@ def write_driver(design: ProcessorModel) -> str:
     types = (_FOLDER / "driver_types.c").read_text(encoding="utf-8")
     parts = [top, write_tables(design, types)]
     settings, *others = ((_FOLDER / part).read_text(encoding="utf-8") for part in _PARTS)
-    parts += [settings, *format_functions(design)]
+    parts += [settings, *format_functions(design), *stage_functions(design)]
     parts += [without_idle_calls(design, part) for part in others]
     return named("\n".join(parts), design.name)

@@ -11,6 +11,7 @@ _BLOCKS = (
     "    uint32_t blocks[MAX_LOOPS];\n",
     "    w.bound = count_blocks(problem, w.flow->loops, blocks);\n",
 )
+_STAGE = ("    put_stage(&w, problem);\n", "        put_planes(w, m.shape);\n")
 """Lines of the driver that only some designs have."""
 
 
@@ -41,7 +42,12 @@ def format_functions(design: ProcessorModel) -> list[str]:
 def without_idle_calls(design: ProcessorModel, source: str) -> str:
     """A part of the driver without the lines that call functions which the design lacks."""
     has_blocks = design.flows[0].fabric.kernel.blocks is not None
-    for has, lines in ((bool(design.choices), _CHOICE), (has_blocks, _BLOCKS)):
+    has_stage = design.stage is not None
+    for has, lines in (
+        (bool(design.choices), _CHOICE),
+        (has_blocks, _BLOCKS),
+        (has_stage, _STAGE),
+    ):
         for line in lines if not has else ():
             source = source.replace(line, "")
     return source

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from accelgen.processor.c_formats import format_enums, format_fields
 from accelgen.processor.c_names import dataflow_names, loop_names
+from accelgen.processor.c_stage import stage_field, stage_struct
+from accelgen.processor.c_tables import signed_registers
 from accelgen.processor.c_text import named
 from accelgen.processor.design import ProcessorModel
 from accelgen.processor.registers import FIRST_REGISTER
@@ -145,13 +147,13 @@ enum accelerator_dataflow {{
 /* The bounds of the workload loops, by dataflow. */
 {_bounds(design)}
 
-{format_enums(design)}struct accelerator_problem {{
+{format_enums(design)}{stage_struct(design)}struct accelerator_problem {{
     enum accelerator_dataflow dataflow;
 {_accumulate(design)}    union {{
 {_members(design)}
         uint32_t loop[{most_loops}];{" " * (29 - len(str(most_loops)))}/* the same, in this order */
     }} bounds;
-{format_fields(design)}}};
+{format_fields(design)}{stage_field(design)}}};
 
 {_API}
 #ifdef __cplusplus
@@ -187,7 +189,7 @@ def _fixed() -> str:
 
 def _registers(design: ProcessorModel) -> str:
     assert design.registers[0].offset == FIRST_REGISTER
-    signed = {quantity.name for quantity in design.quantities if quantity.signed}
+    signed = signed_registers(design)
     width = max(len(register.name) for register in design.registers)
     lines = []
     for register in design.registers:

@@ -13,9 +13,9 @@ from accelgen.processor.c_text import Value, array, literal
 from accelgen.processor.design import ProcessorModel
 from accelgen.processor.flow import Flow
 from accelgen.processor.numbers import guarded, write_guarded
-from accelgen.processor.registers import ACCUMULATE, FIRST_REGISTER, levels_of
+from accelgen.processor.registers import ACCUMULATE, FIRST_REGISTER, STAGE, levels_of
 
-__all__ = ["write_tables"]
+__all__ = ["signed_registers", "write_tables"]
 
 _CONSTANT = 255
 _MOST = 2**31 - 1
@@ -56,18 +56,28 @@ def write_tables(design: ProcessorModel, types: str) -> str:
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
+def signed_registers(design: ProcessorModel) -> set[str]:
+    """The registers that hold two's complement."""
+    fields = design.stage.fields if design.stage is not None else ()
+    return {
+        *(quantity.name for quantity in design.quantities if quantity.signed),
+        *(STAGE + field.name for field in fields if field.signed),
+    }
+
+
 class _Registers:
     """Which register holds which number."""
 
     def __init__(self, design: ProcessorModel, limits: Mapping[str, int]) -> None:
         self._number = {register.name: n for n, register in enumerate(design.registers)}
         self._levels, self._dims = limits["LEVELS"], limits["MAX_DIMS"]
+        signed = signed_registers(design)
         of = {quantity.name: quantity for quantity in design.quantities}
         registers: list[Value] = [
             {
                 "most": f"{register.most}u",
                 "bits": register.bits,
-                "is_signed": int(register.name in of and of[register.name].signed),
+                "is_signed": int(register.name in signed),
                 "wraps": int(register.name in of and of[register.name].wraps),
             }
             for register in design.registers

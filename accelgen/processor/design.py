@@ -26,6 +26,14 @@ from accelgen.passes.order import Record, Stage, last_netlist, last_pipeline, re
 from accelgen.pipeline import check_options
 from accelgen.processor.flow import Flow, make_flows
 from accelgen.processor.formats import Choice, choices_of
+from accelgen.processor.output_stage import (
+    Staged,
+    form_of,
+    plain_stage,
+    stage_setting,
+    summed_in_32_bits,
+    worked_off,
+)
 from accelgen.processor.registers import (
     ACCUMULATE,
     Quantity,
@@ -35,6 +43,7 @@ from accelgen.processor.registers import (
     setting_of,
 )
 from accelgen.rtl.library import UnitLibrary
+from accelgen.rtl.output_stage.form import StageForm
 from accelgen.rtl.processor.kernel import Processor
 from accelgen.technology import Technology, load_technology
 from accelgen.verilog import top_verilog
@@ -44,12 +53,15 @@ __all__ = ["Problem", "ProcessorDesign", "ProcessorModel", "design_processor", "
 
 @dataclass(frozen=True)
 class Problem:
-    """A problem on a design: what its registers hold, its fabric, and the cycles it takes."""
+    """A problem on a design: what its registers hold, its fabric, and the cycles it takes; what
+    becomes of its sums, where the design has an output stage.
+    """
 
     dataflow: int
     setting: Mapping[str, int]
     fabric: Fabric
     cycles: CycleModel
+    staged: Staged | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,8 @@ class ProcessorModel:
     """What a driver needs to know of a design that runs several dataflows, each at any bounds up
     to those of its description; ``latency`` is that of its pipeline, ``rounding_latency`` that of
     the rounding of its results where they are rounded.  With ``accumulate_in`` a
-    stream of the output's name comes in, and problems may add it to their result.
+    stream of the output's name comes in, and problems may add it to their result.  With a ``stage``
+    results go through an output stage.
     """
 
     name: str
@@ -67,6 +80,7 @@ class ProcessorModel:
     latency: int
     accumulate_in: bool = field(default=False, kw_only=True)
     rounding_latency: int | None = field(default=None, kw_only=True)
+    stage: StageForm | None = field(default=None, kw_only=True)
 
     def number(self, dataflow: int | str) -> int:
         """The number of a dataflow by its number or name; :class:`InputError` for no such one."""
@@ -91,11 +105,14 @@ class ProcessorModel:
         formats: Mapping[str, str] | None = None,
         *,
         accumulate: bool = False,
+        staged: Staged | None = None,
     ) -> Problem:
         """A problem of a dataflow, by its number or name; bounds not named are the largest.  With
         ``accumulate`` a packet of the accumulate-in stream is added to its result.
 
-        ``formats`` names, by register, the formats of a design that has several (see ``choices``).
+        ``staged`` says what the output stage does, where there is one; without it, it clips the
+        sums to the range of a signed code.  ``formats`` names, by register, the formats of a design
+        that has several (see ``choices``).
 
         Raises :class:`InputError` when the design cannot run it.
         """
@@ -109,10 +126,24 @@ class ProcessorModel:
         setting, fabric = setting_of(self.flows, self.quantities, number, bounds, formats or {})
         if self.accumulate_in:
             setting[ACCUMULATE] = int(accumulate)
+        shape = fabric.output.tensor.shape
+        if self.stage is not None:
+            staged = staged or Staged(plain_stage(self.stage, shape))
+            setting |= stage_setting(self.stage, shape, staged)
+        elif staged is not None:
+            raise InputError(
+                "there is no output stage",
+                where=self.name,
+                hint="generate the design with --output-stage",
+            )
         cycles = model_cycles(
-            fabric, self.latency, self.rounding_latency, accumulate_in=self.accumulate_in
+            fabric,
+            self.latency,
+            self.rounding_latency,
+            accumulate_in=self.accumulate_in,
+            stage=self.stage,
         )
-        return Problem(number, setting, fabric, cycles)
+        return Problem(number, setting, fabric, cycles, staged)
 
 
 @dataclass(frozen=True)
@@ -151,6 +182,7 @@ class ProcessorDesign(ProcessorModel):
                 units,
                 rounding=self.rounding,
                 accumulate_in=self.accumulate_in,
+                stage=self.stage,
             ),
         )
 
@@ -165,6 +197,7 @@ def design_processor(
     words: Mapping[str, int] | None = None,
     without: Collection[str] = (),
     accumulate_in: bool = False,
+    output_stage: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> ProcessorDesign:
     """Run all stages short of Verilog.
@@ -172,7 +205,8 @@ def design_processor(
     The design reaches the bounds of the descriptions.  ``words`` gives, per tensor of the design,
     how many words each of its memories has, where that is not what the largest bounds need.
     ``without`` names passes that are left out.
-    ``accumulate_in`` adds a stream of what problems may add to their result.
+    ``accumulate_in`` adds a stream of what problems may add to their result; ``output_stage`` an
+    output stage to codes of so many bits, 8 or 16 (outputs whose type is not given are int32 then).
 
     Raises:
         InputError: the dataflows are not legal, or cannot share one array.
@@ -182,6 +216,14 @@ def design_processor(
     check_names(without)
     progress = progress or (lambda stage: None)
     library = load_technology(technology)
+    if output_stage is not None:
+        descriptions = [summed_in_32_bits(description) for description in descriptions]
+        if accumulate_in:
+            raise InputError(
+                "with an output stage no sums come out that could be added to",
+                where="accumulate-in",
+                hint="leave one of the two out",
+            )
     progress("lay out the dataflows")
     flows = make_flows(descriptions, bus_bits, words)
     if accumulate_in and flows[0].fabric.kernel.blocks is not None:
@@ -191,6 +233,8 @@ def design_processor(
             hint="leave it out, or use integers",
         )
     quantities = quantities_of(flows)
+    if output_stage is not None:
+        form_of(flows, output_stage, 1)  # refuses before anything takes long
     progress("build and fuse the netlists")
     rewritten = rewrite_fused(netlists_of(flows), without)
     progress("match delays")
@@ -200,11 +244,14 @@ def design_processor(
     placed = place_registers(last_netlist(rewritten), library, period, without)
     pipeline = last_pipeline(placed)
     rounded = match_delays(rounding[0], library, period) if rounding else None
+    stage = None
+    if output_stage is not None:
+        stage = form_of(flows, output_stage, worked_off(library, period))
     return ProcessorDesign(
         name,
         flows,
         quantities,
-        registers_of(quantities, len(flows), accumulate_in=accumulate_in),
+        registers_of(quantities, len(flows), accumulate_in=accumulate_in, stage=stage),
         pipeline.latency,
         pipeline,
         library,
@@ -213,6 +260,7 @@ def design_processor(
         rounded,
         accumulate_in=accumulate_in,
         rounding_latency=rounded.latency if rounded else None,
+        stage=stage,
     )
 
 

@@ -22,6 +22,7 @@ int accelerator_settings(const struct accelerator_problem *problem,
     w.bound = count_blocks(problem, w.flow->loops, blocks);
     settings[0] = (uint32_t)problem->dataflow;
     put_formats(&w, problem);
+    put_stage(&w, problem);
 #ifdef ACCUMULATE_REGISTER
     put(&w, ACCUMULATE_REGISTER, problem->accumulate);
 #endif

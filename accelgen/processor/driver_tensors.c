@@ -216,5 +216,6 @@ static void put_tensor(struct work *w, unsigned tensor)
         put_links(w, access, to);
     } else {
         put_write_guards(w, access, &m);
+        put_planes(w, m.shape);
     }
 }

@@ -27,6 +27,7 @@ def generate_processor(
     bus_bits: int | None = None,
     words: Mapping[str, int] | None = None,
     accumulate_in: bool = False,
+    output_stage: int | None = None,
     without: Collection[str] = (),
     progress: Callable[[str], None] | None = None,
 ) -> ProcessorDesign:
@@ -37,8 +38,9 @@ def generate_processor(
 
     The design reaches the bounds of the ``descriptions``.  ``words`` gives, per tensor of the
     design, how many words each of its memories has, where that is not what the largest bounds need;
-    ``accumulate_in`` adds a stream of what problems may add to their result.  Other arguments, and
-    what becomes of the folder, are those of :func:`accelgen.generate`.
+    ``accumulate_in`` adds a stream of what problems may add to their result, ``output_stage`` an
+    output stage to codes of so many bits.  Other arguments, and what becomes of the folder, are
+    those of :func:`accelgen.generate`.
 
     Raises:
         InputError: a dataflow is not legal, they cannot share one array, or an option is wrong.
@@ -56,6 +58,7 @@ def generate_processor(
         bus_bits=bus_bits,
         words=words,
         accumulate_in=accumulate_in,
+        output_stage=output_stage,
         without=without,
         progress=progress,
     )

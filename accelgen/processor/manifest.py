@@ -11,11 +11,11 @@ from pathlib import Path
 from accelgen.affine.description import parse_description
 from accelgen.emit import number_facts, stream_specs
 from accelgen.errors import InputError
-from accelgen.fabric.fabric import Fabric
 from accelgen.manifest import MANIFEST_SCHEMA, read_manifest, stream_json
 from accelgen.processor.design import ProcessorDesign, ProcessorModel
 from accelgen.processor.flow import make_flows
 from accelgen.processor.largest import problem_at_largest
+from accelgen.processor.output_stage import Staged, form_of, plain_stage, stage_specs
 from accelgen.processor.registers import ACCUMULATE, quantities_of, registers_of
 from accelgen.rtl.processor.axil import register_map
 
@@ -38,7 +38,7 @@ def to_json(design: ProcessorDesign) -> dict[str, object]:
         "verilog": [f"{design.name}.v"],
         "expression": first.description.workload.expression,
         "bounds": dict(first.description.workload.bounds),
-        "streams": _streams(first.fabric, design.accumulate_in),
+        "streams": _streams(design),
         "predicted": _cycles(design, 0),
         "ports": {
             "clock": "clk",
@@ -74,6 +74,7 @@ def to_json(design: ProcessorDesign) -> dict[str, object]:
         },
         **({"numbers": number_facts(blocks)} if blocks else {}),
         "accumulate_in": design.accumulate_in,
+        **({"output_stage": asdict(design.stage)} if design.stage else {}),
         "bus_bits": first.fabric.bus_bits,
         "links": [{**asdict(linked), "gap": linked.gap} for linked in first.links],
         "passes": [record.to_json() for record in design.passes],
@@ -106,7 +107,11 @@ def _parse(data: object) -> ProcessorModel:
         flows = make_flows(descriptions, int(data["bus_bits"]), words)
         quantities = quantities_of(flows)
         accumulate_in = bool(data.get("accumulate_in", False))
-        registers = registers_of(quantities, len(flows), accumulate_in=accumulate_in)
+        stage = None
+        if "output_stage" in data:
+            made = data["output_stage"]
+            stage = form_of(flows, int(made["bits"]), int(made["chunk"]))
+        registers = registers_of(quantities, len(flows), accumulate_in=accumulate_in, stage=stage)
         listed = [(r["name"], r["offset"]) for r in data["registers"]["problem"]]
         model = ProcessorModel(
             str(data["name"]),
@@ -116,6 +121,7 @@ def _parse(data: object) -> ProcessorModel:
             int(data["latency"]),
             accumulate_in=accumulate_in,
             rounding_latency=int(data["rounding_latency"]) if "rounding_latency" in data else None,
+            stage=stage,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"cannot be read: {error}", hint="generate the design again") from None
@@ -149,9 +155,21 @@ def _formats(design: ProcessorModel) -> dict[str, object]:
     }
 
 
-def _streams(fabric: Fabric, accumulate_in: bool) -> list[dict[str, object]]:
-    found = [stream_json(spec) for spec in stream_specs(fabric)]
-    if accumulate_in:
+def _streams(design: ProcessorModel) -> list[dict[str, object]]:
+    """Those of the first dataflow at its largest bounds; of an output stage that does not pool."""
+    fabric = design.flows[0].fabric
+    specs = stream_specs(fabric)
+    if design.stage is not None:
+        plain = Staged(plain_stage(design.stage, fabric.output.tensor.shape))
+        parameters, residual, output = map(stream_json, stage_specs(design.stage, fabric, plain))
+        return [
+            *map(stream_json, specs[:-1]),
+            output,
+            {**parameters, "kind": "parameters"},
+            {**residual, "kind": "residual"},
+        ]
+    found = [stream_json(spec) for spec in specs]
+    if design.accumulate_in:
         name = fabric.output.tensor.name.lower()
         addend = {"kind": ACCUMULATE, "direction": "in", "prefix": f"s_axis_{name}"}
         found.append({**found[-1], **addend})

@@ -12,16 +12,20 @@ from accelgen.formats import IntFormat
 from accelgen.processor.flow import Flow, retarget
 from accelgen.processor.formats import choices_of, chosen
 from accelgen.processor.numbers import Kind, Number, guarded, numbers_of, write_guarded
+from accelgen.rtl.output_stage.form import StageForm
 from accelgen.rtl.streams.geometry import address_bits
 
-__all__ = ["ACCUMULATE", "FIRST_REGISTER", "Quantity", "Register", "levels_of", "quantities_of",
-           "registers_of", "setting_of"]  # fmt: skip
+__all__ = ["ACCUMULATE", "FIRST_REGISTER", "STAGE", "Quantity", "Register", "levels_of",
+           "quantities_of", "registers_of", "setting_of"]  # fmt: skip
 
 FIRST_REGISTER = 0x40
 """The offset of the first register that describes a problem: which dataflow it is of."""
 
 ACCUMULATE = "accumulate"
 """The last register of a design with an accumulate-in stream: whether the problem uses it."""
+
+STAGE = "stage_"
+"""What the names of the registers of an output stage begin with."""
 
 _PORT_BITS = 32
 """Bits of the AXI4-Lite port, and the most that a register has."""
@@ -121,16 +125,22 @@ def quantities_of(flows: Sequence[Flow]) -> tuple[Quantity, ...]:
 
 
 def registers_of(
-    quantities: Sequence[Quantity], dataflows: int, *, accumulate_in: bool = False
+    quantities: Sequence[Quantity],
+    dataflows: int,
+    *,
+    accumulate_in: bool = False,
+    stage: StageForm | None = None,
 ) -> tuple[Register, ...]:
     """Where the loaded quantities are; the first register says which dataflow a problem is of, the
-    last, where there is something to accumulate, whether it does.
+    last, where there is something to accumulate, whether it does, or the last ones, what an output
+    stage does.
     """
     named = [("dataflow", max(1, (dataflows - 1).bit_length()), dataflows - 1, 0)]
     for q in quantities:
         if q.loaded:
             named.append((q.name, q.bits, q.most, int(q.kind in (Kind.ROW, Kind.WORDS))))
     named += [(ACCUMULATE, 1, 1, 0)] if accumulate_in else []
+    named += [(STAGE + f.name, f.bits, f.most, 0) for f in (stage.fields if stage else ())]
     return tuple(
         Register(name, FIRST_REGISTER + 4 * k, bits, most, least)
         for k, (name, bits, most, least) in enumerate(named)

@@ -9,6 +9,8 @@ from accelgen.passes.metrics import mux_inputs
 from accelgen.processor.design import ProcessorDesign
 from accelgen.processor.largest import problem_at_largest
 from accelgen.report import passes_section, section, table
+from accelgen.rtl.output_stage import OutputStage, StageForm
+from accelgen.rtl.output_stage.form import MULTIPLIER_BITS
 
 __all__ = ["write_report"]
 
@@ -84,9 +86,11 @@ def _links(design: ProcessorDesign) -> list[str]:
 
 
 def _leaving(design: ProcessorDesign) -> list[str]:
+    plan = design.flows[0].fabric.output
+    if design.stage is not None:
+        return [_stage(design.stage, plan.tensor.name.lower())]
     if not design.accumulate_in:
         return []
-    plan = design.flows[0].fabric.output
     lanes, bits = plan.banked.layout.per_beat, plan.tensor.format.bits
     name = plan.tensor.name.lower()
     line = (
@@ -94,6 +98,17 @@ def _leaving(design: ProcessorDesign) -> list[str]:
         f"whose register accumulate is 1 adds a packet of s_axis_{name}, modulo 2^{bits}"
     )
     return [section("Accumulate-in stream", [line])]
+
+
+def _stage(form: StageForm, name: str) -> str:
+    lines = [
+        f"sums to codes of {form.bits} bits, one per cycle: parameters of up to {form.channels} "
+        f"channels from s_axis_{name}_parameters, residuals from s_axis_{name}_residual, windows "
+        f"of up to {form.rows} x {form.columns}",
+        f"multipliers of {MULTIPLIER_BITS} bits, {form.chunk} bits a cycle; "
+        f"{OutputStage.latency(form)} cycles from the last sum to the last beat",
+    ]
+    return section("Output stage", lines)
 
 
 def _registers(design: ProcessorDesign) -> str:

@@ -10,22 +10,26 @@ from accelgen.affine import Description, load_description
 from accelgen.affine.yaml_text import flag, parse_yaml, read_text
 from accelgen.errors import InputError
 from accelgen.names import FrozenMap, check_name, unknown, within
+from accelgen.processor.output_stage import CODE_BITS
 
 __all__ = ["Suite", "is_suite", "load_suite", "with_common"]
 
-_KEYS = ("name", "dataflows", "space", "bounds", "types", "words", "accumulate_in")
+_KEYS = ("name", "dataflows", "space", "bounds", "types", "words", "accumulate_in",
+         "output_stage", "code_bits")  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Suite:
-    """The dataflows of one design, the words per memory of tensors that are given some, and whether
-    it has a stream of what is accumulated.
+    """The dataflows of one design, the words per memory of tensors that are given some, whether it
+    has a stream of what is accumulated, and of how many bits the codes of its output stage are, if
+    it has one.
     """
 
     name: str
     descriptions: tuple[Description, ...]
     words: Mapping[str, int] = field(default_factory=lambda: FrozenMap[str, int]())
     accumulate_in: bool = False
+    output_stage: int | None = None
 
 
 def is_suite(source: str) -> bool:
@@ -40,7 +44,7 @@ def is_suite(source: str) -> bool:
 def load_suite(source: str) -> Suite:
     """Read a file with the keys ``name``, ``dataflows`` (names or files, relative to this one),
     and, for all of them that know the name, ``space``, ``bounds`` and ``types``; ``words`` per
-    tensor of the design; ``accumulate_in``.
+    tensor of the design; ``accumulate_in``; ``output_stage``, and with it ``code_bits``.
 
     Raises :class:`InputError` when it cannot be read.
     """
@@ -70,7 +74,15 @@ def load_suite(source: str) -> Suite:
         name = check_name(values.get("name", path.stem.replace("-", "_")), "design")
         words = _numbers(values.get("words"), "words") or {}
         accumulate_in = flag(values.get("accumulate_in"), "accumulate_in")
-        return Suite(name, common, FrozenMap(words), accumulate_in)
+        staged = flag(values.get("output_stage"), "output_stage")
+        if "code_bits" in values and not staged:
+            raise InputError(
+                "is of an output stage", where="code_bits", hint="add output_stage: true"
+            )
+        bits = values.get("code_bits", CODE_BITS[0])
+        if type(bits) is not int:
+            raise InputError("an integer expected", where="code_bits", hint="8 or 16")
+        return Suite(name, common, FrozenMap(words), accumulate_in, bits if staged else None)
 
 
 def with_common(

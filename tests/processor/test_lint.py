@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,39 +20,39 @@ WIDE = {"Y": "int32"}
 
 
 @pytest.mark.parametrize(
-    ("names", "types", "accumulate_in", "without"),
+    ("names", "types", "options", "without"),
     [
-        (["gemm_os_systolic"], WIDE, False, []),
+        (["gemm_os_systolic"], WIDE, {}, []),
         (
             ["gemm_os_systolic", "gemm_ws_systolic", "conv2d_ws_nvdla", "depthwise"],
             WIDE,
-            False,
+            {},
             [],
         ),
         # With FIFOs, and packets that are added on the way out.
-        (["gemm_os_systolic", "depthwise"], WIDE, True, ["taps"]),
+        (["gemm_os_systolic", "depthwise"], WIDE, {"accumulate_in": True}, ["taps"]),
+        (["gemm_os_systolic", "conv2d_os_shidiannao"], WIDE, {"output_stage": 8}, []),
+        (["depthwise"], WIDE, {"output_stage": 16, "period": 3.2}, []),
         (
             ["gemm_os_systolic", "gemm_ws_systolic"],
             {"A": MULTI_TYPE, "B": MULTI_TYPE, "Y": "fp32"},
-            False,
+            {},
             [],
         ),
     ],
-    ids=["programmable", "fused", "fifos", "formats"],
+    ids=["programmable", "fused", "fifos", "staged", "logits", "formats"],
 )
 def test_designs_are_clean(
     names: Sequence[str],
     types: Mapping[str, str],
-    accumulate_in: bool,
+    options: Mapping[str, Any],
     without: Sequence[str],
     tmp_path: Path,
 ) -> None:
     descriptions = [
         load_description(name).with_overrides(space={"i": 2, "j": 2}, types=types) for name in names
     ]
-    generate_processor(
-        descriptions, tmp_path, name="clean", accumulate_in=accumulate_in, without=without
-    )
+    generate_processor(descriptions, tmp_path, name="clean", without=without, **options)
     assert lint(tmp_path).problems == ()
     assert yosys_check(tmp_path).problems == ()
     only_one_hot(tmp_path / "clean.v")

@@ -16,12 +16,13 @@ from accelgen.fabric.layout import Layout
 from accelgen.passes.delay_matching import Pipeline
 from accelgen.processor.flow import Flow
 from accelgen.processor.formats import format_register
-from accelgen.processor.registers import ACCUMULATE, Quantity, registers_of
+from accelgen.processor.registers import ACCUMULATE, STAGE, Quantity, registers_of
 from accelgen.rtl.array import Array
 from accelgen.rtl.blocks import rounded, watch_codes
 from accelgen.rtl.delay import delay_line
 from accelgen.rtl.kernel import stream_ports
 from accelgen.rtl.library import UnitLibrary
+from accelgen.rtl.output_stage import OutputStage, Parameters, StageForm
 from accelgen.rtl.processor.axil import AXIL_PORTS, RegisterPort
 from accelgen.rtl.processor.control import LoadAddresses, LoadedController, WriteControl
 from accelgen.rtl.processor.numbers import by_dataflow
@@ -56,6 +57,10 @@ class Processor(wiring.Component):
 
     With ``accumulate_in``: a stream ``s_axis_<output>`` too.  To the result of a problem whose
     register ``accumulate`` is 1, a packet of it is added on the way out.
+
+    With a ``stage``: streams ``s_axis_<output>_parameters``, of which every problem takes a packet
+    before it begins, and ``s_axis_<output>_residual``, of which problems that have one take it as
+    their sums leave; results are those of an :class:`OutputStage`.
     """
 
     def __init__(
@@ -67,8 +72,11 @@ class Processor(wiring.Component):
         *,
         rounding: Pipeline | None = None,
         accumulate_in: bool = False,
+        stage: StageForm | None = None,
     ) -> None:
+        assert stage is None or (rounding is None and not accumulate_in)
         self._accumulate_in = accumulate_in
+        self._stage = stage
         self._flows = tuple(flows)
         self._rounding = rounding
         self._quantities = tuple(quantities)
@@ -76,6 +84,8 @@ class Processor(wiring.Component):
         self._library = library
         self._fabric = flows[0].fabric
         fabric = self._fabric
+        output = fabric.output.tensor.name
+        beside = [f"{output}_{kind}" for kind in (("parameters", "residual") if stage else ())]
         super().__init__(
             {
                 **{
@@ -83,8 +93,13 @@ class Processor(wiring.Component):
                     for plan in fabric.inputs
                     for port, member in stream_ports(plan.tensor.name, In, fabric).items()
                 },
-                **(stream_ports(fabric.output.tensor.name, In, fabric) if accumulate_in else {}),
-                **stream_ports(fabric.output.tensor.name, Out, fabric),
+                **(stream_ports(output, In, fabric) if accumulate_in else {}),
+                **{
+                    port: member
+                    for name in beside
+                    for port, member in stream_ports(name, In, fabric).items()
+                },
+                **stream_ports(output, Out, fabric),
                 **{f"s_axil_{name}": member for name, member in AXIL_PORTS.items()},
                 "busy": Out(1),
                 "error": Out(1),
@@ -97,7 +112,10 @@ class Processor(wiring.Component):
         m = Module()
         library, nodes = self._library, self._pipeline.netlist.nodes
         registers = registers_of(
-            self._quantities, len(self._flows), accumulate_in=self._accumulate_in
+            self._quantities,
+            len(self._flows),
+            accumulate_in=self._accumulate_in,
+            stage=self._stage,
         )
         port = library.instance(RegisterPort(registers), "registers")
         m.submodules.registers = port
@@ -134,6 +152,7 @@ class Processor(wiring.Component):
             self._input(m, position, array, port, watch, release=done)
             for position in range(len(self._fabric.inputs))
         ]
+        self._parameters = self._table(m, port, go)
         free, cleared, adders = self._output(m, array, control, done)
         m.d.comb += [loader.enable.eq(cleared) for loader in loaders]
         if self._fabric.kernel.blocks is not None:
@@ -146,6 +165,10 @@ class Processor(wiring.Component):
             format = getattr(port, format_register("")) if self._chosen else None
             m.d.comb += self.bad_number.eq(watch_codes(m, library, blocks, watched, format))
         ready = reduce(and_, (loader.full for loader in loaders), port.pending & free)
+        if self._parameters is not None:
+            ready = ready & self._parameters.ready
+            m.d.comb += self._parameters.enable.eq(cleared)
+            adders = [*adders, self._parameters]
         running = sequence(m, self, go, done, ready, control.issue, [*loaders, *adders])
         m.d.comb += port.computing.eq(running)
         return m
@@ -295,7 +318,7 @@ class Processor(wiring.Component):
                 library,
                 f"walker_{name}",
                 accumulate=accumulate,
-                marks=self._accumulate_in,
+                marks=self._accumulate_in or self._stage is not None,
             ),
             f"collector_{name}",
         )
@@ -337,9 +360,11 @@ class Processor(wiring.Component):
     def _leave(
         self, m: Module, collector: Collector, name: str, layout: Layout, done: Value
     ) -> list[wiring.Component]:
-        """Connect the output, behind its rounding, or behind the adder of what comes in if there is
-        one; returns that.
+        """Connect the output, behind its rounding, or behind the adder of what comes in, or the
+        output stage, if there is one; returns that.
         """
+        if self._stage is not None:
+            return [self._through_stage(m, collector, name, layout, done)]
         if not self._accumulate_in:
             exact, lanes, bus = collector.stream, layout.per_beat, self._fabric.bus_bits
             format = self._format_leaving(m, exact, done) if self._chosen else None
@@ -357,6 +382,56 @@ class Processor(wiring.Component):
         connect_input(m, self, adder.addends, name)
         connect_output(m, self, adder.stream, name)
         return [adder]
+
+    def _table(self, m: Module, port: wiring.Component, go: Value) -> Parameters | None:
+        """The parameters of the output stage, if there is one."""
+        if self._stage is None:
+            return None
+        name = self._fabric.output.tensor.name.lower()
+        table = self._library.instance(
+            Parameters(self._stage, self._fabric.bus_bits, self._library), f"parameters_{name}"
+        )
+        m.submodules[f"parameters_{name}"] = table
+        connect_input(m, self, table.stream, f"{name}_parameters")
+        m.d.comb += [
+            table.begin.eq(port.set),
+            table.cancel.eq(port.cancel),
+            table.channels.eq(getattr(port, f"{STAGE}channels")),
+            table.go.eq(go),
+        ]
+        return table
+
+    def _through_stage(
+        self, m: Module, collector: Collector, name: str, layout: Layout, done: Value
+    ) -> wiring.Component:
+        """Connect the output behind the output stage, whose fields are kept as long as the table of
+        the problem is: two of them are in use at most.
+        """
+        assert self._stage is not None
+        table = self._parameters
+        assert table is not None
+        stage = self._library.instance(
+            OutputStage(self._stage, layout.per_beat, self._fabric.bus_bits, self._library),
+            f"stage_{name}",
+        )
+        m.submodules[f"stage_{name}"] = stage
+        wiring.connect(m, collector.stream, stage.sums)
+        m.d.comb += [
+            collector.mark.eq(1),
+            stage.marked.eq(collector.marked),
+            table.read.eq(stage.read),
+            table.channel.eq(stage.channel),
+            table.release.eq(stage.done),
+            *(
+                getattr(stage, f).eq(getattr(table, f))
+                for f in ("bias", "multiplier", "shift", "residual_multiplier")
+            ),
+        ]
+        connect_input(m, self, stage.addends, f"{name}_residual")
+        connect_output(m, self, stage.stream, name)
+        fields = {field.name: self._active[STAGE + field.name] for field in self._stage.fields}
+        self._kept(m, fields, stage, table.page, done, STAGE)
+        return stage
 
     @property
     def _chosen(self) -> bool:
@@ -385,17 +460,33 @@ class Processor(wiring.Component):
         """Keep, per page, the shape of what is in it while it is streamed out, and whether what
         comes in is added to it.
         """
-        filling = Signal()
-        m.d.sync += filling.eq(filling ^ done)
         kept = {shape: self._active[f"{name}_{shape}"] for shape in shape_ports(form.largest)}
         if self._accumulate_in:
             kept["mark"] = self._active[ACCUMULATE]
-        for shape, active in kept.items():
-            pages = [Signal(len(active), name=f"{shape}_{p}", reset_less=True) for p in range(2)]
+        self._kept(m, kept, collector, collector.read.page, done)
+
+    @staticmethod
+    def _kept(
+        m: Module,
+        kept: Mapping[str, Value],
+        unit: wiring.Component,
+        present: Value,
+        done: Value,
+        prefix: str = "",
+    ) -> None:
+        """Keep numbers of a problem, by the ports of the unit that they are for, when it is
+        ``done``, in two pages in turn; ``present`` is the one that the unit is at.
+        """
+        filling = Signal(name=f"{prefix}filling")
+        m.d.sync += filling.eq(filling ^ done)
+        for port, active in kept.items():
+            pages = [
+                Signal(len(active), name=f"{prefix}{port}_{p}", reset_less=True) for p in range(2)
+            ]
             for number, page in enumerate(pages):
                 with m.If(done & (filling == number)):
                     m.d.sync += page.eq(active)
-            m.d.comb += getattr(collector, shape).eq(Mux(collector.read.page, pages[1], pages[0]))
+            m.d.comb += getattr(unit, port).eq(Mux(present, pages[1], pages[0]))
 
 
 def _form(flow: Flow, tensor: str) -> BankForm:

@@ -32,6 +32,8 @@ class Loader(wiring.Component):
     pulse, after ``begin`` and before the page is read) takes that back: nothing is accepted in its
     cycle, what came of the packet is dropped, and so is the rest, up to its ``tlast``.
 
+    With ``counted`` there is ``available`` (out): how many pages hold a complete tensor.
+
     A packet with ``tlast`` before its last beat is dropped; one without ``tlast`` on its last
     beat is dropped with everything up to the next ``tlast``.  The next packet takes its place.
     ``tready`` is low while both pages are full; it does not depend on ``tvalid``.
@@ -46,6 +48,8 @@ class Loader(wiring.Component):
         library: UnitLibrary,
         walker: str = "walker",
         user_bits: int = 0,
+        *,
+        counted: bool = False,
     ) -> None:
         assert layout.per_beat * layout.element_bits <= bus_bits
         self.layout = layout
@@ -54,6 +58,7 @@ class Loader(wiring.Component):
         self.walker = walker
         self.user_bits = user_bits
         user = {"user_in": In(user_bits), "user": Out(user_bits)} if user_bits else {}
+        self.counted = counted
         self.flexible = layout.words is not None
         begin = {"begin": In(1), "cancel": In(1)} if self.flexible else {}
         super().__init__(
@@ -66,6 +71,7 @@ class Loader(wiring.Component):
                 "release": In(1),
                 "error": Out(1),
                 **user,
+                **({"available": Out(2)} if counted else {}),
                 **begin,
                 **shape_ports(layout),
             }
@@ -175,6 +181,8 @@ class Loader(wiring.Component):
             freed = self.cancel & ~wanted
             left, turned = self.release + freed, good | freed
         m.d.comb += self.full.eq(available != 0)
+        if self.counted:
+            m.d.comb += self.available.eq(available)
         m.d.sync += [
             complete.eq(good),
             held.eq(held + good - left),
