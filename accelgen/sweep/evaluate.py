@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from accelgen.mapper import Objective
     from accelgen.mapper.cache import Solved
 
-__all__ = ["evaluate", "hardware_of", "network_of", "objective_of", "plan_of", "uneven_of"]
+__all__ = ["evaluate", "hardware_of", "network_of", "objective_of", "plan_of", "read_network",
+           "uneven_of"]  # fmt: skip
 
 _NETWORKS = 64
 """Networks kept by a process, with their parameters and formats."""
@@ -112,7 +113,7 @@ def network_of(point: Point) -> Network:
     source = point.sources.networks[str(point.values["network"])]
     parameters = FrozenMap(_below(point, "parameters"))
     formats = FrozenMap({role: str(name) for role, name in _below(point, "formats").items()})
-    return _network(source, parameters, formats)
+    return read_network(source, parameters, formats)
 
 
 def objective_of(point: Point) -> Objective:
@@ -192,9 +193,12 @@ def _below(point: Point, kind: str) -> dict[str, int | str]:
 
 
 @lru_cache(maxsize=_NETWORKS)
-def _network(
-    source: NetworkSource, parameters: FrozenMap[str, int | str], formats: FrozenMap[str, str]
+def read_network(
+    source: NetworkSource,
+    parameters: FrozenMap[str, int | str] = FrozenMap(),  # noqa: B008 - frozen
+    formats: FrozenMap[str, str] = FrozenMap(),  # noqa: B008 - frozen
 ) -> Network:
+    """The network of a source, read once by a process."""
     if source.text is None:
         network = load_network(source.path, parameters)
     else:

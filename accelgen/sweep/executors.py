@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from accelgen.store import Json
-from accelgen.sweep.sweep import Point
 
-__all__ = ["BugError", "Executor", "Here", "Record", "Task"]
+__all__ = ["BugError", "Executor", "Here", "Record", "Task", "Work"]
 
 Record = dict[str, Json]
 """What is known of a point; see :func:`accelgen.sweep.evaluate.evaluate`."""
 
-Task = Callable[[Point], Record]
+Work = TypeVar("Work")
+"""What is evaluated: a point of a sweep, a trial of a search.  Its text names it in errors."""
+
+Task = Callable[[Work], Record]
 """Evaluates a point.  Workers import it by its name."""
 
 
@@ -22,7 +24,7 @@ class BugError(Exception):
     """The task raised what it must not raise; the message names the point and says where."""
 
 
-class Executor(Protocol):
+class Executor(Protocol[Work]):
     """Evaluates chunks of points, some at a time.
 
     ``collect`` waits for at most ``timeout`` seconds, and returns what has been evaluated since,
@@ -37,34 +39,34 @@ class Executor(Protocol):
     def hungry(self) -> bool:
         """Whether another chunk should be submitted."""
 
-    def submit(self, points: Sequence[Point]) -> None:
+    def submit(self, points: Sequence[Work]) -> None:
         """Evaluate these points."""
 
-    def collect(self, timeout: float) -> list[tuple[Point, Record]]:
+    def collect(self, timeout: float) -> list[tuple[Work, Record]]:
         """What has been evaluated."""
 
     def close(self) -> None:
         """Stop."""
 
 
-class Here:
+class Here(Generic[Work]):
     """An :class:`Executor` that evaluates one point per ``collect``, in this process."""
 
     slots = 1
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task[Work]) -> None:
         self._task = task
-        self._points: deque[Point] = deque()
+        self._points: deque[Work] = deque()
 
     def hungry(self) -> bool:
         """See :class:`Executor`."""
         return not self._points
 
-    def submit(self, points: Sequence[Point]) -> None:
+    def submit(self, points: Sequence[Work]) -> None:
         """See :class:`Executor`."""
         self._points.extend(points)
 
-    def collect(self, timeout: float) -> list[tuple[Point, Record]]:
+    def collect(self, timeout: float) -> list[tuple[Work, Record]]:
         """See :class:`Executor`; takes as long as a point takes."""
         point = self._points.popleft()
         try:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, Generic
 
 from accelgen.errors import InputError, MissingToolError
 from accelgen.names import shorten
-from accelgen.sweep.executors import BugError, Record, Task
-from accelgen.sweep.sweep import Point
+from accelgen.sweep.executors import BugError, Record, Task, Work
 
 __all__ = ["RayTasks"]
 
@@ -20,7 +19,7 @@ _PATIENCE = 5.0
 """Seconds in which a cluster must answer."""
 
 
-class RayTasks:
+class RayTasks(Generic[Work]):
     """An :class:`accelgen.sweep.executors.Executor` of the Ray cluster at ``address``.
 
     Without an address a cluster of ``jobs`` processes is started here, and stopped at the end.
@@ -28,7 +27,7 @@ class RayTasks:
     the same place.  Raises :class:`MissingToolError` where Ray is not installed.
     """
 
-    def __init__(self, task: Task, jobs: int, address: str | None = None) -> None:
+    def __init__(self, task: Task[Work], jobs: int, address: str | None = None) -> None:
         try:
             ray: Any = import_module("ray")
         except ImportError:
@@ -51,7 +50,7 @@ class RayTasks:
                 raise InputError(message, where="--address", hint="see ray status") from error
         self.slots = max(1, int(ray.cluster_resources().get("CPU", jobs)))
 
-        def chunk(points: list[Point]) -> tuple[list[Record], str | None]:
+        def chunk(points: list[Work]) -> tuple[list[Record], str | None]:
             import traceback
 
             records: list[Record] = []
@@ -63,23 +62,23 @@ class RayTasks:
             return records, None
 
         self._remote = ray.remote(chunk)
-        self._pending: dict[Any, list[Point]] = {}
+        self._pending: dict[Any, list[Work]] = {}
         self._failed: BugError | None = None
 
     def hungry(self) -> bool:
         """See :class:`accelgen.sweep.executors.Executor`."""
         return len(self._pending) < _AHEAD * self.slots
 
-    def submit(self, points: Sequence[Point]) -> None:
+    def submit(self, points: Sequence[Work]) -> None:
         """See :class:`accelgen.sweep.executors.Executor`."""
         self._pending[self._remote.remote(list(points))] = list(points)
 
-    def collect(self, timeout: float) -> list[tuple[Point, Record]]:
+    def collect(self, timeout: float) -> list[tuple[Work, Record]]:
         """See :class:`accelgen.sweep.executors.Executor`."""
         if self._failed is not None:
             raise self._failed
         done, _ = self._ray.wait(list(self._pending), timeout=timeout)
-        found: list[tuple[Point, Record]] = []
+        found: list[tuple[Work, Record]] = []
         for reference in done:
             points = self._pending.pop(reference)
             records, bug = self._ray.get(reference)

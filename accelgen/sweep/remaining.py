@@ -47,7 +47,7 @@ class Remaining:
         self._synced = time.monotonic()
         self._settle(grouped(wanted.values()))
 
-    def evaluate(self, executor: Executor) -> None:
+    def evaluate(self, executor: Executor[Point]) -> None:
         """Evaluate until every point is known."""
         self._tell()
         while self.todo or self._under_way:

@@ -56,7 +56,7 @@ def run(
     executor: Literal["local", "ray"] = "local",
     address: str | None = None,
     progress: Progress | None = None,
-    task: Task = evaluate,
+    task: Task[Point] = evaluate,
 ) -> Outcome:
     """Evaluate the points of a sweep that are not in the ``journal``, and return all.
 
@@ -96,7 +96,9 @@ def run(
     return Outcome(results, evaluated, alike, len(wanted) - evaluated - alike, dropped, seconds)
 
 
-def _evaluate(remaining: Remaining, kind: str, task: Task, jobs: int, address: str | None) -> None:
+def _evaluate(
+    remaining: Remaining, kind: str, task: Task[Point], jobs: int, address: str | None
+) -> None:
     workers = _executor(kind, task, jobs, address, len(remaining.todo))
     try:
         remaining.evaluate(workers)
@@ -104,7 +106,9 @@ def _evaluate(remaining: Remaining, kind: str, task: Task, jobs: int, address: s
         workers.close()
 
 
-def _executor(kind: str, task: Task, jobs: int, address: str | None, points: int) -> Executor:
+def _executor(
+    kind: str, task: Task[Point], jobs: int, address: str | None, points: int
+) -> Executor[Point]:
     if kind == "ray":
         return RayTasks(task, jobs, address)
     if kind != "local":

@@ -16,7 +16,7 @@ from accelgen.names import FrozenMap, unknown
 from accelgen.networks import list_networks
 from accelgen.sweep.fields import Value
 
-__all__ = ["HardwareSource", "NetworkSource", "Sources", "read_sources"]
+__all__ = ["HardwareSource", "NetworkSource", "Sources", "network_source", "read_sources"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def read_sources(points: Iterable[Mapping[str, Value]], folder: Path) -> Sources
     for point in points:
         network, machine = str(point["network"]), str(point["hardware"])
         if network not in networks:
-            networks[network] = _network(network, folder)
+            networks[network] = network_source(network, folder)
         if machine not in hardware:
             path = _located(machine, "hardware", folder, list_hardware())
             values: dict[str, Value] = {**hardware_values(path)}
@@ -70,7 +70,8 @@ def read_sources(points: Iterable[Mapping[str, Value]], folder: Path) -> Sources
     return Sources(FrozenMap(networks), FrozenMap(hardware), _common(referred))
 
 
-def _network(source: str, folder: Path) -> NetworkSource:
+def network_source(source: str, folder: Path) -> NetworkSource:
+    """The network ``source`` in ``folder`` or as shipped.  Raises :class:`InputError`."""
     path = _located(source, "networks", folder, list_networks())
     if path.suffix == ".onnx":
         try:

@@ -19,10 +19,10 @@ import time
 import traceback
 from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
+from typing import Any, Generic
 
 from accelgen.errors import InfeasibleError
-from accelgen.sweep.executors import BugError, Record, Task
-from accelgen.sweep.sweep import Point
+from accelgen.sweep.executors import BugError, Record, Task, Work
 
 __all__ = ["Workers", "work"]
 
@@ -35,16 +35,16 @@ _SEND_EVERY = 0.02
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
-class Workers:
+class Workers(Generic[Work]):
     """An :class:`accelgen.sweep.executors.Executor` of ``jobs`` processes.
 
     ``task`` must be importable by its name.
     """
 
-    def __init__(self, task: Task, jobs: int) -> None:
+    def __init__(self, task: Task[Work], jobs: int) -> None:
         self.slots = jobs
         self._failed: Exception | None = None
-        self._pending: dict[Connection, list[Point]] = {}
+        self._pending: dict[Connection, list[Work]] = {}
         self._chunks: dict[Connection, list[int]] = {}
         self._processes: dict[Connection, subprocess.Popen[bytes]] = {}
         try:
@@ -83,7 +83,7 @@ class Workers:
         """See :class:`accelgen.sweep.executors.Executor`."""
         return any(len(chunks) < _AHEAD for chunks in self._chunks.values())
 
-    def submit(self, points: Sequence[Point]) -> None:
+    def submit(self, points: Sequence[Work]) -> None:
         """Give the points to the worker with the fewest chunks."""
         connection = min(self._chunks, key=lambda one: len(self._chunks[one]))
         self._chunks[connection].append(len(points))
@@ -93,11 +93,11 @@ class Workers:
         except OSError:
             raise self._gone(connection) from None
 
-    def collect(self, timeout: float) -> list[tuple[Point, Record]]:
+    def collect(self, timeout: float) -> list[tuple[Work, Record]]:
         """See :class:`accelgen.sweep.executors.Executor`."""
         if self._failed is not None:
             raise self._failed
-        found: list[tuple[Point, Record]] = []
+        found: list[tuple[Work, Record]] = []
         for connection in wait(list(self._processes), timeout):
             assert isinstance(connection, Connection)
             try:
@@ -150,8 +150,8 @@ def work(file: int) -> None:
     # Ctrl-C reaches all processes of a terminal; the one that has the journal ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = Connection(file)
-    task: Task = pickle.loads(connection.recv_bytes())
-    chunks: queue.SimpleQueue[list[Point]] = queue.SimpleQueue()
+    task: Task[Any] = pickle.loads(connection.recv_bytes())
+    chunks: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(connection, chunks), daemon=True).start()
     while True:
         records: list[Record] = []
@@ -169,7 +169,7 @@ def work(file: int) -> None:
             connection.send((records, None))
 
 
-def _listen(connection: Connection, chunks: queue.SimpleQueue[list[Point]]) -> None:
+def _listen(connection: Connection, chunks: queue.SimpleQueue[list[Any]]) -> None:
     """Take chunks while others are worked on, and end the process when nobody sends any more."""
     try:
         while True:

@@ -231,7 +231,7 @@ def test_points_of_others_are_waited_for(tmp_path: Path, log: Path) -> None:
     assert points[3].key not in evaluations(log)
 
 
-def damaged(journal: Path, task: Task, damage: Callable[[bytes], bytes]) -> Outcome:
+def damaged(journal: Path, task: Task[Point], damage: Callable[[bytes], bytes]) -> Outcome:
     first = run(tasks.sweep(COUNT), journal, jobs=1, task=task)
     journal.write_bytes(damage(journal.read_bytes()))
     again = run(tasks.sweep(COUNT), journal, jobs=1, task=task)

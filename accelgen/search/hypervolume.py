@@ -1,0 +1,81 @@
+"""Hypervolume: how much of the space of objectives a front dominates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelgen.sweep.front import non_dominated
+
+__all__ = ["Volume", "hypervolume"]
+
+Floats = NDArray[np.float64]
+
+_SETTLED = 16
+"""Values after which the reference point of :class:`Volume` is fixed."""
+
+
+def hypervolume(values: Floats, reference: Sequence[float]) -> float:
+    """The volume between the points (rows) and the reference, of which less is better.
+
+    Points that are not below the reference everywhere add nothing.  Exact, by slices along the
+    last objective; the time grows with the number of points to the power of the objectives.
+    """
+    limit = np.asarray(reference, dtype=np.float64)
+    inside = values[(values < limit).all(axis=1)]
+    if not len(inside):
+        return 0.0
+    front = np.unique(inside[non_dominated(inside)], axis=0)
+    return _volume(front, limit)
+
+
+def _volume(front: Floats, limit: Floats) -> float:
+    if front.shape[1] == 1:
+        return float(limit[0] - front[:, 0].min())
+    # From the best to the worst last objective: of each slice what all points so far dominate.
+    order = np.argsort(front[:, -1], kind="stable")
+    front = front[order]
+    ends = np.append(front[1:, -1], limit[-1])
+    total = 0.0
+    for number, end in enumerate(ends):
+        depth = end - front[number, -1]
+        if depth > 0:
+            so_far = front[: number + 1, :-1]
+            total += depth * _volume(so_far[non_dominated(so_far)], limit[:-1])
+    return total
+
+
+class Volume:
+    """The hypervolume of what a search has found so far, of the logarithms of objectives.
+
+    A factor of e in one objective is a length of 1, so that units do not matter.  The reference is
+    the worst of each objective among the first 16 feasible designs: the same for the same search.
+    Until then the volume counts as 0.
+    """
+
+    def __init__(self, objectives: int) -> None:
+        self.value = 0.0
+        self.reference: tuple[float, ...] | None = None
+        self._front = np.empty((0, objectives))
+
+    def add(self, values: Sequence[float]) -> None:
+        """Take another feasible design's objectives into account."""
+        point = logarithms(np.array([values], dtype=np.float64))
+        self._front = np.concatenate([self._front, point])
+        if self.reference is None:
+            if len(self._front) < _SETTLED:
+                return
+            self.reference = tuple(float(x) for x in self._front.max(axis=0))
+        elif self._front.shape[0] > 1 and (self._front[:-1] <= point).all(axis=1).any():
+            # Dominated by one before.
+            self._front = self._front[:-1]
+            return
+        self._front = self._front[non_dominated(self._front)]
+        self.value = hypervolume(self._front, self.reference)
+
+
+def logarithms(values: Floats) -> Floats:
+    """Of objectives; of a maximised one, which is negative, minus that of its size."""
+    return np.sign(values) * np.log(np.maximum(np.abs(values), 1e-300))

@@ -1,0 +1,144 @@
+"""Optimisers behind ask and tell: CMA-ES for one objective, NSGA-II for fronts, random vectors.
+
+CMA-ES is that of the package cmaes (which Optuna's sampler wraps), NSGA-II and random vectors are
+Optuna's.  All of them depend on nothing but the seed and what they are told, in the order told: a
+search that is asked again for what it was told before asks the same again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from accelgen.search.search import Search
+from accelgen.search.vector import Vector
+
+__all__ = ["CmaEs", "Nsga2", "Optimiser", "RandomVectors", "optimiser_of"]
+
+Told = tuple[Vector, tuple[float, ...] | None]
+"""A vector and its objectives, less being better; ``None``: rejected or infeasible."""
+
+_SIGMA = 0.3
+"""First step of CMA-ES, of a cube of length 1: the whole cube is within two of them."""
+
+_SMALLEST_STEP = 0.01
+"""Step size below which CMA-ES starts again with twice the vectors."""
+
+_BAD = 1e30
+"""Objective of what has none: worse than all that has, where only the order counts."""
+
+_BATCH = 32
+
+
+class Optimiser(Protocol):
+    """Asks for ``population`` vectors at a time and is told all of them, in order."""
+
+    population: int
+
+    def ask(self) -> list[Vector]:
+        """The next vectors."""
+
+    def tell(self, told: Sequence[Told]) -> None:
+        """What became of them."""
+
+
+class CmaEs:
+    """CMA-ES with restarts, each with twice the vectors; the first starts in the middle."""
+
+    def __init__(self, genes: int, seed: int, population: int | None = None) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._genes = genes
+        # cmaes has a covariance for two dimensions and more; a spare one changes nothing.
+        self._dimensions = max(2, genes)
+        self.population = population or 4 + math.floor(3 * math.log(self._dimensions))
+        self._start(np.full(self._dimensions, 0.5))
+
+    def _start(self, mean: np.ndarray[tuple[int], np.dtype[np.float64]]) -> None:
+        from cmaes import CMA
+
+        self._cma = CMA(
+            mean=mean,
+            sigma=_SIGMA,
+            bounds=np.tile([0.0, 1.0], (self._dimensions, 1)),
+            seed=int(self._rng.integers(1 << 31)),
+            population_size=self.population,
+        )
+
+    def ask(self) -> list[Vector]:
+        """See :class:`Optimiser`."""
+        self._asked = [self._cma.ask() for _ in range(self.population)]
+        return [tuple(float(x) for x in vector[: self._genes]) for vector in self._asked]
+
+    def tell(self, told: Sequence[Told]) -> None:
+        """See :class:`Optimiser`."""
+        values = [_BAD if value is None else value[0] for _, value in told]
+        self._cma.tell(list(zip(self._asked, values, strict=True)))
+        if self._cma.should_stop() or self._cma._sigma < _SMALLEST_STEP:
+            self.population *= 2
+            self._start(self._rng.random(self._dimensions))
+
+
+class _Sampled:
+    """A sampler of Optuna: a study in memory, of which the trials are vectors."""
+
+    def __init__(self, genes: int, objectives: int, sampler: object, population: int) -> None:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.population = population
+        self._study = optuna.create_study(
+            directions=["minimize"] * objectives,
+            sampler=sampler,  # type: ignore[arg-type]
+        )
+        unit = optuna.distributions.FloatDistribution(0.0, 1.0)
+        self._genes: dict[str, optuna.distributions.BaseDistribution] = {
+            f"g{number:04}": unit for number in range(genes)
+        }
+        self._objectives = objectives
+
+    def ask(self) -> list[Vector]:
+        """See :class:`Optimiser`."""
+        self._asked = [self._study.ask(self._genes) for _ in range(self.population)]
+        return [tuple(float(trial.params[name]) for name in self._genes) for trial in self._asked]
+
+    def tell(self, told: Sequence[Told]) -> None:
+        """See :class:`Optimiser`."""
+        for trial, (_, values) in zip(self._asked, told, strict=True):
+            self._study.tell(trial, values or (_BAD,) * self._objectives)
+
+
+class Nsga2(_Sampled):
+    """NSGA-II."""
+
+    def __init__(
+        self, genes: int, objectives: int, seed: int, population: int | None = None
+    ) -> None:
+        import optuna
+
+        count = population or _BATCH
+        sampler = optuna.samplers.NSGAIISampler(population_size=count, seed=seed)
+        super().__init__(genes, objectives, sampler, count)
+
+
+class RandomVectors(_Sampled):
+    """Vectors evenly from the cube."""
+
+    def __init__(
+        self, genes: int, objectives: int, seed: int, population: int | None = None
+    ) -> None:
+        import optuna
+
+        sampler = optuna.samplers.RandomSampler(seed=seed)
+        super().__init__(genes, objectives, sampler, population or _BATCH)
+
+
+def optimiser_of(search: Search) -> Optimiser:
+    """The optimiser that a search asks for."""
+    genes, objectives = len(search.space.genes), len(search.objectives)
+    if search.method == "cma_es":
+        return CmaEs(genes, search.seed, search.population)
+    kind = Nsga2 if search.method == "nsga2" else RandomVectors
+    return kind(genes, objectives, search.seed, search.population)

@@ -1,0 +1,244 @@
+"""Running a search: asked vectors become candidates, which are evaluated and told.
+
+The journal holds what was computed, by content.  A search that goes on asks again from its
+beginning, and finds what it asks for in the journal, until something is new: after ``kill -9``
+only what was being computed is lost, and the same seed gives the same trials whatever the number of
+processes, because all vectors of a batch are told together, in the order asked.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from accelgen.errors import InputError
+from accelgen.names import shorten
+from accelgen.search.evaluate import Trial, evaluate, figures_of
+from accelgen.search.hypervolume import Volume
+from accelgen.search.optimisers import Optimiser, optimiser_of
+from accelgen.search.results import SearchResult, Step, result_of
+from accelgen.search.search import Candidate, Search
+from accelgen.search.vector import Rejected, Vector
+from accelgen.store import Store
+from accelgen.sweep.executors import Executor, Here, Task
+from accelgen.sweep.ray_tasks import RayTasks
+from accelgen.sweep.run import default_jobs
+from accelgen.sweep.workers import Workers
+
+__all__ = ["JOURNAL", "Outcome", "Progress", "State", "run"]
+
+JOURNAL = "search"
+"""The kind of the store that a journal is."""
+
+_DEFINITION = "definition"
+_PATIENCE = 0.1
+_IN_VAIN = 50
+"""Batches without a design to evaluate after which a search gives up."""
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a search is: designs judged ``done`` of ``total``, ``evaluated`` here, ``rejected``
+    vectors, the ``best`` value of the first objective (``None``: none yet), the hypervolume so far,
+    and seconds left (``None``: not known).
+    """
+
+    done: int
+    total: int
+    evaluated: int
+    rejected: int
+    best: float | None
+    hypervolume: float
+    seconds_left: float | None
+
+
+Progress = Callable[[State], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a search: its result, designs evaluated here, those found in the journal,
+    lines of the journal that were damaged, and seconds.
+    """
+
+    result: SearchResult
+    evaluated: int
+    reused: int
+    dropped: int
+    seconds: float
+
+
+def run(
+    search: Search,
+    journal: str | Path,
+    *,
+    jobs: int | None = None,
+    executor: Literal["local", "ray"] = "local",
+    address: str | None = None,
+    progress: Progress | None = None,
+    task: Task[Trial] = evaluate,
+    resume: bool = True,
+) -> Outcome:
+    """Search until ``search.evaluations`` designs are judged.
+
+    ``local`` uses ``jobs`` processes (1: this one; default: one per core), ``ray`` the cluster at
+    ``address``.  Raises :class:`InputError` for a journal of another search, for one that is there
+    without ``resume``, and when vector after vector is rejected.
+    """
+    start = time.monotonic()
+    if jobs is not None and jobs < 1:
+        raise InputError(f"{jobs} processes", where="--jobs", hint="use 1 or more")
+    path = Path(journal)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot be made: {error.strerror}", where=str(path.parent)) from error
+    with Store(path, JOURNAL) as store:
+        _begin(search, store, resume)
+        study = _Study(search, store, progress)
+        workers = _executor(executor, task, jobs or default_jobs(), address)
+        try:
+            study.run(optimiser_of(search), workers)
+        finally:
+            workers.close()
+            store.sync()
+        result = result_of(search, study.steps)
+        return Outcome(
+            result, study.evaluated, study.reused, store.dropped, time.monotonic() - start
+        )
+
+
+def _begin(search: Search, store: Store, resume: bool) -> None:
+    """Say in the journal what it is of, or find that it is of this search."""
+    wanted, found = dict(search.definition), store.get(_DEFINITION)
+    if found is None:
+        store.put(_DEFINITION, wanted)
+        return
+    if not isinstance(found, Mapping) or dict(found) != wanted:
+        other = found if isinstance(found, Mapping) else {}
+        named = [key for key, value in wanted.items() if other.get(key) != value]
+        raise InputError(
+            f"is of another search ({', '.join(named)} differ)", where=str(store.path),
+            hint="name another folder with -o, or remove this one",
+        )  # fmt: skip
+    if not resume and len(store) > 1:
+        raise InputError(
+            f"has {len(store) - 1} designs of this search", where=str(store.path),
+            hint="go on with --resume, or name another folder with -o",
+        )  # fmt: skip
+
+
+def _executor(kind: str, task: Task[Trial], jobs: int, address: str | None) -> Executor[Trial]:
+    if kind == "ray":
+        return RayTasks(task, jobs, address)
+    if kind != "local":
+        raise InputError(f"unknown executor {shorten(kind)}", hint="use local or ray")
+    if address is not None:
+        raise InputError("an address without ray", where="--address", hint="--executor ray")
+    return Here(task) if jobs == 1 else Workers(task, jobs)
+
+
+class _Study:
+    """The loop of asking, evaluating and telling."""
+
+    def __init__(self, search: Search, store: Store, progress: Progress | None) -> None:
+        self.search, self.store, self.progress = search, store, progress
+        self.steps: list[Step] = []
+        self.evaluated = self.reused = self.rejected = 0
+        self._volume = Volume(len(search.objectives))
+        self._best: float | None = None
+        self._begun: float | None = None
+        self._number = 0
+
+    def run(self, optimiser: Optimiser, workers: Executor[Trial]) -> None:
+        vain = 0
+        self._tell_progress(0)
+        while len(self.steps) < self.search.evaluations:
+            vectors = optimiser.ask()
+            found = [self._candidate(vector) for vector in vectors]
+            self._evaluate(found, workers)
+            values = []
+            fresh = 0
+            for vector, candidate in zip(vectors, found, strict=True):
+                judged = self._judge(vector, candidate)
+                values.append((vector, judged))
+                fresh += isinstance(candidate, Candidate)
+            optimiser.tell(values)
+            vain = 0 if fresh else vain + 1
+            if vain == _IN_VAIN:
+                last = next(x for x in reversed(found) if isinstance(x, Rejected))
+                raise InputError(
+                    f"no vector of the last {vain} batches is a design: {last.reason}",
+                    where=self.search.name,
+                    hint="give a larger budget",
+                )
+
+    def _candidate(self, vector: Vector) -> Candidate | Rejected:
+        self._number += 1
+        return self.search.candidate(self._number - 1, vector)
+
+    def _evaluate(self, found: list[Candidate | Rejected], workers: Executor[Trial]) -> None:
+        """Have what the journal lacks of these evaluated and recorded."""
+        # More than were asked for are not evaluated.
+        room = self.search.evaluations - len(self.steps)
+        wanted = [x for x in found if isinstance(x, Candidate)][:room]
+        todo = {x.trial.key: x.trial for x in wanted if x.trial.key not in self.store}
+        self.reused += len({x.trial.key for x in wanted} - todo.keys())
+        waiting, open_ = deque(todo.values()), 0
+        if todo and self._begun is None:
+            self._begun = time.monotonic()
+        known = len(self.steps) + len(wanted) - len(todo)
+        while waiting or open_:
+            while waiting and workers.hungry():
+                workers.submit([waiting.popleft()])
+                open_ += 1
+            for trial, record in workers.collect(_PATIENCE):
+                self.store.put(trial.key, record)
+                self.evaluated += 1
+                open_ -= 1
+                known += 1
+            self._tell_progress(known)
+
+    def _judge(self, vector: Vector, found: Candidate | Rejected) -> tuple[float, ...] | None:
+        """Note what became of a vector; its objectives, ``None`` where it is not feasible."""
+        if isinstance(found, Rejected):
+            self.rejected += 1
+            return None
+        record = self.store.get(found.trial.key)
+        if not isinstance(record, Mapping):
+            # Beyond the number of evaluations: the search ends with this batch.
+            return None
+        if len(self.steps) >= self.search.evaluations:
+            return None
+        figures = figures_of(record)
+        reasons = [str(record["error"])] if "error" in record else self.search.violations(figures)
+        weighed = self.search.weighed(figures)
+        if weighed is None and not reasons:
+            missing = [name for name in self.search.objectives if figures.get(name) is None]
+            reasons = [f"{', '.join(missing)} is not known"]
+        values = None if reasons else weighed
+        self.steps.append(
+            Step(vector, found.trial.number, found.design, record, figures, "; ".join(reasons))
+        )
+        if values is not None:
+            self._volume.add(values)
+            self._best = values[0] if self._best is None else min(self._best, values[0])
+        return values
+
+    def _tell_progress(self, done: int) -> None:
+        if self.progress is None:
+            return
+        left = None
+        if self.evaluated and self._begun is not None:
+            each = (time.monotonic() - self._begun) / self.evaluated
+            left = each * (self.search.evaluations - done)
+        self.progress(
+            State(
+                done, self.search.evaluations, self.evaluated, self.rejected, self._best,
+                self._volume.value, left,
+            )
+        )  # fmt: skip
