@@ -23,12 +23,14 @@ from accelgen.golden.multi_format import (
     multi_format_fraction,
     multi_format_sum,
 )
+from accelgen.golden.output_stage import OutputStage, output_stage
 
 __all__ = [
     "MULTI_FORMATS",
     "AdaptiveElement",
     "BlockPair",
     "Element",
+    "OutputStage",
     "accumulate",
     "bf16_accumulate",
     "bf16_product",
@@ -44,6 +46,7 @@ __all__ = [
     "multi_format_dot",
     "multi_format_fraction",
     "multi_format_sum",
+    "output_stage",
     "scale_products",
     "serial_terms",
     "wrap",
