@@ -11,6 +11,7 @@ from accelgen.attention.accelerator.cycles import AttentionCycles, combined_cycl
 from accelgen.attention.accelerator.problem import Problem
 from accelgen.attention.accelerator.rows import RowGroup, Setting
 from accelgen.attention.accelerator.schedule import row_groups, share_out
+from accelgen.attention.accelerator.tiling import row_group_count
 from accelgen.attention.description import AttentionDescription
 from accelgen.attention.inputs import random_inputs
 from accelgen.rtl.attention.sequencer import Sequencer
@@ -81,7 +82,7 @@ def predict_layer(
     problems = [
         Problem(core, setting, shared, none, none, none) for shared in share_out(core, groups)
     ]
-    count = shape.kv_heads * -(-shape.queries // core.tokens)
+    count = shape.kv_heads * row_group_count(core, shape.queries)
     return LayerCycles(layer, len(groups), count, tiles, combined_cycles(problems))
 
 
