@@ -15,6 +15,7 @@ from accelgen.attention.description import AttentionDescription
 from accelgen.report import section, table
 from accelgen.rtl.attention.normaliser import Normaliser
 from accelgen.rtl.attention.sequencer import Sequencer
+from accelgen.rtl.attention.totals import chunks_of
 
 __all__ = ["exponential_error", "full_utilisation", "memories", "write_report"]
 
@@ -56,8 +57,7 @@ def memories(core: Core) -> list[tuple[str, int, int, int]]:
             beats = -(-scales // per_beat)
             words = max(2, 2 << (beats - 1).bit_length())
             found.append((f"{tensor}: scales of two packets", 1, words, SCALE_BUS))
-    chunks = -(-(n.value_dim + 1) // core.outputs_per_beat)
-    words = max(2, core.query_tiles * chunks)
+    words = max(2, core.query_tiles * chunks_of(core))
     found.append(
         ("totals: two row groups", 2 * core.outputs_per_beat, words, n.total_bits * n.rows)
     )
