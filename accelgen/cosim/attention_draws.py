@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from accelgen.attention.accelerator.core import TENSORS, Core
 from accelgen.attention.accelerator.problem import Problem
 from accelgen.attention.accelerator.rows import Entry, RowGroup, Setting
+from accelgen.attention.accelerator.tiling import row_group_count
 from accelgen.rtl.attention.decoder import GRID_BITS
 from accelgen.rtl.attention.lists import BLOCKS, LIST, SELECT, TOKENS
 from accelgen.rtl.attention.tile_info import CAUSAL, MASKED, WINDOW
@@ -61,7 +62,7 @@ def draw_problem(core: Core, rng: np.random.Generator, draw: Draw) -> Problem:
     setting = _setting(core, rng, draw)
     groups = []
     for head in range(draw.heads):
-        for row in range(-(-draw.queries // core.tokens)):
+        for row in range(row_group_count(core, draw.queries)):
             kind = int(rng.choice(draw.kinds))
             if kind == LIST:
                 entries = draw_entries(core, rng, draw)

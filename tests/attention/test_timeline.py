@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from accelgen.attention.accelerator.core import Core
 from accelgen.attention.accelerator.cycles import predict_cycles
+from accelgen.attention.accelerator.pace import pace_of
 from accelgen.attention.accelerator.problem import Problem
 from accelgen.attention.accelerator.rows import Entry, RowGroup, Setting, list_packet
 from accelgen.attention.network.timeline import rates_of, row_group_bytes, timeline
@@ -76,7 +77,7 @@ def test_equal_when_the_array_or_the_results_are_the_limit(core: Core, given: Gr
 @settings(deadline=None)
 def test_within_two_percent_with_slow_streams(core: Core, given: Groups) -> None:
     """Or within an interval, where that is more: passes that come in turn at the beginning."""
-    interval = rates_of(core).interval
+    interval = pace_of(core).interval
     assert closed(core, given) == pytest.approx(predicted(core, given), rel=0.02, abs=interval)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from accelgen.attention.accelerator.core import Core
 from accelgen.attention.accelerator.rows import RowGroup
 from accelgen.attention.accelerator.schedule import row_groups
+from accelgen.attention.accelerator.tiling import row_group_count
 from accelgen.attention.inputs import AttentionInputs
 from accelgen.attention.masks.mask import HeadMask
 from accelgen.attention.patterns.base import Pattern
@@ -160,7 +161,7 @@ def lower(
     taken = _Registers()
     rules: list[Rule | None] = []
     groups: list[RowGroup] = []
-    count = -(-shape.queries // core.tokens)
+    count = row_group_count(core, shape.queries)
     for kv in range(shape.kv_heads):
         heads = range(kv * shape.group, (kv + 1) * shape.group)
         found = {rule_of(patterns[head], core, shape, head, layer) for head in heads}

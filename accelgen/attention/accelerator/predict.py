@@ -8,13 +8,13 @@ import numpy as np
 
 from accelgen.attention.accelerator.core import Core
 from accelgen.attention.accelerator.cycles import AttentionCycles, combined_cycles
+from accelgen.attention.accelerator.pace import pace_of
 from accelgen.attention.accelerator.problem import Problem
 from accelgen.attention.accelerator.rows import RowGroup, Setting
 from accelgen.attention.accelerator.schedule import row_groups, share_out
+from accelgen.attention.accelerator.tiling import row_group_count
 from accelgen.attention.description import AttentionDescription
 from accelgen.attention.inputs import random_inputs
-from accelgen.rtl.attention.sequencer import Sequencer
-from accelgen.rtl.attention.softmax import Softmax
 
 __all__ = ["QUICK_TILES", "LayerCycles", "predict_layer", "tile_cycles"]
 
@@ -81,7 +81,7 @@ def predict_layer(
     problems = [
         Problem(core, setting, shared, none, none, none) for shared in share_out(core, groups)
     ]
-    count = shape.kv_heads * -(-shape.queries // core.tokens)
+    count = shape.kv_heads * row_group_count(core, shape.queries)
     return LayerCycles(layer, len(groups), count, tiles, combined_cycles(problems))
 
 
@@ -92,11 +92,10 @@ def tile_cycles(core: Core) -> dict[str, int]:
     of queries; ``keys``, ``values``: their beats.  The largest of them counts; where streams are
     within a few cycles of the array, a fraction of a percent more, as buffers hold two tiles.
     """
-    n = core.numerics
-    softmax = Sequencer.CAPTURE + Softmax.ready_cycles(n.rows)
+    pace = pace_of(core)
     return {
-        "array": core.query_tiles * (n.head_dim + n.value_dim + 1),
-        "softmax": core.query_tiles * softmax,
-        "keys": n.rows * n.head_dim // core.keys_per_beat,
-        "values": n.rows * n.value_dim // core.values_per_beat,
+        "array": core.query_tiles * pace.passes,
+        "softmax": core.query_tiles * pace.softmax,
+        "keys": pace.key_beats,
+        "values": pace.value_beats,
     }

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.attention.accelerator.core import LIST_BITS, Core
+from accelgen.attention.accelerator.tiling import row_tokens
 from accelgen.errors import InputError
 from accelgen.rtl.attention.lists import BLOCKS, LIST, SELECT
 from accelgen.rtl.attention.tile_info import CAUSAL, LOWER, MASKED, UPPER, WHOLE, WINDOW
@@ -273,9 +274,7 @@ def allowed(core: Core, setting: Setting, group: RowGroup, tile: Tile) -> Bools:
     size = core.query_tiles * n.rows
     if tile.column is None:
         return np.zeros((size, n.rows), dtype=np.bool_)
-    row = np.arange(size)
-    token = row // n.rows * core.tokens_per_tile + row % n.rows // core.group
-    position = (setting.offset + group.row * core.tokens + token)[:, None]
+    position = (setting.offset + row_tokens(core, group.row))[:, None]
     key = (tile.column * n.rows + np.arange(n.rows))[None, :]
     result = np.broadcast_to(key < setting.keys, (size, n.rows)).copy()
     if tile.flags & CAUSAL:

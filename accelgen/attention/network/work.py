@@ -113,7 +113,7 @@ def _shared_out(work: tuple[HeadWork, ...], heads: int, sampled: int) -> tuple[H
 
 def _dense_tiles(core: Core, shape: AttentionShape) -> Ints:
     """Tiles per row group without a mask."""
-    rows, count = core.numerics.rows, row_group_count(core, shape)
+    rows, count = core.numerics.rows, row_group_count(core, shape.queries)
     last = np.full(count, shape.keys)
     if shape.causal:
         end = np.minimum((np.arange(count) + 1) * core.tokens, shape.queries)
@@ -147,7 +147,7 @@ def _chunked(
         measured.append(per_head)
         centres.append(first + CHUNK / 2)
     table = np.array(measured)
-    count = row_group_count(core, shape)
+    count = row_group_count(core, shape.queries)
     at = (np.arange(count) + 0.5) * core.tokens
     work = []
     parts = -(-shape.group // min(core.group, shape.group))
