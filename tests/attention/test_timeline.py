@@ -12,6 +12,7 @@ from accelgen.attention.accelerator.cycles import predict_cycles
 from accelgen.attention.accelerator.pace import pace_of
 from accelgen.attention.accelerator.problem import Problem
 from accelgen.attention.accelerator.rows import Entry, RowGroup, Setting, list_packet
+from accelgen.attention.load import parse_attention
 from accelgen.attention.network.timeline import rates_of, row_group_bytes, timeline
 from accelgen.rtl.attention.tile_info import MASKED
 from tests.attention.tile_cases import core_of
@@ -71,6 +72,15 @@ def test_equal_when_the_array_or_the_results_are_the_limit(core: Core, given: Gr
     assert closed(core, plain) == predicted(core, plain)
     # A mask is written before the tile is passed on: a few cycles for the first.
     assert closed(core, given) == pytest.approx(predicted(core, given), rel=0.002)
+
+
+def test_elements_that_are_decoded_come_later() -> None:
+    core = parse_attention(
+        "{tokens: 640, heads: 1, head_dim: 32, formats: {q: e4m3, k: e4m3, v: e4m3},"
+        " array: {rows: 16, key_bits: 128, query_bits: 128, mask_slots: 4}, pattern: dense}"
+    ).core()
+    plain = [[False] * count for count in (8, 3, 20)]
+    assert closed(core, plain) == predicted(core, plain)
 
 
 @given(slow_streams(), st.lists(several, min_size=1, max_size=6))

@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from math import inf
 
 from accelgen.attention.accelerator.core import SCALE_BUS, Core
-from accelgen.attention.accelerator.pace import pace_of
+from accelgen.attention.accelerator.pace import pace_of, stream_latency
 from accelgen.attention.accelerator.problem import Problem
 from accelgen.attention.accelerator.rows import Step, Tile
-from accelgen.rtl.attention.decoder import Decoder
-from accelgen.rtl.attention.fold import Fold
 from accelgen.rtl.attention.normaliser import Normaliser
 from accelgen.rtl.attention.scale_buffer import ScaleBuffer
 from accelgen.rtl.attention.sequencer import Sequencer
@@ -76,8 +74,7 @@ def _stream(core: Core, tensor: str, elements: int, per_beat: int) -> _Stream:
     if decoding.block:
         beats = -(-elements // decoding.block // (SCALE_BUS // decoding.scale_bits))
         scales = _Stream(beats, ScaleBuffer.FILL_LATENCY)
-    latency = 1 + Decoder.latency(decoding) + (Fold.LATENCY if tensor == "q" else 0)
-    return _Stream(elements // per_beat, latency, scales)
+    return _Stream(elements // per_beat, stream_latency(core, tensor), scales)
 
 
 @dataclass

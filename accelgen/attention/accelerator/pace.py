@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from accelgen.attention.accelerator.core import Core
+from accelgen.rtl.attention.decoder import Decoder
+from accelgen.rtl.attention.fold import Fold
 from accelgen.rtl.attention.normaliser import Normaliser
 from accelgen.rtl.attention.sequencer import Sequencer
 from accelgen.rtl.attention.softmax import Softmax
 
-__all__ = ["Pace", "pace_of"]
+__all__ = ["Pace", "pace_of", "stream_latency"]
 
 
 @dataclass(frozen=True)
@@ -60,3 +62,8 @@ def pace_of(core: Core) -> Pace:
         value_beats=n.rows * n.value_dim // core.values_per_beat,
         query_beats=core.query_tiles * n.rows * n.head_dim // core.queries_per_beat,
     )
+
+
+def stream_latency(core: Core, tensor: str) -> int:
+    """Cycles from the last beat of a packet of ``q``, ``k`` or ``v`` to when it can be used."""
+    return 1 + Decoder.latency(core.decoding(tensor)) + (Fold.LATENCY if tensor == "q" else 0)

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.attention.accelerator.core import LIST_BITS, Core
-from accelgen.attention.accelerator.pace import Pace, pace_of
+from accelgen.attention.accelerator.pace import Pace, pace_of, stream_latency
 from accelgen.attention.accelerator.rows import mask_beats
 from accelgen.names import FrozenMap
-from accelgen.rtl.attention.fold import Fold
 from accelgen.rtl.attention.normaliser import Normaliser
 
 __all__ = ["LIMITS", "Rates", "Timeline", "rates_of", "timeline"]
@@ -102,14 +101,15 @@ def timeline(
     first tile waits for its data, the last results for their division.  Where the DRAM is not the
     limit and the streams are not slower than the array, the cycles are those of
     :func:`accelgen.attention.accelerator.cycles.predict_cycles`; streams that are about as fast as
-    the array or slower, and an array with two slots for masks, are close
-    (tests/attention/test_timeline.py).
+    the array or slower, an array with two slots for masks, and the first scales of block formats
+    (a few cycles) are close (tests/attention/test_timeline.py).
 
     ``tiles`` may not be empty; a row group without any takes the time of one (see Scheduler).
     """
     r = rates_of(core)
     pace, q = r.pace, core.query_tiles
     d, pass_out, interval, begin = pace.scores, pace.outputs, pace.interval, pace.softmax
+    query_latency, key_latency, value_latency = (stream_latency(core, x) for x in "qkv")
     moved = row_group_bytes(r, tiles, masked) / bytes_per_cycle
     per_tile = r.tile_bytes / bytes_per_cycle
     first_bytes = (r.query_bytes + r.tile_bytes) / bytes_per_cycle
@@ -130,7 +130,7 @@ def timeline(
     for t, m, x in zip(tiles.tolist(), masked.tolist(), moved.tolist(), strict=True):
         items = max(t, 1) * q
         queries = max(queries + 1, query_freed_before + 1) + pace.query_beats - 1
-        start = max(queries + 1 + Fold.LATENCY, listed + 3 + (r.mask_words if m else 0))
+        start = max(queries + query_latency, listed + 3 + (r.mask_words if m else 0))
         dram_first = max(dram, query_freed_before) + first_bytes
         dram = max(dram + x, query_freed_before + x, key_freed + (t - 1) * per_tile)
         if t:
@@ -139,8 +139,8 @@ def timeline(
             rest = t - 1
             keys = max(first_key, key_freed if rest else -inf) + rest * pace.key_beats
             values = max(first_value, value_freed if rest else -inf) + rest * pace.value_beats
-            start = max(start, first_key + 1)
-            arrived = first_value + 1
+            start = max(start, first_key + key_latency)
+            arrived = first_value + value_latency
         else:
             arrived = 0
         start = max(start, dram_first)
@@ -153,7 +153,7 @@ def timeline(
         if out > -inf:
             read_before, read = read, max(out + pace.ending, read) + pace.reading
         begins = score + d + begin
-        second = score + d if q > 1 else first_key + pace.key_beats + 1 if t > 1 else inf
+        second = score + d if q > 1 else first_key + pace.key_beats + key_latency if t > 1 else inf
         if items > 1 and second <= begins:
             begins = max(begins, max(second, score + d) + d)
         first = max(out + interval, begins, arrived, read_before + 1)
@@ -167,13 +167,13 @@ def timeline(
         array = first + (items - 1) * interval + stall * m * max(0, m - 1) / max(t, 1)
         bounds = [array, dram + begin + d + (q - 1) * interval]
         if t:
-            bounds.append(keys + 1 + d + begin + (q - 1) * interval)
-            bounds.append(values + 1 + (q - 1) * interval)
+            bounds.append(keys + key_latency + d + begin + (q - 1) * interval)
+            bounds.append(values + value_latency + (q - 1) * interval)
         out = max(bounds)
         limited = out > array or (items == 1 and first > out + interval)
         score_end = max(out - 2 * interval + pass_out + d, score + d)
         if t:
-            score_end = max(score_end, keys + 1 + d + (q - 1) * interval)
+            score_end = max(score_end, keys + key_latency + d + (q - 1) * interval)
         key_freed_before, key_freed = score_end - q * interval, score_end
         value_freed_before, value_freed = out + pass_out - q * interval, out + pass_out
         query_freed_before, query_freed = query_freed, score_end
