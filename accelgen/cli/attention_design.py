@@ -114,8 +114,9 @@ def cycles(source: str, arguments: argparse.Namespace) -> int:
         )
         return 0
     rows: list[tuple[object, ...]] = [
-        ("compute_cycles", found.cycles.busy, _part(found)),
+        ("compute_cycles", found.cycles.busy, found.text),
         ("total_cycles", found.cycles.total, ""),
+        *_summaries(found),
         ("tiles", found.tiles, f"of {core.numerics.rows} keys; cycles of one in a long list:"),
         *((f"  {name}", count, "") for name, count in per_tile.items()),
     ]
@@ -125,6 +126,12 @@ def cycles(source: str, arguments: argparse.Namespace) -> int:
         f"  utilisation {found.cycles.utilisation:.4f}, of full tiles {full_utilisation(core):.4f}"
     )
     return 0
+
+
+def _summaries(found: LayerCycles) -> list[tuple[object, ...]]:
+    if not found.summaries:
+        return []
+    return [("summaries", found.summaries, "tiles, of blocks to select from")]
 
 
 def _is_design(source: str) -> bool:
@@ -154,11 +161,6 @@ def _heading(description: AttentionDescription, core: Core) -> str:
     )
 
 
-def _part(predicted: LayerCycles) -> str:
-    part = "" if predicted.whole else f"the first {predicted.row_groups} of "
-    return f"layer {predicted.layer}, {part}{predicted.all_row_groups} row groups"
-
-
 def _summary(made: AttentionDesign, folder: Path) -> str:
     from accelgen.attention.accelerator.design_report import full_utilisation, memories
     from accelgen.attention.accelerator.registers import registers
@@ -171,8 +173,7 @@ def _summary(made: AttentionDesign, folder: Path) -> str:
         ("Verilog", folder / f"{made.description.name}.v"),
         (
             "predicted",
-            f"compute_cycles {found.cycles.busy}, total_cycles {found.cycles.total};"
-            f" {_part(found)}",
+            f"compute_cycles {found.cycles.busy}, total_cycles {found.cycles.total}; {found.text}",
         ),
         (
             "utilisation",

@@ -225,4 +225,4 @@ class _Simulator:
 
 def _looks(pattern: Pattern, layer: int) -> bool:
     """Whether a pattern looks at tensors in a layer."""
-    return pattern.dynamic and not (pattern.name == "quest" and not layer_class(pattern, layer))
+    return pattern.dynamic and layer >= pattern.first_sparse_layer

@@ -87,7 +87,7 @@ def read_plan(text: str) -> Plan:
 def layer_class(pattern: Pattern, layer: int) -> Hashable:
     """Equal for layers in which a pattern does the same."""
     if isinstance(pattern, Quest):
-        return layer >= pattern.dense_layers
+        return layer >= pattern.first_sparse_layer
     if isinstance(pattern, WindowPruning):
         return min(layer, len(pattern.sparsity) - 1)
     if isinstance(pattern, Spatten) or getattr(pattern, "gates", None):
