@@ -149,7 +149,7 @@ def _compare(arguments: argparse.Namespace, objective: Objective) -> int:
     with counting(network.name, "layers") as shown, _compiling(shown.note):
         found = simulate_attention(
             network, hardware, plan, objective, seed=arguments.seed,
-            constraints=constraints, solved=solved, progress=shown.step,
+            constraints=constraints, solved=solved, progress=shown.step, stage=shown.stage,
         )  # fmt: skip
     if arguments.json:
         print_json(attention_figures(found))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -71,13 +71,21 @@ def head_work(
 
 
 def sampled_work(
-    core: Core, shape: AttentionShape, pattern: Pattern, *, seed: int, layer: int, batch: int = 1
+    core: Core,
+    shape: AttentionShape,
+    pattern: Pattern,
+    *,
+    seed: int,
+    layer: int,
+    batch: int = 1,
+    stage: Callable[[str], None] = lambda text: None,
 ) -> Sample:
     """The work of a dynamic pattern on drawn tensors.
 
     :data:`SAMPLED_HEADS` heads of keys and values, with their query heads, stand in turn for all.
     Beyond :data:`MOST_PAIRS` pairs a head, :data:`CHUNKS` times :data:`CHUNK` queries (of a causal
     shape with the keys up to them) stand for all queries; between them tiles are interpolated.
+    ``stage`` is told what is looked at.
     """
     count = min(SAMPLED_HEADS, shape.kv_heads)
     if getattr(pattern, "gates", None):
@@ -88,10 +96,11 @@ def sampled_work(
     # These do not look at every pair.
     whole = isinstance(pattern, Svg | Svg2 | WindowPruning)
     if whole or shape.queries * shape.keys <= MOST_PAIRS or shape.queries <= CHUNK:
+        stage(f"{pattern.name}, {shape.queries} queries")
         inputs = random_inputs(part, seed)
         work = head_work(core, part, pattern.masks(part, inputs, layer=layer), 1, scoring)
     else:
-        work = _chunked(core, part, pattern, seed, layer, scoring)
+        work = _chunked(core, part, pattern, seed, layer, scoring, stage)
         said.append(f"{CHUNKS} times {CHUNK} of {shape.queries} queries")
     said.append(scoring_note(pattern))
     # Every one stands for as many more.
@@ -128,11 +137,13 @@ def _chunked(
     seed: int,
     layer: int,
     scoring: Ints | None,
+    stage: Callable[[str], None],
 ) -> tuple[HeadWork, ...]:
     """Every group of query heads from some chunks of queries."""
     firsts = np.linspace(0, shape.queries - CHUNK, CHUNKS).astype(np.int64)
     centres, measured = [], []
     for number, first in enumerate(firsts.tolist()):
+        stage(f"{pattern.name}, part {number + 1} of {CHUNKS} of {shape.queries} queries")
         keys = first + shape.offset + CHUNK if shape.causal else shape.keys
         chunk = replace(shape, queries=CHUNK, keys=keys)
         masks = pattern.masks(chunk, random_inputs(chunk, seed + number), layer=layer)
