@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from accelgen.cli.attention_hint import dense_remark
+from accelgen.cli.attention_hint import check_number, dense_remark
 from accelgen.cli.command import Command, add_json, print_json, remark, stages, table
 from accelgen.errors import InputError
 
@@ -135,9 +135,9 @@ def _show(arguments: argparse.Namespace) -> int:
         description, inputs = _read(arguments)
         shape = description.shape
         head: int | None = arguments.head
-        _check_number("--layer", arguments.layer, description.layers)
+        check_number("--layer", arguments.layer, description.layers)
         if head is not None:
-            _check_number("--head", head, shape.heads)
+            check_number("--head", head, shape.heads)
         patterns = description.head_patterns(arguments.layer)
         said = dense_remark(
             patterns if head is None else patterns[head : head + 1], arguments.layer,
@@ -193,14 +193,6 @@ def _show(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _check_number(option: str, number: int, count: int) -> None:
-    """Heads and layers count from 0."""
-    if not 0 <= number < count:
-        what = option.removeprefix("--")
-        most = "use 0" if count == 1 else f"use 0 to {count - 1}"
-        raise InputError(f"no {what} {number} among {count}", where=option, hint=most)
-
-
 def _is_pattern(source: str) -> bool:
     """Whether a pattern is named, and not a description."""
     from accelgen.attention.load import is_file_name
@@ -235,7 +227,7 @@ def _read(arguments: argparse.Namespace) -> tuple[AttentionDescription, Attentio
     causal = arguments.causal is not False
     if _is_pattern(source):
         pattern = parse_pattern(source)
-        _check_number("--layer", arguments.layer, MAX_LAYERS)
+        check_number("--layer", arguments.layer, MAX_LAYERS)
         if inputs is not None:
             shape = shape_of(inputs, causal=causal)
         else:

@@ -6,12 +6,15 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from accelgen.errors import InputError
+
 if TYPE_CHECKING:
     from accelgen.attention.network.compare import AttentionLayer
     from accelgen.attention.network.planned import Plan
+    from accelgen.attention.patterns.base import Pattern
     from accelgen.attention.shape import AttentionShape
 
-__all__ = ["dense_remark", "next_show", "size_words"]
+__all__ = ["check_number", "dense_remark", "next_show", "size_words"]
 
 
 def size_words(shape: AttentionShape, *, causal: bool = True) -> list[str]:
@@ -64,21 +67,31 @@ def next_show(source: str, plan: Plan, layers: Sequence[AttentionLayer], seed: i
     return shlex.join(words)
 
 
-def dense_remark(patterns: Sequence[object], layer: int, layers: int | None) -> str | None:
+def check_number(option: str, number: int, count: int) -> None:
+    """Raise :class:`InputError` unless a head or a layer is among ``count``, from 0."""
+    if not 0 <= number < count:
+        what = option.removeprefix("--")
+        most = "use 0" if count == 1 else f"use 0 to {count - 1}"
+        raise InputError(f"no {what} {number} among {count}", where=option, hint=most)
+
+
+def dense_remark(
+    patterns: Sequence[Pattern], layer: int, layers: int | None, option: str = "--layer"
+) -> str | None:
     """What to say when patterns that select elsewhere keep every pair of a layer.
 
-    ``layers`` is how many there are, ``None`` where any may be asked for.
+    ``layers`` is how many there are, ``None`` where any may be asked for; another one is with
+    ``option``.
     """
     from dataclasses import fields, replace
 
-    from accelgen.attention.patterns.base import Pattern
     from accelgen.attention.registry import pattern_text
 
     for one in dict.fromkeys(patterns):
-        if not isinstance(one, Pattern) or layer >= one.first_sparse_layer:
+        if layer >= one.first_sparse_layer:
             continue
         first = one.first_sparse_layer
-        ways = [f"--layer {first}"] if layers is None or first < layers else []
+        ways = [f"{option} {first}"] if layers is None or first < layers else []
         if any(field.name == "dense_layers" for field in fields(one)):
             ways.append(pattern_text(replace(one, dense_layers=0)))  # type: ignore[call-arg]
         dense = "layer 0" if first == 1 else f"layers 0 to {first - 1}"
