@@ -103,11 +103,13 @@ def generate(source: str, arguments: argparse.Namespace) -> int:
     folder = Path(arguments.output or Path("rtl_out", description.name))
     with stages(f"generating {description.name}") as progress:
         made = generate_attention(description, folder, progress=progress)
+    said = _dense(description, 0, f"accelgen cycles {shlex.quote(str(folder))} --layer")
     if arguments.json:
-        print_json(_figures(made, folder))
-    else:
-        print(_summary(made, folder))
-        _say_dense(description, 0, f"accelgen cycles {shlex.quote(str(folder))} --layer")
+        print_json({**_figures(made, folder), "remark": said})
+        return 0
+    print(_summary(made, folder))
+    if said is not None:
+        remark(said)
     return 0
 
 
@@ -140,11 +142,13 @@ def cycles(source: str, arguments: argparse.Namespace) -> int:
     with stages(f"predicting {description.name}"):
         found = predict_layer(description, layer=layer, most_tiles=_CYCLES_TILES)
     per_tile = tile_cycles(core)
+    said = _dense(description, layer)
     if arguments.json:
         print_json(
             {
                 "name": description.name,
                 **found.to_json(),
+                "remark": said,
                 "cycles_per_tile": per_tile,
                 "utilisation_of_full_tiles": round(full_utilisation(core), 6),
             }
@@ -159,10 +163,11 @@ def cycles(source: str, arguments: argparse.Namespace) -> int:
     ]
     print(_heading(description, core))
     print(table(rows, indent="  "))
-    _say_dense(description, layer)
     print(
         f"  utilisation {found.cycles.utilisation:.4f}, of full tiles {full_utilisation(core):.4f}"
     )
+    if said is not None:
+        remark(said)
     return 0
 
 
@@ -172,10 +177,8 @@ def _summaries(found: LayerCycles) -> list[tuple[object, ...]]:
     return [("summaries", found.summaries, "tiles, of blocks to select from")]
 
 
-def _say_dense(description: AttentionDescription, layer: int, option: str = "--layer") -> None:
-    patterns = description.head_patterns(layer)
-    if (said := dense_remark(patterns, layer, description.layers, option)) is not None:
-        remark(said)
+def _dense(description: AttentionDescription, layer: int, option: str = "--layer") -> str | None:
+    return dense_remark(description.head_patterns(layer), layer, description.layers, option)
 
 
 def _is_design(source: str) -> bool:

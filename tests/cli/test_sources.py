@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,10 @@ def test_what_a_source_could_be(capsys: pytest.CaptureFixture[str]) -> None:
         "accelgen: quest keeps every pair of layers 0 to 1, and this is layer 0; to see what it"
         " selects: accelgen cycles made --layer 2 or quest(dense_layers=0)\n"
     )
+    assert main(["cycles", "made", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["of"]["made_by"] == {"counters": 2}
+    assert found["remark"].startswith("quest keeps every pair of layers 0 to 1")
     for words, says in WRONG:
         assert main(words) == 2, words
         out, err = capsys.readouterr()
