@@ -63,7 +63,11 @@ class ArrayOptions:
             if value is None and field.default is None:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise InputError(f"{shorten(value)} is no natural number", where=field.name)
+                raise InputError(
+                    f"{shorten(value)} is no natural number",
+                    where=field.name,
+                    hint="write an integer of 0 or more",
+                )
 
     @classmethod
     def of(cls, given: Mapping[str, object]) -> ArrayOptions:

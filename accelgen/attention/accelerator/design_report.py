@@ -115,10 +115,10 @@ def _cycles(core: Core) -> str:
 
 
 def _predicted(predicted: LayerCycles) -> str:
-    part = "all" if predicted.whole else f"the first {predicted.row_groups}"
+    summaries = f", {predicted.summaries} tiles of summaries" if predicted.summaries else ""
     lines = [
-        f"layer {predicted.layer}, {part} of {predicted.all_row_groups} row groups,"
-        f" {predicted.tiles} tiles",
+        predicted.text,
+        f"{predicted.tiles} tiles of keys{summaries}",
         f"compute_cycles {predicted.cycles.busy}, total_cycles {predicted.cycles.total},"
         f" utilisation {predicted.cycles.utilisation:.4f}",
     ]
