@@ -8,12 +8,7 @@ from dataclasses import dataclass, fields
 from accelgen.attention.accelerator.core import TENSORS, Core
 from accelgen.attention.accelerator.datapath.elements import decoding_of, stored_bits
 from accelgen.attention.accelerator.datapath.numerics import Numerics
-from accelgen.attention.accelerator.datapath.topk import (
-    LANES,
-    MOST_CELLS,
-    MOST_SCORES,
-    SelectorShape,
-)
+from accelgen.attention.accelerator.datapath.topk import LANES, MOST_CELLS, SelectorShape
 from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError
 from accelgen.names import shorten, unknown
@@ -131,35 +126,22 @@ def core_of(shape: AttentionShape, formats: Mapping[str, str], options: ArrayOpt
         else getattr(options, name)
         for name, of in elements.items()
     }
+    selector = None
+    if options.select_blocks:
+        selector = SelectorShape(
+            options.select_blocks,
+            min(options.select_top, options.select_blocks),
+            numerics.score_bits,
+            1 if min(options.select_top, options.select_blocks) <= MOST_CELLS else LANES,
+        )
     return Core(
         numerics,
         formats=chosen,
         group=shape.group,
-        selector=_selector(options, numerics.score_bits),
+        selector=selector,
         **buses,
         **{name: getattr(options, name) for name in _OF_CORE},
     )
-
-
-def _selector(options: ArrayOptions, score_bits: int) -> SelectorShape | None:
-    """The selector that is asked for.  Raises :class:`InputError` for one that cannot be."""
-    blocks, top = options.select_blocks, options.select_top
-    if blocks == 0:
-        if top != ArrayOptions.select_top:
-            raise InputError(
-                f"{top} of no blocks", where="select_top", hint="give select_blocks, too"
-            )
-        return None
-    if not 2 <= blocks <= MOST_SCORES:
-        raise InputError(
-            f"a selector of {blocks} blocks",
-            where="select_blocks",
-            hint=f"use 2 to {MOST_SCORES}, or 0 for none",
-        )
-    if top < 1:
-        raise InputError(f"{top} blocks are selected", where="select_top", hint="use 1 or more")
-    top = min(top, blocks)
-    return SelectorShape(blocks, top, score_bits, 1 if top <= MOST_CELLS else LANES)
 
 
 def _keeps_busy(options: ArrayOptions, code_bits: int) -> int:

@@ -15,7 +15,7 @@ from accelgen.attention.accelerator.rows import Entry, RowGroup, Setting
 from accelgen.attention.accelerator.tiling import row_group_count
 from accelgen.rtl.attention.decoder import GRID_BITS
 from accelgen.rtl.attention.lists import BLOCKS, LIST, SELECT, TOKENS
-from accelgen.rtl.attention.tile_info import CAUSAL, MASKED, POSITION_BITS, WINDOW
+from accelgen.rtl.attention.tile_info import CAUSAL, MASKED, WINDOW
 
 __all__ = ["Draw", "Fill", "deal", "draw_codes", "draw_entries", "draw_problem", "spoilt"]
 
@@ -31,9 +31,8 @@ class Draw:
 
     ``kinds`` of row groups; lists keep a tile with probability ``density``, and give it a mask with
     probability ``masked``.  ``fill``: any codes, those of the largest magnitudes, or zeros.
-    ``faults`` are drawn from for every list, and for every header of kind SELECT, where there are
-    some.  Kind SELECT is for cores with a selector, and not beside kind BLOCKS, whose blocks have
-    other sizes.  ``far``: queries are so far behind the keys that positions no longer count.
+    ``faults`` are drawn from for every list, where there are some.  Kind SELECT is for cores with a
+    selector, and not beside kind BLOCKS, whose blocks have other sizes.
     """
 
     queries: int
@@ -44,7 +43,6 @@ class Draw:
     masked: float = 0.3
     fill: Fill = "any"
     faults: Sequence[str] = ()
-    far: bool = False
 
 
 def draw_problem(core: Core, rng: np.random.Generator, draw: Draw) -> Problem:
@@ -73,8 +71,6 @@ def draw_problem(core: Core, rng: np.random.Generator, draw: Draw) -> Problem:
                     group = spoilt(core, rng, group, str(rng.choice(draw.faults)), draw.keys)
             elif kind == SELECT:
                 group = _selecting(core, rng, draw, setting, row, head)
-                if draw.faults:
-                    group = _wrong_header(core, rng, group)
             else:
                 phase = int(rng.integers(0, max(1, setting.stride)))
                 group = RowGroup(row, kind, (), phase, head)
@@ -102,19 +98,6 @@ def _selecting(
         rows=tokens * core.group,
         bounds=bool(rng.random() < 0.5),
     )
-
-
-def _wrong_header(core: Core, rng: np.random.Generator, group: RowGroup) -> RowGroup:
-    """One that selects among no block or too many, for no row or too many."""
-    assert core.selector is not None
-    too_many = core.selector.max_scores + int(rng.integers(1, 100))
-    wrong: dict[str, int] = [
-        {"blocks": 0},
-        {"blocks": min(too_many, (1 << POSITION_BITS) - 1)},
-        {"rows": 0},
-        {"rows": int(rng.integers(core.numerics.rows + 1, 1 << 7))},
-    ][rng.integers(4)]
-    return replace(group, **wrong)  # type: ignore[arg-type]
 
 
 def draw_entries(core: Core, rng: np.random.Generator, draw: Draw) -> list[Entry]:
@@ -221,26 +204,17 @@ def _setting(core: Core, rng: np.random.Generator, draw: Draw) -> Setting:
         while -(-keys // (1 << shift)) > core.selector.max_scores:
             shift += 1
         top, local = int(rng.integers(1, core.selector.max_k + 1)), int(rng.integers(0, 3))
-    elif BLOCKS in draw.kinds and rng.random() < 0.1:
-        # Less than a tile, which is reported.
-        shift = int(rng.integers(0, (core.numerics.rows - 1).bit_length()))
-    sink = int(rng.integers(0, keys)) if rng.random() < 0.5 else min(4, keys)
-    if SELECT in draw.kinds and rng.random() < 0.7:
-        sink = int(rng.integers(0, 3)) << shift
     grids = {
         f"{tensor}_grid": int(rng.integers(low, high))
         for tensor in TENSORS
         if not core.decoding(tensor).whole
     }
-    offset = max(0, keys - draw.queries) if rng.random() < 0.5 else 0
-    if draw.far:
-        offset = (1 << POSITION_BITS) - 1 - int(rng.integers(0, 2 * core.tokens))
     return Setting(
         keys=keys,
-        offset=offset,
+        offset=max(0, keys - draw.queries) if rng.random() < 0.5 else 0,
         scale=int(rng.integers(1, 65536)),
         shift=int(rng.integers(4, 20)),
-        sink=min(sink, keys),
+        sink=int(rng.integers(0, keys)) if rng.random() < 0.5 else min(4, keys),
         window=int(rng.integers(1, keys + 1)),
         local=local,
         stride=int(rng.integers(0, 4)),

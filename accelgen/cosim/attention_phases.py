@@ -30,9 +30,9 @@ Beats = NDArray[np.uint8]
 
 def make_attention_phases(core: Core, rng: np.random.Generator) -> list[AttentionPhase]:
     """One tile, full blocks, random lists with masks, both rules by counters, tiles that are cut,
-    decoding, several heads, extreme values, blocks that are selected where they can be, positions
-    at the end of their range; broken lists and headers, packets of the wrong length, pauses,
-    problems without a reset in between, a start that is refused. All are small.
+    decoding, several heads, extreme values, blocks that are selected where they can be; broken
+    lists, packets of the wrong length, pauses, problems without a reset in between, a start that is
+    refused.  All are small.
     """
     rows, most = core.numerics.rows, core.numerics.max_keys
     tokens = core.arrays * core.tokens
@@ -66,11 +66,6 @@ def make_attention_phases(core: Core, rng: np.random.Generator) -> list[Attentio
         kinds = (SELECT, SELECT, TOKENS)
         phases.append(drawn("selected blocks", replace(uneven, kinds=kinds, heads=2)))
         phases.append(drawn("selected, one query token", Draw(1, 6 * rows, kinds=(SELECT,))))
-        phases.append(_full_selector(core, drawn))
-        wrong = replace(several, kinds=(SELECT,), faults=("outside",), heads=2)
-        phases.append(drawn("select: wrong headers", wrong))
-    phases.append(drawn("queries far behind", replace(several, far=True)))
-    phases.append(_blocks_too_fine(core, drawn))
     listed = replace(several, kinds=(LIST,))
     phases += [drawn(f"lists: {fault}", replace(listed, faults=(fault,))) for fault in FAULTS]
     phases += _wrong_packets(core, drawn("packets", several))
@@ -127,56 +122,6 @@ def _listed(core: Core, rng: np.random.Generator, name: str, tiles: int) -> Atte
     entries = [Entry(column) for column in range(tiles)]
     groups = [RowGroup(row, LIST, entries) for row in range(core.arrays)]
     return AttentionPhase(deal(core, replace(problem, groups=groups)), name)
-
-
-def _full_selector(core: Core, drawn: Callable[..., AttentionPhase]) -> AttentionPhase:
-    """As many blocks as the selector takes, or as there are keys for, with as few as can be that
-    have to be selected.
-    """
-    assert core.selector is not None
-    most = core.selector.max_scores
-    # Blocks of two tokens at least: see attention_draws.
-    shift = 1
-    keys = min(most << shift, core.numerics.max_keys)
-    phase = drawn("a full selector", Draw(min(core.tokens, keys), keys, kinds=(SELECT,)))
-    blocks = -(-keys // (1 << shift))
-
-    def filled(problem: Problem) -> Problem:
-        top = max(1, min(core.selector.max_k if core.selector else 1, blocks - 1))
-        setting = replace(
-            problem.setting, sink=0, local=1, top=top, block_shift=shift, offset=keys - 1
-        )
-        summaries = problem.summaries
-        assert summaries is not None
-        short = blocks - summaries.shape[1]
-        repeats = np.arange(summaries.shape[1] + max(0, short)) % summaries.shape[1]
-        scales = dict(problem.scales)
-        if "summary" in scales:
-            scales["summary"] = scales["summary"][:, repeats]
-        groups = [replace(group, blocks=blocks) for group in problem.groups]
-        return replace(
-            problem, setting=setting, groups=groups, summaries=summaries[:, repeats], scales=scales
-        )
-
-    return replace(phase, problems=[filled(problem) for problem in phase.problems])
-
-
-def _blocks_too_fine(core: Core, drawn: Callable[..., AttentionPhase]) -> AttentionPhase:
-    """Rules by blocks that are less than a tile: reported, and the results are zeros."""
-    tokens = core.arrays * core.tokens
-    draw = Draw(tokens, max(tokens, 2 * core.numerics.rows), kinds=(BLOCKS, LIST))
-    phase = drawn("blocks of less than a tile", draw)
-    groups = [
-        [replace(group, kind=BLOCKS, entries=()) for group in problem.groups]
-        for problem in phase.problems
-    ]
-    return replace(
-        phase,
-        problems=[
-            replace(problem, groups=mine, setting=replace(problem.setting, block_shift=0))
-            for problem, mine in zip(phase.problems, groups, strict=True)
-        ],
-    )
 
 
 def _rows_without_keys(core: Core, drawn: Callable[..., AttentionPhase]) -> AttentionPhase:

@@ -74,20 +74,3 @@ def test_wrong_options(more: str, words: list[str]) -> None:
 def test_more_heads_than_rows() -> None:
     with pytest.raises(InputError, match="use rows: 32"):
         parse_attention("tokens: 64\nheads: 20\nkv_heads: 1\nhead_dim: 16\n").core()
-
-
-@pytest.mark.parametrize(
-    ("given", "key"),
-    [
-        ({"select_blocks": 1}, "select_blocks"),
-        ({"select_blocks": 1 << 17}, "select_blocks"),
-        ({"select_blocks": 8, "select_top": 0}, "select_top"),
-        ({"select_top": 8}, "select_top"),
-    ],
-)
-def test_a_selector_that_cannot_be_is_refused_by_its_key(given: dict[str, int], key: str) -> None:
-    array = ", ".join(f"{name}: {value}" for name, value in given.items())
-    with pytest.raises(InputError) as caught:
-        parse_attention(BASE + f"array: {{{array}}}").core()
-    assert f"array: {key}" in str(caught.value)
-    assert caught.value.hint

@@ -21,7 +21,7 @@ from accelgen.attention.accelerator.rows import (
     tiles_of,
     walk_of,
 )
-from accelgen.attention.accelerator.tiling import group_rows, row_positions
+from accelgen.attention.accelerator.tiling import group_rows, row_tokens
 from accelgen.names import FrozenMap
 from accelgen.rtl.attention.lists import SELECT
 from accelgen.rtl.attention.selection import Selection
@@ -102,7 +102,7 @@ class Problem:
         else:
             sums = _product(queries, stored[0])
         scores = (sums + (1 << (n.score_shift - 1))) >> n.score_shift
-        own = row_positions(core, setting.offset, group.row) >> setting.block_shift
+        own = (setting.offset + row_tokens(core, group.row)) >> setting.block_shift
         block = np.arange(group.blocks)
         sinks = (setting.sink + (1 << setting.block_shift) - 1) >> setting.block_shift
         never = block[None, :] > own[:, None]

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.attention.accelerator.core import LIST_BITS, Core
-from accelgen.attention.accelerator.tiling import first_position, row_positions
+from accelgen.attention.accelerator.tiling import row_tokens
+from accelgen.errors import InputError
 from accelgen.rtl.attention.lists import BLOCKS, LIST, SELECT
 from accelgen.rtl.attention.tile_info import CAUSAL, LOWER, MASKED, UPPER, WHOLE, WINDOW
 
@@ -142,9 +143,6 @@ def walk_of(core: Core, setting: Setting, group: RowGroup, selected: Bools | Non
     elif group.kind == SELECT:
         walk.steps.append(Step())
         _selected(core, setting, group, walk, selected)
-    elif group.kind == BLOCKS and 1 << setting.block_shift < core.numerics.rows:
-        walk.steps.append(Step())
-        walk.faults.add("outside")
     else:
         walk.steps.append(Step())
         flags = CAUSAL if group.kind == BLOCKS else CAUSAL | WINDOW
@@ -173,7 +171,7 @@ def _selected(
             walk.summaries.append(Tile(column, summary=summary))
             walk.steps.append(Step(emits=True, room=True))
     walk.steps.append(Step(selection=True))
-    position = first_position(core, setting.offset, group.row)
+    position = setting.offset + group.row * core.tokens
     highest = min(position + core.tokens - 1, setting.keys - 1) // rows
     pages = max(1, rows >> setting.block_shift)
     for column in range(highest + 1):
@@ -207,7 +205,7 @@ def _listed(core: Core, setting: Setting, group: RowGroup, walk: Walk) -> None:
         unsorted = not outside and bool(walk.kept) and entry.column <= walk.kept[-1].column
         walk.faults |= {"outside"} if outside else {"unsorted"} if unsorted else set()
         legal, masked = not (outside or unsorted), bool(entry.flags & MASKED)
-        walk.steps.append(Step(1, legal and walk.held, walk.held, mask_room=masked))
+        walk.steps.append(Step(1, legal and walk.held, walk.held, mask_room=True))
         walk.held = walk.held and not legal
         remaining -= 1
         at += 1
@@ -241,10 +239,16 @@ def mask_beats(core: Core) -> int:
 def _counted(core: Core, setting: Setting, group: RowGroup) -> Iterator[tuple[int, bool]]:
     """Every tile the scheduler looks at, a cycle each, and whether it is chosen."""
     rows, s = core.numerics.rows, setting
-    position = first_position(core, s.offset, group.row)
+    position = s.offset + group.row * core.tokens
     highest = min(position + core.tokens - 1, s.keys - 1) // rows
     by_block = group.kind == BLOCKS
     if by_block:
+        if 1 << s.block_shift < rows:
+            raise InputError(
+                f"blocks of {1 << s.block_shift} tokens are less than a tile of {rows}",
+                where="block_shift",
+                hint=f"use {(rows - 1).bit_length()} or more",
+            )
         block = position >> s.block_shift
         nearest = (max(block - s.local + 1, 0) << s.block_shift) // rows
     else:
@@ -270,7 +274,7 @@ def allowed(core: Core, setting: Setting, group: RowGroup, tile: Tile) -> Bools:
     size = core.query_tiles * n.rows
     if tile.column is None:
         return np.zeros((size, n.rows), dtype=np.bool_)
-    position = row_positions(core, setting.offset, group.row)[:, None]
+    position = (setting.offset + row_tokens(core, group.row))[:, None]
     key = (tile.column * n.rows + np.arange(n.rows))[None, :]
     result = np.broadcast_to(key < setting.keys, (size, n.rows)).copy()
     if tile.flags & CAUSAL:

@@ -11,10 +11,8 @@ from accelgen.attention.accelerator.core import Core
 from accelgen.attention.masks.mask import HeadMask
 from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError
-from accelgen.rtl.attention.lists import last_position
 
-__all__ = ["check_heads", "check_masks", "first_position", "group_rows", "row_group_count",
-           "row_positions", "row_tokens"]  # fmt: skip
+__all__ = ["check_heads", "check_masks", "group_rows", "row_group_count", "row_tokens"]
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -34,16 +32,6 @@ def row_tokens(core: Core, number: int) -> Ints:
     tile, lane = np.divmod(row, core.numerics.rows)
     token: Ints = number * core.tokens + tile * core.tokens_per_tile + lane // core.group
     return token
-
-
-def first_position(core: Core, offset: int, number: int) -> int:
-    """Where the first token of row group ``number`` is among the keys, as the scheduler has it."""
-    return min(offset + number * core.tokens, last_position(core))
-
-
-def row_positions(core: Core, offset: int, number: int) -> Ints:
-    """The same of the token of every row."""
-    return first_position(core, offset, number) + row_tokens(core, 0)
 
 
 def group_rows(core: Core, queries: int, heads: int, number: int) -> tuple[Bools, Ints, Ints]:

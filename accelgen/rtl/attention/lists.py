@@ -14,7 +14,7 @@ from accelgen.rtl.attention.tile_info import CAUSAL, MASKED, POSITION_BITS, WIND
 from accelgen.rtl.library import UnitLibrary
 from accelgen.rtl.streams.ports import axi_stream
 
-__all__ = ["BLOCKS", "FAULTS", "LIST", "SELECT", "TOKENS", "Scheduler", "last_position"]
+__all__ = ["BLOCKS", "FAULTS", "LIST", "SELECT", "TOKENS", "Scheduler"]
 
 FAULTS = ("unsorted", "outside", "empty", "length")
 """What is wrong with a list: bits of the status, from the lowest."""
@@ -22,13 +22,6 @@ FAULTS = ("unsorted", "outside", "empty", "length")
 
 LIST, TOKENS, BLOCKS, SELECT = range(4)
 """Kinds of row groups: entries follow the header, counters make the tiles, or a selector does."""
-
-
-def last_position(core: Core) -> int:
-    """The last position that the first token of a row group can have, so that those of all its rows
-    have POSITION_BITS bits; later ones count as there, where all keys are long before.
-    """
-    return (1 << POSITION_BITS) - 1 - core.tokens
 
 
 class State(enum.Enum):
@@ -48,10 +41,10 @@ class Scheduler(wiring.Component):
     """A packet of the stream ``lists`` is a row group: a header, then its list of tiles of keys.
 
     Header: bits 0-23 the number of the row group (its first query token is at ``offset`` plus
-    ``tokens`` times that, and at :func:`last_position` at most), 24-47 how many entries follow,
-    48-49 the kind. Entry: bits 0-23 the tile of keys, 24-26 its flags (see tile_info). After an
-    entry with MASKED come ``query_tiles * rows`` words of ``rows`` bits, a word per key and a bit
-    per row, as many in a beat as fit. Tiles ascend.
+    ``tokens`` times that), 24-47 how many entries follow, 48-49 the kind.  Entry: bits
+    0-23 the tile of keys, 24-26 its flags (see tile_info).  After an entry with MASKED come
+    ``query_tiles * rows`` words of ``rows`` bits, a word per key and a bit per row, as many in a
+    beat as fit.  Tiles ascend.
 
     Kind TOKENS makes the tiles with keys below ``sink`` or among the last ``window`` of a query,
     masked to exactly these.  Kind BLOCKS works in blocks of ``2**block_shift`` tokens, at least a
@@ -66,9 +59,8 @@ class Scheduler(wiring.Component):
     Selection), up to its own token.
 
     A tile that does not ascend (``unsorted``) or that no key is in (``outside``) is left out; a row
-    group with no tile at all gives zeros (``empty``), as does one with blocks of less than a tile
-    (kind BLOCKS), with more of them than the selector takes, or for no row or more than there are
-    (``outside``); a packet that is shorter or
+    group with no tile at all gives zeros (``empty``), as does one with more blocks than the
+    selector takes, or for no row or more than there are (``outside``); a packet that is shorter or
     longer than its header says is taken as far as it goes (``length``), without an entry whose mask
     is cut.  Each is a pulse on ``faults``, and nothing else is lost.
 
@@ -154,19 +146,8 @@ class Scheduler(wiring.Component):
             outlet.requests.tready.eq(self.requests.tready),
             self.idle.eq((state == State.HEADER) & ~outlet.item_valid),
         ]
-        first = Signal(2 * POSITION_BITS + 1)
-        beyond = Signal()
-        m.d.comb += [
-            first.eq(self.offset + beat[:24] * core.tokens),
-            beyond.eq(first > last_position(core)),
-        ]
-        least_shift = (core.numerics.rows - 1).bit_length()
-        too_fine = (kind == BLOCKS) & (self.block_shift < least_shift)
         rule = self._rule(m, position, number)
-        m.d.comb += [
-            rule.by_block.eq(kind == BLOCKS),
-            rule.start.eq((state == State.PLAN) & ~too_fine),
-        ]
+        m.d.comb += [rule.by_block.eq(kind == BLOCKS), rule.start.eq(state == State.PLAN)]
         selects = Signal()
         self._rows_fit = Signal()
         if core.selector:
@@ -179,7 +160,7 @@ class Scheduler(wiring.Component):
                 with m.If(taken):
                     m.d.comb += fault["length"].eq(Mux(tlast, goes_on, ~goes_on))
                     m.d.sync += [
-                        position.eq(Mux(beyond, last_position(core), first)),
+                        position.eq(self.offset + beat[:24] * core.tokens),
                         number.eq(count),
                         kind.eq(beat[48:50]),
                     ]
@@ -189,8 +170,7 @@ class Scheduler(wiring.Component):
                         m.d.sync += state.eq(Mux(listed, State.FINISH, State.PLAN))
             with m.Case(State.PLAN):
                 most = core.selector.max_scores if core.selector else 0
-                m.d.sync += state.eq(Mux(too_fine, State.FINISH, State.RULE))
-                m.d.comb += fault["outside"].eq(too_fine)
+                m.d.sync += state.eq(State.RULE)
                 with m.If(kind == SELECT):
                     m.d.comb += [
                         fault["outside"].eq((number > most) | ~self._rows_fit),
@@ -262,7 +242,7 @@ class Scheduler(wiring.Component):
             unsorted.eq(outlet.began & (column <= previous) & ~outside),
             legal.eq(~outside & ~unsorted),
             ends.eq(remaining == 1),
-            self.lists.tready.eq(outlet.free & (outlet.mask_room | ~masked)),
+            self.lists.tready.eq(outlet.free & outlet.mask_room),
             outlet.put.eq(taken & legal),
             outlet.column.eq(column),
             outlet.flags.eq(beat[24:27]),

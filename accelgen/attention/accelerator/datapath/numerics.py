@@ -60,7 +60,7 @@ class Numerics:
             "score_integer": (4, 12),
             "score_fraction": (6, 16),
             "segments": (2, 1 << (self.score_fraction - 1)),
-            "max_keys": (2, 1 << 22),
+            "max_keys": (2, 1 << 24),
             "output_fraction": (0, self.OUTPUT_BITS - self.element_bits),
         }
         for name, (least, most) in limits.items():

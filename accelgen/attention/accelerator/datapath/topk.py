@@ -14,7 +14,6 @@ __all__ = [
     "DIGIT_BITS",
     "LANES",
     "MOST_CELLS",
-    "MOST_SCORES",
     "SelectorKind",
     "SelectorShape",
     "insertion_cycles",
@@ -29,8 +28,6 @@ LANES = 16
 """Scores that a radix selector reads in a cycle: a row of its memory."""
 DIGIT_BITS = 4
 """Bits of the threshold that a radix selector finds in a pass."""
-MOST_SCORES = 1 << 16
-"""The largest set that a selector can be built for."""
 MOST_CELLS = 16
 """The largest k of an insertion selector."""
 
@@ -53,7 +50,7 @@ class SelectorShape:
 
     def __post_init__(self) -> None:
         for what, value, low, high in (
-            ("max_scores", self.max_scores, 2, MOST_SCORES),
+            ("max_scores", self.max_scores, 2, 1 << 16),
             ("max_k", self.max_k, 1, self.max_scores),
             ("score_bits", self.score_bits, 2, 32),
         ):
