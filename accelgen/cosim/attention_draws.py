@@ -32,8 +32,8 @@ class Draw:
     ``kinds`` of row groups; lists keep a tile with probability ``density``, and give it a mask with
     probability ``masked``.  ``fill``: any codes, those of the largest magnitudes, or zeros.
     ``faults`` are drawn from for every list, and ``headers`` for half of all row groups, where
-    there are some (see attention_broken).  Nothing else gives a fault.  Kind SELECT is for cores with a selector; where its blocks are
-    less than a tile, kind BLOCKS beside it is refused.
+    there are some (see attention_broken).  Kind SELECT is for cores with a selector; where its
+    blocks are less than a tile, kind BLOCKS beside it is a fault.  Nothing else is one.
     """
 
     queries: int
