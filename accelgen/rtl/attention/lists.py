@@ -46,7 +46,7 @@ class Scheduler(wiring.Component):
     ``query_tiles * rows`` words of ``rows`` bits, a word per key and a bit per row, as many in a
     beat as fit.  Tiles ascend.
 
-    The first query of a row group is at a position of at most POSITION_BITS bits.
+    The position of the first query of a row group has at most POSITION_BITS bits.
 
     Kind TOKENS makes the tiles with keys below ``sink`` or among the last ``window`` of a query,
     masked to exactly these.  Kind BLOCKS works in blocks of ``2**block_shift`` tokens, at least a
