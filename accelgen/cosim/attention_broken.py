@@ -11,9 +11,12 @@ from accelgen.attention.accelerator.rows import Entry, RowGroup, Setting
 from accelgen.rtl.attention.lists import BLOCKS, SELECT
 from accelgen.rtl.attention.tile_info import POSITION_BITS
 
-__all__ = ["HEADERS", "misheaded", "spoilt"]
+__all__ = ["HEADERS", "SELECTING", "misheaded", "spoilt"]
 
-HEADERS = ("beyond", "furthest", "phase", "no blocks", "blocks", "no rows", "rows")
+SELECTING = ("no blocks", "blocks", "no rows", "rows")
+"""Those of HEADERS that only row groups of kind SELECT have."""
+
+HEADERS = ("beyond", "furthest", "phase", *SELECTING)
 """What numbers of a header are: the row group is after the last position, or at the last one that
 there is (which is no fault); its phase is not below the stride; it selects of no block or of more
 than there can be, for no row or for more than there are.

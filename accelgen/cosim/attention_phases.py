@@ -13,7 +13,7 @@ from accelgen.attention.accelerator.problem import Problem
 from accelgen.attention.accelerator.registers import registers
 from accelgen.attention.accelerator.rows import Entry, RowGroup
 from accelgen.cosim.attention import AttentionPhase, packets_of
-from accelgen.cosim.attention_broken import HEADERS
+from accelgen.cosim.attention_broken import HEADERS, SELECTING, misheaded
 from accelgen.cosim.attention_draws import Draw, deal, draw_codes, draw_problem
 from accelgen.rtl.attention.lists import BLOCKS, FAULTS, LIST, SELECT, TOKENS
 from accelgen.rtl.attention.tile_info import MASKED
@@ -164,15 +164,26 @@ def _full_selector(core: Core, rng: np.random.Generator) -> AttentionPhase:
 def _headers(
     core: Core, rng: np.random.Generator, drawn: Callable[..., AttentionPhase], several: Draw
 ) -> list[AttentionPhase]:
-    """Numbers of headers that are out of range; blocks that are less than a tile."""
-    everything = replace(several, heads=3, kinds=(LIST, TOKENS, BLOCKS))
-    if core.selector is not None:
-        everything = replace(everything, heads=6, kinds=(TOKENS, SELECT, SELECT, SELECT))
+    """Headers with numbers out of range, each before a right one; blocks less than a tile."""
+    kind = BLOCKS if core.selector is None else SELECT
+    fitting = [name for name in HEADERS if core.selector or name not in SELECTING]
+
+    def wrong(problem: Problem) -> Problem:
+        setting = replace(problem.setting, stride=max(1, problem.setting.stride))
+        groups = []
+        for number, name in enumerate(fitting):
+            right = problem.groups[number % len(problem.groups)]
+            of_kind = replace(right, kind=BLOCKS if name == "phase" else kind)
+            groups += [misheaded(core, rng, of_kind, setting, name), right]
+        return replace(problem, setting=setting, groups=groups)
+
+    headers = drawn("headers", replace(several, kinds=(kind,)))
+    headers = replace(headers, problems=[wrong(problem) for problem in headers.problems])
     fine = drawn("blocks less than a tile", replace(several, kinds=(BLOCKS, BLOCKS, LIST)))
     finer = [_finer(core, rng, problem) for problem in fine.problems]
     # All arrays have the registers of the first.
     alike = [replace(problem, setting=finer[0].setting) for problem in finer]
-    return [drawn("headers", replace(everything, headers=HEADERS)), replace(fine, problems=alike)]
+    return [headers, replace(fine, problems=alike)]
 
 
 def _finer(core: Core, rng: np.random.Generator, problem: Problem) -> Problem:
