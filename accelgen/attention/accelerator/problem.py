@@ -18,6 +18,7 @@ from accelgen.attention.accelerator.rows import (
     Tile,
     Walk,
     allowed,
+    out_of_range,
     tiles_of,
     walk_of,
 )
@@ -82,11 +83,9 @@ class Problem:
     def _select(self, group: RowGroup) -> Bools | None:
         """What the selector finds; see Selection."""
         core, setting = self.core, self.setting
-        if group.kind != SELECT or core.selector is None or self.summaries is None:
+        if group.kind != SELECT or self.summaries is None or group.blocks == 0:
             return None
-        if not 0 < group.blocks <= core.selector.max_scores:
-            return None
-        if not 1 <= group.rows <= core.numerics.rows:
+        if out_of_range(core, setting, group):
             return None
         n = core.numerics
         queries = self.folded(group)
