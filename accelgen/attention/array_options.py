@@ -95,7 +95,9 @@ class ArrayOptions:
         known = [field.name for field in fields(cls)]
         for name in given:
             if name not in known:
-                raise unknown(name, "key", known)
+                error = unknown(name, "key", known)
+                error.where = name
+                raise error
         return cls(**given)  # type: ignore[arg-type]
 
     @property

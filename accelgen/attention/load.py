@@ -209,13 +209,13 @@ def _formats(nodes: dict[str, Node], where: str) -> FrozenMap[str, str]:
 def _array(nodes: dict[str, Node], where: str) -> ArrayOptions:
     if (node := nodes.get("array")) is None:
         return ArrayOptions()
-    given: dict[str, object] = {}
-    for key, entry in _entries(node, where).items():
-        # One by one, for the line of the one that is wrong.
-        with at_line(entry, where, "array"):
-            ArrayOptions.of({key: entry.plain()})
-        given[key] = entry.plain()
-    return ArrayOptions.of(given)
+    entries = _entries(node, where)
+    try:
+        return ArrayOptions.of({key: entry.plain() for key, entry in entries.items()})
+    except InputError as error:
+        # At the line of the key that is wrong.
+        with at_line(entries.get(error.where or "", node), where, "array"):
+            raise
 
 
 def _gates(nodes: dict[str, Node], where: str, folder: Path | None) -> Gates:
