@@ -142,7 +142,7 @@ def test_wrong_sources(tmp_path: Path) -> None:
 PLACED = [
     ("array:\n  rows: 9\n", ":5: array: rows: 9 is no power of two"),
     ("array:\n  arrays: 2\n  rows: x\n", ":6: array: rows: 'x' is no natural number"),
-    ("array: {row: 8}\n", ":4: array: unknown key 'row'; did you mean 'rows'?"),
+    ("array: {row: 8}\n", ":4: array: row: unknown key 'row'; did you mean 'rows'?"),
     ("array:\n  rows: 8\n  query_tiles: 77\n", ":6: array: query_tiles: 77 is no integer"),
     ("kv_heads: 1\narray: {arrays: 2}\n", ":5: array: rows: 32 heads share keys"),
     ("kv_heads: 1\n", ":1: array: rows: 32 heads share keys"),
