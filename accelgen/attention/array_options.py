@@ -8,7 +8,12 @@ from dataclasses import dataclass, fields
 from accelgen.attention.accelerator.core import TENSORS, Core
 from accelgen.attention.accelerator.datapath.elements import decoding_of, stored_bits
 from accelgen.attention.accelerator.datapath.numerics import Numerics
-from accelgen.attention.accelerator.datapath.topk import LANES, MOST_CELLS, SelectorShape
+from accelgen.attention.accelerator.datapath.topk import (
+    LANES,
+    MOST_CELLS,
+    MOST_SCORES,
+    SelectorShape,
+)
 from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError
 from accelgen.names import shorten, unknown
@@ -17,6 +22,7 @@ __all__ = ["ArrayOptions", "core_of"]
 
 _LEAST_BUS = 64
 _LEAST_KEYS = 4096
+_SELECT_TOP = 16
 _OF_NUMERICS = ("operand_bits", "score_integer", "score_fraction", "segments", "output_fraction")
 _OF_CORE = ("query_tiles", "list_depth", "mask_slots", "arrays")
 
@@ -29,9 +35,10 @@ class ArrayOptions:
     the array needs to be kept busy, at least 64; ``query_bits`` and ``output_bits`` are 64;
     ``element_bits`` is what loses next to nothing of the formats; ``max_keys`` is a power of two
     that holds the keys of the description, at least 4096.  With ``select_blocks`` there is a
-    selector of up to ``select_top`` of as many blocks of keys.
+    selector of up to ``select_top`` of as many blocks of keys: 16, or all of fewer.
 
-    Raises :class:`InputError` for values that are no integers.
+    Raises :class:`InputError` for values that are no integers, and for a selector of one block, of
+    none to be selected, or of no given number of blocks.
     """
 
     rows: int = 16
@@ -50,7 +57,7 @@ class ArrayOptions:
     segments: int = 16
     output_fraction: int = 16
     select_blocks: int = 0
-    select_top: int = 16
+    select_top: int | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -58,7 +65,29 @@ class ArrayOptions:
             if value is None and field.default is None:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise InputError(f"{shorten(value)} is no natural number", where=field.name)
+                raise InputError(
+                    f"{shorten(value)} is no natural number",
+                    where=field.name,
+                    hint="write an integer of 0 or more",
+                )
+        if self.select_blocks and not 2 <= self.select_blocks <= MOST_SCORES:
+            raise InputError(
+                f"{self.select_blocks} is no number of blocks to select among",
+                where="select_blocks",
+                hint=f"use 2..{MOST_SCORES}, or 0 for no selector",
+            )
+        if self.select_top == 0:
+            raise InputError(
+                "selects no block",
+                where="select_top",
+                hint="use 1 or more, or leave out select_blocks and select_top for no selector",
+            )
+        if self.select_top is not None and not self.select_blocks:
+            raise InputError(
+                "there is no selector",
+                where="select_top",
+                hint="say with select_blocks among how many blocks to select, or leave it out",
+            )
 
     @classmethod
     def of(cls, given: Mapping[str, object]) -> ArrayOptions:
@@ -66,7 +95,9 @@ class ArrayOptions:
         known = [field.name for field in fields(cls)]
         for name in given:
             if name not in known:
-                raise unknown(name, "key", known)
+                error = unknown(name, "key", known)
+                error.where = name
+                raise error
         return cls(**given)  # type: ignore[arg-type]
 
     @property
@@ -124,12 +155,10 @@ def core_of(shape: AttentionShape, formats: Mapping[str, str], options: ArrayOpt
     }
     selector = None
     if options.select_blocks:
-        selector = SelectorShape(
-            options.select_blocks,
-            min(options.select_top, options.select_blocks),
-            numerics.score_bits,
-            1 if min(options.select_top, options.select_blocks) <= MOST_CELLS else LANES,
-        )
+        wanted = _SELECT_TOP if options.select_top is None else options.select_top
+        top = min(wanted, options.select_blocks)
+        width = 1 if top <= MOST_CELLS else LANES
+        selector = SelectorShape(options.select_blocks, top, numerics.score_bits, width)
     return Core(
         numerics,
         formats=chosen,

@@ -42,8 +42,9 @@ class AttentionDescription:
     """``layers`` attention layers of one shape; every head of every layer has one pattern.
 
     ``formats`` are the number formats of ``q``, ``k`` and ``v``, ``array`` what is said of the
-    array that computes them.  Raises :class:`InputError` when
-    a head or layer has no pattern or several, naming it.
+    array that computes them.  ``places`` are the ``file:line`` of what was read: of the whole under
+    no name, of ``array``, and of entries, as ``array: rows`` and ``formats: q``.  Raises
+    :class:`InputError` when a head or layer has no pattern or several, naming it.
     """
 
     name: str
@@ -55,6 +56,7 @@ class AttentionDescription:
     )
     source: str = ""
     array: ArrayOptions = field(default_factory=ArrayOptions)
+    places: FrozenMap[str, str] = field(default_factory=FrozenMap, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         from accelgen.formats import get_format
@@ -73,19 +75,27 @@ class AttentionDescription:
                 check_cover([one.heads for one in rule.rules], self.shape.heads, "head")
 
     @classmethod
-    def uniform(cls, name: str, shape: AttentionShape, pattern: Pattern) -> AttentionDescription:
-        """One layer whose heads all follow ``pattern``."""
+    def uniform(
+        cls, name: str, shape: AttentionShape, pattern: Pattern, layers: int = 1
+    ) -> AttentionDescription:
+        """Layers whose heads all follow ``pattern``."""
         rule = HeadRule((0, shape.heads - 1), pattern)
-        return cls(name, shape, (LayerRule((0, 0), (rule,)),))
+        return cls(name, shape, (LayerRule((0, layers - 1), (rule,)),), layers)
 
     def core(self) -> Core:
-        """The accelerator that computes it; :class:`InputError` where none can."""
-        with within(f"{self.name}: array"):
-            try:
-                return core_of(self.shape, self.formats, self.array)
-            except InputError as error:
-                error.hint = error.hint or "change the section array of the description"
-                raise
+        """The accelerator that computes it; :class:`InputError` where none can, at the line that
+        says so.
+        """
+        try:
+            return core_of(self.shape, self.formats, self.array)
+        except InputError as error:
+            error.hint = error.hint or "change the section array of the description"
+            named = error.where or ""
+            named = named if named.startswith("formats") else f"array: {named}".removesuffix(": ")
+            near = (named, named.partition(":")[0], "")
+            place = next((self.places[key] for key in near if key in self.places), self.name)
+            error.where = f"{place}: {named}"
+            raise
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:
@@ -101,7 +111,11 @@ class AttentionDescription:
                 for one in sorted(rule.rules, key=lambda one: one.heads):
                     chosen += [one.pattern] * (one.heads[1] - one.heads[0] + 1)
                 return tuple(chosen)
-        raise InputError(f"no layer {layer} among {self.layers}", where="layer")
+        raise InputError(
+            f"no layer {layer} among {self.layers}",
+            where="layer",
+            hint=f"layers are 0 to {self.layers - 1}",
+        )
 
     def masks(self, inputs: AttentionInputs | None = None, layer: int = 0) -> tuple[HeadMask, ...]:
         """One mask per query head of a layer; ``inputs`` where a pattern needs them.

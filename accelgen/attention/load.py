@@ -18,7 +18,8 @@ from accelgen.attention.registry import parse_pattern
 from accelgen.attention.shape import AttentionShape
 from accelgen.content import content_path, list_content
 from accelgen.errors import InputError
-from accelgen.names import FrozenMap, shorten, unknown
+from accelgen.formats import get_format
+from accelgen.names import FrozenMap, shorten, unknown, within
 
 __all__ = ["is_attention", "is_file_name", "list_attention", "load_attention", "parse_attention"]
 
@@ -122,7 +123,19 @@ def parse_attention(
             formats=_formats(nodes, where),
             array=_array(nodes, where),
             source=str(source.value) if source is not None and source.value is not None else "",
+            places=_places(root, nodes, where),
         )
+
+
+def _places(root: Node, nodes: dict[str, Node], where: str) -> FrozenMap[str, str]:
+    """Where the description and the entries of ``array`` and ``formats`` are."""
+    found = {"": f"{where}:{root.line}"}
+    for key in ("array", "formats"):
+        if key in nodes:
+            found[key] = f"{where}:{nodes[key].line}"
+            for name, entry in _entries(nodes[key], where).items():
+                found[f"{key}: {name}"] = f"{where}:{entry.line}"
+    return FrozenMap(found)
 
 
 def _shape(nodes: dict[str, Node], where: str) -> AttentionShape:
@@ -188,15 +201,21 @@ def _formats(nodes: dict[str, Node], where: str) -> FrozenMap[str, str]:
                 if key not in TENSORS:
                     raise unknown(key, "tensor", TENSORS)
                 given[key] = str(entry.value)
+                with within(key):
+                    get_format(given[key])
     return FrozenMap(given)
 
 
 def _array(nodes: dict[str, Node], where: str) -> ArrayOptions:
     if (node := nodes.get("array")) is None:
         return ArrayOptions()
-    given = {key: entry.plain() for key, entry in _entries(node, where).items()}
-    with at_line(node, where, "array"):
-        return ArrayOptions.of(given)
+    entries = _entries(node, where)
+    try:
+        return ArrayOptions.of({key: entry.plain() for key, entry in entries.items()})
+    except InputError as error:
+        # At the line of the key that is wrong.
+        with at_line(entries.get(error.where or "", node), where, "array"):
+            raise
 
 
 def _gates(nodes: dict[str, Node], where: str, folder: Path | None) -> Gates:

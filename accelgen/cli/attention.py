@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from accelgen.cli.command import Command, add_json, print_json, stages, table
+from accelgen.cli.attention_hint import check_number, dense_remark
+from accelgen.cli.command import Command, add_json, print_json, remark, stages, table
+from accelgen.errors import InputError
 
 if TYPE_CHECKING:
     from accelgen.attention.description import AttentionDescription
     from accelgen.attention.inputs import AttentionInputs
     from accelgen.attention.masks.mask import HeadMask
+    from accelgen.attention.patterns.base import Pattern
     from accelgen.attention.shape import AttentionShape
 
 __all__ = ["ATTENTION"]
@@ -41,12 +45,13 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     sizes.add_argument("--heads", type=int, metavar="N", help="query heads")
     sizes.add_argument("--kv-heads", type=int, metavar="N", help="heads of keys and values")
     sizes.add_argument("--head-dim", type=int, metavar="N", help="dimensions of a head")
-    sizes.add_argument("--no-causal", action="store_true", help="every query may see every key")
+    sizes.add_argument(
+        "--causal", action=argparse.BooleanOptionalAction,
+        help="a query sees no key after its own, or may see every key",
+    )  # fmt: skip
     sizes.add_argument("--block", type=int, metavar="N", help="side of a block, in tokens")
     parser.add_argument("--head", type=int, metavar="N", help="this query head alone")
-    parser.add_argument(
-        "--layer", type=int, metavar="N", default=0, help="layer of the description (default 0)"
-    )
+    parser.add_argument("--layer", type=int, metavar="N", default=0, help="this layer (default 0)")
     parser.add_argument(
         "--arrays", type=int, metavar="N", default=16,
         help="arrays that share the rows of blocks (default 16)",
@@ -71,7 +76,6 @@ def _attention(arguments: argparse.Namespace) -> int:
 def _list(arguments: argparse.Namespace) -> int:
     from accelgen.attention.load import list_attention, load_attention
     from accelgen.attention.registry import PATTERNS, parameters, pattern_text
-    from accelgen.errors import InputError
 
     if arguments.source is not None:
         raise InputError("list takes no name", hint=f"accelgen attention show {arguments.source}")
@@ -111,7 +115,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _show(arguments: argparse.Namespace) -> int:
     from accelgen.attention.masks.report import distinct, figures
-    from accelgen.errors import InputError
+    from accelgen.output_file import check_file
     from accelgen.show.style import check_suffix
 
     path = Path(arguments.output) if arguments.output is not None else None
@@ -119,17 +123,26 @@ def _show(arguments: argparse.Namespace) -> int:
         from accelgen.attention.masks.picture import PICTURES
 
         check_suffix(path, PICTURES)
+        check_file(path)
     if arguments.source is None:
         raise InputError("show needs a pattern or a description", hint="accelgen attention list")
     if arguments.arrays < 1:
-        raise InputError(f"{arguments.arrays} is no number of arrays", where="--arrays")
+        raise InputError(
+            f"{arguments.arrays} is no number of arrays", where="--arrays", hint="use 1 or more"
+        )
     with stages(arguments.source) as progress:
         progress("masks")
         description, inputs = _read(arguments)
         shape = description.shape
         head: int | None = arguments.head
-        if head is not None and not 0 <= head < shape.heads:
-            raise InputError(f"no head {head} among {shape.heads}", where="--head")
+        check_number("--layer", arguments.layer, description.layers)
+        if head is not None:
+            check_number("--head", head, shape.heads)
+        patterns = description.head_patterns(arguments.layer)
+        said = dense_remark(
+            patterns if head is None else patterns[head : head + 1], arguments.layer,
+            None if _is_pattern(arguments.source) else description.layers,
+        )  # fmt: skip
         masks = distinct(description.masks(inputs, arguments.layer))
         if head is not None:
             masks = [(mask, (head,)) for mask, heads in masks if head in heads]
@@ -145,6 +158,7 @@ def _show(arguments: argparse.Namespace) -> int:
             {
                 "name": description.name,
                 "layer": arguments.layer,
+                "remark": said,
                 **_sizes(shape),
                 "dense_pairs": shape.pairs,
                 "arrays": arguments.arrays,
@@ -170,12 +184,21 @@ def _show(arguments: argparse.Namespace) -> int:
             (_spans(heads), one.nnz, f"{one.density:.4f}", of_dense, one.bytes, *blocks, *ratios)
         )
     print(table(rows, indent="  "))
+    _print_characters(masks[0][0], _label(masks[0][1]))
     if path is not None:
         print(path)
-    else:
-        _print_characters(masks[0][0], _label(masks[0][1]))
-    print(f"next: {_next(arguments)}", file=sys.stderr)
+    if said is not None:
+        remark(said)
+    print(f"next: {_next(arguments, patterns, description.layers)}", file=sys.stderr)
     return 0
+
+
+def _is_pattern(source: str) -> bool:
+    """Whether a pattern is named, and not a description."""
+    from accelgen.attention.load import is_file_name
+    from accelgen.attention.registry import pattern_names
+
+    return ("(" in source and not is_file_name(source)) or source in pattern_names()
 
 
 def _print_characters(mask: HeadMask, label: str) -> None:
@@ -190,7 +213,7 @@ def _read(arguments: argparse.Namespace) -> tuple[AttentionDescription, Attentio
     """The description with the sizes that are asked for, and tensors if any."""
     from dataclasses import replace
 
-    from accelgen.attention.description import AttentionDescription
+    from accelgen.attention.description import MAX_LAYERS, AttentionDescription
     from accelgen.attention.inputs import random_inputs
     from accelgen.attention.load import is_file_name, list_attention, load_attention
     from accelgen.attention.registry import parse_pattern, pattern_names
@@ -201,14 +224,18 @@ def _read(arguments: argparse.Namespace) -> tuple[AttentionDescription, Attentio
     source: str = arguments.source
     inputs = load_inputs(Path(arguments.tensors)) if arguments.tensors is not None else None
     name = source.partition("(")[0].strip()
-    if ("(" in source and not is_file_name(source)) or source in pattern_names():
+    causal = arguments.causal is not False
+    if _is_pattern(source):
         pattern = parse_pattern(source)
+        check_number("--layer", arguments.layer, MAX_LAYERS)
         if inputs is not None:
-            shape = shape_of(inputs, causal=not arguments.no_causal)
+            shape = shape_of(inputs, causal=causal)
         else:
             heads = arguments.heads if arguments.heads is not None else _HEADS
-            shape = AttentionShape(_TOKENS, _TOKENS, heads, heads, causal=not arguments.no_causal)
-        description = AttentionDescription.uniform(name, _resized(shape, arguments), pattern)
+            shape = AttentionShape(_TOKENS, _TOKENS, heads, heads, causal=causal)
+        shape = _resized(shape, arguments)
+        # A pattern alone is that of every layer.
+        description = AttentionDescription.uniform(name, shape, pattern, arguments.layer + 1)
     elif is_file_name(source) or source in list_attention():
         description = load_attention(source)
         description = replace(description, shape=_resized(description.shape, arguments))
@@ -233,7 +260,8 @@ def _resized(shape: AttentionShape, arguments: argparse.Namespace) -> AttentionS
         change = {"queries": arguments.tokens, "keys": arguments.tokens, **change}
     if "head_dim" in change and shape.head_dim == shape.value_dim:
         change["value_dim"] = change["head_dim"]
-    return replace(shape, causal=shape.causal and not arguments.no_causal, **change)
+    causal = shape.causal if arguments.causal is None else arguments.causal
+    return replace(shape, causal=causal, **change)
 
 
 def _sizes(shape: AttentionShape) -> dict[str, object]:
@@ -262,16 +290,28 @@ def _short(text: str, most: int = 60) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
-def _next(arguments: argparse.Namespace) -> str:
-    """The same as a picture; after that, all that is known."""
+def _next(arguments: argparse.Namespace, patterns: Sequence[Pattern], layers: int) -> str:
+    """The same as a picture; after that, all that is known; of a layer that a pattern leaves dense,
+    one that it does not.
+    """
+    layer: int = arguments.layer
+    first = max(pattern.first_sparse_layer for pattern in patterns)
+    random: bool = arguments.random
+    if layer < first and (_is_pattern(arguments.source) or first < layers):
+        layer = first
+        random |= arguments.tensors is None and any(pattern.dynamic for pattern in patterns)
     words = ["accelgen", "attention", "show", arguments.source]
     for name in ("tokens", *_SIZES, "block", "head", "tensors"):
         value = getattr(arguments, name)
         if value is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]
-    words += ["--no-causal"] if arguments.no_causal else []
-    words += ["--random", "--seed", str(arguments.seed)] if arguments.random else []
-    words += ["--layer", str(arguments.layer)] if arguments.layer else []
+    if arguments.causal is not None:
+        words.append("--causal" if arguments.causal else "--no-causal")
+    words += ["--random"] if random else []
+    words += ["--seed", str(arguments.seed)] if random and arguments.seed else []
+    words += ["--layer", str(layer)] if layer else []
+    if layer != arguments.layer:
+        return shlex.join(words)
     words += ["--json"] if arguments.output is not None else ["-o", "attention.svg"]
     return shlex.join(words)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from accelgen.cli.command import print_json, stages, table
+from accelgen.cli.attention_hint import check_number, dense_remark
+from accelgen.cli.command import print_json, remark, stages, table
 from accelgen.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from accelgen.attention.description import AttentionDescription
     from accelgen.cosim.verify_attention import AttentionReport
 
-__all__ = ["cycles", "generate", "is_attention_source", "verify"]
+__all__ = ["check_sources", "cycles", "generate", "is_attention_source", "verify"]
 
 _OF_DATAFLOWS: dict[str, object] = {
     "bounds": None,
@@ -61,20 +63,55 @@ def is_attention_source(sources: list[str]) -> bool:
     return bool(found)
 
 
+def check_sources(sources: Sequence[str], *, folders: bool = False) -> None:
+    """Raise :class:`InputError` for a source that is neither a file nor the name of anything, with
+    all that it could be: with ``folders`` also that of an attention accelerator.
+    """
+    from accelgen.attention.load import list_attention
+    from accelgen.content import list_content
+    from accelgen.names import nearest, shorten
+
+    names = [file.removesuffix(".yaml") for file in list_content("dataflows")]
+    for source in sources:
+        path = Path(source)
+        if source in names or path.suffix in (".yaml", ".yml") or path.is_file():
+            continue
+        could = "a YAML file or a name that accelgen list or accelgen attention list shows"
+        if folders:
+            could = f"{could}, or the folder of an attention accelerator"
+        if path.is_dir():
+            text = "is a folder without an attention accelerator" if folders else "is a folder"
+            raise InputError(text, where=source, hint=f"give {could}")
+        near = nearest(source, (*names, *list_attention()), "")
+        raise InputError(
+            f"unknown description {shorten(source)}",
+            hint=f"{near} or give {could}" if near else f"give {could}",
+        )
+
+
 def generate(source: str, arguments: argparse.Namespace) -> int:
     """Generate the accelerator of a description."""
     from accelgen.attention.accelerator.generate import generate_attention
     from accelgen.attention.load import load_attention
 
     _check(arguments)
+    if _is_design(source):
+        raise InputError(
+            "is the folder of a generated accelerator",
+            where=source,
+            hint="give the description that it was made of, or accelgen verify it",
+        )
     description = load_attention(source)
     folder = Path(arguments.output or Path("rtl_out", description.name))
     with stages(f"generating {description.name}") as progress:
         made = generate_attention(description, folder, progress=progress)
+    said = _dense(description, 0, f"accelgen cycles {shlex.quote(str(folder))} --layer")
     if arguments.json:
-        print_json(_figures(made, folder))
-    else:
-        print(_summary(made, folder))
+        print_json({**_figures(made, folder), "remark": said})
+        return 0
+    print(_summary(made, folder))
+    if said is not None:
+        remark(said)
     return 0
 
 
@@ -102,22 +139,27 @@ def cycles(source: str, arguments: argparse.Namespace) -> int:
     path = Path(source)
     description = read_attention(path).description if path.is_dir() else load_attention(source)
     core = description.core()
+    layer: int = arguments.layer or 0
+    check_number("--layer", layer, description.layers)
     with stages(f"predicting {description.name}"):
-        found = predict_layer(description, most_tiles=_CYCLES_TILES)
+        found = predict_layer(description, layer=layer, most_tiles=_CYCLES_TILES)
     per_tile = tile_cycles(core)
+    said = _dense(description, layer)
     if arguments.json:
         print_json(
             {
                 "name": description.name,
                 **found.to_json(),
+                "remark": said,
                 "cycles_per_tile": per_tile,
                 "utilisation_of_full_tiles": round(full_utilisation(core), 6),
             }
         )
         return 0
     rows: list[tuple[object, ...]] = [
-        ("compute_cycles", found.cycles.busy, _part(found)),
+        ("compute_cycles", found.cycles.busy, found.text),
         ("total_cycles", found.cycles.total, ""),
+        *_summaries(found),
         ("tiles", found.tiles, f"of {core.numerics.rows} keys; cycles of one in a long list:"),
         *((f"  {name}", count, "") for name, count in per_tile.items()),
     ]
@@ -126,7 +168,19 @@ def cycles(source: str, arguments: argparse.Namespace) -> int:
     print(
         f"  utilisation {found.cycles.utilisation:.4f}, of full tiles {full_utilisation(core):.4f}"
     )
+    if said is not None:
+        remark(said)
     return 0
+
+
+def _summaries(found: LayerCycles) -> list[tuple[object, ...]]:
+    if not found.summaries:
+        return []
+    return [("summaries", found.summaries, "tiles, of blocks to select from")]
+
+
+def _dense(description: AttentionDescription, layer: int, option: str = "--layer") -> str | None:
+    return dense_remark(description.head_patterns(layer), layer, description.layers, option)
 
 
 def _is_design(source: str) -> bool:
@@ -156,11 +210,6 @@ def _heading(description: AttentionDescription, core: Core) -> str:
     )
 
 
-def _part(predicted: LayerCycles) -> str:
-    part = "" if predicted.whole else f"the first {predicted.row_groups} of "
-    return f"layer {predicted.layer}, {part}{predicted.all_row_groups} row groups"
-
-
 def _summary(made: AttentionDesign, folder: Path) -> str:
     from accelgen.attention.accelerator.design_report import full_utilisation, memories
     from accelgen.attention.accelerator.registers import registers
@@ -173,8 +222,7 @@ def _summary(made: AttentionDesign, folder: Path) -> str:
         ("Verilog", folder / f"{made.description.name}.v"),
         (
             "predicted",
-            f"compute_cycles {found.cycles.busy}, total_cycles {found.cycles.total};"
-            f" {_part(found)}",
+            f"compute_cycles {found.cycles.busy}, total_cycles {found.cycles.total}; {found.text}",
         ),
         (
             "utilisation",

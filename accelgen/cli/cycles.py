@@ -9,8 +9,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from accelgen.cli.attention_design import check_sources, is_attention_source
 from accelgen.cli.attention_design import cycles as attention_cycles
-from accelgen.cli.attention_design import is_attention_source
 from accelgen.cli.command import Command, add_json, print_json, remark, table
 from accelgen.cli.options import (
     BOUNDS,
@@ -51,12 +51,20 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_description(parser, ranges=True)
     add_hardware(parser)
     add_json(parser)
+    parser.add_argument(
+        "--layer", type=int, metavar="N", help="of an attention description: this one (default 0)"
+    )
     parser.add_argument("--csv", action="store_true", help="print the table as CSV")
 
 
 def _cycles(arguments: argparse.Namespace) -> int:
     if is_attention_source([arguments.description]):
         return attention_cycles(arguments.description, arguments)
+    if arguments.layer is not None:
+        raise InputError(
+            "is an option of attention descriptions", where="--layer", hint="leave it out"
+        )
+    check_sources([arguments.description], folders=True)
     base = read_description(arguments, ranges=True)
     bounds = combinations(sweep(arguments.bounds, "--bounds", BOUNDS), "--bounds") if (
         arguments.bounds is not None

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from accelgen.cli.attention_design import check_sources, is_attention_source
 from accelgen.cli.attention_design import generate as generate_attention
-from accelgen.cli.attention_design import is_attention_source
 from accelgen.cli.command import Command, add_json, print_json, remark, stages, table
 from accelgen.cli.options import add_description, add_hardware, passes_without, read_description
 from accelgen.cli.processor import add_processor, is_processor
@@ -38,6 +38,7 @@ def _generate(arguments: argparse.Namespace) -> int:
 
     if is_attention_source(arguments.description):
         return generate_attention(arguments.description[0], arguments)
+    check_sources(arguments.description)
     if is_processor(arguments):
         return generate_processor(arguments)
     (arguments.description,) = arguments.description

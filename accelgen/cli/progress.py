@@ -15,10 +15,13 @@ __all__ = ["Counting", "counting"]
 
 @dataclass(frozen=True)
 class Counting:
-    """``step`` is told how many of how many steps are done, ``note`` something to say meanwhile."""
+    """``step`` is told how many of how many steps are done, ``stage`` what is at work in the one
+    after these, ``note`` something to say meanwhile.
+    """
 
     step: Callable[[int, int], None]
     note: Callable[[str], None]
+    stage: Callable[[str], None]
 
 
 @contextmanager
@@ -27,7 +30,11 @@ def counting(title: str, steps: str) -> Iterator[Counting]:
     the time left.  What the first call says is done was done before.
     """
     if not sys.stderr.isatty():
-        yield Counting(lambda done, total: raise_if_interrupted(), lambda text: None)
+        yield Counting(
+            lambda done, total: raise_if_interrupted(),
+            lambda text: None,
+            lambda text: raise_if_interrupted(),
+        )
         return
     from rich.console import Console
     from rich.progress import (
@@ -60,4 +67,8 @@ def counting(title: str, steps: str) -> Iterator[Counting]:
             rate = (done - first) / max(time.monotonic() - start, 1e-9)
             bar.update(task, completed=done, total=total, rate=f"{rate:.3g} {steps}/s")
 
-        yield Counting(step, lambda text: console.print(Text(f"accelgen: {text}")))
+        def stage(text: str) -> None:
+            raise_if_interrupted()
+            bar.update(task, description=f"{title}: {text}" if text else title)
+
+        yield Counting(step, lambda text: console.print(Text(f"accelgen: {text}")), stage)

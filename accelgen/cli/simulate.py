@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from accelgen.cli.attention_hint import next_show
 from accelgen.cli.command import Command, add_json, print_json, remark, table
 from accelgen.cli.pins import PIN, read_pins
 from accelgen.cli.progress import counting
@@ -149,20 +150,16 @@ def _compare(arguments: argparse.Namespace, objective: Objective) -> int:
     with counting(network.name, "layers") as shown, _compiling(shown.note):
         found = simulate_attention(
             network, hardware, plan, objective, seed=arguments.seed,
-            constraints=constraints, solved=solved, progress=shown.step,
+            constraints=constraints, solved=solved, progress=shown.step, stage=shown.stage,
         )  # fmt: skip
     if arguments.json:
         print_json(attention_figures(found))
         return 0
     heading, layers, totals, lines = attention_text(found)
     print("\n".join([heading, table(layers), table(totals), *lines]))
-    print(f"next: {_next_pattern(arguments)}", file=sys.stderr)
+    hint = next_show(arguments.attention, plan, found.attention.layers, arguments.seed)
+    print(f"next: {hint}", file=sys.stderr)
     return 0
-
-
-def _next_pattern(arguments: argparse.Namespace) -> str:
-    """The masks of what was simulated."""
-    return shlex.join(["accelgen", "attention", "show", arguments.attention, "--random"])
 
 
 def _objective(text: str) -> Objective:

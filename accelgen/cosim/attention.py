@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,14 +16,14 @@ from accelgen.attention.accelerator.registers import registers
 from accelgen.attention.accelerator.rows import list_packet
 from accelgen.cosim.model import Model, build_model
 from accelgen.cosim.packing import pack, unpack
+from accelgen.cosim.plan import Plan, phase_plan
+from accelgen.cosim.programmed import listed, ports_of, programmed, run_plan
 from accelgen.cosim.runtime import Trace
-from accelgen.cosim.simulate import run_simulator
 from accelgen.cosim.toolchain import find_toolchain
 from accelgen.formats import IntFormat
 from accelgen.rtl.attention.engine import streams_in
 from accelgen.rtl.attention.kernel import suffixes
 from accelgen.rtl.attention.lists import FAULTS
-from accelgen.rtl.processor.axil import AXIL_PORTS, CONTROL, REFUSED, STATUS
 
 __all__ = ["AttentionPhase", "AttentionSeen", "build_attention", "packets_of", "simulate_attention"]
 
@@ -69,9 +67,7 @@ def build_attention(core: Core, verilog: Path, top: str, trace: Trace = "none") 
     """Compile the Verilog of an accelerator for the bench."""
     names = [*(f"s_axis_{n}" for n in streams_in(core)), "m_axis_o", "m_axis_request"]
     prefixes = [f"{name}{end}" for end in suffixes(core) for name in names]
-    streams = [f"{p}_{s}" for p in prefixes for s in ("tdata", "tvalid", "tready", "tlast")]
-    ports = ["clk", "rst", "busy", "error", "malformed"]
-    ports += [*streams, *(f"s_axil_{name}" for name in AXIL_PORTS)]
+    ports = ports_of(["busy", "error", "malformed"], prefixes)
     return build_model(find_toolchain(), [verilog], top, ports, trace)
 
 
@@ -87,24 +83,10 @@ def simulate_attention(
 
     ``waves`` takes the trace, of a model built with one.
     """
-    with tempfile.TemporaryDirectory(prefix="accelgen-") as name:
-        folder = Path(name)
-        _write_plan(core, phases, folder, seed)
-        results = run_simulator(
-            find_toolchain(), model, "attention_bench.py", folder, model.top, seed=seed, waves=waves
-        )
-        seen = json.loads(results.read_text(encoding="utf-8"))
-        answers = json.loads((folder / "answers.json").read_text(encoding="utf-8"))
-        with np.load(folder / "outputs.npz") as archive:
-            frames = {key: archive[key] for key in archive.files}
+    seen = run_plan(model, "attention_bench.py", _plan(core, phases, seed), seed=seed, waves=waves)
     return [
-        _judge(
-            core,
-            phase,
-            {**result, **answers[n]},
-            [frames[f"{n}.{i}"] for i in range(result["outputs"])],
-        )
-        for n, (phase, result) in enumerate(zip(phases, seen, strict=True))
+        _judge(core, phase, found, outputs)
+        for phase, (found, outputs) in zip(phases, seen, strict=True)
     ]
 
 
@@ -140,9 +122,9 @@ def packets_of(problem: Problem) -> dict[str, list[NDArray[np.uint8]]]:
     return packets
 
 
-def _write_plan(core: Core, phases: Sequence[AttentionPhase], folder: Path, seed: int) -> None:
+def _plan(core: Core, phases: Sequence[AttentionPhase], seed: int) -> Plan:
     arrays: dict[str, NDArray[np.uint8]] = {}
-    listed = []
+    plans = []
     for number, phase in enumerate(phases):
         names: dict[str, list[str]] = {}
         for engine, (end, problem) in enumerate(zip(suffixes(core), phase.problems, strict=True)):
@@ -155,35 +137,29 @@ def _write_plan(core: Core, phases: Sequence[AttentionPhase], folder: Path, seed
         offsets = {register.name: register.offset for register in registers(core)}
         predicted = combined_cycles(phase.problems).total
         held = asdict(phase.problems[0].setting)
-        listed.append(
+        plans.append(
             {
                 "writes": [(r.offset, held[r.name] & ((1 << r.bits) - 1)) for r in registers(core)],
                 "refused": phase.refused and (offsets[phase.refused[0]], phase.refused[1]),
                 "packets": names,
-                "outputs": sum(len(problem.groups) for problem in phase.problems),
-                "limit": 5000 + (40 if paused else 3) * predicted,
-                "reset": phase.reset,
-                "pause_in": phase.pause_in,
-                "pause_out": phase.pause_out,
-                "seed": seed + 100 * number,
+                **phase_plan(
+                    number,
+                    phase,
+                    outputs=sum(len(problem.groups) for problem in phase.problems),
+                    limit=5000 + (40 if paused else 3) * predicted,
+                    reset=phase.reset,
+                    seed=seed,
+                ),
             }
         )
-    plan = {
-        "ports": {"clock": "clk", "reset": "rst", "busy": "busy", "error": "error",
-                  "bad_number": None},
-        "registers": "s_axil",
-        "requests": [f"m_axis_request{end}" for end in suffixes(core)],
-        "outputs_beside": [f"m_axis_o{end}" for end in suffixes(core)[1:]],
-        "offsets": {"control": CONTROL, "status": STATUS, "refused": REFUSED},
-        "inputs": [f"s_axis_{name}{end}" for end in suffixes(core) for name in streams_in(core)],
-        "output": f"m_axis_o{suffixes(core)[0]}",
-        "packets": "packets.npz",
-        "outputs": "outputs.npz",
-        "results": "results.json",
-        "phases": listed,
-    }  # fmt: skip
-    np.savez(folder / "packets.npz", **arrays)  # type: ignore[arg-type]
-    (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    ends = suffixes(core)
+    inputs = [f"s_axis_{name}{end}" for end in ends for name in streams_in(core)]
+    design = {
+        **programmed(inputs, f"m_axis_o{ends[0]}"),
+        "requests": [f"m_axis_request{end}" for end in ends],
+        "outputs_beside": [f"m_axis_o{end}" for end in ends[1:]],
+    }
+    return Plan(design, plans, arrays)
 
 
 def _judge(
@@ -193,7 +169,7 @@ def _judge(
     outputs: Sequence[NDArray[np.uint8]],
 ) -> AttentionSeen:
     problems = phase.problems
-    faults = [str(violation) for violation in _listed(seen["violations"])]
+    faults = [str(violation) for violation in listed(seen["violations"])]
     if seen["refused"]:
         faults.append(f"the start was refused for the register at {seen['refused']}")
     if phase.refused:
@@ -203,11 +179,11 @@ def _judge(
     expected = sum(len(problem.groups) for problem in problems)
     if seen["hung"] or len(outputs) != expected:
         faults.append(f"{len(outputs)} of {expected} row groups came")
-    origins = [int(str(origin)) for origin in _listed(seen["origins"])]
+    origins = [int(str(origin)) for origin in listed(seen["origins"])]
     for engine, problem in enumerate(problems):
         mine = [beats for origin, beats in zip(origins, outputs, strict=True) if origin == engine]
         faults += _output_faults(core, engine, problem, mine)
-        words = [int(str(w)) for w in _listed(_listed(seen["requests"])[engine])]
+        words = [int(str(w)) for w in listed(listed(seen["requests"])[engine])]
         asked = [(word & 0xFFFFFF, word >> 49) for word in words]
         wanted = [
             (t.column, t.summary) for tiles in problem.tiles for t in tiles if t.column is not None
@@ -255,8 +231,3 @@ def _output_faults(
                 f" {values[row, element]} ({len(wrong)} differ)"
             )
     return faults
-
-
-def _listed(value: object) -> list[object]:
-    assert isinstance(value, list)
-    return value

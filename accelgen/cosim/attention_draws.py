@@ -1,4 +1,4 @@
-"""Random problems for attention accelerators: codes of every format, lists, rules, broken lists."""
+"""Random problems for attention accelerators: codes of every format, lists, rules, selections."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from accelgen.attention.accelerator.core import TENSORS, Core
 from accelgen.attention.accelerator.problem import Problem
 from accelgen.attention.accelerator.rows import Entry, RowGroup, Setting
+from accelgen.attention.accelerator.tiling import row_group_count
+from accelgen.cosim.attention_broken import misheaded, spoilt
 from accelgen.rtl.attention.decoder import GRID_BITS
 from accelgen.rtl.attention.lists import BLOCKS, LIST, SELECT, TOKENS
 from accelgen.rtl.attention.tile_info import CAUSAL, MASKED, WINDOW
 
-__all__ = ["Draw", "Fill", "deal", "draw_codes", "draw_entries", "draw_problem", "spoilt"]
+__all__ = ["Draw", "Fill", "deal", "draw_codes", "draw_entries", "draw_problem"]
 
 Fill = Literal["any", "extreme", "zeros"]
 Ints = NDArray[np.int64]
@@ -30,8 +32,9 @@ class Draw:
 
     ``kinds`` of row groups; lists keep a tile with probability ``density``, and give it a mask with
     probability ``masked``.  ``fill``: any codes, those of the largest magnitudes, or zeros.
-    ``faults`` are drawn from for every list, where there are some.  Kind SELECT is for cores with a
-    selector, and not beside kind BLOCKS, whose blocks have other sizes.
+    ``faults`` are drawn from for every list, and ``headers`` for half of all row groups, where
+    there are some (see attention_broken).  Kind SELECT is for cores with a selector; where its
+    blocks are less than a tile, kind BLOCKS beside it is a fault.  Nothing else is one.
     """
 
     queries: int
@@ -42,6 +45,7 @@ class Draw:
     masked: float = 0.3
     fill: Fill = "any"
     faults: Sequence[str] = ()
+    headers: Sequence[str] = ()
 
 
 def draw_problem(core: Core, rng: np.random.Generator, draw: Draw) -> Problem:
@@ -61,7 +65,7 @@ def draw_problem(core: Core, rng: np.random.Generator, draw: Draw) -> Problem:
     setting = _setting(core, rng, draw)
     groups = []
     for head in range(draw.heads):
-        for row in range(-(-draw.queries // core.tokens)):
+        for row in range(row_group_count(core, draw.queries)):
             kind = int(rng.choice(draw.kinds))
             if kind == LIST:
                 entries = draw_entries(core, rng, draw)
@@ -73,6 +77,8 @@ def draw_problem(core: Core, rng: np.random.Generator, draw: Draw) -> Problem:
             else:
                 phase = int(rng.integers(0, max(1, setting.stride)))
                 group = RowGroup(row, kind, (), phase, head)
+            if draw.headers and rng.random() < 0.5:
+                group = misheaded(core, rng, group, setting, str(rng.choice(draw.headers)))
             groups.append(group)
     summaries = None
     if SELECT in draw.kinds:
@@ -89,12 +95,15 @@ def _selecting(
 ) -> RowGroup:
     """A row group whose rows select blocks, by bounds or by vectors of their own."""
     tokens = min(core.tokens, draw.queries - row * core.tokens)
+    rows = tokens * core.group
+    if rng.random() < 0.2:
+        rows = int(rng.integers(1, core.numerics.rows, endpoint=True))
     return RowGroup(
         row,
         SELECT,
         head=head,
         blocks=-(-draw.keys // (1 << setting.block_shift)),
-        rows=tokens * core.group,
+        rows=rows,
         bounds=bool(rng.random() < 0.5),
     )
 
@@ -114,28 +123,6 @@ def draw_entries(core: Core, rng: np.random.Generator, draw: Draw) -> list[Entry
                 mask = rng.random((core.query_tiles * rows, rows)) < share
             entries.append(Entry(column, flags, mask))
     return entries or [Entry(0)]
-
-
-def spoilt(
-    core: Core, rng: np.random.Generator, group: RowGroup, fault: str, keys: int
-) -> RowGroup:
-    """A list with one of FAULTS; one of a single tile stays as it is where order is concerned."""
-    entries = list(group.entries)
-    columns = -(-keys // core.numerics.rows)
-    if fault == "unsorted":
-        at = int(rng.integers(0, len(entries)))
-        return replace(group, entries=[*entries, Entry(entries[at].column)])
-    if fault == "outside":
-        at = int(rng.integers(0, len(entries) + 1))
-        beyond = Entry(columns + int(rng.integers(0, 5)))
-        return replace(group, entries=[*entries[:at], beyond, *entries[at:]])
-    if fault == "empty":
-        return replace(group, entries=())
-    assert fault == "length", fault
-    way = int(rng.integers(0, 3))
-    if way == 2 and len(entries) > 0:
-        return replace(group, beats_cut=1)
-    return replace(group, count=len(entries) + (1 if way == 0 else -1))
 
 
 def deal(core: Core, problem: Problem) -> list[Problem]:
@@ -194,15 +181,19 @@ def _setting(core: Core, rng: np.random.Generator, draw: Draw) -> Setting:
     # As coarse or fine as there is, now and then.
     reach = 1 << (GRID_BITS - 1)
     low, high = (-reach, reach) if rng.random() < 0.1 else (-4, 12)
-    shift, top, local = least_shift + int(rng.integers(0, 2)), 1, int(rng.integers(1, 4))
+    shift, top = least_shift + int(rng.integers(0, 2)), 1
+    sink = int(rng.integers(0, keys)) if rng.random() < 0.5 else min(4, keys)
+    local = int(rng.integers(0 if sink else 1, 4))
     if SELECT in draw.kinds:
         assert core.selector is not None
-        assert BLOCKS not in draw.kinds
         # Also pages that are less than a tile.
-        shift = int(rng.integers(1, least_shift + 2))
+        shift = int(rng.integers(0, least_shift + 2))
         while -(-keys // (1 << shift)) > core.selector.max_scores:
             shift += 1
         top, local = int(rng.integers(1, core.selector.max_k + 1)), int(rng.integers(0, 3))
+        if rng.random() < 0.7:
+            # So few that most blocks are selected by their scores.
+            sink = min(int(rng.integers(0, (2 << shift) + 1)), keys)
     grids = {
         f"{tensor}_grid": int(rng.integers(low, high))
         for tensor in TENSORS
@@ -213,8 +204,9 @@ def _setting(core: Core, rng: np.random.Generator, draw: Draw) -> Setting:
         offset=max(0, keys - draw.queries) if rng.random() < 0.5 else 0,
         scale=int(rng.integers(1, 65536)),
         shift=int(rng.integers(4, 20)),
-        sink=int(rng.integers(0, keys)) if rng.random() < 0.5 else min(4, keys),
-        window=int(rng.integers(1, keys + 1)),
+        sink=sink,
+        # A row group of no tile at all would be a fault.
+        window=int(rng.integers(0 if sink else 1, keys + 1)),
         local=local,
         stride=int(rng.integers(0, 4)),
         block_shift=shift,

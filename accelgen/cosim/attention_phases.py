@@ -13,7 +13,8 @@ from accelgen.attention.accelerator.problem import Problem
 from accelgen.attention.accelerator.registers import registers
 from accelgen.attention.accelerator.rows import Entry, RowGroup
 from accelgen.cosim.attention import AttentionPhase, packets_of
-from accelgen.cosim.attention_draws import Draw, deal, draw_problem
+from accelgen.cosim.attention_broken import HEADERS, SELECTING, misheaded
+from accelgen.cosim.attention_draws import Draw, deal, draw_codes, draw_problem
 from accelgen.rtl.attention.lists import BLOCKS, FAULTS, LIST, SELECT, TOKENS
 from accelgen.rtl.attention.tile_info import MASKED
 
@@ -30,9 +31,9 @@ Beats = NDArray[np.uint8]
 
 def make_attention_phases(core: Core, rng: np.random.Generator) -> list[AttentionPhase]:
     """One tile, full blocks, random lists with masks, both rules by counters, tiles that are cut,
-    decoding, several heads, extreme values, blocks that are selected where they can be; broken
-    lists, packets of the wrong length, pauses, problems without a reset in between, a start that is
-    refused.  All are small.
+    decoding, several heads, extreme values, blocks that are selected where they can be, as many as
+    a selector holds; broken lists and headers, packets of the wrong length, pauses, problems
+    without a reset in between, a start that is refused.  All are small.
     """
     rows, most = core.numerics.rows, core.numerics.max_keys
     tokens = core.arrays * core.tokens
@@ -66,8 +67,10 @@ def make_attention_phases(core: Core, rng: np.random.Generator) -> list[Attentio
         kinds = (SELECT, SELECT, TOKENS)
         phases.append(drawn("selected blocks", replace(uneven, kinds=kinds, heads=2)))
         phases.append(drawn("selected, one query token", Draw(1, 6 * rows, kinds=(SELECT,))))
+        phases.append(_full_selector(core, rng))
     listed = replace(several, kinds=(LIST,))
     phases += [drawn(f"lists: {fault}", replace(listed, faults=(fault,))) for fault in FAULTS]
+    phases += _headers(core, rng, drawn, several)
     phases += _wrong_packets(core, drawn("packets", several))
     phases.append(drawn("with pauses", several, pause_in=0.3, pause_out=0.4))
     refused = next(register for register in registers(core) if register.name == "keys")
@@ -81,31 +84,36 @@ def make_attention_phases(core: Core, rng: np.random.Generator) -> list[Attentio
 def random_phases(
     core: Core, rng: np.random.Generator, count: int, name: str = "case"
 ) -> list[AttentionPhase]:
-    """Problems of any size, kind and registers; every third has broken lists, every fourth pauses,
-    and half of those of the others that follow are not reset before.
+    """Problems of any size, kind and registers; every third has broken lists and headers, every
+    fourth pauses, and half of those of the others that follow are not reset before.
     """
     phases = []
     for number in range(count):
         queries = int(rng.integers(1, 2 * core.tokens * core.arrays, endpoint=True))
         keys = min(queries + int(rng.integers(0, 8 * core.numerics.rows)), core.numerics.max_keys)
         broken = number % 3 == 2
-        made = (LIST, TOKENS, BLOCKS)
+        made: tuple[int, ...] = (LIST, TOKENS, BLOCKS)
         if core.selector is not None and rng.random() < 0.6:
-            made = (LIST, TOKENS, SELECT)
+            made = (LIST, TOKENS, SELECT, *([BLOCKS] if broken else []))
         draw = Draw(
             queries,
             keys,
             heads=int(rng.integers(1, 3)),
-            kinds=(LIST,) if broken else made,
+            # Every list is broken then: more of them than of others.
+            kinds=(LIST, LIST, *made) if broken else made,
             density=float(rng.random()),
             faults=FAULTS if broken else (),
+            headers=HEADERS if broken else (),
         )
         paused = 0.3 if number % 4 == 3 else 0.0
         # The reports of broken lists stay until a reset.
         follows = number > 0 and number % 3 == 1 and rng.random() < 0.5
+        problem = draw_problem(core, rng, draw)
+        if broken and rng.random() < 0.3:
+            problem = _finer(core, rng, problem)
         phases.append(
             AttentionPhase(
-                deal(core, draw_problem(core, rng, draw)),
+                deal(core, problem),
                 f"{name} {number}",
                 pause_in=paused,
                 pause_out=paused,
@@ -122,6 +130,67 @@ def _listed(core: Core, rng: np.random.Generator, name: str, tiles: int) -> Atte
     entries = [Entry(column) for column in range(tiles)]
     groups = [RowGroup(row, LIST, entries) for row in range(core.arrays)]
     return AttentionPhase(deal(core, replace(problem, groups=groups)), name)
+
+
+def _full_selector(core: Core, rng: np.random.Generator) -> AttentionPhase:
+    """As many blocks as the selector holds, fewer to be selected, and none because of where it is
+    but a query's own: a row group per array, of one token where there are many blocks.
+    """
+    assert core.selector is not None
+    n, blocks = core.numerics, core.selector.max_scores
+    shift = 1 if 2 * blocks <= n.max_keys else 0
+    keys = min(blocks << shift, n.max_keys)
+    queries = min(core.tokens if blocks <= 1024 else 1, keys)
+    problem = draw_problem(core, rng, Draw(queries, keys, kinds=(TOKENS,)))
+    setting = replace(
+        problem.setting,
+        offset=keys - queries,
+        sink=0,
+        local=int(rng.integers(0, 2)),
+        block_shift=shift,
+        top=int(rng.integers(1, min(core.selector.max_k, blocks - 1), endpoint=True)),
+    )
+    summaries, found = draw_codes(core, "k", (1, blocks, 2, n.head_dim), rng)
+    scales = {**problem.scales, **({} if found is None else {"summary": found})}
+    rows = queries * core.group
+    groups = [
+        RowGroup(0, SELECT, blocks=blocks, rows=rows, bounds=array % 2 == 1)
+        for array in range(core.arrays)
+    ]
+    full = replace(problem, setting=setting, scales=scales, groups=groups, summaries=summaries)
+    return AttentionPhase(deal(core, full), "a full selector")
+
+
+def _headers(
+    core: Core, rng: np.random.Generator, drawn: Callable[..., AttentionPhase], several: Draw
+) -> list[AttentionPhase]:
+    """Headers with numbers out of range, each before a right one; blocks less than a tile."""
+    kind = BLOCKS if core.selector is None else SELECT
+    fitting = [name for name in HEADERS if core.selector or name not in SELECTING]
+
+    def wrong(problem: Problem) -> Problem:
+        setting = replace(problem.setting, stride=max(1, problem.setting.stride))
+        groups = []
+        for number, name in enumerate(fitting):
+            right = problem.groups[number % len(problem.groups)]
+            of_kind = replace(right, kind=BLOCKS if name == "phase" else kind)
+            groups += [misheaded(core, rng, of_kind, setting, name), right]
+        return replace(problem, setting=setting, groups=groups)
+
+    headers = drawn("headers", replace(several, kinds=(kind,)))
+    headers = replace(headers, problems=[wrong(problem) for problem in headers.problems])
+    fine = drawn("blocks less than a tile", replace(several, kinds=(BLOCKS, BLOCKS, LIST)))
+    finer = [_finer(core, rng, problem) for problem in fine.problems]
+    # All arrays have the registers of the first.
+    alike = [replace(problem, setting=finer[0].setting) for problem in finer]
+    return [headers, replace(fine, problems=alike)]
+
+
+def _finer(core: Core, rng: np.random.Generator, problem: Problem) -> Problem:
+    """With blocks that are less than a tile."""
+    least = (core.numerics.rows - 1).bit_length()
+    setting = replace(problem.setting, block_shift=int(rng.integers(0, least)))
+    return replace(problem, setting=setting)
 
 
 def _rows_without_keys(core: Core, drawn: Callable[..., AttentionPhase]) -> AttentionPhase:

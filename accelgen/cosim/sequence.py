@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,15 +12,15 @@ from numpy.typing import NDArray
 from accelgen.cosim.draws import draw_formats, draw_inputs, draw_integers, reference
 from accelgen.cosim.model import Model, build_model
 from accelgen.cosim.packing import beat_count, pack, unpack
+from accelgen.cosim.plan import Plan, phase_plan
+from accelgen.cosim.programmed import listed, ports_of, programmed, run_plan
 from accelgen.cosim.runtime import Trace
-from accelgen.cosim.simulate import run_simulator
 from accelgen.cosim.staged import draw_residual, draw_staged, inputs_of, output_of, residual_of
 from accelgen.cosim.stimuli import Fill
 from accelgen.cosim.toolchain import find_toolchain
 from accelgen.golden.integer import wrap
 from accelgen.processor.design import Problem, ProcessorModel
 from accelgen.processor.output_stage import Staged, parameter_words, through_stage
-from accelgen.rtl.processor.axil import AXIL_PORTS, CONTROL, REFUSED, STATUS
 
 __all__ = ["Asked", "Cancelled", "Phase", "Seen", "build_bench", "run_sequences",
            "simulate_sequences"]  # fmt: skip
@@ -213,25 +211,12 @@ def simulate_sequences(
 
     ``waves`` takes the trace, for which the model has to be built.
     """
-    tools = find_toolchain()
-    with tempfile.TemporaryDirectory(prefix="accelgen-") as name:
-        folder = Path(name)
-        _write_plan(design, phases, folder, seed)
-        results = run_simulator(
-            tools, model, "processor_bench.py", folder, design.name, seed=seed, waves=waves
-        )
-        seen = json.loads(results.read_text(encoding="utf-8"))
-        answers = json.loads((folder / "answers.json").read_text(encoding="utf-8"))
-        with np.load(folder / "outputs.npz") as archive:
-            frames = {key: archive[key] for key in archive.files}
+    seen = run_plan(
+        model, "processor_bench.py", _plan(design, phases, seed), seed=seed, waves=waves
+    )
     return [
-        _judge(
-            design,
-            phase,
-            {**result, **answers[n]},
-            [frames[f"{n}.{i}"] for i in range(result["outputs"])],
-        )
-        for n, (phase, result) in enumerate(zip(phases, seen, strict=True))
+        _judge(design, phase, found, outputs)
+        for phase, (found, outputs) in zip(phases, seen, strict=True)
     ]
 
 
@@ -247,21 +232,22 @@ def _incoming(design: ProcessorModel) -> list[str]:
     return [f"s_axis_{name}" for name in names]
 
 
+def _outgoing(design: ProcessorModel) -> str:
+    """The prefix of the stream of results."""
+    return f"m_axis_{design.flows[0].fabric.kernel.output.name.lower()}"
+
+
 def _ports(design: ProcessorModel) -> list[str]:
-    kernel = design.flows[0].fabric.kernel
-    output = kernel.output
-    prefixes = [*_incoming(design), f"m_axis_{output.name.lower()}"]
-    streams = [f"{p}_{s}" for p in prefixes for s in ("tdata", "tvalid", "tready", "tlast")]
-    flags = ["busy", "error", *(["bad_number"] if kernel.blocks else [])]
-    return ["clk", "rst", *flags, *streams, *(f"s_axil_{name}" for name in AXIL_PORTS)]
+    flags = ["busy", "error", *(["bad_number"] if design.flows[0].fabric.kernel.blocks else [])]
+    return ports_of(flags, [*_incoming(design), _outgoing(design)])
 
 
-def _write_plan(design: ProcessorModel, phases: Sequence[Phase], folder: Path, seed: int) -> None:
+def _plan(design: ProcessorModel, phases: Sequence[Phase], seed: int) -> Plan:
     offsets = {register.name: register.offset for register in design.registers}
     kernel = design.flows[0].fabric.kernel
     bus = design.flows[0].fabric.bus_bits
     arrays: dict[str, NDArray[np.uint8]] = {}
-    listed = []
+    plans = []
     written: dict[str, int] = {}
     for number, phase in enumerate(phases):
         problems: list[dict[str, object]] = []
@@ -315,31 +301,18 @@ def _write_plan(design: ProcessorModel, phases: Sequence[Phase], folder: Path, s
             problems.append({"writes": writes, "packets": packets, "cancel": cancel})
         work = sum(asked.problem.cycles.total_cycles for asked in phase.results)
         paused = bool(phase.pause_in or phase.pause_out)
-        listed.append(
-            {
-                "problems": problems,
-                "outputs": len(phase.results),
-                "limit": 20000 + (30 if paused else 4) * work,
-                "reset": number == 0 or phase.reset,
-                "pause_in": phase.pause_in,
-                "pause_out": phase.pause_out,
-                "seed": seed + 100 * number,
-            }
+        plan = phase_plan(
+            number,
+            phase,
+            outputs=len(phase.results),
+            limit=20000 + (30 if paused else 4) * work,
+            reset=number == 0 or phase.reset,
+            seed=seed,
         )
-    plan = {
-        "ports": {"clock": "clk", "reset": "rst", "busy": "busy", "error": "error",
-                  "bad_number": "bad_number" if kernel.blocks else None},
-        "registers": "s_axil",
-        "offsets": {"control": CONTROL, "status": STATUS, "refused": REFUSED},
-        "inputs": _incoming(design),
-        "output": f"m_axis_{kernel.output.name.lower()}",
-        "packets": "packets.npz",
-        "outputs": "outputs.npz",
-        "results": "results.json",
-        "phases": listed,
-    }  # fmt: skip
-    np.savez(folder / "packets.npz", **arrays)  # type: ignore[arg-type]
-    (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+        plans.append({"problems": problems, **plan})
+    bad_number = bool(kernel.blocks)
+    said = programmed(_incoming(design), _outgoing(design), bad_number=bad_number)
+    return Plan(said, plans, arrays)
 
 
 def _judge(
@@ -349,7 +322,7 @@ def _judge(
     outputs: Sequence[NDArray[np.uint8]],
 ) -> Seen:
     known = phase.results
-    faults = [str(violation) for violation in _listed(seen["violations"])]
+    faults = [str(violation) for violation in listed(seen["violations"])]
     if seen["hung"] or len(outputs) != len(known):
         faults.append(f"{len(outputs)} of {len(known)} results came")
     for number, (asked, beats) in enumerate(zip(known, outputs, strict=False)):
@@ -369,11 +342,11 @@ def _judge(
             )
         if not clean:
             faults.append(f"{which}unused bits are not zero")
-    refused = [int(str(at)) for at in _listed(seen["refused"])]
+    refused = [int(str(at)) for at in listed(seen["refused"])]
     wanted = [phase.illegal[0] if asked is None else 0 for asked in phase.problems]
     if refused != wanted:
         faults.append(f"starts were refused for the registers {refused} instead of {wanted}")
-    if not all(_listed(seen["cancelled"])):
+    if not all(listed(seen["cancelled"])):
         faults.append("a problem that waits for its packets was not cancelled")
     if phase.error and not seen["error_after"]:
         faults.append("error stays low after packets of wrong length")
@@ -381,7 +354,7 @@ def _judge(
         faults.append("error rises although every packet is right")
     if seen["bad_number_after"] != phase.bad_number:
         faults.append(f"bad_number is {seen['bad_number_after']}, not {int(phase.bad_number)}")
-    spans = [tuple(map(int, map(str, _listed(span)))) for span in _listed(seen["busy_spans"])]
+    spans = [tuple(map(int, map(str, listed(span)))) for span in listed(seen["busy_spans"])]
     busy = tuple(end - start for start, end in spans)
     expected_busy = tuple(asked.problem.cycles.compute_cycles for asked in known)
     if busy != expected_busy:
@@ -393,8 +366,3 @@ def _judge(
     if timed and total != known[0].problem.cycles.total_cycles:
         faults.append(f"total_cycles {total} instead of {known[0].problem.cycles.total_cycles}")
     return Seen(tuple(faults), busy, total, tuple(start for start, _ in spans))
-
-
-def _listed(value: object) -> list[object]:
-    assert isinstance(value, list)
-    return value

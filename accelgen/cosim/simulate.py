@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from accelgen.content import content_path
 from accelgen.cosim.model import Model
 from accelgen.cosim.phases import Phase
+from accelgen.cosim.plan import PLAN, RESULTS, Plan, phase_plan, read_frames
 from accelgen.cosim.toolchain import Toolchain
 from accelgen.errors import AccelgenError
 from accelgen.manifest import Manifest
@@ -66,11 +67,11 @@ def run_bench(
     ``folder`` takes the files exchanged with the simulator; ``waves`` the trace, for a model built
     with one.
     """
-    _write_plan(manifest, phases, limits, folder, seed)
+    _plan(manifest, phases, limits, seed).write(folder)
     results = run_simulator(
         tools, model, "kernel_bench.py", folder, manifest.name, seed=seed, waves=waves
     )
-    return _read_results(results, folder / "outputs.npz")
+    return _read_results(results)
 
 
 def run_simulator(
@@ -107,7 +108,7 @@ def run_simulator(
         partial = waves.with_name(f".{waves.name}.part")
         shutil.move(trace, partial)
         partial.replace(waves)
-    results = folder / "results.json"
+    results = folder / RESULTS
     if not results.exists():
         lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
         raise AccelgenError(
@@ -118,12 +119,10 @@ def run_simulator(
     return results
 
 
-def _write_plan(
-    manifest: Manifest, phases: Sequence[Phase], limits: Sequence[int], folder: Path, seed: int
-) -> None:
+def _plan(manifest: Manifest, phases: Sequence[Phase], limits: Sequence[int], seed: int) -> Plan:
     ports = manifest.ports
     arrays: dict[str, NDArray[np.uint8]] = {}
-    listed = []
+    plans = []
     for number, (phase, limit) in enumerate(zip(phases, limits, strict=True)):
         names: dict[str, list[tuple[str, int]]] = {}
         for prefix, packets in phase.packets.items():
@@ -131,19 +130,10 @@ def _write_plan(
             for i, packet in enumerate(packets):
                 names[prefix].append((f"{number}.{prefix}.{i}", packet.user))
                 arrays[f"{number}.{prefix}.{i}"] = packet.beats
-        listed.append(
-            {
-                "name": phase.name,
-                "packets": names,
-                "outputs": len(phase.problems),
-                "limit": limit,
-                "reset": phase.reset,
-                "pause_in": phase.pause_in,
-                "pause_out": phase.pause_out,
-                "seed": seed + 100 * number,
-            }
-        )
-    plan = {
+        outputs = len(phase.problems)
+        plan = phase_plan(number, phase, outputs=outputs, limit=limit, reset=phase.reset, seed=seed)
+        plans.append({"name": phase.name, "packets": names, **plan})
+    design = {
         "ports": {
             "clock": ports.clock,
             "reset": ports.reset,
@@ -153,13 +143,8 @@ def _write_plan(
         },
         "inputs": [s.prefix for s in manifest.inputs],
         "output": manifest.output.prefix,
-        "packets": "packets.npz",
-        "outputs": "outputs.npz",
-        "results": "results.json",
-        "phases": listed,
     }
-    np.savez(folder / "packets.npz", **arrays)  # type: ignore[arg-type]
-    (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    return Plan(design, plans, arrays)
 
 
 def _environment(
@@ -170,7 +155,7 @@ def _environment(
     bench = content_path("sim", name)
     preloaded = os.pathsep.join(filter(None, [f"./{_PRELOADED}", env.get("LD_PRELOAD")]))
     env.update(
-        ACCELGEN_PLAN=str(folder / "plan.json"),
+        ACCELGEN_PLAN=str(folder / PLAN),
         COCOTB_LOG_LEVEL="WARNING",
         COCOTB_RANDOM_SEED=str(seed),
         COCOTB_RESULTS_FILE=str(folder / "results.xml"),
@@ -189,12 +174,12 @@ def _environment(
     return env
 
 
-def _read_results(results: Path, outputs: Path) -> tuple[Observation, ...]:
-    with np.load(outputs) as archive:
-        frames = {name: archive[name] for name in archive.files}
+def _read_results(results: Path) -> tuple[Observation, ...]:
+    found = json.loads(results.read_text(encoding="utf-8"))
+    frames = read_frames(results.parent, [seen["outputs"] for seen in found])
     return tuple(
         Observation(
-            outputs=tuple(frames[f"{number}.{i}"] for i in range(seen["outputs"])),
+            outputs=tuple(outputs),
             hung=seen["hung"],
             total_cycles=seen["total_cycles"],
             busy_cycles=seen["busy_cycles"],
@@ -206,5 +191,5 @@ def _read_results(results: Path, outputs: Path) -> tuple[Observation, ...]:
             packets_left=seen["packets_left"],
             violations=tuple(seen["violations"]),
         )
-        for number, seen in enumerate(json.loads(results.read_text(encoding="utf-8")))
+        for seen, outputs in zip(found, frames, strict=True)
     )

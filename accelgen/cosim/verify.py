@@ -14,6 +14,7 @@ from accelgen.affine import Workload
 from accelgen.cosim.model import build_model
 from accelgen.cosim.packing import unpack
 from accelgen.cosim.phases import Phase, make_phases
+from accelgen.cosim.plan import stream_signals
 from accelgen.cosim.runtime import Trace
 from accelgen.cosim.simulate import Observation, run_bench
 from accelgen.cosim.stimuli import stimuli_of
@@ -112,8 +113,7 @@ def trace_format() -> Trace:
 def port_names(manifest: Manifest) -> list[str]:
     """The ports that the bench of a kernel uses."""
     ports = manifest.ports
-    signals = ("tdata", "tvalid", "tready", "tlast")
-    streams = [f"{s.prefix}_{signal}" for s in manifest.streams for signal in signals]
+    streams = stream_signals(s.prefix for s in manifest.streams)
     streams += [f"{s.prefix}_tuser" for s in manifest.streams if s.user_bits]
     flags = [ports.bad_number] if ports.bad_number else []
     return [ports.clock, ports.reset, ports.busy, ports.error, *flags, *streams]

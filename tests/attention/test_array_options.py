@@ -54,6 +54,23 @@ def test_given_options_are_kept_and_printed() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "blocks", "top"),
+    [
+        ("select_blocks: 64", 64, 16),
+        ("select_blocks: 8", 8, 8),
+        ("select_blocks: 64, select_top: 20", 64, 20),
+        ("select_blocks: 2, select_top: 1", 2, 1),
+    ],
+)
+def test_selectors(text: str, blocks: int, top: int) -> None:
+    description = parse_attention(BASE + f"array: {{rows: 8, {text}}}\n")
+    selector = description.core().selector
+    assert selector is not None
+    assert (selector.max_scores, selector.max_k) == (blocks, top)
+    assert parse_attention(str(description)) == description
+
+
+@pytest.mark.parametrize(
     ("more", "words"),
     [
         ("array: {row: 3}", ["x.yaml:5: array", "did you mean 'rows'"]),
@@ -62,6 +79,11 @@ def test_given_options_are_kept_and_printed() -> None:
         ("array: {rows: 12}", ["array: rows: 12", "use 16"]),
         ("array: {key_bits: 100}", ["array: key_bits", "power of two"]),
         ("array: {output_fraction: 30}", ["output_fraction", "0..24", "section array"]),
+        ("array: {select_blocks: 1}", ["x.yaml:5: array: select_blocks", "2..65536, or 0"]),
+        ("array: {select_blocks: 65537}", ["array: select_blocks", "2..65536, or 0"]),
+        ("array: {select_blocks: 8, select_top: 0}", ["x.yaml:5: array: select_top", "1 or more"]),
+        ("array: {select_top: 0}", ["array: select_top", "leave out"]),
+        ("array: {select_top: 16}", ["x.yaml:5: array: select_top", "say with select_blocks"]),
         ("formats: {k: fp32}", ["formats: k: attention takes no fp32", "use int8"]),
     ],
 )

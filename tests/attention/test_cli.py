@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +95,9 @@ def test_random_tensors(
     assert main([*words, "--layer", "0", "-o", str(tmp_path / "a.svg")]) == 0
     shown = capsys.readouterr().out.splitlines()
     assert shown[0].startswith(f"{pattern.name}: 64 queries x 64 keys")
-    pairs = [int(line.split()[1]) for line in shown[2:] if line.startswith("  ")]
+    assert any("rows are queries" in line for line in shown)
+    figures = takewhile(lambda line: "rows are queries" not in line, shown[2:])
+    pairs = [int(line.split()[1]) for line in figures]
     assert pairs
     assert all(0 < count <= 64 * 64 for count in pairs)
     assert (tmp_path / "a.svg").exists()
@@ -115,6 +119,74 @@ def test_pictures(capsys: pytest.CaptureFixture[str], tmp_path: Path, suffix: st
         assert err == "next: accelgen attention show s2 --tokens 512 --json\n"
     assert files[0].read_bytes().startswith(starts[suffix])
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_picture_takes_no_characters_away(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    plain, _ = printed(capsys, "show", "s2", "--tokens", "512")
+    file = tmp_path / "not" / "yet" / "a.svg"
+    out, _ = printed(capsys, "show", "s2", "--tokens", "512", "-o", str(file))
+    assert out == f"{plain}{file}\n"
+    assert file.is_file()
+
+
+def test_sources_are_written_alike(capsys: pytest.CaptureFixture[str]) -> None:
+    data = json.loads(printed(capsys, "list", "--json")[0])
+    for one in data["patterns"]:
+        expected = "Block-Sparse-Attention" if one["name"] == "block_streaming" else "arXiv:"
+        assert one["source"].startswith(expected)
+
+
+SPARSE = [
+    (["quest", "--tokens", "64"], "quest keeps every pair of layers 0 to 1, and this is layer 0;"
+     " to see what it selects: --layer 2 or quest(dense_layers=0)"),
+    (["quest(dense_layers=1)", "--tokens", "64"], "quest keeps every pair of layer 0, and"
+     " this is layer 0; to see what it selects: --layer 1 or quest(dense_layers=0)"),
+    (["one.yaml"], "quest keeps every pair of layers 0 to 1, and this is layer 0; to see what it"
+     " selects: quest(budget=16, dense_layers=0)"),
+    (["three.yaml"], "quest keeps every pair of layers 0 to 1, and this is layer 0; to see what it"
+     " selects: --layer 2 or quest(budget=16, dense_layers=0)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "says"), SPARSE)
+def test_a_layer_that_a_pattern_leaves_dense_is_said_to_be(
+    words: list[str],
+    says: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = "tokens: 64\nheads: 2\nhead_dim: 16\npattern: quest(budget=16)\nlayers: "
+    for name, layers in (("one", 1), ("three", 3)):
+        (tmp_path / f"{name}.yaml").write_text(f"{text}{layers}\n", encoding="utf-8")
+    _, err = printed(capsys, "show", *words)
+    remark, hint = err.splitlines()
+    assert remark == f"accelgen: {says}"
+    assert json.loads(printed(capsys, "show", *words, "--json")[0])["remark"] == says
+    # The next command works, and shows a layer that is sparse where there is one.
+    following = shlex.split(hint.removeprefix("next: accelgen attention "))
+    if "--layer" in says:
+        data = json.loads(printed(capsys, *following, "--json")[0])
+        assert data["remark"] is None
+        assert data["layer"] == int(says.split("--layer ")[1][0])
+    else:
+        assert following[-2:] == ["-o", "attention.svg"]
+
+
+def test_nothing_is_said_where_nothing_is_dense(capsys: pytest.CaptureFixture[str]) -> None:
+    for pattern in ("dense", "sparda", "spatten", "lserve"):
+        _, err = printed(capsys, "show", pattern, "--tokens", "64", "--random")
+        assert err.startswith("next: ")
+        assert err.count("\n") == 1
+
+
+def test_causal_or_not(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["show", "bert_dense", "--head", "0", "--json"]
+    assert json.loads(printed(capsys, *words)[0])["causal"] is False
+    assert json.loads(printed(capsys, *words, "--causal")[0])["causal"] is True
 
 
 def test_tensors(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -141,9 +213,11 @@ WRONG = [
     (["show", "dense", "--queries", "5000"], "5000 queries end at the last of 4096 keys"),
     (["show", "dense", "--kv-heads", "3"], "3 heads of keys and values do not divide 8 heads"),
     (["show", "dense", "--block", "0"], "dense: block: 0 is no integer in 1..4096"),
-    (["show", "dense", "--head", "8"], "--head: no head 8 among 8"),
-    (["show", "dense", "--layer", "1"], "layer: no layer 1 among 1"),
-    (["show", "dense", "--arrays", "0"], "--arrays: 0 is no number of arrays"),
+    (["show", "dense", "--head", "8"], "--head: no head 8 among 8; use 0 to 7"),
+    (["show", "dense", "--layer", "-1"], "--layer: no layer -1 among 4096; use 0 to 4095"),
+    (["show", "s2_8heads", "--layer", "1"], "--layer: no layer 1 among 1; use 0"),
+    (["show", "llama3_8b_duo", "--layer", "4"], "--layer: no layer 4 among 4; use 0 to 3"),
+    (["show", "dense", "--arrays", "0"], "--arrays: 0 is no number of arrays; use 1 or more"),
     (["show", "dense", "-o", "a.gif"], "a picture is .svg, .png or .pdf, not .gif"),
     (["show", "dense", "--tensors", "none.npz"], "none.npz: No such file or directory"),
     (["show", "lserve", "--queries", "1"], "give tensors (--tensors FILE), or --random"),

@@ -47,7 +47,7 @@ def test_energy_is_that_of_the_tiles(data: st.DataObject) -> None:
     writes = np.zeros(4)
     read_bytes = written_bytes = 0.0
     for group in lists_of(core, mask, causal=shape.causal):
-        real, _, _ = group_rows(core, shape, heads, group.row)
+        real, _, _ = group_rows(core, shape.queries, heads, group.row)
         count, tiles = int(real.sum()), len(group.entries)
         used += count
         read_bytes += list_packet(core, group).size + len(real) * d

@@ -137,3 +137,28 @@ def test_wrong_sources(tmp_path: Path) -> None:
     np.save(tmp_path / "g.npy", np.arange(3.0))
     with pytest.raises(InputError, match="is no table"):
         parse_attention(BASE + "gates: g.npy\n", folder=tmp_path)
+
+
+PLACED = [
+    ("array:\n  rows: 9\n", ":5: array: rows: 9 is no power of two"),
+    ("array:\n  arrays: 2\n  rows: x\n", ":6: array: rows: 'x' is no natural number"),
+    ("array: {row: 8}\n", ":4: array: row: unknown key 'row'; did you mean 'rows'?"),
+    ("array:\n  rows: 8\n  query_tiles: 77\n", ":6: array: query_tiles: 77 is no integer"),
+    ("kv_heads: 1\narray: {arrays: 2}\n", ":5: array: rows: 32 heads share keys"),
+    ("kv_heads: 1\n", ":1: array: rows: 32 heads share keys"),
+    ("formats:\n  q: int8\n  k: int99\n", ":6: formats: k: unknown format 'int99'"),
+    ("formats:\n  q: int8\n  k: fp32\n", ":6: formats: k: attention takes no fp32"),
+    ("formats:\n  q: int8\n  w: int8\n", ":6: formats: unknown tensor 'w'"),
+]
+
+
+@pytest.mark.parametrize(("text", "says"), PLACED)
+def test_errors_of_the_array_and_of_formats_are_at_their_line(
+    text: str, says: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"tokens: 64\nheads: 32\nhead_dim: 16\n{text}", encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        load_attention(file).core()
+    assert str(caught.value).startswith(f"{file}{says}")
+    assert caught.value.hint

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from accelgen.attention.network.compare import attention_pairs, compare_attention, without_attention
-from accelgen.attention.network.planned import read_plan
+from accelgen.attention.network.planned import layer_class, read_plan
 from accelgen.attention.network.simulation import simulate_attention
+from accelgen.attention.patterns.spatten import Spatten
 from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError
 from accelgen.hardware import load_hardware
@@ -153,3 +154,34 @@ def test_errors() -> None:
     network = small().network("small", "a test")
     with pytest.raises(InputError, match=r"small: layer0: svg: windows over video"):
         compare_attention(network, HARDWARE, read_plan("svg(16)"))
+
+
+def test_progress_counts_attention_and_the_other_layers() -> None:
+    network = small().network("small", "a test")
+    steps: list[tuple[int, int]] = []
+    stages: list[str] = []
+    plan = read_plan("quest(page=8, budget=64, dense_layers=1)")
+    found = simulate_attention(
+        network,
+        HARDWARE,
+        plan,
+        progress=lambda done, total: steps.append((done, total)),
+        stage=stages.append,
+    )
+    pairs = len(found.attention.layers)
+    assert pairs == 2
+    assert found.rest is not None
+    assert [done for done, _ in steps] == list(range(len(steps)))
+    assert {total for _, total in steps} == {len(steps)}
+    assert len(steps) > pairs
+    # Layer 0 is dense, layer 1 looks at tensors; then there is nothing to say.
+    last = found.attention.layers[1]
+    assert stages[-2:] == [f"{last.name}, quest, {last.part.shape.queries} queries", ""]
+
+
+def test_layers_of_spatten_that_keep_as_much_are_alike() -> None:
+    spatten = Spatten(layers=12)
+    classes = [layer_class(spatten, layer) for layer in range(32)]
+    assert classes[0] == classes[1] != classes[2]
+    assert len(set(classes)) == 11
+    assert set(classes[11:]) == {(spatten.token_keep, spatten.head_keep)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,10 @@ def test_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split()[:2] for line in lines[5:9]] == [*whole, ["network", "sparse"]]
     assert "buffers of the attention array: SRAM by CACTI 7" in out
     assert "drawn tensors" not in out
-    assert err == "next: accelgen attention show 'streaming(4, 16)' --random\n"
+    assert err == (
+        "next: accelgen attention show 'streaming(4, 16)' --tokens 128 --heads 12 --kv-heads 12"
+        " --head-dim 64\n"
+    )
 
 
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,6 +70,52 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
         assert data["attention"][kind]["cycles"] == pytest.approx(cycles)
         assert data["total"][kind]["cycles"] == pytest.approx(cycles)
         assert sum(data["attention"][kind]["limits"].values()) == pytest.approx(cycles)
+
+
+HINTED = [
+    ("quest(page=8, budget=16, least=1)", [], ["--layer", "2", "--random", "--seed", "7"]),
+    ("quest(page=8, budget=16, least=1, dense_layers=0)", [], ["--random", "--seed", "7"]),
+    ("lserve(sink=8, prefill_local=16)", [], []),
+    ("mixed.yaml", [], ["--layer", "1"]),
+    ("spatten(layers=4, token_keep=0.3)", ["--layer", "h4.scores,h4.mix,h5.scores,h5.mix"],
+     ["--random", "--seed", "7"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("pattern", "words", "last"), HINTED)
+def test_the_next_command_shows_what_was_simulated(
+    pattern: str,
+    words: list[str],
+    last: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # Of a description that is not causal, for a network that is.
+    (tmp_path / "mixed.yaml").write_text(
+        "tokens: 64\nheads: 12\nhead_dim: 16\ncausal: false\nlayers: 3\n"
+        "pattern: {layers: {0: dense, 1-2: 's2(2, 4, 16)'}}\n",
+        encoding="utf-8",
+    )
+    words = words or ["--layer", "h3.scores,h3.mix,h4.scores,h4.mix,h5.scores,h5.mix"]
+    code, out, _ = run(capsys, pattern, *words, "--seed", "7", "--json")
+    assert code == 0
+    layers = json.loads(out)["layers"]
+    code, _, err = run(capsys, pattern, *words, "--seed", "7")
+    assert code == 0
+    hint = shlex.split(err.removeprefix("next: "))
+    assert hint[:4] == ["accelgen", "attention", "show", pattern]
+    assert hint[len(hint) - len(last) :] == last
+    assert ("--causal" in hint) == (pattern == "mixed.yaml")
+    assert main([*hint[1:], "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["queries"], shown["keys"], shown["head_dim"]) == (128, 128, 64)
+    assert shown["causal"]
+    assert shown["remark"] is None
+    number = int(hint[hint.index("--layer") + 1]) if "--layer" in hint else 0
+    layer = next(one for one in layers if one["number"] == number)
+    pairs = sum(mask["nnz"] * len(mask["heads"]) for mask in shown["masks"])
+    # Some heads stand for all.
+    assert pairs * 12 / shown["heads"] == layer["sparse"]["pairs"]
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_the_union_of_the_tiles_is_the_mask(
     seen = np.zeros((shape.heads, shape.queries, columns * rows), dtype=np.int64)
     reached = np.zeros((shape.heads, shape.queries), dtype=np.int64)
     for group in lists_of(core, found, causal=shape.causal):
-        real, head, token = group_rows(core, shape, shape.heads, group.row)
+        real, head, token = group_rows(core, shape.queries, shape.heads, group.row)
         np.add.at(reached, (head[real], token[real]), 1)
         walk = walk_of(core, setting, group)
         assert walk.faults == (set() if group.entries else {"empty"})

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from accelgen.attention.accelerator.core import Core
 from accelgen.attention.accelerator.cycles import predict_cycles
+from accelgen.attention.accelerator.pace import pace_of
 from accelgen.attention.accelerator.problem import Problem
 from accelgen.attention.accelerator.rows import Entry, RowGroup, Setting, list_packet
+from accelgen.attention.load import parse_attention
 from accelgen.attention.network.timeline import rates_of, row_group_bytes, timeline
 from accelgen.rtl.attention.tile_info import MASKED
 from tests.attention.tile_cases import core_of
@@ -72,11 +74,20 @@ def test_equal_when_the_array_or_the_results_are_the_limit(core: Core, given: Gr
     assert closed(core, given) == pytest.approx(predicted(core, given), rel=0.002)
 
 
+def test_elements_that_are_decoded_come_later() -> None:
+    core = parse_attention(
+        "{tokens: 640, heads: 1, head_dim: 32, formats: {q: e4m3, k: e4m3, v: e4m3},"
+        " array: {rows: 16, key_bits: 128, query_bits: 128, mask_slots: 4}, pattern: dense}"
+    ).core()
+    plain = [[False] * count for count in (8, 3, 20)]
+    assert closed(core, plain) == predicted(core, plain)
+
+
 @given(slow_streams(), st.lists(several, min_size=1, max_size=6))
 @settings(deadline=None)
 def test_within_two_percent_with_slow_streams(core: Core, given: Groups) -> None:
     """Or within an interval, where that is more: passes that come in turn at the beginning."""
-    interval = rates_of(core).interval
+    interval = pace_of(core).interval
     assert closed(core, given) == pytest.approx(predicted(core, given), rel=0.02, abs=interval)
 
 

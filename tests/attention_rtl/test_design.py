@@ -21,7 +21,7 @@ from accelgen.cosim.lint import lint, yosys_check
 from accelgen.cosim.verify_attention import verify_attention
 from accelgen.errors import InputError
 from accelgen.manifest import Manifest
-from accelgen.rtl.attention.lists import FAULTS
+from accelgen.rtl.attention.lists import FAULTS, LIST
 from tests.attention_rtl.cores import CORES, SMALL
 
 TEXT = """\
@@ -175,6 +175,21 @@ def test_phases_are_what_they_are_called() -> None:
         single = phases["one query token"].problems[0]
         assert single.q.shape[2] == 1
         assert len(phases["full blocks"].problems[0].groups[0].entries) == 24
+        for problem in phases["headers"].problems:
+            faults = [walk.faults for walk in problem.walks]
+            assert all("empty" in found for found in faults[:1] + faults[4::2])
+            assert not any(faults[1::2])
+        for problem in phases["blocks less than a tile"].problems:
+            assert {"outside"} <= problem.faults or all(g.kind == LIST for g in problem.groups)
+        if core.selector is not None:
+            (full,) = phases["a full selector"].problems
+            assert full.groups[0].blocks == core.selector.max_scores > full.setting.top
+            assert full.setting.sink == 0
+            assert full.setting.local <= 1
+            # Chosen by their scores, not only forced.
+            chosen = full.selected[0]
+            assert chosen is not None
+            assert chosen.sum(axis=1).max() == full.setting.top
 
 
 @pytest.mark.rtl

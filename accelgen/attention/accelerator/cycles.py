@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from math import inf
 
 from accelgen.attention.accelerator.core import SCALE_BUS, Core
+from accelgen.attention.accelerator.pace import pace_of, stream_latency
 from accelgen.attention.accelerator.problem import Problem
 from accelgen.attention.accelerator.rows import Step, Tile
-from accelgen.rtl.attention.decoder import Decoder
-from accelgen.rtl.attention.fold import Fold
 from accelgen.rtl.attention.normaliser import Normaliser
 from accelgen.rtl.attention.scale_buffer import ScaleBuffer
 from accelgen.rtl.attention.sequencer import Sequencer
@@ -75,8 +74,7 @@ def _stream(core: Core, tensor: str, elements: int, per_beat: int) -> _Stream:
     if decoding.block:
         beats = -(-elements // decoding.block // (SCALE_BUS // decoding.scale_bits))
         scales = _Stream(beats, ScaleBuffer.FILL_LATENCY)
-    latency = 1 + Decoder.latency(decoding) + (Fold.LATENCY if tensor == "q" else 0)
-    return _Stream(elements // per_beat, latency, scales)
+    return _Stream(elements // per_beat, stream_latency(core, tensor), scales)
 
 
 @dataclass
@@ -159,6 +157,7 @@ class _Run:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.core = core = problem.core
+        self.pace = pace_of(core)
         n = core.numerics
         tile, group = n.rows * n.head_dim, core.query_tiles * n.rows * n.head_dim
         self.keys = _stream(core, "k", tile, core.keys_per_beat)
@@ -237,16 +236,16 @@ class _Run:
             last_tile = kept.query_tile == core.query_tiles - 1
             if kept.tile.flags & MASKED and last_tile:
                 self.scheduler.frees.append(now)
-            done = now + n.value_dim + n.rows + 6
+            done = now + self.pace.ending
             self.spans.append((began.pop(id(kept)), done))
             if kept.tile.last and last_tile:
                 self._normalise(done)
             if last_tile and kept.value is not None:
-                self.values.releases.append(now + n.value_dim + 1)
+                self.values.releases.append(now + self.pace.outputs)
             kept, waiting = waiting, None
             if kept:
                 kept.capture = now + Sequencer.CAPTURE
-            now += n.value_dim + 1
+            now += self.pace.outputs
             multiplying += n.value_dim
         return multiplying
 
@@ -279,6 +278,6 @@ class _Run:
 
     def _normalise(self, complete: Time) -> None:
         """Results of a row group leave once those before have left."""
-        start = max(complete + 1, self.freed[-1] + 1 if self.freed else 0)
-        self.freed.append(start + Normaliser.read_cycles(self.core))
+        start = max(complete, self.freed[-1] if self.freed else 0)
+        self.freed.append(start + self.pace.reading)
         self.last_beat = self.freed[-1] + Normaliser.LATENCY

@@ -8,13 +8,14 @@ from accelgen.attention.accelerator.core import SCALE_BUS, TENSORS, Core
 from accelgen.attention.accelerator.datapath.exp2 import negative_exp2
 from accelgen.attention.accelerator.datapath.numerics import Numerics
 from accelgen.attention.accelerator.manifest import stream_specs
+from accelgen.attention.accelerator.pace import pace_of
 from accelgen.attention.accelerator.predict import LayerCycles, tile_cycles
 from accelgen.attention.accelerator.registers import registers
 from accelgen.attention.description import AttentionDescription
 from accelgen.report import section, table
 from accelgen.rtl.attention.normaliser import Normaliser
 from accelgen.rtl.attention.sequencer import Sequencer
-from accelgen.rtl.attention.softmax import Softmax
+from accelgen.rtl.attention.totals import chunks_of
 
 __all__ = ["exponential_error", "full_utilisation", "memories", "write_report"]
 
@@ -56,8 +57,7 @@ def memories(core: Core) -> list[tuple[str, int, int, int]]:
             beats = -(-scales // per_beat)
             words = max(2, 2 << (beats - 1).bit_length())
             found.append((f"{tensor}: scales of two packets", 1, words, SCALE_BUS))
-    chunks = -(-(n.value_dim + 1) // core.outputs_per_beat)
-    words = max(2, core.query_tiles * chunks)
+    words = max(2, core.query_tiles * chunks_of(core))
     found.append(
         ("totals: two row groups", 2 * core.outputs_per_beat, words, n.total_bits * n.rows)
     )
@@ -99,14 +99,13 @@ def _cycles(core: Core) -> str:
     n = core.numerics
     found = tile_cycles(core)
     slowest = max(found, key=lambda name: found[name])
-    latency = Sequencer.CAPTURE + Softmax.ready_cycles(n.rows)
     lines = [
         f"a tile of keys takes {max(found.values())} cycles in a long list, held up by the"
         f" {slowest}: " + ", ".join(f"{name} {count}" for name, count in found.items()),
         f"array: query tiles x (head_dim + value_dim + 1) = {core.query_tiles} x"
         f" ({n.head_dim} + {n.value_dim} + 1)",
         f"softmax: query tiles x (capture {Sequencer.CAPTURE} + max(2 rows - 4, rows + 4)) ="
-        f" {core.query_tiles} x {latency}",
+        f" {core.query_tiles} x {pace_of(core).softmax}",
         f"utilisation of the multipliers on full tiles: {full_utilisation(core):.4f}",
         f"results of a row group leave in {Normaliser.read_cycles(core) + Normaliser.LATENCY}"
         f" cycles, {Normaliser.row_cycles(core)} per row, while the next one is computed",
@@ -116,10 +115,10 @@ def _cycles(core: Core) -> str:
 
 
 def _predicted(predicted: LayerCycles) -> str:
-    part = "all" if predicted.whole else f"the first {predicted.row_groups}"
+    summaries = f", {predicted.summaries} tiles of summaries" if predicted.summaries else ""
     lines = [
-        f"layer {predicted.layer}, {part} of {predicted.all_row_groups} row groups,"
-        f" {predicted.tiles} tiles",
+        predicted.text,
+        f"{predicted.tiles} tiles of keys{summaries}",
         f"compute_cycles {predicted.cycles.busy}, total_cycles {predicted.cycles.total},"
         f" utilisation {predicted.cycles.utilisation:.4f}",
     ]

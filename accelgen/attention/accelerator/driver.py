@@ -13,6 +13,7 @@ from accelgen.attention.accelerator.core import TENSORS, Core
 from accelgen.attention.accelerator.problem import Problem
 from accelgen.attention.accelerator.rows import RowGroup, Setting
 from accelgen.attention.accelerator.schedule import share_out
+from accelgen.attention.accelerator.tiling import group_rows
 from accelgen.attention.inputs import AttentionInputs
 from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError
@@ -44,15 +45,11 @@ class Encoded:
     def results(self, outputs: Sequence[Ints], groups: Sequence[RowGroup]) -> Floats:
         """``[heads, queries, value_dim]`` of the packets of ``groups``; rows that none has: 0."""
         core, shape = self.core, self.shape
-        rows = core.numerics.rows
         found = np.zeros((shape.heads, shape.queries, shape.value_dim))
         for packet, group in zip(outputs, groups, strict=True):
-            row = np.arange(len(packet))
-            token = row // rows * core.tokens_per_tile + row % rows // core.group
-            token += group.row * core.tokens
-            head = group.head * core.group + row % rows % core.group
-            used = (row % rows < core.tokens_per_tile * core.group) & (token < shape.queries)
-            found[head[used], token[used]] = packet[used] * self.step
+            real, head, token = group_rows(core, shape.queries, core.group, group.row)
+            head = group.head * core.group + head
+            found[head[real], token[real]] = packet[real] * self.step
         return found
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from accelgen.attention.accelerator.core import Core
 from accelgen.attention.accelerator.rows import RowGroup
 from accelgen.attention.accelerator.schedule import row_groups
+from accelgen.attention.accelerator.tiling import row_group_count
 from accelgen.attention.inputs import AttentionInputs
 from accelgen.attention.masks.mask import HeadMask
 from accelgen.attention.patterns.base import Pattern
@@ -18,9 +19,9 @@ from accelgen.attention.patterns.quest import Quest
 from accelgen.attention.patterns.s2 import S2
 from accelgen.attention.patterns.streaming import Streaming
 from accelgen.attention.shape import AttentionShape
-from accelgen.rtl.attention.lists import BLOCKS, SELECT, TOKENS
+from accelgen.rtl.attention.lists import BLOCKS, LIST, SELECT, TOKENS
 
-__all__ = ["Lowered", "Rule", "lower", "rule_of"]
+__all__ = ["Choice", "Lowered", "Rule", "choose", "lower", "rule_of"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,38 @@ class Rule:
     phase: int = 0
     block: int = 0
     bounds: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """What makes the tiles of a layer: a rule per KV head, none where it is given lists, and the
+    registers that the rules need.
+
+    With ``block``, summaries of blocks of as many keys are needed: their ``bounds`` or their means.
+    """
+
+    rules: tuple[Rule | None, ...]
+    registers: Mapping[str, int]
+    block: int = 0
+    bounds: bool = False
+
+    @property
+    def kinds(self) -> tuple[int, ...]:
+        """The kind of the row groups of every KV head."""
+        return tuple(LIST if rule is None else rule.kind for rule in self.rules)
+
+    def row_groups(
+        self, core: Core, shape: AttentionShape, masks: Sequence[HeadMask]
+    ) -> Iterator[RowGroup]:
+        """Those of all KV heads, in order, made as they are asked for.
+
+        ``masks``, one per query head, are looked at where a KV head is given lists.
+        """
+        for head, rule in enumerate(self.rules):
+            if rule is None:
+                yield from row_groups(core, masks, head)
+            else:
+                yield from _ruled(core, shape, rule, head)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +101,7 @@ def rule_of(
         return Rule(TOKENS, (("sink", sink), ("window", window)))
     if isinstance(pattern, BlockStreaming | S2):
         return _block_rule(pattern, core, shape, head)
-    if isinstance(pattern, Quest) and layer < pattern.dense_layers:
+    if layer < pattern.first_sparse_layer:
         return Rule(TOKENS, (("sink", 0), ("window", shape.keys)))
     if isinstance(pattern, Moba | Quest):
         return _selection_rule(pattern, core, shape)
@@ -142,6 +175,26 @@ class _Registers:
         return True
 
 
+def choose(
+    core: Core, shape: AttentionShape, patterns: Sequence[Pattern], *, layer: int = 0
+) -> Choice:
+    """What makes the tiles of a layer in which query head ``h`` follows ``patterns[h]``.
+
+    Heads that share keys and values share their tiles: where one rule makes those of all of them,
+    and its registers agree with those of the KV heads before, the accelerator makes them itself.
+    """
+    taken = _Registers()
+    rules: list[Rule | None] = []
+    for kv in range(shape.kv_heads):
+        heads = range(kv * shape.group, (kv + 1) * shape.group)
+        found = {rule_of(patterns[head], core, shape, head, layer) for head in heads}
+        rule = found.pop() if len(found) == 1 else None
+        if rule is not None and not taken.take(rule):
+            rule = None
+        rules.append(rule)
+    return Choice(tuple(rules), taken.held, taken.block, taken.bounds)
+
+
 def lower(
     core: Core,
     shape: AttentionShape,
@@ -151,43 +204,30 @@ def lower(
     layer: int = 0,
     inputs: AttentionInputs | None = None,
 ) -> Lowered:
-    """The row groups of a layer in which query head ``h`` follows ``patterns[h]``.
-
-    Heads that share keys and values share their tiles: where one rule makes those of all of them,
-    and its registers agree with those of the KV heads before, the accelerator makes them itself.
-    Lists are made of ``masks``, or of those that the patterns give.
+    """The row groups of a layer in which query head ``h`` follows ``patterns[h]``; see
+    :func:`choose`.  Lists are made of ``masks``, or of those that the patterns give.
     """
-    taken = _Registers()
-    rules: list[Rule | None] = []
-    groups: list[RowGroup] = []
-    count = -(-shape.queries // core.tokens)
-    for kv in range(shape.kv_heads):
-        heads = range(kv * shape.group, (kv + 1) * shape.group)
-        found = {rule_of(patterns[head], core, shape, head, layer) for head in heads}
-        rule = found.pop() if len(found) == 1 else None
-        if rule is not None and not taken.take(rule):
-            rule = None
-        rules.append(rule)
-        if rule is None:
-            if masks is None:
-                masks = _masks(shape, patterns, inputs, layer)
-            groups += row_groups(core, masks, kv)
-            continue
-        blocks = -(-shape.keys // rule.block) if rule.block else 0
-        for row in range(count):
-            used = min(core.tokens, shape.queries - row * core.tokens) * core.group
-            groups.append(
-                RowGroup(
-                    row,
-                    rule.kind,
-                    phase=rule.phase,
-                    head=kv,
-                    blocks=blocks,
-                    rows=used if rule.block else 0,
-                    bounds=rule.bounds,
-                )
-            )
-    return Lowered(tuple(groups), taken.held, tuple(rules), taken.block, taken.bounds)
+    choice = choose(core, shape, patterns, layer=layer)
+    if masks is None:
+        masks = _masks(shape, patterns, inputs, layer) if None in choice.rules else ()
+    groups = tuple(choice.row_groups(core, shape, masks))
+    return Lowered(groups, choice.registers, choice.rules, choice.block, choice.bounds)
+
+
+def _ruled(core: Core, shape: AttentionShape, rule: Rule, head: int) -> Iterator[RowGroup]:
+    """The row groups of a KV head whose tiles the accelerator makes."""
+    blocks = -(-shape.keys // rule.block) if rule.block else 0
+    for row in range(row_group_count(core, shape.queries)):
+        used = min(core.tokens, shape.queries - row * core.tokens) * core.group
+        yield RowGroup(
+            row,
+            rule.kind,
+            phase=rule.phase,
+            head=head,
+            blocks=blocks,
+            rows=used if rule.block else 0,
+            bounds=rule.bounds,
+        )
 
 
 def _masks(

@@ -18,9 +18,11 @@ from accelgen.attention.accelerator.rows import (
     Tile,
     Walk,
     allowed,
+    out_of_range,
     tiles_of,
     walk_of,
 )
+from accelgen.attention.accelerator.tiling import group_rows, row_tokens
 from accelgen.names import FrozenMap
 from accelgen.rtl.attention.lists import SELECT
 from accelgen.rtl.attention.selection import Selection
@@ -81,11 +83,9 @@ class Problem:
     def _select(self, group: RowGroup) -> Bools | None:
         """What the selector finds; see Selection."""
         core, setting = self.core, self.setting
-        if group.kind != SELECT or core.selector is None or self.summaries is None:
+        if group.kind != SELECT or self.summaries is None or group.blocks == 0:
             return None
-        if not 0 < group.blocks <= core.selector.max_scores:
-            return None
-        if not 1 <= group.rows <= core.numerics.rows:
+        if out_of_range(core, setting, group):
             return None
         n = core.numerics
         queries = self.folded(group)
@@ -101,8 +101,7 @@ class Problem:
         else:
             sums = _product(queries, stored[0])
         scores = (sums + (1 << (n.score_shift - 1))) >> n.score_shift
-        token = np.arange(n.rows) // core.group
-        own = (setting.offset + group.row * core.tokens + token) >> setting.block_shift
+        own = (setting.offset + row_tokens(core, group.row)) >> setting.block_shift
         block = np.arange(group.blocks)
         sinks = (setting.sink + (1 << setting.block_shift) - 1) >> setting.block_shift
         never = block[None, :] > own[:, None]
@@ -131,15 +130,11 @@ class Problem:
 
     def query_rows(self, group: RowGroup, tensor: Ints | None = None) -> Ints:
         """``[rows of the group, head_dim]``: the packet of queries; or of their scales."""
-        core, n = self.core, self.core.numerics
         tensor = self.q if tensor is None else tensor
-        rows = np.zeros((core.query_tiles * n.rows, tensor.shape[-1]), dtype=np.int64)
         heads, queries = tensor.shape[1:3]
-        for row in range(len(rows)):
-            tile, i = divmod(row, n.rows)
-            token = group.row * core.tokens + tile * core.tokens_per_tile + i // core.group
-            if i < core.tokens_per_tile * core.group and i % core.group < heads and token < queries:
-                rows[row] = tensor[group.head, i % core.group, token]
+        real, head, token = group_rows(self.core, queries, heads, group.row)
+        rows = np.zeros((len(real), tensor.shape[-1]), dtype=np.int64)
+        rows[real] = tensor[group.head, head[real], token[real]]
         return rows
 
     def key_rows(self, tensor: Ints, head: int, column: int) -> Ints:

@@ -19,10 +19,13 @@ def registers(core: Core) -> tuple[Register, ...]:
     ``keys``: keys there are; ``offset``: position of query token 0 among them; ``scale``,
     ``shift``: queries are multiplied by ``scale / 2**shift`` (see fold_queries); ``sink``,
     ``window``: tokens, of the rule by tokens; ``local``, ``stride``, ``block_shift``: of the rule
-    by blocks of ``2**block_shift`` tokens (see Scheduler).  ``q_grid``, ``k_grid``, ``v_grid``, of
-    formats that are not integers: values are stored times two to that (two's complement).
+    by blocks of ``2**block_shift`` tokens (see Scheduler); ``top``, of cores with a selector: how
+    many blocks a row selects, with those that ``local`` and ``sink`` always select.  ``q_grid``,
+    ``k_grid``, ``v_grid``, of formats that are not integers: values are stored times two to that
+    (two's complement).
     """
-    max_keys = core.numerics.max_keys
+    # All of them, as counts, would not fit.
+    max_keys = min(core.numerics.max_keys, _MOST)
     grids = [f"{tensor}_grid" for tensor in TENSORS if not core.decoding(tensor).whole]
     rows = (
         ("keys", POSITION_BITS, max_keys, 1),

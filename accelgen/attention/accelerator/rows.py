@@ -9,12 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.attention.accelerator.core import LIST_BITS, Core
+from accelgen.attention.accelerator.tiling import row_tokens
 from accelgen.errors import InputError
 from accelgen.rtl.attention.lists import BLOCKS, LIST, SELECT
-from accelgen.rtl.attention.tile_info import CAUSAL, LOWER, MASKED, UPPER, WHOLE, WINDOW
+from accelgen.rtl.attention.tile_info import (
+    CAUSAL,
+    LOWER,
+    MASKED,
+    POSITION_BITS,
+    UPPER,
+    WHOLE,
+    WINDOW,
+)
 
 __all__ = ["Entry", "RowGroup", "Setting", "Step", "Tile", "Walk", "allowed", "list_packet",
-           "tiles_of", "walk_of"]  # fmt: skip
+           "out_of_range", "tiles_of", "walk_of"]  # fmt: skip
 
 Bools = NDArray[np.bool_]
 
@@ -90,7 +99,8 @@ class Step:
     """What the scheduler does for ``cycles`` cycles, as soon as it can.
 
     ``emits``: it passes on the tile it holds.  ``room``: it waits until there is room for one,
-    whether it passes one on or not.  ``mask_room``: it waits for a slot for a mask.
+    whether it passes one on or not.  ``mask_room``: it waits for a slot for a mask, which only what
+    has one does.
     ``mask_taken``: its last cycle takes one.  ``selection``: it waits until blocks are selected.
     """
 
@@ -137,8 +147,13 @@ def walk_of(core: Core, setting: Setting, group: RowGroup, selected: Bools | Non
     """
     walk = Walk()
     walk.steps.append(Step())
+    refused = out_of_range(core, setting, group)
+    if refused:
+        walk.faults.add("outside")
     if group.kind == LIST:
-        _listed(core, setting, group, walk)
+        _listed(core, setting, group, walk, refused=refused)
+    elif refused:
+        walk.steps.append(Step())
     elif group.kind == SELECT:
         walk.steps.append(Step())
         _selected(core, setting, group, walk, selected)
@@ -155,13 +170,23 @@ def walk_of(core: Core, setting: Setting, group: RowGroup, selected: Bools | Non
     return walk
 
 
+def out_of_range(core: Core, setting: Setting, group: RowGroup) -> bool:
+    """Whether a number of a row group is none that the scheduler takes: it then gives zeros."""
+    if setting.offset + group.row * core.tokens >= 1 << POSITION_BITS:
+        return True
+    if group.kind == BLOCKS:
+        less = 1 << setting.block_shift < core.numerics.rows
+        return less or 0 < setting.stride <= group.phase
+    if group.kind == SELECT:
+        most = core.selector.max_scores if core.selector else -1
+        return group.blocks > most or not 1 <= group.rows <= core.numerics.rows
+    return False
+
+
 def _selected(
     core: Core, setting: Setting, group: RowGroup, walk: Walk, selected: Bools | None
 ) -> None:
     """Have blocks scored; then look at every tile, and make masks of those that a row sees."""
-    most = core.selector.max_scores if core.selector else 0
-    if group.blocks > most or not 1 <= group.rows <= core.numerics.rows:
-        walk.faults.add("outside")
     if selected is None:
         return
     rows = core.numerics.rows
@@ -186,8 +211,8 @@ def _selected(
         walk.hold(Entry(column, CAUSAL | MASKED, mask))
 
 
-def _listed(core: Core, setting: Setting, group: RowGroup, walk: Walk) -> None:
-    """Follow the entries."""
+def _listed(core: Core, setting: Setting, group: RowGroup, walk: Walk, *, refused: bool) -> None:
+    """Follow the entries; of a row group that is refused, all are left out."""
     columns = -(-setting.keys // core.numerics.rows)
     remaining = len(group.entries) if group.count is None else group.count
     per_mask = mask_beats(core)
@@ -203,8 +228,9 @@ def _listed(core: Core, setting: Setting, group: RowGroup, walk: Walk) -> None:
         outside = entry.column >= columns
         unsorted = not outside and bool(walk.kept) and entry.column <= walk.kept[-1].column
         walk.faults |= {"outside"} if outside else {"unsorted"} if unsorted else set()
-        legal, masked = not (outside or unsorted), bool(entry.flags & MASKED)
-        walk.steps.append(Step(1, legal and walk.held, walk.held, mask_room=True))
+        legal = not (outside or unsorted or refused)
+        masked = bool(entry.flags & MASKED)
+        walk.steps.append(Step(1, legal and walk.held, walk.held, mask_room=masked))
         walk.held = walk.held and not legal
         remaining -= 1
         at += 1
@@ -242,12 +268,6 @@ def _counted(core: Core, setting: Setting, group: RowGroup) -> Iterator[tuple[in
     highest = min(position + core.tokens - 1, s.keys - 1) // rows
     by_block = group.kind == BLOCKS
     if by_block:
-        if 1 << s.block_shift < rows:
-            raise InputError(
-                f"blocks of {1 << s.block_shift} tokens are less than a tile of {rows}",
-                where="block_shift",
-                hint=f"use {(rows - 1).bit_length()} or more",
-            )
         block = position >> s.block_shift
         nearest = (max(block - s.local + 1, 0) << s.block_shift) // rows
     else:
@@ -273,9 +293,7 @@ def allowed(core: Core, setting: Setting, group: RowGroup, tile: Tile) -> Bools:
     size = core.query_tiles * n.rows
     if tile.column is None:
         return np.zeros((size, n.rows), dtype=np.bool_)
-    row = np.arange(size)
-    token = row // n.rows * core.tokens_per_tile + row % n.rows // core.group
-    position = (setting.offset + group.row * core.tokens + token)[:, None]
+    position = (setting.offset + row_tokens(core, group.row))[:, None]
     key = (tile.column * n.rows + np.arange(n.rows))[None, :]
     result = np.broadcast_to(key < setting.keys, (size, n.rows)).copy()
     if tile.flags & CAUSAL:
@@ -289,10 +307,22 @@ def allowed(core: Core, setting: Setting, group: RowGroup, tile: Tile) -> Bools:
 
 
 def list_packet(core: Core, group: RowGroup) -> NDArray[np.uint8]:
-    """The beats of a row group, ``[beats, 8]`` bytes."""
+    """The beats of a row group, ``[beats, 8]`` bytes.
+
+    Raises :class:`InputError` for numbers that the fields of a packet do not hold.
+    """
     rows = core.numerics.rows
     count = len(group.entries) if group.count is None else group.count
     number = {LIST: count, SELECT: group.blocks}.get(group.kind, group.phase)
+    named = [("row", group.row), ("header", number)]
+    named += [("column", entry.column) for entry in group.entries]
+    for name, value in named:
+        if not 0 <= value < 1 << POSITION_BITS:
+            raise InputError(
+                f"{value} is not in 0..{(1 << POSITION_BITS) - 1}",
+                where=f"row group {group.row}: {name}",
+                hint="split the problem into smaller ones",
+            )
     words = [group.row | number << 24 | group.kind << 48]
     if group.kind == SELECT:
         words[0] |= group.rows << 50 | int(group.bounds) << 57

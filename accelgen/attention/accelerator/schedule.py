@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from accelgen.attention.accelerator.core import Core
 from accelgen.attention.accelerator.rows import Entry, RowGroup
+from accelgen.attention.accelerator.tiling import check_heads, group_rows, row_group_count
 from accelgen.attention.masks.balance import balance
 from accelgen.attention.masks.mask import DIAGONAL, FULL, BlockMask, HeadMask, TokenMask
 from accelgen.errors import InputError
@@ -49,33 +50,25 @@ def lists_of(
 
     Raises :class:`InputError` for more masks than rows of a token.
     """
-    group, rows, mine = core.group, core.numerics.rows, masks
-    if not 1 <= len(mine) <= group:
-        raise InputError(
-            f"{len(mine)} query heads in row groups for {group}",
-            where="masks",
-            hint="give the masks of a part of the heads, or build the array with a larger group",
-        )
-    queries, keys, offset = mine[0].queries, mine[0].keys, mine[0].offset
+    check_heads(core, masks)
+    rows = core.numerics.rows
+    queries, keys, offset = masks[0].queries, masks[0].keys, masks[0].offset
     columns = -(-keys // rows)
-    row = np.arange(core.query_tiles * rows)
-    local = row // rows * core.tokens_per_tile + row % rows // group
-    head_of = row % rows % group
-    used = (row % rows < core.tokens_per_tile * group) & (head_of < len(mine))
-    strips = [_Strips(mask) for mask in dict.fromkeys(mine)]
-    which = np.array([list(dict.fromkeys(mine)).index(mask) for mask in mine])
+    strips = [_Strips(mask) for mask in dict.fromkeys(masks)]
+    which = np.array([list(dict.fromkeys(masks)).index(mask) for mask in masks])
     key = np.arange(columns * rows)
     inside = key < keys
-    for number in range(-(-queries // core.tokens)):
+    for number in range(row_group_count(core, queries)):
         first = number * core.tokens
         last = min(first + core.tokens, queries)
-        there = used & (local < last - first)
+        there, of_head, token = group_rows(core, queries, len(masks), number)
         found = np.zeros((len(strips), core.tokens, columns * rows), dtype=np.bool_)
         for k, strip in enumerate(strips):
             found[k, : last - first, :keys] = strip.of(first, last)
-        pairs = found[which[head_of.clip(max=len(mine) - 1)], local.clip(max=core.tokens - 1)]
+        at = (token - first).clip(max=core.tokens - 1)
+        pairs = found[which[of_head.clip(max=len(masks) - 1)], at]
         pairs &= there[:, None]
-        before: Bools = key[None, :] <= (offset + first + local)[:, None]
+        before: Bools = key[None, :] <= (offset + token)[:, None]
         matters: Bools = there[:, None] & inside[None, :]
         same: Bools = ~(pairs ^ before)
         every = np.asarray(_by_tile(np.logical_or(pairs, ~matters), rows).all(axis=(0, 2)))

@@ -128,10 +128,19 @@ def top_k(scores: Numbers, k: int | Ints, allowed: Bools | None = None) -> Bools
     key = -scores if floats else -scores.astype(np.int64)
     if allowed is not None:
         key = np.where(allowed, key, np.inf if floats else np.iinfo(np.int64).max)
-    order = np.argsort(key, axis=-1, kind="stable")
-    chosen = np.arange(scores.shape[-1]) < np.asarray(k)[..., None]
-    result = np.zeros(scores.shape, dtype=np.bool_)
-    np.put_along_axis(result, order, np.broadcast_to(chosen, scores.shape), axis=-1)
+    count = scores.shape[-1]
+    wanted = np.broadcast_to(np.asarray(k), scores.shape[:-1])[..., None]
+    # Sorting values is far quicker than sorting where they are.
+    place = np.clip(wanted - 1, 0, max(count - 1, 0))
+    last = np.take_along_axis(np.sort(key, axis=-1), place, axis=-1)
+    result = np.asarray((key <= last) & (wanted > 0))
+    more = np.count_nonzero(result, axis=-1) > np.minimum(wanted[..., 0], count)
+    if more.any():
+        # As many as there is room for of those that equal the last one, from the left.
+        key, last, wanted = key[more], last[more], wanted[more]
+        equal = key == last
+        room = wanted - np.count_nonzero(key < last, axis=-1)[..., None]
+        result[more] = (key < last) | (equal & (np.cumsum(equal, axis=-1) <= room))
     return result if allowed is None else result & allowed
 
 

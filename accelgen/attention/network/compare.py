@@ -104,12 +104,14 @@ def compare_attention(
     *,
     seed: int = 0,
     progress: Progress | None = None,
+    stage: Callable[[str], None] = lambda text: None,
 ) -> AttentionResult:
     """Every attention layer of ``network`` on the attention arrays of ``hardware``, dense and under
     ``plan``.
 
     Static patterns are counted exactly; dynamic ones on tensors drawn with ``seed`` (see
-    :func:`accelgen.attention.network.work.sampled_work`).  Raises :class:`InputError` when the
+    :func:`accelgen.attention.network.work.sampled_work`).  ``progress`` is told how many layers are
+    done, ``stage`` what is looked at in the next one.  Raises :class:`InputError` when the
     network has no attention layer, and where a pattern does not apply to a layer, with its name.
     """
     pairs = attention_pairs(network)
@@ -128,6 +130,7 @@ def compare_attention(
         part = scores.attention
         assert part is not None
         name = scores.name.removesuffix(".scores")
+        simulator.stage = _prefixed(stage, name)
         with within(f"{network.name}: {name}"):
             layers.append(simulator.layer(name, part, number if part.is_self else None))
         number += part.is_self
@@ -135,12 +138,17 @@ def compare_attention(
     return AttentionResult(plan, cores, simulator.arrays, seed, tuple(layers))
 
 
+def _prefixed(stage: Callable[[str], None], name: str) -> Callable[[str], None]:
+    return lambda text: stage(f"{name}, {text}")
+
+
 class _Simulator:
-    """Layers that are alike are worked out once."""
+    """Layers that are alike are worked out once; ``stage`` is told what is looked at."""
 
     def __init__(self, hardware: Hardware, plan: Plan, seed: int) -> None:
         self.hardware, self.plan, self.seed = hardware, plan, seed
         self.arrays = array_count(hardware)
+        self.stage: Callable[[str], None] = lambda text: None
         self.cores: dict[AttentionShape, Core] = {}
         self._masks: dict[Hashable, tuple[HeadMask, ...]] = {}
         self._costs: dict[Hashable, tuple[AttentionCost, str]] = {}
@@ -198,6 +206,7 @@ class _Simulator:
         work: list[HeadWork] = []
         notes = []
         if static:
+            self.stage("masks")
             masks = [
                 self._static(patterns[head], shape, layer)[head]
                 for kv_head in static
@@ -207,7 +216,9 @@ class _Simulator:
             work += head_work(core, some, masks, part.batch)
         for one, count in dynamic.items():
             some = replace(shape, heads=count * shape.group, kv_heads=count)
-            sample = sampled_work(core, some, one, seed=self.seed, layer=layer, batch=part.batch)
+            sample = sampled_work(
+                core, some, one, seed=self.seed, layer=layer, batch=part.batch, stage=self.stage
+            )
             work += sample.work
             notes.append(f"{one.name}: {sample.note}")
         return work, "; ".join(notes)
@@ -225,4 +236,4 @@ class _Simulator:
 
 def _looks(pattern: Pattern, layer: int) -> bool:
     """Whether a pattern looks at tensors in a layer."""
-    return pattern.dynamic and not (pattern.name == "quest" and not layer_class(pattern, layer))
+    return pattern.dynamic and layer >= pattern.first_sparse_layer

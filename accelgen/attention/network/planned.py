@@ -39,8 +39,8 @@ class Plan:
         return any(pattern.dynamic for pattern in self.source.patterns)
 
     def heads(self, shape: AttentionShape, layer: int) -> tuple[Pattern, ...]:
-        """The pattern of every query head of a layer; ``duo``, and ``lserve`` in prefill, as what
-        they are there, dense or streaming.
+        """The pattern of every query head of a layer; ``duo``, ``lserve`` in prefill, and any in
+        a layer that it leaves dense, as what they are there, dense or streaming.
 
         Raises :class:`InputError` where a description has no such layer or other heads.
         """
@@ -87,15 +87,19 @@ def read_plan(text: str) -> Plan:
 def layer_class(pattern: Pattern, layer: int) -> Hashable:
     """Equal for layers in which a pattern does the same."""
     if isinstance(pattern, Quest):
-        return layer >= pattern.dense_layers
+        return layer >= pattern.first_sparse_layer
     if isinstance(pattern, WindowPruning):
         return min(layer, len(pattern.sparsity) - 1)
-    if isinstance(pattern, Spatten) or getattr(pattern, "gates", None):
+    if isinstance(pattern, Spatten):
+        return pattern.shares(layer)
+    if getattr(pattern, "gates", None):
         return layer
     return 0
 
 
 def _plain(pattern: Pattern, shape: AttentionShape, layer: int, head: int) -> Pattern:
+    if layer < pattern.first_sparse_layer:
+        return Dense()
     if isinstance(pattern, Duo) and pattern.gates:
         kept = dense_kv_heads("duo: gates", pattern.gates, pattern.sparsity, shape.kv_heads, layer)
         if kept[head // shape.group]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from accelgen.attention.network.compare import (
     AttentionResult,
     Progress,
+    attention_pairs,
     compare_attention,
     without_attention,
 )
@@ -101,16 +102,35 @@ def simulate_attention(
     seed: int = 0,
     constraints: Constraints = Constraints(),  # noqa: B008 - frozen
     solved: Solved | None = None,
-    progress: Progress | None = None,
+    progress: Progress = lambda done, total: None,
+    stage: Callable[[str], None] = lambda text: None,
 ) -> ComparedResult:
     """Attention layers by :func:`accelgen.attention.network.compare.compare_attention`, the others
     by :func:`accelgen.simulation.simulate`.  Raises what these do.
+
+    ``progress`` is told how many of how many layers are done, the distinct ones of the others;
+    ``stage`` what of an attention layer is looked at, and at last nothing.
     """
-    attention = compare_attention(network, hardware, plan, seed=seed)
     others = without_attention(network)
+    first = len(attention_pairs(network))
+    total = first + (len(others.distinct) if others is not None else 0)
+    attention = compare_attention(
+        network,
+        hardware,
+        plan,
+        seed=seed,
+        progress=lambda done, count: progress(done, total),
+        stage=stage,
+    )
+    stage("")
     rest = None
     if others is not None:
         rest = simulate(
-            others, hardware, objective, constraints=constraints, solved=solved, progress=progress
+            others,
+            hardware,
+            objective,
+            constraints=constraints,
+            solved=solved,
+            progress=lambda done, count: progress(first + done, first + count),
         )
     return ComparedResult(network, hardware, rest, attention)

@@ -48,7 +48,7 @@ def tile_figures(core: Core, shape: AttentionShape, masks: Sequence[HeadMask]) -
     """
     check_masks(core, shape, masks)
     rows = core.numerics.rows
-    count = row_group_count(core, shape)
+    count = row_group_count(core, shape.queries)
     weights: dict[int, int] = {}
     for mask in masks:
         weights[id(mask)] = weights.get(id(mask), 0) + 1

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.attention.accelerator.core import LIST_BITS, Core
+from accelgen.attention.accelerator.pace import Pace, pace_of, stream_latency
 from accelgen.attention.accelerator.rows import mask_beats
 from accelgen.names import FrozenMap
-from accelgen.rtl.attention.fold import Fold
 from accelgen.rtl.attention.normaliser import Normaliser
-from accelgen.rtl.attention.sequencer import Sequencer
-from accelgen.rtl.attention.softmax import Softmax
 
 __all__ = ["LIMITS", "Rates", "Timeline", "rates_of", "timeline"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Number = TypeVar("Number", int, Ints)
 
 LIMITS = ("compute", "softmax", "memory", "stream", "list", "output")
 """What a row group waits for: the multipliers; the softmax, which takes longer than they do; the
@@ -30,47 +30,28 @@ DRAM; the streams of queries, keys and values; the list; the division and stream
 
 @dataclass(frozen=True)
 class Rates:
-    """What an array takes in cycles, as its parts say (see Sequencer, Softmax, Normaliser).
-
-    ``interval``: from the outputs of a tile with a tile of queries to those of the next: both
-    passes, ``head_dim + value_dim + 1``, or the capture of the scores and their softmax where that
-    is longer (``softmax``); ``begin``: from the end of scores to their outputs; ``end``: from the
-    beginning of outputs to their last sum.  Beats of a tile of keys, of values, and of the queries
-    of a row group; cycles in which its results are divided and streamed; bytes of each.
+    """What an array takes: its pace in cycles, words of a mask (a cycle each), and bytes of a tile
+    of keys and values, of the queries of a row group, of its results, and of a mask.
     """
 
-    interval: int
-    softmax: bool
-    begin: int
-    end: int
-    key_beats: int
-    value_beats: int
-    query_beats: int
-    read: int
+    pace: Pace
     mask_words: int
     tile_bytes: float
     query_bytes: float
     result_bytes: float
     mask_bytes: int
 
+    def list_cycles(self, tiles: Number, masked: Number) -> Number:
+        """Of the scheduler, for the list of a row group."""
+        return 2 + tiles + masked * self.mask_words
+
 
 def rates_of(core: Core) -> Rates:
     """The rates of an array."""
     n = core.numerics
     rows, tile_rows = n.rows, core.query_tiles * n.rows
-    passes = n.head_dim + n.value_dim + 1
-    begin = Sequencer.CAPTURE + Softmax.ready_cycles(rows)
-    key_beats = rows * n.head_dim // core.keys_per_beat
-    value_beats = rows * n.value_dim // core.values_per_beat
     return Rates(
-        interval=max(passes, begin),
-        softmax=begin > passes,
-        begin=begin,
-        end=n.value_dim + rows + 6,
-        key_beats=key_beats,
-        value_beats=value_beats,
-        query_beats=tile_rows * n.head_dim // core.queries_per_beat,
-        read=Normaliser.read_cycles(core) + 1,
+        pace=pace_of(core),
         mask_words=tile_rows,
         tile_bytes=_bytes(core, "k", rows * n.head_dim) + _bytes(core, "v", rows * n.value_dim),
         query_bytes=_bytes(core, "q", tile_rows * n.head_dim),
@@ -120,15 +101,15 @@ def timeline(
     first tile waits for its data, the last results for their division.  Where the DRAM is not the
     limit and the streams are not slower than the array, the cycles are those of
     :func:`accelgen.attention.accelerator.cycles.predict_cycles`; streams that are about as fast as
-    the array or slower, and an array with two slots for masks, are close
-    (tests/attention/test_timeline.py).
+    the array or slower, an array with two slots for masks, and the first scales of block formats
+    (a few cycles) are close (tests/attention/test_timeline.py).
 
     ``tiles`` may not be empty; a row group without any takes the time of one (see Scheduler).
     """
     r = rates_of(core)
-    n, q = core.numerics, core.query_tiles
-    d, interval, begin = n.head_dim, r.interval, r.begin
-    pass_out = n.value_dim + 1
+    pace, q = r.pace, core.query_tiles
+    d, pass_out, interval, begin = pace.scores, pace.outputs, pace.interval, pace.softmax
+    query_latency, key_latency, value_latency = (stream_latency(core, x) for x in "qkv")
     moved = row_group_bytes(r, tiles, masked) / bytes_per_cycle
     per_tile = r.tile_bytes / bytes_per_cycle
     first_bytes = (r.query_bytes + r.tile_bytes) / bytes_per_cycle
@@ -148,18 +129,18 @@ def timeline(
     limited = False
     for t, m, x in zip(tiles.tolist(), masked.tolist(), moved.tolist(), strict=True):
         items = max(t, 1) * q
-        queries = max(queries + 1, query_freed_before + 1) + r.query_beats - 1
-        start = max(queries + 1 + Fold.LATENCY, listed + 3 + (r.mask_words if m else 0))
+        queries = max(queries + 1, query_freed_before + 1) + pace.query_beats - 1
+        start = max(queries + query_latency, listed + 3 + (r.mask_words if m else 0))
         dram_first = max(dram, query_freed_before) + first_bytes
         dram = max(dram + x, query_freed_before + x, key_freed + (t - 1) * per_tile)
         if t:
-            first_key = max(keys + 1, key_freed_before + 1) + r.key_beats - 1
-            first_value = max(values + 1, value_freed_before + 1) + r.value_beats - 1
+            first_key = max(keys + 1, key_freed_before + 1) + pace.key_beats - 1
+            first_value = max(values + 1, value_freed_before + 1) + pace.value_beats - 1
             rest = t - 1
-            keys = max(first_key, key_freed if rest else -inf) + rest * r.key_beats
-            values = max(first_value, value_freed if rest else -inf) + rest * r.value_beats
-            start = max(start, first_key + 1)
-            arrived = first_value + 1
+            keys = max(first_key, key_freed if rest else -inf) + rest * pace.key_beats
+            values = max(first_value, value_freed if rest else -inf) + rest * pace.value_beats
+            start = max(start, first_key + key_latency)
+            arrived = first_value + value_latency
         else:
             arrived = 0
         start = max(start, dram_first)
@@ -170,9 +151,9 @@ def timeline(
         elif score + d > out:
             out = score + d
         if out > -inf:
-            read_before, read = read, max(out + r.end, read) + r.read
+            read_before, read = read, max(out + pace.ending, read) + pace.reading
         begins = score + d + begin
-        second = score + d if q > 1 else first_key + r.key_beats + 1 if t > 1 else inf
+        second = score + d if q > 1 else first_key + pace.key_beats + key_latency if t > 1 else inf
         if items > 1 and second <= begins:
             begins = max(begins, max(second, score + d) + d)
         first = max(out + interval, begins, arrived, read_before + 1)
@@ -180,28 +161,28 @@ def timeline(
             # The outputs do not wait for the second tile of keys, which then waits for them.
             again = max(second, first + pass_out)
             then = again + d + begin
-            if t > 2 and (third := second + r.key_beats) <= then:
+            if t > 2 and (third := second + pace.key_beats) <= then:
                 then = max(then, max(third, again + d) + d)
             first = max(first, then - interval)
         array = first + (items - 1) * interval + stall * m * max(0, m - 1) / max(t, 1)
         bounds = [array, dram + begin + d + (q - 1) * interval]
         if t:
-            bounds.append(keys + 1 + d + begin + (q - 1) * interval)
-            bounds.append(values + 1 + (q - 1) * interval)
+            bounds.append(keys + key_latency + d + begin + (q - 1) * interval)
+            bounds.append(values + value_latency + (q - 1) * interval)
         out = max(bounds)
         limited = out > array or (items == 1 and first > out + interval)
         score_end = max(out - 2 * interval + pass_out + d, score + d)
         if t:
-            score_end = max(score_end, keys + 1 + d + (q - 1) * interval)
+            score_end = max(score_end, keys + key_latency + d + (q - 1) * interval)
         key_freed_before, key_freed = score_end - q * interval, score_end
         value_freed_before, value_freed = out + pass_out - q * interval, out + pass_out
         query_freed_before, query_freed = query_freed, score_end
-        listed = max(listed + 2 + t + m * r.mask_words, out - (core.list_depth + 2) * q * interval)
+        listed = max(listed + r.list_cycles(t, m), out - (core.list_depth + 2) * q * interval)
         items_before += items
     if items_before > 1 and not limited:
         # Nothing is scored before the last outputs.
         out -= interval - max(pass_out, begin)
-    read = max(out + r.end, read) + r.read
+    read = max(out + pace.ending, read) + pace.reading
     cycles = read + Normaliser.LATENCY + 1
     return Timeline(cycles, _limits(r, q, tiles, masked, moved, cycles))
 
@@ -210,17 +191,18 @@ def _limits(
     r: Rates, query_tiles: int, tiles: Ints, masked: Ints, moved: Floats, cycles: float
 ) -> FrozenMap[str, float]:
     """The cycles by what takes longest in each row group."""
+    pace = r.pace
     demands = {
-        "compute": np.maximum(tiles, 1) * query_tiles * r.interval,
+        "compute": np.maximum(tiles, 1) * query_tiles * pace.interval,
         "memory": moved,
-        "stream": np.maximum(tiles * max(r.key_beats, r.value_beats), r.query_beats),
-        "list": 2 + tiles + masked * r.mask_words,
-        "output": np.full(len(tiles), r.read),
+        "stream": np.maximum(tiles * max(pace.key_beats, pace.value_beats), pace.query_beats),
+        "list": r.list_cycles(tiles, masked),
+        "output": np.full(len(tiles), pace.reading),
     }
     table = np.array(list(demands.values()), dtype=np.float64)
     longest, most = table.argmax(axis=0), table.max(axis=0)
     sums = np.bincount(longest, most, minlength=len(demands)) / most.sum() * cycles
     found = dict(zip(demands, sums.tolist(), strict=True))
-    if r.softmax:
+    if pace.softmax > pace.passes:
         found["softmax"] = found.pop("compute")
     return FrozenMap({name: found[name] for name in LIMITS if found.get(name)})

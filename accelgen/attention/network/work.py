@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,7 +21,15 @@ from accelgen.attention.patterns.svg2 import Svg2
 from accelgen.attention.patterns.window_pruning import WindowPruning
 from accelgen.attention.shape import AttentionShape
 
-__all__ = ["CHUNK", "MOST_PAIRS", "SAMPLED_HEADS", "Sample", "head_work", "sampled_work"]
+__all__ = [
+    "CHUNK",
+    "MOST_PAIRS",
+    "SAMPLED_HEADS",
+    "Sample",
+    "drawn_shape",
+    "head_work",
+    "sampled_work",
+]
 
 Ints = NDArray[np.int64]
 
@@ -71,33 +79,62 @@ def head_work(
 
 
 def sampled_work(
-    core: Core, shape: AttentionShape, pattern: Pattern, *, seed: int, layer: int, batch: int = 1
+    core: Core,
+    shape: AttentionShape,
+    pattern: Pattern,
+    *,
+    seed: int,
+    layer: int,
+    batch: int = 1,
+    stage: Callable[[str], None] = lambda text: None,
 ) -> Sample:
     """The work of a dynamic pattern on drawn tensors.
 
     :data:`SAMPLED_HEADS` heads of keys and values, with their query heads, stand in turn for all.
     Beyond :data:`MOST_PAIRS` pairs a head, :data:`CHUNKS` times :data:`CHUNK` queries (of a causal
     shape with the keys up to them) stand for all queries; between them tiles are interpolated.
+    ``stage`` is told what is looked at.
     """
-    count = min(SAMPLED_HEADS, shape.kv_heads)
-    if getattr(pattern, "gates", None):
-        count = shape.kv_heads
-    part = replace(shape, heads=count * shape.group, kv_heads=count)
+    part = _sampled_heads(shape, pattern)
+    count = part.kv_heads
     scoring = scoring_tiles(core, shape, pattern, _dense_tiles(core, shape), layer)
     said = [f"{count} of {shape.kv_heads} heads of keys and values, seed {seed}"]
-    # These do not look at every pair.
-    whole = isinstance(pattern, Svg | Svg2 | WindowPruning)
-    if whole or shape.queries * shape.keys <= MOST_PAIRS or shape.queries <= CHUNK:
+    if _looks_at_all(shape, pattern):
+        stage(f"{pattern.name}, {shape.queries} queries")
         inputs = random_inputs(part, seed)
         work = head_work(core, part, pattern.masks(part, inputs, layer=layer), 1, scoring)
     else:
-        work = _chunked(core, part, pattern, seed, layer, scoring)
+        work = _chunked(core, part, pattern, seed, layer, scoring, stage)
         said.append(f"{CHUNKS} times {CHUNK} of {shape.queries} queries")
     said.append(scoring_note(pattern))
     # Every one stands for as many more.
     shared = _shared_out(work, shape.kv_heads, count)
     scaled = tuple(replace(one, times=one.times * batch) for one in shared)
     return Sample(scaled, "; ".join(said))
+
+
+def drawn_shape(shape: AttentionShape, pattern: Pattern) -> tuple[AttentionShape, int]:
+    """The shape of the tensors that :func:`sampled_work` draws, and how much is added to the seed:
+    of the last queries where they are looked at in parts.
+    """
+    part = _sampled_heads(shape, pattern)
+    if _looks_at_all(shape, pattern):
+        return part, 0
+    return replace(part, queries=CHUNK), CHUNKS - 1
+
+
+def _sampled_heads(shape: AttentionShape, pattern: Pattern) -> AttentionShape:
+    count = min(SAMPLED_HEADS, shape.kv_heads)
+    if getattr(pattern, "gates", None):
+        count = shape.kv_heads
+    return replace(shape, heads=count * shape.group, kv_heads=count)
+
+
+def _looks_at_all(shape: AttentionShape, pattern: Pattern) -> bool:
+    """Whether all queries are looked at together."""
+    # These do not look at every pair.
+    whole = isinstance(pattern, Svg | Svg2 | WindowPruning)
+    return whole or shape.queries * shape.keys <= MOST_PAIRS or shape.queries <= CHUNK
 
 
 def _shared_out(work: tuple[HeadWork, ...], heads: int, sampled: int) -> tuple[HeadWork, ...]:
@@ -113,7 +150,7 @@ def _shared_out(work: tuple[HeadWork, ...], heads: int, sampled: int) -> tuple[H
 
 def _dense_tiles(core: Core, shape: AttentionShape) -> Ints:
     """Tiles per row group without a mask."""
-    rows, count = core.numerics.rows, row_group_count(core, shape)
+    rows, count = core.numerics.rows, row_group_count(core, shape.queries)
     last = np.full(count, shape.keys)
     if shape.causal:
         end = np.minimum((np.arange(count) + 1) * core.tokens, shape.queries)
@@ -128,11 +165,13 @@ def _chunked(
     seed: int,
     layer: int,
     scoring: Ints | None,
+    stage: Callable[[str], None],
 ) -> tuple[HeadWork, ...]:
     """Every group of query heads from some chunks of queries."""
     firsts = np.linspace(0, shape.queries - CHUNK, CHUNKS).astype(np.int64)
     centres, measured = [], []
     for number, first in enumerate(firsts.tolist()):
+        stage(f"{pattern.name}, part {number + 1} of {CHUNKS} of {shape.queries} queries")
         keys = first + shape.offset + CHUNK if shape.causal else shape.keys
         chunk = replace(shape, queries=CHUNK, keys=keys)
         masks = pattern.masks(chunk, random_inputs(chunk, seed + number), layer=layer)
@@ -147,7 +186,7 @@ def _chunked(
         measured.append(per_head)
         centres.append(first + CHUNK / 2)
     table = np.array(measured)
-    count = row_group_count(core, shape)
+    count = row_group_count(core, shape.queries)
     at = (np.arange(count) + 0.5) * core.tokens
     work = []
     parts = -(-shape.group // min(core.group, shape.group))

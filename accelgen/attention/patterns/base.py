@@ -29,6 +29,11 @@ class Pattern(ABC):
     """Where the rule was published."""
     dynamic: ClassVar[bool] = False
 
+    @property
+    def first_sparse_layer(self) -> int:
+        """Layers before this one keep every pair, and do not look at tensors."""
+        return 0
+
     @abstractmethod
     def masks(
         self, shape: AttentionShape, inputs: AttentionInputs | None = None, *, layer: int = 0

@@ -22,7 +22,7 @@ class Dense(Pattern):
     """Every key at or before the query of causal shapes, else every key."""
 
     name: ClassVar[str] = "dense"
-    source: ClassVar[str] = "1706.03762"
+    source: ClassVar[str] = "arXiv:1706.03762"
 
     block: int = 128
     """Side of a block, 1..4096 tokens."""

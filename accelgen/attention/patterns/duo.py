@@ -28,7 +28,7 @@ class Duo(Pattern):
     """
 
     name: ClassVar[str] = "duo"
-    source: ClassVar[str] = "2410.10819"
+    source: ClassVar[str] = "arXiv:2410.10819"
 
     sparsity: float = 0.5
     """Share of KV heads that stream, 0..1."""

@@ -30,7 +30,7 @@ class LongLora(Pattern):
     """
 
     name: ClassVar[str] = "longlora"
-    source: ClassVar[str] = "2309.12307"
+    source: ClassVar[str] = "arXiv:2309.12307"
 
     groups: int = 4
     """Groups of a sequence, 1 or more."""

@@ -47,7 +47,7 @@ class LServe(Pattern):
     """
 
     name: ClassVar[str] = "lserve"
-    source: ClassVar[str] = "2502.14866"
+    source: ClassVar[str] = "arXiv:2502.14866"
     dynamic: ClassVar[bool] = True
 
     sparsity: float = 0.5

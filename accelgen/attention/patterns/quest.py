@@ -61,6 +61,11 @@ class Quest(Pattern):
         """Pages that a query keeps."""
         return max(self.least, self.budget // self.page)
 
+    @property
+    def first_sparse_layer(self) -> int:
+        """Layers before this one keep every pair, and do not look at tensors."""
+        return self.dense_layers
+
     def masks(
         self, shape: AttentionShape, inputs: AttentionInputs | None = None, *, layer: int = 0
     ) -> tuple[HeadMask, ...]:

@@ -31,7 +31,7 @@ class Radial(Pattern):
     """
 
     name: ClassVar[str] = "radial"
-    source: ClassVar[str] = "2506.19852"
+    source: ClassVar[str] = "arXiv:2506.19852"
 
     frame: int = 1560
     """Tokens per frame, 1 or more."""

@@ -27,7 +27,7 @@ class S2(Pattern):
     """
 
     name: ClassVar[str] = "s2"
-    source: ClassVar[str] = "2407.17678"
+    source: ClassVar[str] = "arXiv:2407.17678"
 
     local: int = 16
     """Blocks of the window with the query's own, 1 or more."""

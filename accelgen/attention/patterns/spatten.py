@@ -109,6 +109,10 @@ class Spatten(Pattern):
         """One mask per query head, of one :meth:`step` from ``state``."""
         return self.step(shape, inputs, self.state, layer=layer).masks
 
+    def shares(self, layer: int) -> tuple[float, float]:
+        """The shares of tokens and of heads that ``layer`` keeps."""
+        return self.share(layer, self.token_keep, 0.15), self.share(layer, self.head_keep, 0.3)
+
     def share(self, layer: int, least: float, front: float) -> float:
         """The share that ``layer`` keeps: 1 in the ``front`` share of layers (at least the first
         layer), ``least`` from the last layer on, linear between.
@@ -136,8 +140,7 @@ class Spatten(Pattern):
         """
         inputs = self.needed(inputs, shape)
         start = SpattenState.fresh(shape) if state is None else state.grown(shape)
-        tokens = self.share(layer, self.token_keep, 0.15)
-        heads = self.share(layer, self.head_keep, 0.3)
+        tokens, heads = self.shares(layer)
         known = start
         if state is None and min(tokens, heads) < 1:
             known = self._observe(shape, inputs, start)

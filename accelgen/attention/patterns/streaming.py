@@ -27,7 +27,7 @@ class Streaming(Pattern):
     """
 
     name: ClassVar[str] = "streaming"
-    source: ClassVar[str] = "2309.17453"
+    source: ClassVar[str] = "arXiv:2309.17453"
 
     sink: int = 4
     """First tokens that every query sees, 0 or more."""

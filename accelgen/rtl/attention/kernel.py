@@ -41,9 +41,11 @@ class AttentionKernel(wiring.Component):
     of tiles had the wrong length and was dropped.  ``malformed`` (sticky, a bit per fault of
     FAULTS): a list was.
 
-    A problem that is started takes effect when all row groups before it are computed; nothing is
-    taken before the first.  Elements are decoded and scaled as they come in, by the registers of
-    then: those of the next problem are to come after its start has taken effect.
+    A problem that is started takes effect when all row groups taken before are computed, which bit
+    0 of ``STATUS`` says; nothing is taken before the first.  No list is taken from a start until
+    then: those that wait are of the new problem.  Elements are decoded and scaled as they come in,
+    by the registers of then: those of the next problem are to come after its start has taken
+    effect.
     """
 
     def __init__(self, core: Core, library: UnitLibrary) -> None:

@@ -46,11 +46,13 @@ class Scheduler(wiring.Component):
     ``query_tiles * rows`` words of ``rows`` bits, a word per key and a bit per row, as many in a
     beat as fit.  Tiles ascend.
 
+    The position of the first query of a row group has at most POSITION_BITS bits.
+
     Kind TOKENS makes the tiles with keys below ``sink`` or among the last ``window`` of a query,
     masked to exactly these.  Kind BLOCKS works in blocks of ``2**block_shift`` tokens, at least a
     tile: those below ``sink`` tokens, the ``local`` last ones up to the query's, and with a
-    ``stride`` those whose number plus the phase (bits 24-47 of the header) it divides.  Both are
-    causal.
+    ``stride`` those whose number plus the phase (bits 24-47 of the header, below the stride) it
+    divides.  Both are causal.
 
     Kind SELECT, of a core with a selector, scores blocks of ``2**block_shift`` tokens first: bits
     24-47 of the header say how many, 50-56 of how many rows, and bit 57 that the keys of a block
@@ -59,10 +61,12 @@ class Scheduler(wiring.Component):
     Selection), up to its own token.
 
     A tile that does not ascend (``unsorted``) or that no key is in (``outside``) is left out; a row
-    group with no tile at all gives zeros (``empty``), as does one with more blocks than the
-    selector takes, or for no row or more than there are (``outside``); a packet that is shorter or
-    longer than its header says is taken as far as it goes (``length``), without an entry whose mask
-    is cut.  Each is a pulse on ``faults``, and nothing else is lost.
+    group with no tile at all gives zeros (``empty``), as does one of which a number is out of range
+    (``outside``): its position, blocks less than a tile or a phase not below the stride, more
+    blocks than the selector takes, no row or more than there are, selection without a selector; a
+    packet that is shorter or longer than its header says is taken as far as it goes (``length``),
+    without an entry whose mask is cut.  Each is a pulse on ``faults``, and nothing else is lost.
+    Only entries with a mask wait for a slot for one.
 
     Ports (in, unless said): ``lists``; ``enable`` (while low no header is taken); ``keys``,
     ``offset``, ``sink``, ``window``, ``local``, ``stride``, ``block_shift`` (registers); ``item``,
@@ -131,10 +135,14 @@ class Scheduler(wiring.Component):
         # Of a header: entries that follow, the phase of a stride, or the blocks there are.
         number = Signal(POSITION_BITS, reset_less=True)
         position = Signal(POSITION_BITS, reset_less=True)
+        # Its position is beyond the last that there is.
+        self._beyond = Signal(reset_less=True)
+        first = Signal(2 * POSITION_BITS)
         beat, tlast = self.lists.tdata, self.lists.tlast
         taken = Signal()
         m.d.comb += [
             taken.eq(self.lists.tvalid & self.lists.tready),
+            first.eq(self.offset + beat[:24] * core.tokens),
             outlet.position.eq(position),
             outlet.mask_free.eq(self.mask_free),
             self.item.eq(outlet.item),
@@ -160,7 +168,8 @@ class Scheduler(wiring.Component):
                 with m.If(taken):
                     m.d.comb += fault["length"].eq(Mux(tlast, goes_on, ~goes_on))
                     m.d.sync += [
-                        position.eq(self.offset + beat[:24] * core.tokens),
+                        position.eq(first),
+                        self._beyond.eq(first[POSITION_BITS:].any()),
                         number.eq(count),
                         kind.eq(beat[48:50]),
                     ]
@@ -169,14 +178,14 @@ class Scheduler(wiring.Component):
                     with m.Else():
                         m.d.sync += state.eq(Mux(listed, State.FINISH, State.PLAN))
             with m.Case(State.PLAN):
-                most = core.selector.max_scores if core.selector else 0
-                m.d.sync += state.eq(State.RULE)
-                with m.If(kind == SELECT):
-                    m.d.comb += [
-                        fault["outside"].eq((number > most) | ~self._rows_fit),
-                        selects.eq((number != 0) & (number <= most) & self._rows_fit),
-                    ]
-                    m.d.sync += state.eq(Mux(selects, State.SELECTED, State.FINISH))
+                fits = self._fits(m, kind, number)
+                m.d.comb += [
+                    fault["outside"].eq(~fits),
+                    selects.eq(fits & (kind == SELECT) & (number != 0)),
+                ]
+                walks = Mux(kind == SELECT, State.SELECTED, State.RULE)
+                nothing = ~fits | ((kind == SELECT) & ~selects)
+                m.d.sync += state.eq(Mux(nothing, State.FINISH, walks))
             with m.Case(State.RULE):
                 m.d.comb += [
                     outlet.put.eq(rule.kept & outlet.free),
@@ -197,12 +206,30 @@ class Scheduler(wiring.Component):
             with m.Case(State.FINISH):
                 m.d.comb += outlet.end.eq(1)
                 with m.If(outlet.room):
-                    m.d.comb += fault["empty"].eq(~outlet.began)
+                    m.d.comb += [
+                        fault["empty"].eq(~outlet.began),
+                        fault["outside"].eq(self._beyond),
+                    ]
                     m.d.sync += state.eq(State.HEADER)
             if core.selector:
                 with m.Case(State.SELECTED):
                     self._selected(m, state)
         return m
+
+    def _fits(self, m: Module, kind: Signal, number: Signal) -> Signal:
+        """Whether the numbers of a header are in range, of kinds other than LIST."""
+        most = self.core.selector.max_scores if self.core.selector else 0
+        shift = (self.core.numerics.rows - 1).bit_length()
+        fits, steps = Signal(), Signal()
+        m.d.comb += steps.eq((self.stride == 0) | (number < self.stride))
+        with m.Switch(kind):
+            with m.Case(SELECT):
+                m.d.comb += fits.eq(self._rows_fit & (number <= most) & ~self._beyond)
+            with m.Case(BLOCKS):
+                m.d.comb += fits.eq(steps & (self.block_shift >= shift) & ~self._beyond)
+            with m.Default():
+                m.d.comb += fits.eq(~self._beyond)
+        return fits
 
     def _rule(self, m: Module, position: Signal, number: Signal) -> RuleWalk:
         """What follows a rule, and up to which tile."""
@@ -240,9 +267,9 @@ class Scheduler(wiring.Component):
             columns.eq((self.keys + (rows - 1)) >> (rows - 1).bit_length()),
             outside.eq(column >= columns),
             unsorted.eq(outlet.began & (column <= previous) & ~outside),
-            legal.eq(~outside & ~unsorted),
+            legal.eq(~outside & ~unsorted & ~self._beyond),
             ends.eq(remaining == 1),
-            self.lists.tready.eq(outlet.free & outlet.mask_room),
+            self.lists.tready.eq(outlet.free & (outlet.mask_room | ~masked)),
             outlet.put.eq(taken & legal),
             outlet.column.eq(column),
             outlet.flags.eq(beat[24:27]),

@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from accelgen.attention.accelerator.core import Core
+from accelgen.rtl.attention.totals import read_ports
 from accelgen.rtl.streams.ports import axi_stream
 
 __all__ = ["Normaliser"]
@@ -29,19 +30,12 @@ class Normaliser(wiring.Component):
 
     def __init__(self, core: Core) -> None:
         self.core = core
-        n = core.numerics
         self.banks = core.outputs_per_beat
-        self.chunks = -(-(n.value_dim + 1) // self.banks)
         super().__init__(
             {
                 "complete": In(1),
                 "free": Out(1),
-                "read_enable": Out(1),
-                "read_half": Out(1),
-                "read_tile": Out(range(max(2, core.query_tiles))),
-                "read_row": Out(range(n.rows)),
-                "read_chunk": Out(range(self.chunks)),
-                "read": In(signed(n.total_bits)).array(self.banks),
+                **read_ports(core, Out, In),
                 "stream": Out(axi_stream(core.output_bits)),
             }
         )

@@ -87,14 +87,15 @@ class RuleWalk(wiring.Component):
 
     def _plan(self, m: Module, shift: int, nearest: Signal, sinks: Signal) -> None:
         """The first tile of the window, and that after the first keys, with ``start``."""
-        block, first_block = Signal(POSITION_BITS), Signal(POSITION_BITS)
-        first = Signal(POSITION_BITS)
+        block = Signal(POSITION_BITS)
+        # Without any local block or token, what comes after the last position of all.
+        first_block, first = Signal(POSITION_BITS + 1), Signal(POSITION_BITS + 1)
         m.d.comb += [
             block.eq(self.position >> self.block_shift),
             first_block.eq(Mux(block >= self.local, block - self.local + 1, 0)),
         ]
         with m.If(self.by_block):
-            m.d.comb += first.eq((first_block << self.block_shift)[:POSITION_BITS])
+            m.d.comb += first.eq((first_block << self.block_shift)[: POSITION_BITS + 1])
         with m.Elif(self.position >= self.window):
             m.d.comb += first.eq(self.position - self.window + 1)
         with m.If(self.start):

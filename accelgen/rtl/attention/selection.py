@@ -172,7 +172,7 @@ class Selection(wiring.Component):
         core = self.core
         token = Signal(range(core.numerics.rows))
         m.d.comb += token.eq(Array(i // core.group for i in range(core.numerics.rows))[row])
-        own = Signal(POSITION_BITS, reset_less=True)
+        own = Signal(POSITION_BITS + 1, reset_less=True)
         sinks = Signal(POSITION_BITS, reset_less=True)
         rounded = self.sink + ((1 << self.block_shift) - 1)
         m.d.sync += [

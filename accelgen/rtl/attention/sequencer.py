@@ -8,6 +8,7 @@ from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
 from accelgen.attention.accelerator.core import Core
+from accelgen.attention.accelerator.datapath.numerics import Numerics
 from accelgen.rtl.attention.array import Array
 from accelgen.rtl.attention.tile_info import LOWER, UPPER, list_item, tile_info
 
@@ -44,6 +45,15 @@ class Sequencer(wiring.Component):
 
     CAPTURE = Array.SCORE_LATENCY + 1
     """From the last step of a score to its capture; the array works a cycle after its step."""
+
+    @staticmethod
+    def done_cycles(numerics: Numerics) -> int:
+        """From ``begin`` to ``done``, without pauses.
+
+        The last step is ``value_dim + 1`` cycles after ``begin``, in the array a cycle later; its
+        sums are written in the cycle in which they come, and ``done`` is in the next.
+        """
+        return numerics.value_dim + 1 + 1 + Array.sum_latency(numerics.rows) + 1
 
     def __init__(self, core: Core) -> None:
         self.core = core

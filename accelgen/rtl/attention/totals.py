@@ -15,7 +15,27 @@ from accelgen.rtl.attention.tile_info import tile_info
 from accelgen.rtl.library import UnitLibrary
 from accelgen.rtl.streams.bank import Bank
 
-__all__ = ["Rescale", "Totals"]
+__all__ = ["Rescale", "Totals", "chunks_of", "read_ports"]
+
+
+def chunks_of(core: Core) -> int:
+    """Chunks in which a row of totals is read: its elements and its sum, a beat of results each."""
+    return -(-(core.numerics.value_dim + 1) // core.outputs_per_beat)
+
+
+def read_ports(
+    core: Core, forth: type[In] | type[Out], back: type[In] | type[Out]
+) -> dict[str, In | Out]:
+    """The ports of a read: what is asked for goes ``forth``, its elements come ``back``."""
+    n = core.numerics
+    return {
+        "read_enable": forth(1),
+        "read_half": forth(1),
+        "read_tile": forth(range(max(2, core.query_tiles))),
+        "read_row": forth(range(n.rows)),
+        "read_chunk": forth(range(chunks_of(core))),
+        "read": back(signed(n.total_bits)).array(core.outputs_per_beat),
+    }
 
 
 class Rescale(wiring.Component):
@@ -65,7 +85,7 @@ class Totals(wiring.Component):
         self.library = library
         n = core.numerics
         self.banks = core.outputs_per_beat
-        self.chunks = -(-(n.value_dim + 1) // self.banks)
+        self.chunks = chunks_of(core)
         super().__init__(
             {
                 "begin": In(1),
@@ -77,12 +97,7 @@ class Totals(wiring.Component):
                 "fresh": In(1),
                 "done": Out(1),
                 "complete": Out(1),
-                "read_enable": In(1),
-                "read_half": In(1),
-                "read_tile": In(range(max(2, core.query_tiles))),
-                "read_row": In(range(n.rows)),
-                "read_chunk": In(range(self.chunks)),
-                "read": Out(signed(n.total_bits)).array(self.banks),
+                **read_ports(core, In, Out),
             }
         )
 

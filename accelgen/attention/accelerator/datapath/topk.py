@@ -14,6 +14,7 @@ __all__ = [
     "DIGIT_BITS",
     "LANES",
     "MOST_CELLS",
+    "MOST_SCORES",
     "SelectorKind",
     "SelectorShape",
     "insertion_cycles",
@@ -30,6 +31,9 @@ DIGIT_BITS = 4
 """Bits of the threshold that a radix selector finds in a pass."""
 MOST_CELLS = 16
 """The largest k of an insertion selector."""
+
+MOST_SCORES = 1 << 16
+"""The largest set of a selector."""
 
 SelectorKind = Literal["insertion", "radix"]
 
@@ -50,7 +54,7 @@ class SelectorShape:
 
     def __post_init__(self) -> None:
         for what, value, low, high in (
-            ("max_scores", self.max_scores, 2, 1 << 16),
+            ("max_scores", self.max_scores, 2, MOST_SCORES),
             ("max_k", self.max_k, 1, self.max_scores),
             ("score_bits", self.score_bits, 2, 32),
         ):
