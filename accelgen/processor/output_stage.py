@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.affine import Description
+from accelgen.affine.blocks import BlockProduct
 from accelgen.errors import InputError
 from accelgen.fabric.fabric import Fabric
 from accelgen.formats import IntFormat
@@ -42,8 +43,9 @@ class Staged:
 
 def summed_in_32_bits(description: Description) -> Description:
     """The description with an output of ``int32``, where it does not say of what it is."""
-    output = description.workload.accesses[-1].name
-    if output in description.workload.types:
+    work = description.workload
+    output = work.accesses[-1].name
+    if output in work.types or isinstance(work.product, BlockProduct):
         return description
     return description.with_overrides(types={output: f"int{SUM_BITS}"})
 

@@ -274,7 +274,7 @@ MAIN = """
 
 int main(void)
 {
-    struct NAME_problem conv = {LOUD_DATAFLOW_CONV2D_WS_NVDLA, {{4, 3, 5, 4, 2, 3}},
+    struct NAME_problem conv = {LOUD_DATAFLOW_CONV2D_WS_NVDLA, {.conv2d_ws_nvdla = {4, 3, 5, 4, 2, 3}},
                                 {-5, 100, 2, 1, 2, 3, 10923, 16}};
     struct NAME_problem gemm = {LOUD_DATAFLOW_GEMM_OS_SYSTOLIC, {{4, 5, 3}},
                                 {0, 255, 0, 0, 1, 1, 1, 0}};
