@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accelgen.cosim.staged import draw_staged
+from accelgen.cosim.stimuli import Fill
 from accelgen.golden import output_stage
 from accelgen.processor.output_stage import Staged, parameter_words, stage_setting
 from accelgen.rtl.library import UnitLibrary
@@ -69,7 +70,7 @@ def cases(draw: st.DrawFn, *, wrong: bool) -> tuple[StageForm, int, list[Packet]
     for _ in range(draw(st.integers(1, 5))):
         shape = tuple(int(rng.integers(1, n, endpoint=True)) for n in
                       (3, form.channels, form.rows, form.columns))  # fmt: skip
-        fill = draw(st.sampled_from(["any", "any", "extreme"]))
+        fill: Fill = draw(st.sampled_from(["any", "any", "extreme"]))
         staged = draw_staged(form, shape, rng, fill=fill)
         reach = 2 ** int(rng.integers(4, 32))
         sums = rng.integers(-reach // 2, reach // 2, shape)
