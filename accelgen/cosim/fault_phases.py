@@ -17,7 +17,7 @@ from accelgen.cosim.stimuli import stimuli_at
 from accelgen.emit import stream_specs
 from accelgen.processor.design import ProcessorModel
 from accelgen.processor.formats import format_of
-from accelgen.processor.registers import ACCUMULATE, FIRST_REGISTER
+from accelgen.processor.registers import ACCUMULATE, FIRST_REGISTER, STAGE
 
 __all__ = ["cancelled", "refused", "undescribed", "wrong_packets"]
 
@@ -29,11 +29,13 @@ def refused(model: ProcessorModel, make: Make) -> list[Phase]:
     last = next((r for r in others if r.name.startswith("last")), None)
     row = next(r for r in others if r.name.endswith("_row"))
     flag = next((r for r in others if r.name == ACCUMULATE), None)
+    residual = next((r for r in others if r.name == f"{STAGE}residual"), None)
     for name, register, value in (
         ("no such dataflow", dataflow, dataflow.most + 1),
         ("bound out of range", last, last.most + 1 if last else 0),
         ("rows of nothing", row, row.least - 1),
         ("accumulate out of range", flag, flag.most + 1 if flag else 0),
+        ("no such residual", residual, residual.most + 1 if residual else 0),
     ):
         if register is not None:
             problems = [make(), None, make(), None, make()]

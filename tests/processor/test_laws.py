@@ -2,8 +2,8 @@
 sequences of problems.
 
 Every result equals NumPy's, every problem takes the cycles of its model, pauses change nothing, and
-a start that must be refused is; with an accumulate-in stream and without.  The slow tier draws
-``ACCELGEN_PROCESSOR_LAWS`` of them, 60 unless set.
+a start that must be refused is; with an accumulate-in stream, with an output stage, and without.
+The slow tier draws ``ACCELGEN_PROCESSOR_LAWS`` of them, 60 unless set.
 """
 
 from __future__ import annotations
@@ -68,11 +68,26 @@ def fusible(draw: st.DrawFn) -> list[Description]:
     return found
 
 
+def stage_bits(drawn: list[Description], seed: int) -> int | None:
+    """Every other time an output stage, to codes of so many bits, where outputs can have one."""
+    fits = all(
+        d.workload.product is None and 2 <= len(d.workload.accesses[-1].shape) <= 4 for d in drawn
+    )
+    return (8 if seed % 4 else 16) if fits and seed % 2 == 0 else None
+
+
 def check(drawn: list[Description], seed: int, accumulate_in: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="accelgen-law-") as scratch:
         folder = Path(scratch) / "design"
         try:
-            generate_processor(drawn, folder, name="drawn", accumulate_in=accumulate_in)
+            bits = None if accumulate_in else stage_bits(drawn, seed)
+            if bits is not None:
+                drawn = [
+                    d.with_overrides(types={d.workload.accesses[-1].name: "int32"}) for d in drawn
+                ]
+            generate_processor(
+                drawn, folder, name="drawn", accumulate_in=accumulate_in, output_stage=bits
+            )
         except InputError as error:
             # What accelgen says it cannot do is no failure of what it does.
             assume("depends on" not in str(error) and "depend on" not in str(error))

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accelgen.cosim.staged import draw_staged
+from accelgen.cosim.stimuli import Fill
 from accelgen.golden import output_stage
 from accelgen.processor.output_stage import Staged, parameter_words, stage_setting
 from accelgen.rtl.library import UnitLibrary
@@ -69,7 +70,7 @@ def cases(draw: st.DrawFn, *, wrong: bool) -> tuple[StageForm, int, list[Packet]
     for _ in range(draw(st.integers(1, 5))):
         shape = tuple(int(rng.integers(1, n, endpoint=True)) for n in
                       (3, form.channels, form.rows, form.columns))  # fmt: skip
-        fill = draw(st.sampled_from(["any", "any", "extreme"]))
+        fill: Fill = draw(st.sampled_from(["any", "any", "extreme"]))
         staged = draw_staged(form, shape, rng, fill=fill)
         reach = 2 ** int(rng.integers(4, 32))
         sums = rng.integers(-reach // 2, reach // 2, shape)
@@ -187,7 +188,9 @@ def test_an_element_per_cycle_and_the_latency(case: tuple[StageForm, int, list[P
         await bench.run(ctx)
         lanes, size = bus // 32, packets[0].sums.size
         first = bench.sums.accepted[0]
-        assert bench.sums.accepted == [first + k for k in range(0, size, lanes)]
+        # One beat ahead of the one whose elements are taken.
+        ahead = [first + 1 + k for k in range(0, size - lanes, lanes)]
+        assert bench.sums.accepted == [first, *ahead]
         assert bench.sink.accepted[-1] == first + size + OutputStage.latency(form)
         assert bench.dones == [bench.sink.accepted[-1] - 1]
 

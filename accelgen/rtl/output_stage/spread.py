@@ -24,8 +24,9 @@ class Spread(wiring.Component):
     one), ``channel``, ``end`` (out: it is the packet's last); ``error`` (sticky: a packet of the
     residual had the wrong length).
 
-    An element per cycle, the first in the cycle after its beat was taken; ``sums.tready`` and
-    ``residual.tready`` do not depend on the ``tvalid`` of their own stream.  A beat of the residual
+    An element per cycle, the first in the cycle after its beat was taken, or later, since two beats
+    are held.  ``sums.tready`` is a register's, ``residual.tready`` does not depend on
+    ``residual.tvalid``.  A beat of the residual
     is taken with the last element that it has the code of.  A packet of the residual that ends
     early adds nothing to what is left; of a late one everything up to its ``tlast`` is dropped.
     """
@@ -71,15 +72,20 @@ class Spread(wiring.Component):
             self.end.eq(last & beat_end),
             offered.eq(held & self.enable & ~self.hold),
             self.valid.eq(offered & given),
-            self.sums.tready.eq(~held | (self.valid & beat_end)),
         ]
-        with m.If(self.sums.tready):
+        # A second beat, so that what the sums come from need not know in the same cycle who waits.
+        waits = Signal()
+        spare = Signal(len(beat) + self.lanes + 1, reset_less=True)
+        arriving = Cat(self.sums.tdata[: len(beat)], self.marked, self.sums.tlast)
+        m.d.comb += self.sums.tready.eq(~waits)
+        with m.If(~held | (self.valid & beat_end)):
             m.d.sync += [
-                held.eq(self.sums.tvalid),
-                beat.eq(self.sums.tdata),
-                marked.eq(self.marked),
-                last.eq(self.sums.tlast),
+                Cat(beat, marked, last).eq(Mux(waits, spare, arriving)),
+                held.eq(waits | self.sums.tvalid),
+                waits.eq(0),
             ]
+        with m.Elif(self.sums.tvalid & ~waits):
+            m.d.sync += [spare.eq(arriving), waits.eq(1)]
         with m.If(self.valid):
             m.d.sync += lane.eq(Mux(beat_end, 0, lane + 1))
         self._count(m)

@@ -32,8 +32,8 @@ class OutputStage(wiring.Component):
 
     An element per cycle.  From the element that is a packet's last, as :class:`Spread` has it, to
     its last beat it takes :meth:`latency` cycles; the next packet begins 2 cycles later.  While
-    ``stream.tready`` is low and a beat waits, everything but the beat of sums that is held stands
-    still.
+    ``stream.tready`` is low and a beat waits, everything but the beats of sums that are held
+    stands still.
     """
 
     def __init__(self, form: StageForm, lanes: int, bus_bits: int, library: UnitLibrary) -> None:
