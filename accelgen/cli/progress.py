@@ -15,10 +15,13 @@ __all__ = ["Counting", "counting"]
 
 @dataclass(frozen=True)
 class Counting:
-    """``step`` is told how many of how many steps are done, ``note`` something to say meanwhile."""
+    """``step`` is told how many of how many steps are done, ``note`` something to say meanwhile,
+    ``title`` what to show in front of the bar from now on.
+    """
 
     step: Callable[[int, int], None]
     note: Callable[[str], None]
+    title: Callable[[str], None] = lambda text: None
 
 
 @contextmanager
@@ -60,4 +63,8 @@ def counting(title: str, steps: str) -> Iterator[Counting]:
             rate = (done - first) / max(time.monotonic() - start, 1e-9)
             bar.update(task, completed=done, total=total, rate=f"{rate:.3g} {steps}/s")
 
-        yield Counting(step, lambda text: console.print(Text(f"accelgen: {text}")))
+        yield Counting(
+            step,
+            lambda text: console.print(Text(f"accelgen: {text}")),
+            lambda text: bar.update(task, description=text),
+        )

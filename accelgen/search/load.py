@@ -172,7 +172,7 @@ def _hardware(values: Values, roles: tuple[str, ...], folder: Path) -> HardwareS
         width,
         registers,
         _integer(values, "most_registers", 1024),
-        _integers(values, "copies", (1, 2)),
+        _integers(values, "copies", (2,)),
         _flags(values, "shared", (True, False)),
     )
     rates = tuple(_number(x, "dram") for x in _list(values, "dram"))
