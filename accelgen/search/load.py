@@ -78,7 +78,7 @@ def parse_search(
     root = parse_yaml(text, where)
     if not isinstance(root.value, dict):
         raise InputError("a mapping expected", where=where, hint=f"give {', '.join(_KEYS[:4])}")
-    lines = {key: node for key, node in root.value.items()}
+    lines = dict(root.value)
     values = {key: node.plain() for key, node in lines.items()}
     try:
         return make_search({"name": name, **values, **changes}, folder or Path())
@@ -207,8 +207,8 @@ def _about(baseline: Baseline) -> str:
     budget = baseline.budget
     hardware = baseline.hardware
     return (
-        f"resources of {hardware.name} ({budget.units} units, {budget.on_chip_bytes} bytes on chip, "
-        f"{budget.link_bytes:g} bytes per cycle between buffers and array) and its cost model: "
+        f"resources of {hardware.name} ({budget.units} units, {budget.on_chip_bytes} bytes on "
+        f"chip, {budget.link_bytes:g} bytes per cycle between buffers and array) and its cost model: "
         f"{baseline.values.get('technology', 'energies of its file')}, "
         f"{hardware.clock_mhz:g} MHz, units of {' '.join(baseline.macs)}, its DRAM"
     )

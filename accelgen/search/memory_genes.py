@@ -31,7 +31,8 @@ class MemoryGenes:
     ``element_bytes`` by role (unfinished sums for outputs); ``bank_bytes`` and ``width`` (bits)
     are those of a bank.  With ``registers`` every unit has them, with a port as wide as an
     element; up to ``most_registers`` bytes in a unit.  ``copies``: whether memories keep a tile
-    while the next is loaded (2), or let the array wait (1); mappings of the latter take long to find.
+    while the next is loaded (2), or let the array wait (1); mappings of the latter take long to
+    find.
     """
 
     element_bytes: Mapping[Role, int]

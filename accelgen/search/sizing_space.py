@@ -115,15 +115,20 @@ class SizingSpace:
         return used
 
     def _links(self, reader: Reader, level: dict[str, Any]) -> None:
-        """Share what the limited wires carry in all, as they are in the baseline's file."""
+        """Share what the wires with a limit carry in all; the others carry what the baseline's
+        units can take or give.
+        """
         links = self.baseline.hardware.levels[0].links
         if not links or self.budget.link_bytes is None:
             return
         rates = link_rates(self.baseline.hardware)
-        free = sum(rate for role, rate in rates.items() if role not in links)
+        free = {role: rate for role, rate in rates.items() if role not in links}
         shares: Mapping[str, float] = reader.shares("link", tuple(links))
-        total = max(self.budget.link_bytes - free, 0.0)
-        level["links"] = {role: math.floor(1000 * total * shares[role]) / 1000 for role in links}
+        total = max(self.budget.link_bytes - sum(free.values()), 0.0)
+        level["links"] = {
+            **{role: math.floor(1000 * total * shares[role]) / 1000 for role in links},
+            **free,
+        }
 
 
 def _resize(memory: dict[str, Any], size: int) -> str | None:
