@@ -6,7 +6,8 @@
 Of every design: the search by importance encoding, by index encoding, and of sizes alone (with the
 connections of the design), each with N evaluations for EDP; latency, energy and EDP of the best
 beside the fixed design, geometric means over three networks.  ``least_latency`` is what nothing with
-these units and this DRAM is below: every unit busy in every cycle, every tensor moved once.
+these units and this DRAM is below: every unit busy in every cycle, every tensor moved once;
+``least_energy`` is that of the multiplications and of moving every tensor once from or to the DRAM.
 ``cpu`` are CPU seconds per evaluated design.  Solved mappings of the fixed designs are kept in the
 user's cache (those of Eyeriss take six minutes of CPU time).  The exit code is 1 when a mark is
 missed.
@@ -21,11 +22,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from accelgen.hardware import load_hardware
 from accelgen.mapper.cache import open_solved
 from accelgen.networks import load_network
 from accelgen.search import SearchResult, make_search, run
-from accelgen.simulation import simulate
+from accelgen.simulation import NetworkResult, simulate
 from accelgen.sweep.run import default_jobs
 from benchmarks.record import Mark, emit, header, progress, table
 
@@ -106,8 +109,23 @@ def baseline(name: str, networks: Sequence[str]) -> Entry:
         "least_latency_ms": geomean(
             [sum(y.least_cycles for y in x.layers) / microsecond / 1e3 for x in results]
         ),
+        "least_energy_uj": geomean([least_energy(x) / 1e6 for x in results]),
         "utilisation": statistics.mean(x.utilisation for x in results),
     }
+
+
+def least_energy(result: NetworkResult) -> float:
+    """Of all multiplications and of every tensor of every layer moved once, in pJ."""
+    dram = result.hardware.levels[-1].memories[0]
+    total = 0.0
+    for x in result.layers:
+        whole = np.array([x.problem.bounds], dtype=np.int64)
+        one = x.problem.iterations * result.hardware.mac_energy(x.problem.number_format)
+        for operand in x.problem.operands:
+            bits = int(operand.footprint(whole)[0]) * operand.bits
+            one += bits * (dram.write_pj if operand.is_output else dram.read_pj)
+        total += x.layer.repeats * one
+    return total
 
 
 def searched(

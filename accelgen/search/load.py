@@ -103,6 +103,8 @@ def make_search(values: Values, folder: Path = Path()) -> Search:
             raise error
     with within("networks"):
         networks = tuple(network_source(x, folder) for x in _names(values.get("networks", [])))
+        if not networks:
+            raise InputError("none", hint="networks: [mobilenet_v2]")
         roles = _roles(networks)
     with within("hardware"):
         hardware = _hardware(_mapping(values.get("hardware")), roles, folder)
@@ -151,6 +153,11 @@ def _hardware(values: Values, roles: tuple[str, ...], folder: Path) -> HardwareS
         if given:
             raise InputError("sizing changes sizes alone", where=given[0], hint="drop it")
         return SizingSpace(baseline, budget)
+    if "technology" not in baseline.values:
+        raise InputError(
+            f"{source} has energies of its own sizes alone", where="baseline",
+            hint="set: {technology: cacti_45nm_lop}, or space: sizing",
+        )  # fmt: skip
     macs = tuple(_names(values.get("macs", [])))
     registers = baseline.hardware.registers is not None
     if "registers" in values:
@@ -208,8 +215,8 @@ def _about(baseline: Baseline) -> str:
     hardware = baseline.hardware
     return (
         f"resources of {hardware.name} ({budget.units} units, {budget.on_chip_bytes} bytes on "
-        f"chip, {budget.link_bytes:g} bytes per cycle between buffers and array) and its cost model: "
-        f"{baseline.values.get('technology', 'energies of its file')}, "
+        f"chip, {budget.link_bytes:g} bytes per cycle between buffers and array) and its cost "
+        f"model: {baseline.values.get('technology', 'energies of its file')}, "
         f"{hardware.clock_mhz:g} MHz, units of {' '.join(baseline.macs)}, its DRAM"
     )
 
