@@ -5,8 +5,8 @@
 
 Of every design: the search by importance encoding, by index encoding, and of sizes alone (with the
 connections of the design), each with N evaluations for EDP; latency, energy and EDP of the best
-beside the fixed design, geometric means over three networks.  ``least_latency`` is what nothing with
-these units and this DRAM is below: every unit busy in every cycle, every tensor moved once;
+beside the fixed design, geometric means over three networks.  ``least_latency`` is what nothing
+with these units and this DRAM is below: every unit busy in every cycle, every tensor moved once;
 ``least_energy`` is that of the multiplications and of moving every tensor once from or to the DRAM.
 ``cpu`` are CPU seconds per evaluated design.  Solved mappings of the fixed designs are kept in the
 user's cache (those of Eyeriss take six minutes of CPU time).  The exit code is 1 when a mark is
