@@ -10,6 +10,7 @@ from accelgen import __version__
 from accelgen.cli import (
     attention,
     check,
+    codesign,
     cycles,
     describe,
     doctor,
@@ -47,6 +48,7 @@ COMMANDS: tuple[Command, ...] = (
     simulate.SIMULATE,
     sweep.SWEEP,
     pareto.PARETO,
+    codesign.CODESIGN,
     describe.LIST,
     generate.DEMO,
     check.LINT,

@@ -128,10 +128,8 @@ class ArrayGenes:
 
     def _sizes(self, reader: Reader, axes: Sequence[str], units: int) -> dict[str, int]:
         """Lengths of the axes: their logarithms are shares of that of all units."""
-        # From two thirds of the gene on all units are used: what most candidates want.
         least = max(1.0, _FEWEST * units)
-        full = Reader({"units": min(1.0, 1.5 * reader.values["units"])})
-        left = max(1, math.floor(full.between("units", least, units) + 1e-9))
+        left = max(1, math.floor(reader.filling("units", least, units) + 1e-9))
         found: dict[str, int] = {}
         for n, axis in enumerate(axes[:-1]):
             weights = [0.02 + reader.values[f"size.{other}"] for other in axes[n:]]

@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from accelgen.affine.roles import Role
+from accelgen.affine.yaml_text import Plain
 from accelgen.errors import InputError
-from accelgen.formats import get_format
+from accelgen.formats import BlockFormat, get_format
 from accelgen.hardware import Hardware, hardware_from, hardware_values
+from accelgen.hardware.model import ANY_FORMAT
 from accelgen.names import FrozenMap, within
 from accelgen.search.budget import Budget, resources_of
 from accelgen.sweep.fields import Value, replaced
@@ -85,7 +88,10 @@ class Baseline:
         """Bytes of an element by role on units of these formats: a port of registers holds one;
         of outputs an unfinished sum.
         """
-        factors = [get_format(part) for name in macs if name != "any" for part in name.split("*")]
+        named = [part.strip() for name in macs if name != ANY_FORMAT for part in name.split("*")]
+        factors = [
+            found for name in named if not isinstance(found := get_format(name), BlockFormat)
+        ]
         widest = max((-(-factor.width // 8) for factor in factors), default=1)
         sums = -(-(self.hardware.sum_bits or _SUM_BITS) // 8)
         return {"inputs": widest, "weights": widest, "outputs": sums}
@@ -101,7 +107,7 @@ def load_baseline(source: str | Path, changes: Mapping[str, Value] = FrozenMap()
         for field, value in changes.items():
             values = replaced(values, field, value)
     with within(str(source)):
-        hardware = hardware_from({k: v for k, v in values.items()})  # type: ignore[misc]
+        hardware = hardware_from(cast("dict[str, Plain]", values))
         if len(hardware.levels) < 2:
             raise InputError("no buffer between array and DRAM", hint="use another baseline")
     hardware = replace(hardware, name=hardware.name or "baseline")

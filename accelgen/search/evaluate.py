@@ -1,6 +1,9 @@
 """The task: one candidate on one or several networks, and the figures that are weighed.
 
 Over several networks latency, energy and EDP are geometric means, utilisation is the mean.
+
+Where one objective is minimised, a candidate has a limit: as soon as what is known of its layers,
+with the floors of the others, is above it, the rest is not mapped.  Layers come cheapest first.
 """
 
 from __future__ import annotations
@@ -22,12 +25,17 @@ from accelgen.sweep.sources import NetworkSource
 if TYPE_CHECKING:
     from accelgen.mapper import Objective
     from accelgen.mapper.cache import Solved
+    from accelgen.networks import Network
 
-__all__ = ["Figures", "Trial", "evaluate", "figures_of"]
+__all__ = ["LIMITED", "Figures", "Trial", "evaluate", "figures_of"]
 
 Figures = dict[str, float | None]
 """By the names of :data:`accelgen.sweep.metrics.METRICS`; ``latency_ms.<network>`` and
 ``energy_uj.<network>`` beside them where there are several networks."""
+
+
+LIMITED = ("cycles", "latency_ms", "energy_uj", "edp_js")
+"""Metrics that only grow with cycles and energy of a layer: those that a limit may be set for."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,7 @@ class Trial:
     """What is evaluated: hardware and networks, every layer mapped for ``minimise``.
 
     ``key`` is the same for the same contents and no others; ``number`` counts the trials of a
-    search from 0.
+    search from 0.  ``limit``: the most that ``limited``, a metric, is worth knowing of.
     """
 
     number: int
@@ -43,6 +51,8 @@ class Trial:
     hardware: Hardware
     networks: tuple[NetworkSource, ...]
     minimise: Objective
+    limited: str | None = None
+    limit: float = math.inf
 
     def __str__(self) -> str:
         """``trial 17: 12 x 14 units on mobilenet_v2``."""
@@ -54,31 +64,69 @@ def evaluate(trial: Trial) -> dict[str, Json]:
     """Simulate every network of a trial on its hardware, with the best mapping of every layer.
 
     Returns by network ``cycles``, ``energy_pj`` by level and ``utilisation``; ``clock_mhz``,
-    ``area_mm2`` (``None``: not known) and ``seconds``; ``error`` where a layer cannot be mapped.
-    Depends on nothing but the trial.
+    ``area_mm2`` (``None``: not known), ``seconds`` and ``cpu_seconds``; ``error`` where a layer
+    cannot be mapped.  Where the limit is exceeded, ``limit`` and ``at_least``, what the metric is
+    not below, instead of networks.  Depends on nothing but the trial.
     """
     # Compiled code takes a second to import, which reading and drawing results need not.
     from accelgen.simulation import simulate
 
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), time.process_time()
     hardware = trial.hardware
     record: dict[str, Json] = {"clock_mhz": hardware.clock_mhz, "area_mm2": hardware.area_mm2}
     found: dict[str, Json] = {}
     try:
-        for source in trial.networks:
-            result = simulate(read_network(source), hardware, trial.minimise, solved=_solved())
-            found[source.name] = {
-                "cycles": float(result.cycles),
-                "energy_pj": {name: float(value) for name, value in result.energy_pj.items()},
-                "utilisation": float(result.utilisation),
-            }
-        record["networks"] = found
+        networks = {source.name: read_network(source) for source in trial.networks}
+        least = _solve(trial, list(networks.values()))
+        if least is not None:
+            record |= {"limit": trial.limit, "at_least": least}
+        else:
+            for name, network in networks.items():
+                result = simulate(network, hardware, trial.minimise, solved=_solved())
+                found[name] = {
+                    "cycles": float(result.cycles),
+                    "energy_pj": {level: float(pj) for level, pj in result.energy_pj.items()},
+                    "utilisation": float(result.utilisation),
+                }
+            record["networks"] = found
     except MissingToolError:
         raise
     except AccelgenError as error:
         record["error"] = " ".join(str(error).split())
     record["seconds"] = round(time.perf_counter() - start, 6)
+    record["cpu_seconds"] = round(time.process_time() - busy, 6)
     return record
+
+
+def _solve(trial: Trial, networks: list[Network]) -> float | None:
+    """Solve all layers, or return what the limited metric is not below when that exceeds the
+    limit.
+    """
+    if trial.limited not in LIMITED or trial.limit == math.inf:
+        return None
+    from accelgen.search.floors import floor_of, works_of
+    from accelgen.simulation import layer_problem
+
+    hardware = trial.hardware
+    works = [works_of(network) for network in networks]
+    known = {(n, work): floor_of(work, hardware) for n, all_ in enumerate(works) for work in all_}
+    totals = [[sum(known[n, x][k] for x in w) for k in (0, 1)] for n, w in enumerate(works)]
+
+    def least() -> float:
+        cycles, energy = (_geomean([total[k] for total in totals]) for k in (0, 1))
+        found = _means(cycles, energy, hardware.clock_mhz)[str(trial.limited)]
+        assert found is not None
+        return found
+
+    order = sorted(known, key=lambda entry: entry[1].effort)
+    for n, work in order:
+        if (value := least()) > trial.limit:
+            return value
+        problem = layer_problem(work.workload, work.weights, hardware)
+        cost = _solved().best_mapping(problem, hardware, trial.minimise).cost
+        for k, per_repeat in enumerate((cost.cycles, cost.total_pj)):
+            totals[n][k] += work.repeats * per_repeat - known[n, work][k]
+    return value if (value := least()) > trial.limit else None
 
 
 @cache
@@ -111,18 +159,22 @@ def figures_of(record: Mapping[str, Json]) -> Figures:
         shares.append(_number(entry["utilisation"]))
         beside[f"latency_ms.{name}"] = cycles[-1] / clock / 1e3
         beside[f"energy_uj.{name}"] = energies[-1] / 1e6
-    mean_cycles, energy = _geomean(cycles), _geomean(energies)
-    microseconds = mean_cycles / clock
-    found |= {
-        "cycles": mean_cycles,
-        "latency_ms": microseconds / 1e3,
-        "energy_uj": energy / 1e6,
-        "edp_js": energy * microseconds / 1e18,
-        "utilisation": sum(shares) / len(shares),
-        # 1 pJ / us is 1 uW.
-        "power_mw": energy / microseconds / 1e3,
-    }
+    found |= _means(_geomean(cycles), _geomean(energies), clock)
+    found["utilisation"] = sum(shares) / len(shares)
     return {**found, **(beside if len(networks) > 1 else {})}
+
+
+def _means(cycles: float, picojoule: float, clock_mhz: float) -> Figures:
+    """The metrics of cycles and energy."""
+    microseconds = cycles / clock_mhz
+    return {
+        "cycles": cycles,
+        "latency_ms": microseconds / 1e3,
+        "energy_uj": picojoule / 1e6,
+        "edp_js": picojoule * microseconds / 1e18,
+        # 1 pJ / us is 1 uW.
+        "power_mw": picojoule / microseconds / 1e3,
+    }
 
 
 def _geomean(values: list[float]) -> float:

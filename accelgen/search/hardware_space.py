@@ -104,7 +104,7 @@ class HardwareSpace:
 
 
 def designed(values: dict[str, Value], budget: Budget) -> Design | Rejected:
-    """The hardware of plain values, rejected where there is none, or where it exceeds the budget."""
+    """The hardware of plain values; rejected where there is none or where it exceeds the budget."""
     try:
         hardware = hardware_from(cast("dict[str, Plain]", values))
     except InputError as error:

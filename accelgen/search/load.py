@@ -78,7 +78,7 @@ def parse_search(
     root = parse_yaml(text, where)
     if not isinstance(root.value, dict):
         raise InputError("a mapping expected", where=where, hint=f"give {', '.join(_KEYS[:4])}")
-    lines = {key: node for key, node in root.value.items()}
+    lines = dict(root.value)
     values = {key: node.plain() for key, node in lines.items()}
     try:
         return make_search({"name": name, **values, **changes}, folder or Path())
@@ -103,6 +103,8 @@ def make_search(values: Values, folder: Path = Path()) -> Search:
             raise error
     with within("networks"):
         networks = tuple(network_source(x, folder) for x in _names(values.get("networks", [])))
+        if not networks:
+            raise InputError("none", hint="networks: [mobilenet_v2]")
         roles = _roles(networks)
     with within("hardware"):
         hardware = _hardware(_mapping(values.get("hardware")), roles, folder)
@@ -151,6 +153,11 @@ def _hardware(values: Values, roles: tuple[str, ...], folder: Path) -> HardwareS
         if given:
             raise InputError("sizing changes sizes alone", where=given[0], hint="drop it")
         return SizingSpace(baseline, budget)
+    if "technology" not in baseline.values:
+        raise InputError(
+            f"{source} has energies of its own sizes alone", where="baseline",
+            hint="set: {technology: cacti_45nm_lop}, or space: sizing",
+        )  # fmt: skip
     macs = tuple(_names(values.get("macs", [])))
     registers = baseline.hardware.registers is not None
     if "registers" in values:
@@ -172,7 +179,7 @@ def _hardware(values: Values, roles: tuple[str, ...], folder: Path) -> HardwareS
         width,
         registers,
         _integer(values, "most_registers", 1024),
-        _integers(values, "copies", (1, 2)),
+        _integers(values, "copies", (2,)),
         _flags(values, "shared", (True, False)),
     )
     rates = tuple(_number(x, "dram") for x in _list(values, "dram"))
@@ -207,9 +214,9 @@ def _about(baseline: Baseline) -> str:
     budget = baseline.budget
     hardware = baseline.hardware
     return (
-        f"resources of {hardware.name} ({budget.units} units, {budget.on_chip_bytes} bytes on chip, "
-        f"{budget.link_bytes:g} bytes per cycle between buffers and array) and its cost model: "
-        f"{baseline.values.get('technology', 'energies of its file')}, "
+        f"resources of {hardware.name} ({budget.units} units, {budget.on_chip_bytes} bytes on "
+        f"chip, {budget.link_bytes:g} bytes per cycle between buffers and array) and its cost "
+        f"model: {baseline.values.get('technology', 'energies of its file')}, "
         f"{hardware.clock_mhz:g} MHz, units of {' '.join(baseline.macs)}, its DRAM"
     )
 

@@ -6,6 +6,7 @@ the baseline: as wide, and not larger.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -29,7 +30,9 @@ class MemoryGenes:
 
     ``element_bytes`` by role (unfinished sums for outputs); ``bank_bytes`` and ``width`` (bits)
     are those of a bank.  With ``registers`` every unit has them, with a port as wide as an
-    element; up to ``most_registers`` bytes in a unit.
+    element; up to ``most_registers`` bytes in a unit.  ``copies``: whether memories keep a tile
+    while the next is loaded (2), or let the array wait (1); mappings of the latter take long to
+    find.
     """
 
     element_bytes: Mapping[Role, int]
@@ -37,7 +40,7 @@ class MemoryGenes:
     width: int
     registers: bool = False
     most_registers: int = 1024
-    copies: tuple[int, ...] = (1, 2)
+    copies: tuple[int, ...] = (2,)
     shared: tuple[bool, ...] = (True, False)
 
     def __post_init__(self) -> None:
@@ -63,7 +66,8 @@ class MemoryGenes:
         ]
         if self.registers:
             found.append(Gene("registers.bytes", "bytes of registers in a unit"))
-            found.append(Gene("registers.copies", "single or double registers"))
+            if len(self.copies) > 1:
+                found.append(Gene("registers.copies", "single or double registers"))
             found.append(Gene("registers.slides", "windows of inputs slide in the registers"))
             found += [Gene(f"registers.{r}", f"share of {r} in the registers") for r in ROLES]
         return tuple(found)
@@ -90,19 +94,24 @@ class MemoryGenes:
             file, used = self._registers(reader, each)
             values["registers"] = file
             left -= units * used
-        size = int(reader.between("buffer.bytes", max(_ALIGNED, _SMALLEST_PART * left), left))
+        size = int(reader.filling("buffer.bytes", max(_ALIGNED, _SMALLEST_PART * left), left))
         level = self._buffers(reader, size)
         if isinstance(level, Rejected):
             return level
         if link_bytes is not None:
             shares = reader.shares("link", ROLES)
-            level["links"] = {role: round(link_bytes * shares[role], 3) for role in ROLES}
+            level["links"] = {
+                role: math.floor(1000 * link_bytes * shares[role]) / 1000 for role in ROLES
+            }
         values["level"] = level
         return values
 
     def _registers(self, reader: Reader, each: int) -> tuple[dict[str, object], int]:
         """Registers of a unit in ``each`` bytes, and how many they are."""
-        shares, copies = reader.shares("registers", ROLES), reader.pick("registers.copies", (1, 2))
+        shares, copies = (
+            reader.shares("registers", ROLES),
+            reader.pick("registers.copies", self.copies),
+        )
         slides = reader.pick("registers.slides", (False, True))
         spare = each - sum(self.element_bytes.values())
         memories: list[dict[str, object]] = []

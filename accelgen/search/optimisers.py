@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from accelgen.search.search import Search
 from accelgen.search.vector import Vector
@@ -21,8 +22,13 @@ __all__ = ["CmaEs", "Nsga2", "Optimiser", "RandomVectors", "optimiser_of"]
 Told = tuple[Vector, tuple[float, ...] | None]
 """A vector and its objectives, less being better; ``None``: rejected or infeasible."""
 
-_SIGMA = 0.3
-"""First step of CMA-ES, of a cube of length 1: the whole cube is within two of them."""
+Floats = NDArray[np.float64]
+
+_FIRST = 4
+"""Populations of vectors from the whole cube before CMA-ES begins."""
+
+_SIGMA = 0.2
+"""First step of CMA-ES, in a cube of length 1."""
 
 _SMALLEST_STEP = 0.01
 """Step size below which CMA-ES starts again with twice the vectors."""
@@ -46,7 +52,11 @@ class Optimiser(Protocol):
 
 
 class CmaEs:
-    """CMA-ES with restarts, each with twice the vectors; the first starts in the middle."""
+    """CMA-ES that begins at the best of some vectors from the whole cube.
+
+    When its steps have become small it begins again: at the best vector so far and at the best of
+    new ones in turn, each time with twice the vectors per generation.
+    """
 
     def __init__(self, genes: int, seed: int, population: int | None = None) -> None:
         self._rng = np.random.default_rng(seed)
@@ -54,31 +64,47 @@ class CmaEs:
         # cmaes has a covariance for two dimensions and more; a spare one changes nothing.
         self._dimensions = max(2, genes)
         self.population = population or 4 + math.floor(3 * math.log(self._dimensions))
-        self._start(np.full(self._dimensions, 0.5))
-
-    def _start(self, mean: np.ndarray[tuple[int], np.dtype[np.float64]]) -> None:
-        from cmaes import CMA
-
-        self._cma = CMA(
-            mean=mean,
-            sigma=_SIGMA,
-            bounds=np.tile([0.0, 1.0], (self._dimensions, 1)),
-            seed=int(self._rng.integers(1 << 31)),
-            population_size=self.population,
-        )
+        self._cma: Any = None
+        self._best: tuple[float, Floats] = (math.inf, np.full(self._dimensions, 0.5))
+        self._restarts = 0
 
     def ask(self) -> list[Vector]:
         """See :class:`Optimiser`."""
-        self._asked = [self._cma.ask() for _ in range(self.population)]
+        if self._cma is None:
+            count = _FIRST * self.population
+            self._asked = list(self._rng.random((count, self._dimensions)))
+        else:
+            self._asked = [self._cma.ask() for _ in range(self.population)]
         return [tuple(float(x) for x in vector[: self._genes]) for vector in self._asked]
 
     def tell(self, told: Sequence[Told]) -> None:
         """See :class:`Optimiser`."""
         values = [_BAD if value is None else value[0] for _, value in told]
+        best = int(np.argmin(values))
+        here = values[best], self._asked[best]
+        self._best = min(self._best, here, key=lambda entry: entry[0])
+        if self._cma is None:
+            self._start(here[1], _SIGMA)
+            return
         self._cma.tell(list(zip(self._asked, values, strict=True)))
         if self._cma.should_stop() or self._cma._sigma < _SMALLEST_STEP:
             self.population *= 2
-            self._start(self._rng.random(self._dimensions))
+            self._restarts += 1
+            if self._restarts % 2:
+                self._start(self._best[1], _SIGMA / 2)
+            else:
+                self._cma = None
+
+    def _start(self, mean: Floats, sigma: float) -> None:
+        from cmaes import CMA
+
+        self._cma = CMA(
+            mean=mean,
+            sigma=sigma,
+            bounds=np.tile([0.0, 1.0], (self._dimensions, 1)),
+            seed=int(self._rng.integers(1 << 31)),
+            population_size=self.population,
+        )
 
 
 class _Sampled:

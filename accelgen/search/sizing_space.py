@@ -78,7 +78,7 @@ class SizingSpace:
             if each < sum(self._files.values()):
                 return Rejected(f"{left} bytes on chip leave {each} for the registers of a unit")
             left -= units * self._registers(reader, values["registers"], each)
-        size = reader.between("buffer.bytes", left / 16, left)
+        size = reader.filling("buffer.bytes", left / 16, left)
         shares = reader.shares("buffer", self._memories) if self._memories else {}
         for level in values["levels"][:-1]:
             for memory in level.get("memories") or [level]:
@@ -91,9 +91,8 @@ class SizingSpace:
 
     def _array(self, reader: Reader) -> dict[str, int]:
         axes = tuple(self.baseline.hardware.array)
-        full = Reader({"units": min(1.0, 1.5 * reader.values["units"])})
         most = self.budget.units
-        left = max(1, math.floor(full.between("units", max(1.0, _FEWEST * most), most) + 1e-9))
+        left = max(1, math.floor(reader.filling("units", max(1.0, _FEWEST * most), most) + 1e-9))
         found: dict[str, int] = {}
         for n, axis in enumerate(axes[:-1]):
             weights = [0.02 + reader.values[f"size.{other}"] for other in axes[n:]]
@@ -116,15 +115,20 @@ class SizingSpace:
         return used
 
     def _links(self, reader: Reader, level: dict[str, Any]) -> None:
-        """Share what the limited wires carry in all, as they are in the baseline's file."""
+        """Share what the wires with a limit carry in all; the others carry what the baseline's
+        units can take or give.
+        """
         links = self.baseline.hardware.levels[0].links
         if not links or self.budget.link_bytes is None:
             return
         rates = link_rates(self.baseline.hardware)
-        free = sum(rate for role, rate in rates.items() if role not in links)
+        free = {role: rate for role, rate in rates.items() if role not in links}
         shares: Mapping[str, float] = reader.shares("link", tuple(links))
-        total = max(self.budget.link_bytes - free, 0.0)
-        level["links"] = {role: round(total * shares[role], 3) for role in links}
+        total = max(self.budget.link_bytes - sum(free.values()), 0.0)
+        level["links"] = {
+            **{role: math.floor(1000 * total * shares[role]) / 1000 for role in links},
+            **free,
+        }
 
 
 def _resize(memory: dict[str, Any], size: int) -> str | None:

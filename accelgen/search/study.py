@@ -11,13 +11,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from accelgen.errors import InputError
 from accelgen.names import shorten
-from accelgen.search.evaluate import Trial, evaluate, figures_of
+from accelgen.search.evaluate import LIMITED, Trial, evaluate, figures_of
 from accelgen.search.hypervolume import Volume
 from accelgen.search.optimisers import Optimiser, optimiser_of
 from accelgen.search.results import SearchResult, Step, result_of
@@ -35,6 +35,9 @@ JOURNAL = "search"
 """The kind of the store that a journal is."""
 
 _DEFINITION = "definition"
+LIMIT = 4.0
+"""A design that is worse than the best by this factor is not mapped to the end."""
+
 _PATIENCE = 0.1
 _IN_VAIN = 50
 """Batches without a design to evaluate after which a search gives up."""
@@ -152,6 +155,7 @@ class _Study:
         self._volume = Volume(len(search.objectives))
         self._best: float | None = None
         self._begun: float | None = None
+        self._limit: float | None = None
         self._number = 0
 
     def run(self, optimiser: Optimiser, workers: Executor[Trial]) -> None:
@@ -168,6 +172,7 @@ class _Study:
                 values.append((vector, judged))
                 fresh += isinstance(candidate, Candidate)
             optimiser.tell(values)
+            self._limit = self._next_limit()
             vain = 0 if fresh else vain + 1
             if vain == _IN_VAIN:
                 last = next(x for x in reversed(found) if isinstance(x, Rejected))
@@ -186,7 +191,8 @@ class _Study:
         # More than were asked for are not evaluated.
         room = self.search.evaluations - len(self.steps)
         wanted = [x for x in found if isinstance(x, Candidate)][:room]
-        todo = {x.trial.key: x.trial for x in wanted if x.trial.key not in self.store}
+        trials = [self._limited(x.trial) for x in wanted]
+        todo = {x.key: x for x in trials if not self._is_known(x)}
         self.reused += len({x.trial.key for x in wanted} - todo.keys())
         waiting, open_ = deque(todo.values()), 0
         if todo and self._begun is None:
@@ -202,6 +208,27 @@ class _Study:
                 open_ -= 1
                 known += 1
             self._tell_progress(known)
+
+    def _next_limit(self) -> float | None:
+        """Of one objective that is minimised, without constraints to satisfy first."""
+        names = self.search.objectives
+        if self._best is None or len(names) > 1 or names[0] not in LIMITED:
+            return None
+        return LIMIT * self._best
+
+    def _limited(self, trial: Trial) -> Trial:
+        """The trial with what is worth knowing: the best of the batches before, times a factor."""
+        if self._limit is None:
+            return trial
+        return replace(trial, limited=self.search.objectives[0], limit=self._limit)
+
+    def _is_known(self, trial: Trial) -> bool:
+        """Whether the journal has it: all of it, or that it is beyond a limit that was no less."""
+        record = self.store.get(trial.key)
+        if not isinstance(record, Mapping):
+            return False
+        limit = record.get("limit")
+        return not isinstance(limit, int | float) or limit >= trial.limit
 
     def _judge(self, vector: Vector, found: Candidate | Rejected) -> tuple[float, ...] | None:
         """Note what became of a vector; its objectives, ``None`` where it is not feasible."""
@@ -220,6 +247,11 @@ class _Study:
         if weighed is None and not reasons:
             missing = [name for name in self.search.objectives if figures.get(name) is None]
             reasons = [f"{', '.join(missing)} is not known"]
+        if isinstance(least := record.get("at_least"), int | float):
+            reasons = [
+                f"{self.search.objectives[0]} is {least:.6g} at least: not mapped to the end"
+            ]
+            weighed = None
         values = None if reasons else weighed
         self.steps.append(
             Step(vector, found.trial.number, found.design, record, figures, "; ".join(reasons))
@@ -227,7 +259,7 @@ class _Study:
         if values is not None:
             self._volume.add(values)
             self._best = values[0] if self._best is None else min(self._best, values[0])
-        return values
+        return (float(least),) if isinstance(least, int | float) else values
 
     def _tell_progress(self, done: int) -> None:
         if self.progress is None:

@@ -65,6 +65,11 @@ class Reader:
         """
         return low if low >= high else low * math.exp(self.values[name] * math.log(high / low))
 
+    def filling(self, name: str, low: float, high: float) -> float:
+        """As :meth:`between`, but ``high`` from the middle of 0..1 on: what most designs want."""
+        at = min(1.0, 2.0 * self.values[name])
+        return low if low >= high else low * math.exp(at * math.log(high / low))
+
     def ranked(self, prefix: str, names: Sequence[str]) -> tuple[str, ...]:
         """The names by the importances ``prefix.<name>``, the largest first, equal ones in the
         order given.

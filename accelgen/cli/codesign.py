@@ -1,0 +1,160 @@
+"""``accelgen codesign``."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from accelgen.cli.command import Command, add_json, print_json, remark, table
+from accelgen.cli.progress import counting
+from accelgen.cli.sweep import figure
+
+if TYPE_CHECKING:
+    from accelgen.search import Outcome, Search, SearchResult, State
+
+__all__ = ["CODESIGN"]
+
+_SHOWN = 20
+"""Most points of the front that are printed."""
+
+_COLUMNS = ("array", "space", "stationary", "registers_bytes", "buffer_bytes")
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("search", metavar="SEARCH", help="a YAML file, or a shipped search")
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", help="results and journal (default: <name>_search)"
+    )
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one per core)")
+    parser.add_argument(
+        "--evaluations", type=int, metavar="N", help="designs to judge (default: the file's)"
+    )
+    parser.add_argument("--seed", type=int, metavar="S", help="default: the file's")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the journal in the output folder"
+    )
+    parser.add_argument(
+        "--executor", choices=("local", "ray"), default="local",
+        help="processes on this machine (default), or Ray",
+    )  # fmt: skip
+    parser.add_argument("--address", metavar="HOST:PORT", help="of a Ray cluster")
+    add_json(parser)
+
+
+def _codesign(arguments: argparse.Namespace) -> int:
+    from accelgen.errors import InputError
+    from accelgen.search import load_search, run
+
+    changes: dict[str, Any] = {
+        key: value
+        for key in ("evaluations", "seed")
+        if (value := getattr(arguments, key)) is not None
+    }
+    search = load_search(arguments.search, **changes)
+    folder = Path(arguments.output or f"{search.name}_search")
+    if folder.exists() and not folder.is_dir():
+        raise InputError("is no folder", where=str(folder), hint="name another with -o")
+    journal = folder / "journal"
+    done = [0]
+    try:
+        with counting(search.name, "designs") as shown:
+
+            def progress(state: State) -> None:
+                done[0] = state.done
+                shown.step(state.done, state.total)
+                shown.stage(_said(search, state))
+
+            outcome = run(
+                search,
+                journal,
+                jobs=arguments.jobs,
+                executor=arguments.executor,
+                address=arguments.address,
+                progress=progress,
+                resume=arguments.resume,
+            )
+    except KeyboardInterrupt:
+        remark(
+            f"interrupted with {done[0]} of {search.evaluations} designs in {journal}; "
+            "the same command with --resume goes on from there"
+        )
+        return 130
+    if outcome.dropped:
+        remark(f"{journal}: {outcome.dropped} damaged lines were left out and computed again")
+    result = outcome.result
+    first = result.best  # raises when nothing is feasible, and says why
+    result.write(folder)
+    pictures = _draw(result, folder)
+    if arguments.json:
+        print_json({**_figures(outcome), "results": str(folder), "pictures": pictures})
+    else:
+        print(_summary(outcome, folder))
+    words = ["accelgen", "simulate", search.networks[0].name]
+    words += ["--hardware", str(folder / f"hardware_{first}.yaml")]
+    print(f"next: {shlex.join(words)}", file=sys.stderr)
+    return 0
+
+
+def _said(search: Search, state: State) -> str:
+    """What is shown in front of the bar."""
+    text = search.name
+    if state.best is not None:
+        text += f": best {search.objectives[0]} {figure(abs(state.best))}"
+    if len(search.objectives) > 1:
+        text += f", hypervolume {state.hypervolume:.3g}"
+    return text
+
+
+def _draw(result: SearchResult, folder: Path) -> list[str]:
+    from accelgen.search.pictures import draw_all
+
+    return [str(path) for path in draw_all(result, folder)]
+
+
+def _figures(outcome: Outcome) -> dict[str, object]:
+    found = outcome.result.to_json()
+    del found["schema"]
+    return {
+        **found,
+        "evaluated": outcome.evaluated,
+        "reused": outcome.reused,
+        "seconds": round(outcome.seconds, 3),
+    }
+
+
+def _summary(outcome: Outcome, folder: Path) -> str:
+    result = outcome.result
+    search, rows_of = result.search, result.table
+    front = result.front
+    objectives = ", ".join(search.objectives)
+    lines = [
+        f"{search.name}: {len(result.steps)} designs, {outcome.evaluated} evaluated, "
+        f"{outcome.reused} known before, {int(rows_of.feasible.sum())} feasible; "
+        f"{len(front)} on the front of {objectives}",
+        f"  within {search.about}",
+    ]
+    if len(search.objectives) > 1:
+        lines.append(f"  hypervolume {result.hypervolume():.4g}")
+    rows: list[tuple[object, ...]] = [("point", *_metrics(search), *_COLUMNS)]
+    for number in front[:_SHOWN]:
+        row = rows_of.row(number)
+        rows.append((number, *(figure(row[name]) for name in (*_metrics(search), *_COLUMNS))))
+    lines.append(table(rows, indent="  "))
+    if len(front) > _SHOWN:
+        lines.append(f"  and {len(front) - _SHOWN} more; --json has all")
+    lines.append(f"  results  {folder}")
+    return "\n".join(lines)
+
+
+def _metrics(search: Search) -> tuple[str, ...]:
+    """The objectives, latency and energy."""
+    return tuple(dict.fromkeys((*search.objectives, "latency_ms", "energy_uj", "utilisation")))
+
+
+CODESIGN = Command(
+    "codesign", "search hardware within a budget for one or several networks",
+    _add_arguments, _codesign,
+)  # fmt: skip

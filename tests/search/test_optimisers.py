@@ -1,0 +1,102 @@
+"""Optimisers find known minima, and depend on the seed alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from accelgen.search.hypervolume import Volume, hypervolume
+from accelgen.search.optimisers import CmaEs, Nsga2, Optimiser, RandomVectors
+from accelgen.search.vector import Vector
+
+MAKERS: dict[str, Callable[[int], Optimiser]] = {
+    "cma_es": lambda seed: CmaEs(6, seed),
+    "nsga2": lambda seed: Nsga2(6, 1, seed, 16),
+    "random": lambda seed: RandomVectors(6, 1, seed, 16),
+}
+
+
+def sphere(vector: Vector) -> tuple[float, ...] | None:
+    # A corner is infeasible.
+    return None if vector[0] > 0.95 else (sum((x - 0.3) ** 2 for x in vector),)
+
+
+def asked(optimiser: Optimiser, count: int) -> list[Vector]:
+    vectors: list[Vector] = []
+    while len(vectors) < count:
+        batch = optimiser.ask()
+        optimiser.tell([(vector, sphere(vector)) for vector in batch])
+        vectors += batch
+    return vectors[:count]
+
+
+def best(vectors: list[Vector]) -> float:
+    return min(value[0] for value in map(sphere, vectors) if value is not None)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_the_same_seed_asks_the_same(name: str) -> None:
+    first, again, other = (asked(MAKERS[name](seed), 80) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+    assert all(0 <= x <= 1 for vector in first for x in vector)
+
+
+def test_cma_es_beats_random_vectors() -> None:
+    found = {name: best(asked(MAKERS[name](3), 600)) for name in MAKERS}
+    assert found["cma_es"] < 1e-3
+    assert found["cma_es"] < found["nsga2"] < found["random"]
+
+
+def test_cma_es_of_one_gene() -> None:
+    optimiser = CmaEs(1, 0)
+    for _ in range(30):
+        optimiser.tell([(vector, ((vector[0] - 0.7) ** 2,)) for vector in optimiser.ask()])
+    assert min(abs(vector[0] - 0.7) for vector in optimiser.ask()) < 0.05
+
+
+def test_cma_es_begins_again() -> None:
+    optimiser = CmaEs(6, 0)
+    population = optimiser.population
+    asked(optimiser, 4000)
+    assert optimiser.population > population
+
+
+def test_nsga2_spreads_over_a_front() -> None:
+    optimiser = Nsga2(3, 2, 0, 24)
+    for _ in range(30):
+        optimiser.tell([(v, (v[0] ** 2 + v[1], (v[0] - 1) ** 2 + v[2])) for v in optimiser.ask()])
+    values = np.array([(v[0] ** 2 + v[1], (v[0] - 1) ** 2 + v[2]) for v in optimiser.ask()])
+    # The front from (0, 1) to (1, 0) leaves 1/6 of the square undominated.
+    assert hypervolume(values, (1.0, 1.0)) > 0.6
+
+
+def test_hypervolume_by_hand() -> None:
+    points = np.array([[1.0, 3.0], [2.0, 2.0], [2.0, 2.5], [5.0, 0.0]])
+    assert hypervolume(points, (4.0, 4.0)) == 3 * 1 + 2 * 1
+    assert hypervolume(np.array([[1.0]]), (4.0,)) == 3.0
+    assert hypervolume(np.array([[0.0, 0.0, 0.0]]), (2.0, 3.0, 4.0)) == 24.0
+    assert hypervolume(np.array([[5.0, 5.0]]), (4.0, 4.0)) == 0.0
+
+
+@pytest.mark.parametrize("objectives", [2, 3, 4])
+def test_hypervolume_is_what_random_points_say(objectives: int) -> None:
+    draws = np.random.default_rng(objectives)
+    front = draws.random((12, objectives))
+    sample = draws.random((40_000, objectives))
+    inside = (sample[:, None, :] >= front[None]).all(axis=2).any(axis=1).mean()
+    assert hypervolume(front, (1.0,) * objectives) == pytest.approx(inside, abs=0.01)
+
+
+def test_a_growing_volume() -> None:
+    draws = np.random.default_rng(0)
+    values = np.exp(draws.random((60, 2)))
+    volume, before = Volume(2), 0.0
+    for row in values:
+        volume.add(row.tolist())
+        assert volume.value >= before
+        before = volume.value
+    assert volume.reference == tuple(np.log(values[:16]).max(axis=0))
+    assert volume.value == pytest.approx(hypervolume(np.log(values), volume.reference))
