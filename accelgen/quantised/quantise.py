@@ -219,10 +219,16 @@ def _integers(
     factors = wanted * source / scale
     largest = np.maximum(factors, 0.0 if residual is None else residual / scale)
     shift = _shifts(largest, MOST_SHIFT)
-    multiplier = np.clip(np.rint(factors * np.exp2(shift)), 1, MOST_MULTIPLIER).astype(np.int64)
-    exact = multiplier * np.exp2(-shift) * scale / source
-    codes = np.rint(layer.weights / exact[:, None, None, None])
-    codes = np.clip(codes, form.min, form.max).astype(np.int64)
+    # Of the two multipliers around the wanted one, per channel that with which weights lose less.
+    wide = layer.weights.reshape(len(layer.weights), -1)
+    below = np.clip(np.floor(factors * np.exp2(shift)), 1, MOST_MULTIPLIER - 1)
+    tries = np.stack((below, below + 1))
+    steps = tries * (np.exp2(-shift) * scale / source)
+    rounded = np.clip(np.rint(wide / steps[..., None]), form.min, form.max)
+    errors = np.square(rounded * steps[..., None] - wide).sum(axis=2)
+    best = (errors.argmin(axis=0), np.arange(len(wide)))
+    multiplier, exact = tries[best].astype(np.int64), steps[best]
+    codes = rounded[best].astype(np.int64).reshape(layer.weights.shape)
     bias = np.rint(layer.bias / (exact * source))
     if np.abs(bias).max(initial=0) >= 2**31:
         raise InputError("a bias leaves int32", hint="weights are too small beside it")

@@ -8,7 +8,7 @@ are then one matrix, without copying, and the taps along columns are in the weig
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ from accelgen.quantised.graph import IMAGE, Int64s, QuantisedLayer, QuantisedNet
 __all__ = ["answers", "image_codes", "predictions", "tensors"]
 
 Reals = NDArray[np.floating[Any]]
+TOGETHER = 50
+"""Images at a time: their tensors stay in the cache."""
+
 _LEAST_ROUNDED = 2**24
 """Below this, all integers are exact in float32."""
 
@@ -46,18 +49,24 @@ def answers(network: QuantisedNetwork, codes: Int64s) -> Int64s:
     last = network.layers[-1].name
     if network.shapes[last][1:] != (1, 1):
         raise InputError(f"answers have the shape {network.shapes[last]}", where=network.name)
-    found = _run(network, codes)[last]
-    return np.asarray(found[0, :, 0].T.astype(np.int64))
+    parts = [found[last][0, :, 0].T for found in _run(network, codes)]
+    return np.concatenate(parts).astype(np.int64)
 
 
-def tensors(network: QuantisedNetwork, codes: Int64s) -> Mapping[str, Int64s]:
-    """The codes of every tensor [n, channels, rows, columns] by name, the images among them."""
-    found = _run(network, codes)
-    return {name: value.transpose(3, 1, 0, 2).astype(np.int64) for name, value in found.items()}
+def tensors(network: QuantisedNetwork, codes: Int64s) -> dict[str, Int64s]:
+    """The codes of every tensor [n, channels, rows, columns] by name, the images among them.
+
+    Raises :class:`InputError` for other shapes and for codes outside the format of images.
+    """
+    parts = list(_run(network, codes))
+    return {
+        name: np.concatenate([part[name].transpose(3, 1, 0, 2) for part in parts]).astype(np.int64)
+        for name in network.shapes
+    }
 
 
-def _run(network: QuantisedNetwork, codes: Int64s) -> dict[str, Reals]:
-    """Every tensor as [rows, channels, columns, images]."""
+def _run(network: QuantisedNetwork, codes: Int64s) -> Iterator[dict[str, Reals]]:
+    """Every tensor as [rows, channels, columns, images], for some images after the other."""
     form = network.image_format
     if codes.ndim != 4 or codes.shape[1:] != network.image_shape or not len(codes):
         raise InputError(
@@ -67,75 +76,95 @@ def _run(network: QuantisedNetwork, codes: Int64s) -> dict[str, Reals]:
         )
     if not form.holds(int(codes.min()), int(codes.max())):
         raise InputError(f"codes of images are outside {form}", where=network.name)
-    found: dict[str, Reals] = {
-        IMAGE: np.ascontiguousarray(codes.transpose(2, 1, 3, 0), dtype=np.float32)
-    }
-    for layer in network.layers:
+    steps = [_Step(network, layer) for layer in network.layers]
+    images = codes.transpose(2, 1, 3, 0)
+    for first in range(0, len(codes), TOGETHER):
+        part = np.ascontiguousarray(images[..., first : first + TOGETHER], dtype=np.float32)
+        found: dict[str, Reals] = {IMAGE: part}
+        for step in steps:
+            step.run(found)
+        yield found
+
+
+class _Step:
+    """A layer, made ready."""
+
+    def __init__(self, network: QuantisedNetwork, layer: QuantisedLayer) -> None:
+        self.layer = layer
+        self.columns = network.shapes[layer.source][2]
+        self.shape = network.sum_shapes[layer.name]
         small = network.largest_sum(layer) < _LEAST_ROUNDED
-        kind: type[np.floating[Any]] = np.float32 if small else np.float64
-        source = found[layer.source].astype(kind, copy=False)
-        sums = _sums(layer, source)
-        residual = None if layer.residual is None else found[layer.residual]
-        found[layer.name] = _outputs(layer.stage, sums, residual)
-    return found
+        self.kind: type[np.floating[Any]] = np.float32 if small else np.float64
+        self.matrix = self._matrix()
+        stage = layer.stage
+        # All is scaled by 2**-shift, which is exact: no term has more than 52 bits.
+        half = (np.int64(1) << stage.shift) >> 1
+        self.multiplier = self._by_channel(stage.multiplier)
+        self.offset = self._by_channel(stage.bias * stage.multiplier + half)
+        self.residual = None
+        if stage.residual_multiplier is not None:
+            self.residual = self._by_channel(stage.residual_multiplier)
+
+    def run(self, found: dict[str, Reals]) -> None:
+        """Add the layer's output to what was ``found``."""
+        layer, stage = self.layer, self.layer.stage
+        y = self._sums(found[layer.source].astype(self.kind, copy=False)) * self.multiplier
+        y += self.offset
+        if layer.residual is not None and self.residual is not None:
+            y += found[layer.residual] * self.residual
+        np.floor(y, out=y)
+        np.maximum(y, stage.low, out=y)
+        np.minimum(y, stage.high, out=y)
+        y = y.astype(np.float32)
+        found[layer.name] = y if stage.pool == "none" else _pooled(y, stage)
+
+    def _by_channel(self, values: Int64s) -> NDArray[np.float64]:
+        return np.asarray(values * np.exp2(-self.layer.stage.shift), np.float64)[:, None, None]
+
+    @property
+    def _is_point(self) -> bool:
+        return self.layer.weights.shape[2:] == (1, 1) and self.layer.padding == (0, 0)
+
+    def _matrix(self) -> Reals:
+        """Weights [k, out columns, r, c, columns], zero where a tap is elsewhere, as a matrix."""
+        weights = self.layer.weights.astype(self.kind)
+        k, c, r, s = weights.shape
+        if self._is_point:
+            return np.asarray(weights.reshape(k, c))
+        out, width = self.shape[2], self.layer.padding[1]
+        band = np.zeros((k, out, r, c, self.columns), self.kind)
+        for q in range(out):
+            first = q - width
+            start, stop = max(0, -first), min(s, self.columns - first)
+            if start < stop:
+                taps = weights[:, :, :, start:stop].transpose(0, 2, 1, 3)
+                band[:, q, :, :, first + start : first + stop] = taps
+        return band.reshape(k * out, -1)
+
+    def _sums(self, x: Reals) -> Reals:
+        k, rows, out = self.shape
+        images = x.shape[3]
+        if self._is_point:
+            made = np.matmul(self.matrix, x.reshape(len(x), x.shape[1], -1))
+            return np.asarray(made.reshape(rows, k, out, images))
+        height = self.layer.padding[0]
+        padded = np.zeros((len(x) + 2 * height, x.shape[1] * x.shape[2], images), self.kind)
+        padded[height : height + len(x)] = x.reshape(len(x), -1, images)
+        taps = self.layer.weights.shape[2]
+        made = np.empty((rows, k * out, images), self.kind)
+        for p in range(rows):
+            np.matmul(self.matrix, padded[p : p + taps].reshape(-1, images), out=made[p])
+        return np.asarray(made.reshape(rows, k, out, images))
 
 
-def _sums(layer: QuantisedLayer, x: Reals) -> Reals:
-    """The sums of a convolution of ``x``, in its type."""
-    k, c, r, s = layer.weights.shape
-    weights = layer.weights.astype(x.dtype)
-    height, width = layer.padding
-    if height:
-        zeros = np.zeros((height, *x.shape[1:]), x.dtype)
-        x = np.concatenate((zeros, x, zeros))
-    if (r, s, width) == (1, 1, 0):
-        made = np.matmul(weights.reshape(k, c), x.reshape(len(x), c, -1))
-        return np.asarray(made.reshape(len(x), k, *x.shape[2:]))
-    columns, images = x.shape[2:]
-    rows, out = len(x) - r + 1, columns + 2 * width - s + 1
-    band = np.zeros((k, out, r, c, columns), x.dtype)
-    for q in range(out):
-        first = q - width
-        taps = range(max(0, -first), min(s, columns - first))
-        if taps:
-            part = weights[:, :, :, taps.start : taps.stop].transpose(0, 2, 1, 3)
-            band[:, q, :, :, first + taps.start : first + taps.stop] = part
-    step = x.strides[0]
-    touched = np.lib.stride_tricks.as_strided(
-        x, (rows, r * c * columns, images), (step, step // (c * columns), x.itemsize)
-    )
-    made = np.matmul(band.reshape(k * out, -1), touched)
-    return np.asarray(made.reshape(rows, k, out, images))
-
-
-def _outputs(stage: OutputStage, sums: Reals, residual: Reals | None) -> Reals:
-    """:func:`accelgen.golden.output_stage.output_stage` in this layout.
-
-    All is scaled by 2**-shift first, which is exact: there are at most 52 bits in every term.
-    """
-
-    def by_channel(values: Int64s) -> NDArray[np.float64]:
-        return np.asarray(values * np.exp2(-stage.shift), np.float64)[:, None, None]
-
-    half = (np.int64(1) << stage.shift) >> 1
-    y = sums * by_channel(stage.multiplier)
-    y += by_channel(stage.bias * stage.multiplier + half)
-    if residual is not None and stage.residual_multiplier is not None:
-        y += residual * by_channel(stage.residual_multiplier)
-    np.floor(y, out=y)
-    np.clip(y, stage.low, stage.high, out=y)
-    if stage.pool != "none":
-        y = _pooled(y, stage)
-    return y.astype(np.float32, order="C")
-
-
-def _pooled(y: NDArray[np.float64], stage: OutputStage) -> NDArray[np.float64]:
+def _pooled(y: Reals, stage: OutputStage) -> Reals:
     height, width = stage.window
     rows, columns = y.shape[0] // height, y.shape[2] // width
     y = y[: rows * height, :, : columns * width]
     windows = y.reshape(rows, height, y.shape[1], columns, width, y.shape[3])
     if stage.pool == "max":
-        return np.asarray(windows.max(axis=1).max(axis=3))
-    total = windows.sum(axis=(1, 4))
+        return np.asarray(np.ascontiguousarray(windows.max(axis=1).max(axis=3)))
+    total = windows.sum(axis=(1, 4), dtype=np.float64) * stage.pool_multiplier
     half = (1 << stage.pool_shift) >> 1
-    return np.asarray(np.floor((total * stage.pool_multiplier + half) * 2.0**-stage.pool_shift))
+    averages = np.floor((total + half) * 2.0**-stage.pool_shift)
+    return np.asarray(averages.astype(np.float32, order="C"))
