@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 
 from accelgen.accuracy.measured import MeasuredDigits
-from accelgen.accuracy.source import LayerBits
 from accelgen.content import content_folder
 from accelgen.digits.augment import augmented
 from accelgen.digits.data import Digits, digits
@@ -28,7 +27,7 @@ from accelgen.digits.supernet import BITS, SHIPPED, Supernet, write_supernet
 from accelgen.elastic.digits import DigitsLayer, DigitsSpace
 from accelgen.errors import AccelgenError, InputError, MissingToolError
 
-__all__ = ["Training", "main", "train", "uniform_bits"]
+__all__ = ["Training", "main", "train"]
 
 THREADS = 1
 """One: sums are then always in the same order, and layers are too small to share out."""
@@ -50,11 +49,6 @@ class Training:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1 or self.sampled < 0:
             raise InputError("training without steps, images or networks", hint="give 1 or more")
-
-
-def uniform_bits(layers: Sequence[DigitsLayer], bits: int) -> dict[str, LayerBits]:
-    """The same bits for all weights and activations."""
-    return {layer.name: LayerBits(f"int{bits}", f"uint{bits}") for layer in layers}
 
 
 def train(training: Training, images: Digits, *, progress: bool = False) -> Supernet:
@@ -188,11 +182,10 @@ def _set_ranges(
 def _report(supernet: Supernet) -> None:
     """Accuracies on the validation images."""
     measured = MeasuredDigits("validation", supernet)
-    space = supernet.space
-    for name, architecture in (("smallest", space.smallest), ("largest", space.largest)):
-        layers = space.layers(architecture)
+    for name in ("smallest", "middle", "largest"):
+        architecture = getattr(supernet.space, name)
         for bits in BITS:
-            found = measured.accuracy(architecture, uniform_bits(layers, bits))
+            found = measured.accuracy(architecture, supernet.space.uniform(architecture, bits))
             print(f"{name} {bits} bits: {found}")
 
 

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from accelgen.accuracy.source import LayerBits
 from accelgen.elastic.space import Choice, check_architecture
 from accelgen.names import FrozenMap
 from accelgen.networks import workloads
@@ -97,6 +98,12 @@ class DigitsSpace:
         return FrozenMap((choice.name, choice.values[0]) for choice in self.choices)
 
     @property
+    def middle(self) -> FrozenMap[str, int]:
+        """The architecture with the option in the middle of every choice, the later one of two."""
+        found = {choice.name: choice.values[len(choice.values) // 2] for choice in self.choices}
+        return self.legal(found)
+
+    @property
     def largest(self) -> FrozenMap[str, int]:
         """The architecture with the last option of every choice; it has all layers."""
         return FrozenMap((choice.name, choice.values[-1]) for choice in self.choices)
@@ -136,6 +143,11 @@ class DigitsSpace:
                 layers[-1] = replace(layers[-1], pool="average", window=side)
         layers.append(DigitsLayer("classify", channels, CLASSES, 1, 1, before))
         return tuple(layers)
+
+    def uniform(self, architecture: Mapping[str, int], bits: int) -> dict[str, LayerBits]:
+        """``bits`` for all weights and activations, by name of layer; raises as :meth:`legal`."""
+        both = LayerBits(f"int{bits}", f"uint{bits}")
+        return {layer.name: both for layer in self.layers(architecture)}
 
     def network(self, architecture: Mapping[str, int]) -> Network:
         """Its convolutions on one image, inputs with their zeros around, elements int8.
