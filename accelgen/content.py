@@ -8,7 +8,7 @@ from typing import Literal
 from accelgen.errors import InputError
 from accelgen.names import shorten, unknown
 
-__all__ = ["Kind", "content_path", "list_content"]
+__all__ = ["Kind", "content_folder", "content_path", "list_content"]
 
 Kind = Literal["dataflows", "mapping", "sim"]
 _PACKAGE = Path(__file__).resolve().parent
@@ -21,14 +21,14 @@ def content_path(kind: Kind, name: str) -> Path:
     """
     for candidate in (name, f"{name}.yaml"):
         if candidate in list_content(kind):
-            return _folder(kind) / candidate
+            return content_folder(kind) / candidate
     stems = [file.removesuffix(".yaml") for file in list_content(kind)]
     raise unknown(name, "description" if kind == "dataflows" else f"file in {kind}", stems)
 
 
 def list_content(kind: Kind) -> tuple[str, ...]:
     """The shipped files of ``kind``, relative to its folder with ``/`` between, sorted."""
-    folder = _folder(kind)
+    folder = content_folder(kind)
     return tuple(
         sorted(
             path.relative_to(folder).as_posix()
@@ -43,7 +43,8 @@ def _is_hidden(path: Path) -> bool:
     return any(part.startswith((".", "__")) for part in path.parts)
 
 
-def _folder(kind: Kind) -> Path:
+def content_folder(kind: Kind) -> Path:
+    """The folder of ``kind``; :class:`InputError` when it is not installed."""
     for base in (_PACKAGE / "_content", _PACKAGE.parent):
         if (base / kind).is_dir():
             return base / kind

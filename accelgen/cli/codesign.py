@@ -99,13 +99,13 @@ def _codesign(arguments: argparse.Namespace) -> int:
 
 
 def _said(search: Search, state: State) -> str:
-    """What is shown in front of the bar."""
-    text = search.name
+    """What is shown in front of the bar, behind the name."""
+    said = []
     if state.best is not None:
-        text += f": best {search.objectives[0]} {figure(abs(state.best))}"
+        said.append(f"best {search.objectives[0]} {figure(abs(state.best))}")
     if len(search.objectives) > 1:
-        text += f", hypervolume {state.hypervolume:.3g}"
-    return text
+        said.append(f"hypervolume {state.hypervolume:.3g}")
+    return ", ".join(said)
 
 
 def _draw(result: SearchResult, folder: Path) -> list[str]:

@@ -1,0 +1,49 @@
+"""Accuracy measured: sub-networks of the digits supernet, run in integers on held-out images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from accelgen.accuracy.source import Accuracy, AccuracyKind, LayerBits
+from accelgen.digits.data import Digits, Part, digits
+from accelgen.digits.supernet import Supernet, load_supernet
+from accelgen.quantised.graph import QuantisedNetwork
+from accelgen.quantised.run import image_codes, predictions
+
+__all__ = ["MeasuredDigits", "right_answers"]
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredDigits:
+    """An :class:`~accelgen.accuracy.source.AccuracySource` for the elastic space ``digits``.
+
+    Searches use the ``validation`` images; ``test`` is for what they found, after them.
+    """
+
+    part: Part = "validation"
+    supernet: Supernet = field(default_factory=load_supernet)
+
+    kind: ClassVar[AccuracyKind] = "measured"
+
+    @property
+    def source(self) -> str:
+        """What was run on how many images of which part."""
+        count = len(digits(self.part))
+        return f"digits supernet in integer arithmetic, {count} {self.part} images"
+
+    def accuracy(self, architecture: Mapping[str, int], bits: Mapping[str, LayerBits]) -> Accuracy:
+        """The share of right predictions.
+
+        Raises :class:`InputError` for illegal architectures and bits.
+        """
+        network = self.supernet.quantised(architecture, bits)
+        images = digits(self.part)
+        return Accuracy(right_answers(network, images) / len(images), self.kind, self.source)
+
+
+def right_answers(network: QuantisedNetwork, images: Digits) -> int:
+    """The number of ``images`` that ``network`` classifies right."""
+    found = predictions(network, image_codes(network, images.images))
+    return int((found == images.labels).sum())

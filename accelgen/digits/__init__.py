@@ -1,0 +1,1 @@
+"""Digits: images, and the supernet trained on them."""

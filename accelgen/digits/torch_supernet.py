@@ -1,0 +1,158 @@
+"""The supernet in PyTorch: the same function as :mod:`accelgen.digits.supernet`, to be learned.
+
+Rounding is done in floating point and passed over by the gradient (straight-through, Bengio et al.
+2013, arXiv 1308.3432); ranges of activations are learned with it (LSQ, arXiv 1902.08153).
+Imported for training only: PyTorch is an optional dependency.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from accelgen.digits.supernet import BITS, TINY
+from accelgen.elastic.digits import DigitsLayer
+from accelgen.quantised.quantise import AVERAGED_BITS, gaussian_step
+
+__all__ = ["Bits", "Parameters", "Tensor", "answers", "exported", "initial", "set_ranges"]
+
+Tensor = Any
+Parameters = Mapping[str, Tensor]
+Bits = Mapping[str, tuple[int, int]]
+"""Bits of the weights and of the activations by name of layer."""
+
+_RANGES = [0.15 * 1.12**step for step in range(40)]
+"""Upper ends of ranges that are tried, relative to the largest value seen."""
+
+
+def initial(layers: Sequence[DigitsLayer], generator: Tensor) -> dict[str, Tensor]:
+    """Parameters of the largest network, drawn from ``generator``; ``most`` as its logarithm."""
+    found: dict[str, Tensor] = {}
+    for layer in layers:
+        shape = (layer.channels, layer.channels_in, layer.kernel, layer.kernel)
+        found[f"{layer.name}.weight"] = 0.3 * torch.randn(shape, generator=generator)
+        # What is added to a residual begins small, and answers begin uncertain.
+        gain = math.sqrt(2) if layer.residual is None and layer.name != "classify" else 0.7
+        found[f"{layer.name}.gain"] = torch.full((layer.channels,), gain)
+        found[f"{layer.name}.bias"] = torch.zeros(layer.channels)
+        if layer.kernel == 5:
+            found[f"{layer.name}.transform"] = torch.eye(9)
+        if layer.name != "classify":
+            found[f"{layer.name}.most"] = torch.zeros(len(BITS))
+    for value in found.values():
+        value.requires_grad_()
+    return found
+
+
+def exported(parameters: Parameters) -> dict[str, Any]:
+    """The parameters as NumPy arrays, as :class:`~accelgen.digits.supernet.Supernet` has them."""
+    return {
+        name: (value.exp() if name.endswith(".most") else value).detach().numpy()
+        for name, value in parameters.items()
+    }
+
+
+def answers(
+    parameters: Parameters,
+    layers: Sequence[DigitsLayer],
+    images: Tensor,
+    bits: Bits | None = None,
+    seen: dict[str, Tensor] | None = None,
+) -> Tensor:
+    """Scores [n, 10] of ``images`` [n, 1, 8, 8] by a sub-network; exact where ``bits`` is ``None``.
+
+    ``seen``, when given, gets the outputs of every layer before its range is applied.
+    """
+    readers = {layer.source: layer.name for layer in layers}
+    made = {"image": images}
+    if bits is not None:
+        levels = 2 ** bits[layers[0].name][1] - 1
+        made["image"] = (images * levels).round() / levels
+    for layer in layers:
+        weights = _weights(parameters, layer)
+        if bits is not None:
+            weights = _rounded_weights(weights, bits[layer.name][0])
+        bias = parameters[f"{layer.name}.bias"][: layer.channels]
+        y = functional.conv2d(made[layer.source], weights, bias, padding=layer.kernel // 2)
+        if layer.residual is not None:
+            y = y + made[layer.residual]
+        if layer.name == "classify":
+            return y.flatten(1)
+        y = functional.relu(y)
+        if seen is not None:
+            seen[layer.name] = y.detach()
+        made[layer.name] = _passed_on(parameters, layer, y, bits, readers[layer.name])
+    raise AssertionError("the last layer is the classifier")
+
+
+def set_ranges(parameters: Parameters, seen: Mapping[str, Sequence[Tensor]]) -> None:
+    """Set every ``most`` to the range with the least squared rounding error on outputs ``seen``."""
+    for name, tensors in seen.items():
+        values = torch.cat([tensor.flatten() for tensor in tensors])
+        largest = max(float(values.max()), 1e-3)
+        for number, bits in enumerate(BITS):
+            levels = 2**bits - 1
+
+            def error(most: float, levels: int = levels, values: Tensor = values) -> float:
+                step = most / levels
+                rounded = (values / step).round().clamp(max=levels) * step
+                return float(((values - rounded) ** 2).mean())
+
+            candidates = [largest * share for share in _RANGES if share < 1.1]
+            with torch.no_grad():
+                best = min(candidates, key=error)
+                parameters[f"{name}.most"][number] = math.log(best)
+
+
+def _weights(parameters: Parameters, layer: DigitsLayer) -> Tensor:
+    w = parameters[f"{layer.name}.weight"][: layer.channels, : layer.channels_in]
+    size, kernel = w.shape[-1], layer.kernel
+    if size == 5 and kernel < 5:
+        inner = w[:, :, 1:4, 1:4]
+        w = (inner.flatten(2) @ parameters[f"{layer.name}.transform"]).view(inner.shape)
+        size = 3
+    margin = (size - kernel) // 2
+    w = w[:, :, margin : margin + kernel, margin : margin + kernel]
+    norm = (w.square().sum(dim=(1, 2, 3), keepdim=True) + TINY).sqrt()
+    return w / norm * parameters[f"{layer.name}.gain"][: layer.channels].view(-1, 1, 1, 1)
+
+
+def _rounded_weights(weights: Tensor, bits: int) -> Tensor:
+    most = 2 ** (bits - 1) - 1
+    with torch.no_grad():
+        flat = weights.flatten(1)
+        largest = flat.abs().amax(1) / most
+        step = torch.minimum(largest, gaussian_step(bits) * flat.square().mean(1).sqrt())
+        step = step.clamp(min=TINY).view(-1, 1, 1, 1)
+        rounded = (weights / step).round().clamp(-most, most) * step
+    return weights + (rounded - weights).detach()
+
+
+def _passed_on(
+    parameters: Parameters, layer: DigitsLayer, y: Tensor, bits: Bits | None, reader: str
+) -> Tensor:
+    """What the reader gets: in range, rounded, pooled."""
+    if bits is None:
+        return _pooled(layer, y)
+    count = bits[reader][1]
+    most = parameters[f"{layer.name}.most"][BITS.index(count)].exp()
+    if layer.pool != "average":
+        return _pooled(layer, _rounded_outputs(y, most, 2**count - 1))
+    inner = _rounded_outputs(y, most, 2 ** max(AVERAGED_BITS, count) - 1)
+    return _rounded_outputs(_pooled(layer, inner), most, 2**count - 1)
+
+
+def _rounded_outputs(y: Tensor, most: Tensor, levels: int) -> Tensor:
+    step = most / levels
+    scaled = (y / step).clamp(0, levels)
+    return (scaled + (scaled.round() - scaled).detach()) * step
+
+
+def _pooled(layer: DigitsLayer, y: Tensor) -> Tensor:
+    if layer.pool == "max":
+        return functional.max_pool2d(y, layer.window)
+    return functional.avg_pool2d(y, layer.window) if layer.pool == "average" else y
