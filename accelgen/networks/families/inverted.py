@@ -45,9 +45,7 @@ def inverted_residual(
     return b.vector("add", y, x) if stride == 1 and y.shape == x.shape else y
 
 
-def rescale(
-    b: Builder, x: Value, squeezed: int, activation: str, last: str = "sigmoid"
-) -> Value:
+def rescale(b: Builder, x: Value, squeezed: int, activation: str, last: str = "sigmoid") -> Value:
     """Squeeze-and-excitation: a factor per channel, from the means of all channels."""
     s = b.vector(activation, b.linear("squeeze", b.mean(x), squeezed))
     s = b.vector(last, b.linear("excite", s, x.shape[0]))
