@@ -24,11 +24,11 @@ def hardware(**changes: Plain) -> Hardware:
         "name": "small",
         "array": {"i": 4, "j": 4},
         "levels": [
-            {"name": "sram", "bytes": 65536, "pj_per_bit": 0.4},
+            {"name": "sram", "bytes": 65536, "pj_per_bit": "0.4"},
             {"name": "dram", "bytes_per_cycle": 64, "pj_per_bit": 20},
         ],
-        "mac_pj": {f"int{min(p)}*int{max(p)}": p[0] * p[1] / 64 for p in PRODUCTS},
-        "unit_leakage_mw": 0.1,
+        "mac_pj": {f"int{min(p)}*int{max(p)}": str(p[0] * p[1] / 64) for p in PRODUCTS},
+        "unit_leakage_mw": "0.1",
     }
     return hardware_from({**values, **changes})
 
@@ -76,8 +76,8 @@ def test_memories_and_leakage_keep_their_cycle(on: Hardware) -> None:
 
 
 def test_units_at_8_bits_are_plain_ones() -> None:
-    plain = hardware(mac_pj={"int8*int8": 1.0})
-    composable = hardware(mac_pj={"int8*int8": 1.0}, unit="composable")
+    plain = hardware(mac_pj={"int8*int8": 1})
+    composable = hardware(mac_pj={"int8*int8": 1}, unit="composable")
     for workload in (GEMM, DEPTHWISE):
         one, other = solved(workload, plain, {}), solved(workload, composable, {})
         assert one.cost == other.cost
@@ -106,9 +106,9 @@ def test_words_that_are_not_full() -> None:
 def test_widths_are_rounded_up_to_what_the_unit_has() -> None:
     found = solved(GEMM, COMPOSABLE, {"A": "uint3", "W": "int5"})
     assert found.problem.number_format == "int8*uint4"
-    few = hardware(unit="composable", mac_pj={"int8*int8": 1.0})
+    few = hardware(unit="composable", mac_pj={"int8*int8": 1})
     assert solved(GEMM, few, {"A": "int2", "W": "int2"}).words.elements == 1
-    anything = hardware(unit="composable", mac_pj=0.5)
+    anything = hardware(unit="composable", mac_pj="0.5")
     assert solved(GEMM, anything, {"A": "int2", "W": "int4"}).words.elements == 8
 
 
@@ -129,7 +129,7 @@ def test_refusals() -> None:
     with pytest.raises(InputError, match="no composable units for int16"):
         solved(GEMM, COMPOSABLE, {"A": "int16", "W": "int8"})
     with pytest.raises(InputError, match="no composable units for nvfp4"):
-        solved(GEMM, hardware(unit="composable", mac_pj=0.5), {"A": "nvfp4", "W": "nvfp4"})
+        solved(GEMM, hardware(unit="composable", mac_pj="0.5"), {"A": "nvfp4", "W": "nvfp4"})
     # Horowitz has no figures of such units, and those of plain ones do not stand for them.
     given: dict[str, Plain] = {"name": "x", "levels": [{"name": "dram", "pj_per_bit": 1}]}
     with pytest.raises(InputError, match="no energy of a multiply-accumulate"):
