@@ -10,12 +10,13 @@ from itertools import permutations
 
 import numpy as np
 
-from accelgen.affine.blocks import BlockProduct, scale_name
+from accelgen.affine.blocks import BlockProduct, common_loop, scale_name
 from accelgen.affine.workload import DEFAULT_TYPE, Workload
 from accelgen.energy import mac_name
 from accelgen.errors import AccelgenError, InputError
 from accelgen.hardware import Hardware
 from accelgen.hardware.model import ANY_FORMAT
+from accelgen.hardware.words import UnitKind, Words, fitting_types, words_of
 from accelgen.mapper.cache import Solved
 from accelgen.mapper.cost import Cost
 from accelgen.mapper.mapping import Mapping
@@ -24,7 +25,7 @@ from accelgen.mapper.search import Certificate, Objective
 from accelgen.mapper.space import Constraints
 from accelgen.networks import Layer, Network
 
-__all__ = ["LayerResult", "NetworkResult", "layer_problem", "simulate"]
+__all__ = ["LayerResult", "NetworkResult", "layer_problem", "layer_work", "simulate"]
 
 _INTEGER = re.compile(r"int[0-9]+")
 
@@ -34,7 +35,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class LayerResult:
-    """A layer on its best mapping; ``cost`` and ``floor_cycles`` are those of one repeat."""
+    """A layer on its best mapping; ``cost`` and ``floor_cycles`` are those of one repeat.
+
+    ``words`` say how many products an iteration of the problem is, and how many cycles it takes.
+    """
 
     layer: Layer
     problem: Problem
@@ -42,6 +46,7 @@ class LayerResult:
     cost: Cost
     certificate: Certificate
     floor_cycles: float
+    words: Words = Words()  # noqa: RUF009 - frozen
 
     @property
     def cycles(self) -> float:
@@ -121,7 +126,10 @@ class NetworkResult:
     @property
     def utilisation(self) -> float:
         """The share of units and cycles that multiply."""
-        work = sum(result.layer.repeats * result.problem.iterations for result in self.layers)
+        work = sum(
+            result.layer.repeats * result.problem.iterations * result.words.cycles
+            for result in self.layers
+        )
         return work / (self.hardware.units * self.cycles)
 
 
@@ -148,19 +156,21 @@ def simulate(
         if progress is not None:
             progress(number, len(distinct))
         try:
-            problem = layer_problem(workload, weights, hardware)
-            optimum = solver.best_mapping(problem, hardware, objective, constraints)
-            found[workload, weights] = problem, optimum
+            problem, words = layer_work(workload, weights, hardware)
+            own = words.paced(hardware, problem.number_format)
+            optimum = solver.best_mapping(problem, own, objective, constraints)
+            found[workload, weights] = problem, words, optimum
         except AccelgenError as error:
             name = next(x.name for x in network.matrix_layers if x.workload == workload)
             error.where = f"{network.name}: {name}: {error.where or hardware.name}"
             raise
     results = []
     for layer in network.matrix_layers:
-        problem, optimum = found[layer.workload, layer.weights]
-        floor = _floor_cycles(problem, hardware)
+        problem, words, optimum = found[layer.workload, layer.weights]
+        floor = _floor_cycles(problem, hardware, words)
+        cost = optimum.cost.slowed(words.cycles)
         results.append(
-            LayerResult(layer, problem, optimum.mapping, optimum.cost, optimum.certificate, floor)
+            LayerResult(layer, problem, optimum.mapping, cost, optimum.certificate, floor, words)
         )
     return NetworkResult(network, hardware, objective, tuple(results))
 
@@ -173,8 +183,55 @@ def layer_problem(workload: Workload, weights: str | None, hardware: Hardware) -
     takes has to be known: a ``mac_pj`` for any format does not stand for it.
     Integers that the hardware has no units for are those of the narrowest that hold them: int8 on
     units of int16 is stored and multiplied as int16, int4 on units of int4*int8 as one of each.
+    On units of widths chosen at run time an iteration is one of words: see :func:`layer_work`.
     """
-    return _problem(workload, weights, tuple(hardware.mac_pj), hardware.sum_bits)
+    return layer_work(workload, weights, hardware)[0]
+
+
+def layer_work(
+    workload: Workload, weights: str | None, hardware: Hardware
+) -> tuple[Problem, Words]:
+    """The problem of a layer, and what an iteration of it is on these units.
+
+    On composable and bit-serial units words lie along the innermost summed loop that is by itself
+    an index of both inputs.  Where there is none (depthwise convolutions) a word is one element.
+    :meth:`accelgen.hardware.words.Words.paced` gives the hardware on which to map the problem.
+    """
+    formats = tuple(hardware.mac_pj)
+    if hardware.unit == "plain":
+        return _problem(workload, weights, formats, hardware.sum_bits), Words()
+    return _words(workload, weights, formats, hardware.sum_bits, hardware.unit, hardware.lanes)
+
+
+@lru_cache(maxsize=4096)
+def _words(
+    workload: Workload,
+    weights: str | None,
+    formats: tuple[str, ...],
+    sum_bits: int | None,
+    unit: UnitKind,
+    lanes: int,
+) -> tuple[Problem, Words]:
+    tensors = [access.tensor for access in workload.assignment.inputs]
+    own = tuple(workload.types.get(tensor, DEFAULT_TYPE) for tensor in tensors)
+    types = fitting_types(own, formats)
+    if types is None:
+        raise InputError(
+            f"no {unit} units for {'*'.join(own)}",
+            where="mac_pj",
+            hint="use integers of 2 to 8 bits that it has energies for",
+        )
+    output = workload.assignment.output.tensor
+    kept = {output: workload.types[output]} if output in workload.types else {}
+    held = replace(workload, types={**kept, **dict(zip(tensors, types, strict=True))})
+    bits = [access.format.bits for access in held.accesses if not access.is_output]
+    problem = problem_of(held, weights=weights, output_bits=bits[0], partial_bits=sum_bits)
+    try:
+        loop = common_loop(workload.assignment, "words") if len(tensors) == 2 else None
+    except InputError:
+        loop = None
+    words = words_of(unit, lanes, bits, along=loop is not None)
+    return (problem if loop is None else problem.in_words(loop, words.elements)), words
 
 
 @lru_cache(maxsize=4096)
@@ -229,8 +286,8 @@ def _widths(types: Sequence[str]) -> tuple[int, ...] | None:
     return tuple(int(name.removeprefix("int")) for name in types)
 
 
-def _floor_cycles(problem: Problem, hardware: Hardware) -> float:
-    compute = problem.iterations / hardware.units
+def _floor_cycles(problem: Problem, hardware: Hardware, words: Words) -> float:
+    compute = problem.iterations * words.cycles / hardware.units
     bandwidth = hardware.levels[-1].memories[0].bandwidth
     if bandwidth is None:
         return compute

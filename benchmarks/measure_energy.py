@@ -80,6 +80,14 @@ def run(
     """Map, time and simulate a module; ``ports`` give the bits of an element and the words,
     ``expected`` the bits of its ``sum`` in the end.
     """
+    netlist, area = mapped(bench, cells, name, verilog, apart, option)
+    return driven(name + option, netlist, area, ports, skip, CYCLES, expected)
+
+
+def mapped(
+    bench: Bench, cells: Cells, name: str, verilog: str, apart: Sequence[str], option: str = ""
+) -> tuple[Netlist, float]:
+    """A module as cells with the delays of OpenSTA, and their area in um2."""
     place = bench.folder / f"{name}{option}"
     place.mkdir()
     (place / "in.v").write_text(verilog)
@@ -88,16 +96,28 @@ def run(
     run_sta(script, place, name)
     step = STEPS["sg13g2" if cells.voltage > 1 else "asap7"]
     netlist = Netlist(first_module(place), cells, delays(place / "out.sdf", step), apart)
+    return netlist, number(r"Chip area for.*?: ([\d.]+)", (place / "stat.txt").read_text())
+
+
+def driven(
+    name: str,
+    netlist: Netlist,
+    area: float,
+    ports: Mapping[str, tuple[int, Words]],
+    skip: int,
+    cycles: int,
+    expected: Sequence[int] | None = None,
+) -> Figure:
+    """Simulate ``skip`` cycles, then ``cycles`` that count; see :func:`run`."""
     stimuli = [
         {port: bits(words[cycle], width) for port, (width, words) in ports.items()}
-        for cycle in range(skip + CYCLES)
+        for cycle in range(skip + cycles)
     ]
     energy = simulate(netlist, stimuli, LANES, skip)
     if expected is not None and expected != energy.outputs["sum"]:
         raise RuntimeError(f"{name}: the netlist's sums are wrong")
-    area = number(r"Chip area for.*?: ([\d.]+)", (place / "stat.txt").read_text())
     progress(
-        f"{name} {option}: {energy.units:.4g} pJ, {energy.settled:.4g} without glitches, "
+        f"{name}: {energy.units:.4g} pJ, {energy.settled:.4g} without glitches, "
         f"{energy.leakage:.4g} mW, {area:.1f} um2"
     )
     return Figure(energy, area)

@@ -17,7 +17,8 @@ from accelgen.names import FrozenMap, check_name, shorten, unknown, within
 
 __all__ = ["list_energies", "load_energies", "parse_energies"]
 
-_KEYS = ("name", "source", "macs", "registers", "sram", "link", "dram")
+_KINDS = ("composable", "bit_serial")
+_KEYS = ("name", "source", "macs", "registers", "sram", "link", "dram", *_KINDS)
 _FOLDER = PurePosixPath("technology/energy")
 _COLUMNS = "[bytes, bits, read_pj, write_pj, leakage_mw, area_mm2]"
 
@@ -77,7 +78,33 @@ def _energies(values: Mapping[str, Plain]) -> Energies:
         link_pj = _number(link["pj_per_bit"], "pj_per_bit") if link else 0.0
     with within("dram"):
         drams = _drams(values["dram"]) if "dram" in values else _shared_drams()
-    return Energies(name, macs, link_pj, _source(values), registers, sram, drams)
+    units, lanes = _units(_unit_values(name, values))
+    return Energies(name, macs, link_pj, _source(values), registers, sram, drams, units, lanes)
+
+
+def _unit_values(name: str, values: Mapping[str, Plain]) -> Mapping[str, Plain]:
+    """Groups of units of widths chosen at run time: as given, else those measured for it."""
+    shared = f"{_FOLDER}/shared/units_{name}.yaml"
+    if set(_KINDS) & values.keys() or shared not in list_content("mapping"):
+        return values
+    found = parse_yaml(read_text(content_path("mapping", shared)), shared).plain()
+    return _mapping(found)
+
+
+def _units(values: Mapping[str, Plain]) -> tuple[FrozenMap[str, FrozenMap[str, UnitCost]], int]:
+    units, lanes = {}, 1
+    for kind in _KINDS:
+        if kind not in values:
+            continue
+        with within(kind):
+            group = _mapping(values[kind])
+            if kind == "bit_serial":
+                given = group.pop("lanes", None)
+                if not isinstance(given, int) or given < 1:
+                    raise InputError(f"{shorten(given)} lanes", hint="lanes: 16")
+                lanes = given
+            units[kind] = _macs(group)
+    return FrozenMap(units), lanes
 
 
 def _group(value: Plain, keys: tuple[str, ...]) -> dict[str, Plain]:

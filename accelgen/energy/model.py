@@ -40,7 +40,9 @@ class Energies:
 
     ``macs`` by the names that :func:`mac_name` gives, ``link_pj`` per bit, ``drams`` by kind.
     ``source`` is one line for outputs.  Leakage that is not known counts as 0; the table's source
-    says so.
+    says so.  ``units`` are those of widths chosen at run time, by kind (``composable``,
+    ``bit_serial``), with energies of one of the products that they make at once; ``lanes`` are
+    those of the bit-serial one.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Energies:
     register_table: SizeTable | None = None
     sram_table: SizeTable | None = None
     drams: Mapping[str, MemoryCost] = FrozenMap()
+    units: Mapping[str, Mapping[str, UnitCost]] = FrozenMap()
+    lanes: int = 1
 
     def registers(self, size: int, width: int) -> MemoryCost:
         """A register file of ``size`` bytes with ports of ``width`` bits.

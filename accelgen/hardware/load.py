@@ -20,6 +20,7 @@ from accelgen.hardware.attention import attention_from
 from accelgen.hardware.dataflows import dataflow_of
 from accelgen.hardware.kernel import kernel_values
 from accelgen.hardware.model import ANY_FORMAT, Dataflow, Hardware, Level, Memory
+from accelgen.hardware.words import unit_kind
 from accelgen.manifest import Manifest
 from accelgen.names import FrozenMap, nearest, shorten, unknown, within
 
@@ -31,7 +32,7 @@ Values = dict[str, Plain]
 HARDWARE_KEYS = (
     "name", "array", "dataflows", "unrolls", "levels", "registers", "formats", "sum_bits", "mac_pj",
     "link_pj", "join_cycles", "skewed", "fill", "clock_mhz", "technology", "unit_leakage_mw",
-    "unit_area_mm2", "sources", "attention",
+    "unit_area_mm2", "sources", "attention", "unit", "lanes",
 )  # fmt: skip
 MEMORY_KEYS = (
     "name", "holds", "bytes", "bytes_per_cycle", "gbytes_per_second", "pj_per_bit",
@@ -109,6 +110,12 @@ def hardware_from(values: Mapping[str, Plain]) -> Hardware:
     for dataflow in dataflows:
         with within(f"dataflows: {dataflow.name}"):
             _check_axes(dataflow.unrolls, array)
+    unit = unit_kind(str(values.get("unit", "plain")))
+    lanes = values.get("lanes")
+    if energies is not None and unit != "plain":
+        energies = replace(energies, macs=energies.units.get(unit, FrozenMap()))
+        if lanes is None and unit == "bit_serial" and "mac_pj" not in values:
+            lanes = energies.lanes
     macs, unit_leakage, unit_area = _units(values, energies)
     sources = str(values.get("sources", ""))
     if energies is not None:
@@ -140,6 +147,8 @@ def hardware_from(values: Mapping[str, Plain]) -> Hardware:
         if values.get("sum_bits") is None
         else _integer(values["sum_bits"], "sum_bits"),
         attention=attention,
+        unit=unit,
+        lanes=1 if lanes is None else _integer(lanes, "lanes"),
     )
 
 

@@ -11,14 +11,13 @@ from accelgen.affine.roles import LOOP_ROLES, ROLES, Role
 from accelgen.energy.model import mac_name
 from accelgen.errors import InputError
 from accelgen.hardware.attention import AttentionArrays
+from accelgen.hardware.words import ANY_FORMAT, UNIT_KINDS, UnitKind, unsigned_names
 from accelgen.names import FrozenMap, check_name, unknown, within
 
 __all__ = ["ANY_FORMAT", "Dataflow", "Hardware", "Level", "Memory"]
 
-ANY_FORMAT = "any"
-"""Key of an energy that holds for every number format."""
-
 MAX_UNITS = 1 << 20
+MAX_LANES = 1024
 
 
 @dataclass(frozen=True)
@@ -147,6 +146,10 @@ class Hardware:
     ``unit_leakage_mw`` and ``unit_area_mm2`` are of one unit with what it has. ``sources`` says
     where figures are from, ``sum_bits`` is the width of unfinished sums (``None``: as wide as they
     can get).  ``attention`` are the arrays on which attention runs where a pattern is asked for.
+
+    ``unit`` says what units are: ``plain``, or of widths chosen at run time
+    (:mod:`accelgen.hardware.words`), of which ``mac_pj`` is the energy of one of the products that
+    they make at once, whatever the signs; ``lanes`` are those of a bit-serial unit.
     """
 
     name: str
@@ -165,6 +168,8 @@ class Hardware:
     sources: str = ""
     sum_bits: int | None = None
     attention: AttentionArrays = AttentionArrays()  # noqa: RUF009 - frozen
+    unit: UnitKind = "plain"
+    lanes: int = 1
 
     def __post_init__(self) -> None:
         check_name(self.name, "hardware")
@@ -181,6 +186,14 @@ class Hardware:
             if axis not in self.array:
                 raise unknown(axis, "axis", self.array)
         self._check_levels()
+        if self.unit not in UNIT_KINDS:
+            raise unknown(self.unit, "kind of unit", UNIT_KINDS)
+        if not 1 <= self.lanes <= (MAX_LANES if self.unit == "bit_serial" else 1):
+            raise InputError(
+                f"{self.lanes} lanes of a {self.unit} unit",
+                where="lanes",
+                hint=f"use 1 to {MAX_LANES} for a bit_serial one, else leave it out",
+            )
         if not 0 < self.clock_mhz < math.inf:
             raise InputError(
                 f"{self.clock_mhz:g} MHz", where="clock_mhz", hint="give a positive number"
@@ -256,9 +269,10 @@ class Hardware:
 
     def mac_energy(self, number_format: str) -> float:
         """Energy of a multiply-accumulate; :class:`InputError` for a format without one."""
-        wanted = mac_name(number_format)
+        named = mac_name if self.unit == "plain" else unsigned_names
+        wanted = named(number_format)
         for name, energy in self.mac_pj.items():
-            if name != ANY_FORMAT and mac_name(name) == wanted:
+            if name != ANY_FORMAT and named(name) == wanted:
                 return energy
         if ANY_FORMAT in self.mac_pj:
             return self.mac_pj[ANY_FORMAT]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingOf
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, prod
 
 import numpy as np
@@ -86,6 +86,18 @@ class Cost:
     def edp(self) -> float:
         """Energy-delay product in pJ x cycles."""
         return self.total_pj * self.cycles
+
+    def slowed(self, times: int) -> Cost:
+        """The same in cycles of which ``times`` are one of these; energies stay."""
+        if times == 1:
+            return self
+        return replace(
+            self,
+            cycles=self.cycles * times,
+            compute_cycles=self.compute_cycles * times,
+            fill_cycles=self.fill_cycles * times,
+            port_cycles=FrozenMap({name: n * times for name, n in self.port_cycles.items()}),
+        )
 
 
 def moves(problem: Problem, hardware: Hardware, mapping: Mapping) -> list[dict[str, Moves]]:

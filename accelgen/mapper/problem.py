@@ -98,6 +98,21 @@ class Problem:
             found.setdefault(key, []).append(loop)
         return tuple(tuple(loops) for loops in found.values())
 
+    def in_words(self, loop: str, elements: int) -> Problem:
+        """The same with words of ``elements`` along a loop that is by itself an index of inputs:
+        it counts words, of which the last one may not be full.
+        """
+        number = self.loops.index(loop)
+        bounds = list(self.bounds)
+        bounds[number] = -(-bounds[number] // elements)
+        operands = tuple(
+            replace(x, bits=x.bits * elements, partial_bits=x.partial_bits * elements)
+            if number in x.loops
+            else x
+            for x in self.operands
+        )
+        return replace(self, bounds=tuple(bounds), operands=operands)
+
     def without(self, loops: frozenset[int]) -> Problem:
         """The same without some loops of a single iteration."""
         assert all(self.bounds[d] == 1 for d in loops)

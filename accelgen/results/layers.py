@@ -94,6 +94,7 @@ def _key(result: LayerResult) -> object:
 
 
 def _moved(result: LayerResult, hardware: Hardware) -> dict[str, float]:
+    hardware = result.words.paced(hardware, result.problem.number_format)
     moved = moves(result.problem, hardware, result.mapping)
     whole = np.array([result.problem.bounds], dtype=np.int64)
     found = {}
@@ -114,12 +115,14 @@ def _moved(result: LayerResult, hardware: Hardware) -> dict[str, float]:
 
 def _waits(result: LayerResult, hardware: Hardware) -> dict[str, float]:
     here = result.cost
+    hardware = result.words.paced(hardware, result.problem.number_format)
     found: dict[str, float] = {}
     left = here.shares["wait"]
     slow, levels = here, hardware.levels
     for k in range(len(levels) - 1, 0, -1):
         levels = (*levels[:k], _fast(levels[k]), *levels[k + 1 :])
         fast = cost(result.problem, replace(hardware, levels=levels), result.mapping)
+        fast = fast.slowed(result.words.cycles)
         # The ports of this level are those that have no limit any more.
         ports = {name: n for name, n in slow.port_cycles.items() if fast.port_cycles.get(name) != n}
         share = min(left, (slow.cycles - fast.cycles) / here.cycles)

@@ -17,12 +17,14 @@ def inverted_residual(
     stride: int,
     activation: str,
     squeezed: int = 0,
+    gate: tuple[str, str] | None = None,
     fused: bool = False,
 ) -> Value:
     """One block: ``expansion`` times the channels inside, added to its input when shapes agree.
 
-    ``squeezed`` channels of squeeze-and-excitation (0: none).  ``fused``: expansion and depthwise
-    convolution are one full convolution.
+    ``squeezed`` channels of squeeze-and-excitation (0: none), with the activations of ``gate``
+    (``None``: that of the block, and a sigmoid).  ``fused``: expansion and depthwise convolution
+    are one full convolution.
     """
     wide = expansion * x.shape[0]
     if fused:
@@ -38,13 +40,13 @@ def inverted_residual(
         y = b.conv("depthwise", y, wide, kernel, stride=stride, groups=wide, norm=True)
         y = b.vector(activation, y)
         if squeezed:
-            y = rescale(b, y, squeezed, activation)
+            y = rescale(b, y, squeezed, *(gate or (activation,)))
         y = b.conv("project", y, channels, 1, norm=True)
     return b.vector("add", y, x) if stride == 1 and y.shape == x.shape else y
 
 
-def rescale(b: Builder, x: Value, squeezed: int, activation: str) -> Value:
+def rescale(b: Builder, x: Value, squeezed: int, activation: str, last: str = "sigmoid") -> Value:
     """Squeeze-and-excitation: a factor per channel, from the means of all channels."""
     s = b.vector(activation, b.linear("squeeze", b.mean(x), squeezed))
-    s = b.vector("sigmoid", b.linear("excite", s, x.shape[0]))
+    s = b.vector(last, b.linear("excite", s, x.shape[0]))
     return b.vector("scale", x, s)

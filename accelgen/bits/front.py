@@ -1,0 +1,46 @@
+"""All allocations that none is better than in both cost and sensitivity, without a solver.
+
+Layer by layer, what another one dominates is dropped: by the principle of optimality no part of a
+non-dominated allocation is dominated.  An independent check of the integer program, and the whole
+trade-off at once.
+"""
+
+from __future__ import annotations
+
+from accelgen.accuracy.source import LayerBits
+from accelgen.bits.table import Allocation, BitTable
+from accelgen.errors import InputError
+from accelgen.names import FrozenMap
+
+__all__ = ["front"]
+
+_Part = tuple[float, float, tuple[LayerBits, ...]]
+
+
+def front(table: BitTable, most: int = 200_000) -> tuple[Allocation, ...]:
+    """The non-dominated allocations by rising cost, sums as :meth:`BitTable.allocation` has them.
+
+    Raises :class:`InputError` when more than ``most`` parts are to be kept.
+    """
+    parts: list[_Part] = [(0.0, 0.0, ())]
+    for layer in table.layers:
+        longer = sorted(
+            (
+                (cost + option.cost, lost + option.sensitivity, (*bits, option.bits))
+                for cost, lost, bits in parts
+                for option in layer.options
+            ),
+            key=lambda part: part[:2],
+        )
+        parts = []
+        for part in longer:
+            if not parts or part[1] < parts[-1][1]:
+                parts.append(part)
+        if len(parts) > most:
+            raise InputError(
+                f"more than {most} allocations at {layer.name}",
+                where="front",
+                hint="round costs and sensitivities, or offer fewer formats",
+            )
+    names = [layer.name for layer in table.layers]
+    return tuple(table.allocation(FrozenMap(zip(names, bits, strict=True))) for _, _, bits in parts)
