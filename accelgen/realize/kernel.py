@@ -1,4 +1,4 @@
-"""A kernel for convolutions as a choice: what runs in space, in what order, on which multipliers."""
+"""A kernel for convolutions as a choice: what runs in space, in what order, on what multipliers."""
 
 from __future__ import annotations
 

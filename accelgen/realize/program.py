@@ -15,7 +15,7 @@ from accelgen.quantised.graph import QuantisedLayer, QuantisedNetwork
 from accelgen.realize.kernel import LOOPS, Kernel, describe
 from accelgen.realize.words import elements_per_word, padded, width_of, words_of
 
-__all__ = ["Program", "Step", "compile_network", "design_kernel", "layer_bounds", "largest_bounds"]
+__all__ = ["Program", "Step", "compile_network", "design_kernel", "largest_bounds", "layer_bounds"]
 
 Int64s = NDArray[np.int64]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from accelgen.search.hypervolume import Volume, hypervolume
 from accelgen.search.optimisers import CmaEs, Nsga2, Optimiser, RandomVectors
@@ -86,7 +87,8 @@ def test_hypervolume_is_what_random_points_say(objectives: int) -> None:
     draws = np.random.default_rng(objectives)
     front = draws.random((12, objectives))
     sample = draws.random((40_000, objectives))
-    inside = (sample[:, None, :] >= front[None]).all(axis=2).any(axis=1).mean()
+    below: NDArray[np.bool_] = np.all(sample[:, None, :] >= front[None], axis=2)
+    inside = below.any(axis=1).mean()
     assert hypervolume(front, (1.0,) * objectives) == pytest.approx(inside, abs=0.01)
 
 

@@ -22,6 +22,7 @@ from accelgen.sweep.alike import alike_key
 from accelgen.sweep.claims import Claims
 from accelgen.sweep.executors import Task
 from accelgen.sweep.run import JOURNAL
+from accelgen.sweep.sweep import Point
 from tests.sweep import tasks
 
 ROOT = Path(__file__).resolve().parents[2]
