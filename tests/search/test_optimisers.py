@@ -85,8 +85,9 @@ def test_hypervolume_by_hand() -> None:
 def test_hypervolume_is_what_random_points_say(objectives: int) -> None:
     draws = np.random.default_rng(objectives)
     front = draws.random((12, objectives))
-    sample = draws.random((40_000, objectives))
-    inside = (sample[:, None, :] >= front[None]).all(axis=2).any(axis=1).mean()
+    sample = draws.random((20_000, objectives))
+    beaten = np.array([(front <= point).all(axis=1).any() for point in sample])
+    inside = float(beaten.mean())
     assert hypervolume(front, (1.0,) * objectives) == pytest.approx(inside, abs=0.01)
 
 
