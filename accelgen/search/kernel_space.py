@@ -1,4 +1,4 @@
-"""Kernels for convolutions that accelgen generates, as genes: all vectors can be built or are refused.
+"""Kernels for convolutions that accelgen generates, as genes.
 
 Importance encoding as for hardware (:mod:`accelgen.search.array_genes`): the loops of largest
 importance run in space, one per axis; a second importance orders all loops in time.

@@ -122,7 +122,7 @@ def make_search(values: Values, folder: Path = Path()) -> Search:
         _integer(values, "evaluations", 1000),
         None if values.get("population") is None else _integer(values, "population", 0),
         _integer(values, "seed", 0),
-        _about(hardware.baseline),
+        _about(hardware.baseline, hardware.budget),
     )
 
 
@@ -209,12 +209,12 @@ def _roles(networks: tuple[NetworkSource, ...]) -> tuple[str, ...]:
     return tuple(role for role in LOOP_ROLES if role in found)
 
 
-def _about(baseline: Baseline) -> str:
+def _about(baseline: Baseline, budget: Budget) -> str:
     """Where resources and cost model are from."""
-    budget = baseline.budget
     hardware = baseline.hardware
+    what = "resources" if budget == baseline.budget else "a budget in place of that"
     return (
-        f"resources of {hardware.name} ({budget.units} units, {budget.on_chip_bytes} bytes on "
+        f"{what} of {hardware.name} ({budget.units} units, {budget.on_chip_bytes} bytes on "
         f"chip, {budget.link_bytes:g} bytes per cycle between buffers and array) and its cost "
         f"model: {baseline.values.get('technology', 'energies of its file')}, "
         f"{hardware.clock_mhz:g} MHz, units of {' '.join(baseline.macs)}, its DRAM"
