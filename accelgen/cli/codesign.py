@@ -92,7 +92,7 @@ def _codesign(arguments: argparse.Namespace) -> int:
         print_json({**_figures(outcome), "results": str(folder), "pictures": pictures})
     else:
         print(_summary(outcome, folder))
-    words = ["accelgen", "simulate", search.networks[0].name]
+    words = ["accelgen", "simulate", search.subject.names[0]]
     words += ["--hardware", str(folder / f"hardware_{first}.yaml")]
     print(f"next: {shlex.join(words)}", file=sys.stderr)
     return 0
@@ -134,7 +134,7 @@ def _summary(outcome: Outcome, folder: Path) -> str:
         f"{search.name}: {len(result.steps)} designs, {outcome.evaluated} evaluated, "
         f"{outcome.reused} known before, {int(rows_of.feasible.sum())} feasible; "
         f"{len(front)} on the front of {objectives}",
-        f"  within {search.about}",
+        f"  within {search.subject.about}",
     ]
     if len(search.objectives) > 1:
         lines.append(f"  hypervolume {result.hypervolume():.4g}")

@@ -2,8 +2,9 @@
 
 Actions are counted in closed form and priced by a technology (:mod:`accelgen.energy`): products at
 the widths of the layer; memories of inputs, which read in every cycle, and what is written into
-them; results, added up in memory or written once; registers of the array.  The control of a design,
-its stream registers and its output stage are in ``control``: a share of their bits changes in a cycle.
+them; results, added up in memory or written once; registers of the array. The control of a design,
+its stream registers and its output stage are in ``control``: a share of their bits changes in a
+cycle.
 """
 
 from __future__ import annotations

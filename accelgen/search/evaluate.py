@@ -11,12 +11,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
 from accelgen.errors import AccelgenError, MissingToolError
 from accelgen.hardware import Hardware
+from accelgen.search.subject import Figures
 from accelgen.store import Json
 from accelgen.sweep.evaluate import read_network
 from accelgen.sweep.metrics import METRICS
@@ -27,11 +28,7 @@ if TYPE_CHECKING:
     from accelgen.mapper.cache import Solved
     from accelgen.networks import Network
 
-__all__ = ["LIMITED", "Figures", "Trial", "evaluate", "figures_of"]
-
-Figures = dict[str, float | None]
-"""By the names of :data:`accelgen.sweep.metrics.METRICS`; ``latency_ms.<network>`` and
-``energy_uj.<network>`` beside them where there are several networks."""
+__all__ = ["LIMITED", "Trial", "evaluate", "figures_of"]
 
 
 LIMITED = ("cycles", "latency_ms", "energy_uj", "edp_js")
@@ -43,7 +40,7 @@ class Trial:
     """What is evaluated: hardware and networks, every layer mapped for ``minimise``.
 
     ``key`` is the same for the same contents and no others; ``number`` counts the trials of a
-    search from 0.  ``limit``: the most that ``limited``, a metric, is worth knowing of.
+    search from 0.  ``limit``: the most that ``limited_in``, a metric, is worth knowing of.
     """
 
     number: int
@@ -51,8 +48,12 @@ class Trial:
     hardware: Hardware
     networks: tuple[NetworkSource, ...]
     minimise: Objective
-    limited: str | None = None
+    limited_in: str | None = None
     limit: float = math.inf
+
+    def limited(self, metric: str, limit: float) -> Trial:
+        """See :class:`accelgen.search.subject.TrialLike`."""
+        return replace(self, limited_in=metric, limit=limit)
 
     def __str__(self) -> str:
         """``trial 17: 12 x 14 units on mobilenet_v2``."""
@@ -102,7 +103,7 @@ def _solve(trial: Trial, networks: list[Network]) -> float | None:
     """Solve all layers, or return what the limited metric is not below when that exceeds the
     limit.
     """
-    if trial.limited not in LIMITED or trial.limit == math.inf:
+    if trial.limited_in not in LIMITED or trial.limit == math.inf:
         return None
     from accelgen.search.floors import floor_of, works_of
     from accelgen.simulation import layer_problem
@@ -114,7 +115,7 @@ def _solve(trial: Trial, networks: list[Network]) -> float | None:
 
     def least() -> float:
         cycles, energy = (_geomean([total[k] for total in totals]) for k in (0, 1))
-        found = _means(cycles, energy, hardware.clock_mhz)[str(trial.limited)]
+        found = _means(cycles, energy, hardware.clock_mhz)[str(trial.limited_in)]
         assert found is not None
         return found
 

@@ -8,18 +8,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import cast
+
+import yaml
 
 from accelgen.affine.yaml_text import Plain
 from accelgen.energy import load_energies, mac_name
 from accelgen.errors import InputError
 from accelgen.hardware import Hardware, hardware_from
 from accelgen.names import FrozenMap, unknown
+from accelgen.output_file import write_whole
 from accelgen.search.array_genes import ArrayGenes
 from accelgen.search.baseline import Baseline
 from accelgen.search.budget import Budget
+from accelgen.search.describe import described
 from accelgen.search.memory_genes import MemoryGenes
 from accelgen.search.vector import Gene, Reader, Rejected
+from accelgen.store import Json
 from accelgen.sweep.fields import Value
 
 __all__ = ["Design", "HardwareSpace", "designed"]
@@ -31,6 +37,23 @@ class Design:
 
     values: FrozenMap[str, Value]
     hardware: Hardware
+
+    def described(self) -> dict[str, int | float | str]:
+        """See :func:`accelgen.search.describe.described`."""
+        return described(self.hardware)
+
+    def to_json(self) -> dict[str, Json]:
+        """The values of its file."""
+        return {"hardware": dict(self.values)}
+
+    def write(self, folder: Path, name: str, comment: str) -> list[Path]:
+        """Write its file, for every command that takes hardware."""
+        values = {**self.values, "name": name}
+        text = f"# {comment}\n" + yaml.safe_dump(
+            values, sort_keys=False, default_flow_style=None, width=100
+        )
+        path = folder / f"hardware_{name.rpartition('_')[2]}.yaml"
+        return [write_whole(path, lambda x: _put(x, text))]
 
 
 @dataclass(frozen=True)
@@ -113,3 +136,7 @@ def designed(values: dict[str, Value], budget: Budget) -> Design | Rejected:
     if excess is not None:
         return Rejected(excess)
     return Design(FrozenMap(values), hardware)
+
+
+def _put(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

@@ -16,6 +16,7 @@ from accelgen.search.array_genes import ArrayGenes
 from accelgen.search.baseline import Baseline, load_baseline
 from accelgen.search.budget import Budget
 from accelgen.search.hardware_space import HardwareSpace
+from accelgen.search.hardware_subject import HardwareSubject
 from accelgen.search.memory_genes import MemoryGenes
 from accelgen.search.search import Search
 from accelgen.search.sizing_space import SizingSpace
@@ -114,15 +115,17 @@ def make_search(values: Values, folder: Path = Path()) -> Search:
     return Search(
         str(values["name"]),
         Joint({"hardware": hardware}),
-        networks,
+        HardwareSubject(
+            networks,
+            cast("Any", str(values.get("minimise", "edp"))),
+            _about(hardware.baseline, hardware.budget),
+        ),
         objectives,
         _constraints(values),
-        cast("Any", str(values.get("minimise", "edp"))),
         cast("Any", str(values.get("optimiser", "nsga2" if several else "cma_es"))),
         _integer(values, "evaluations", 1000),
         None if values.get("population") is None else _integer(values, "population", 0),
         _integer(values, "seed", 0),
-        _about(hardware.baseline, hardware.budget),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a search found: a table of all designs, the front with their hardware files, convergence."""
+"""What a search found: a table of all designs, the front with its files, convergence."""
 
 from __future__ import annotations
 
@@ -9,16 +9,13 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from accelgen.names import FrozenMap
 from accelgen.output_file import write_whole
-from accelgen.search.describe import COLUMNS, described
-from accelgen.search.evaluate import Figures
-from accelgen.search.hardware_space import Design
 from accelgen.search.hypervolume import Volume, hypervolume, logarithms
 from accelgen.search.search import Search
+from accelgen.search.subject import DesignLike, Figures
 from accelgen.search.vector import Vector
 from accelgen.store import Json
 from accelgen.sweep.front import pareto_front
@@ -42,7 +39,7 @@ class Step:
 
     vector: Vector
     trial: int
-    design: Design
+    design: DesignLike
     record: Mapping[str, Json]
     figures: Figures
     reason: str
@@ -107,11 +104,10 @@ class SearchResult:
             "schema": SCHEMA,
             "kind": "search",
             "name": self.search.name,
-            "about": self.search.about,
-            "networks": [network.name for network in self.search.networks],
+            "about": self.search.subject.about,
+            "networks": list(self.search.subject.names),
             "objectives": list(self.search.objectives),
             "constraints": [str(constraint) for constraint in self.search.constraints],
-            "minimise": self.search.minimise,
             "optimiser": self.search.method,
             "seed": self.search.seed,
             "genes": [{"name": x.name, "about": x.about} for x in self.search.space.genes],
@@ -125,7 +121,7 @@ class SearchResult:
         """A design: its row, its vector and the values of its hardware file."""
         row = {k: v for k, v in self.table.row(number).items() if not k.startswith(GENE)}
         step = self.steps[number]
-        return {**row, "vector": list(step.vector), "hardware": dict(step.design.values)}
+        return {**row, "vector": list(step.vector), **step.design.to_json()}
 
     def write(self, folder: Path) -> list[Path]:
         """Write ``results.parquet``, ``results.json`` and a hardware file per point of the front.
@@ -137,16 +133,10 @@ class SearchResult:
         text = json.dumps(self.to_json(), indent=1)
         written = [table, write_whole(folder / "results.json", lambda x: _put(x, f"{text}\n"))]
         for number in self.front:
-            path = folder / f"hardware_{number}.yaml"
-            body = self.hardware_file(number)
-            written.append(write_whole(path, lambda x, body=body: _put(x, body)))  # type: ignore[misc]
+            comment = f"Point {number} of the search {self.search.name}, seed {self.search.seed}."
+            design = self.steps[number].design
+            written += design.write(folder, f"{self.search.name}_{number}", comment)
         return written
-
-    def hardware_file(self, number: int) -> str:
-        """The hardware file of a point, for every command that takes hardware."""
-        values = {**self.steps[number].design.values, "name": f"{self.search.name}_{number}"}
-        head = f"# Point {number} of the search {self.search.name}, seed {self.search.seed}.\n"
-        return head + yaml.safe_dump(values, sort_keys=False, default_flow_style=None, width=100)
 
 
 def _put(path: Path, text: str) -> None:
@@ -168,7 +158,7 @@ def result_of(search: Search, steps: Sequence[Step]) -> SearchResult:
             {
                 "point": number,
                 "trial": step.trial,
-                **described(step.design.hardware),
+                **step.design.described(),
                 **step.figures,
                 "feasible": not step.reason,
                 "reason": step.reason or None,
@@ -178,12 +168,13 @@ def result_of(search: Search, steps: Sequence[Step]) -> SearchResult:
         )
     beside = [name for name in names if name not in METRICS]
     columns = (
-        "point", "trial", *COLUMNS, *METRICS, *beside, "feasible", "reason", "seconds",
+        "point", "trial", *search.subject.columns, *METRICS, *beside,
+        "feasible", "reason", "seconds",
         *(f"{GENE}{gene.name}" for gene in search.space.genes),
     )  # fmt: skip
     table = Results(
         search.name,
-        COLUMNS,
+        search.subject.columns,
         search.objectives,
         tuple(str(constraint) for constraint in search.constraints),
         FrozenMap({name: tuple(row.get(name) for row in rows) for name in columns}),

@@ -2,77 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal, cast
+from dataclasses import dataclass
+from typing import Literal
 
-from accelgen import __version__
 from accelgen.cache import digest
 from accelgen.errors import InputError
-from accelgen.hardware import Hardware
 from accelgen.names import check_name, unknown, within
-from accelgen.search.evaluate import Trial
-from accelgen.search.hardware_space import Design
 from accelgen.search.space import Joint
+from accelgen.search.subject import Candidate, Subject
 from accelgen.search.vector import Rejected, Vector
 from accelgen.store import Json
-from accelgen.sweep.metrics import Constraint, metric_name
-from accelgen.sweep.sources import NetworkSource
-from accelgen.sweep.sweep import OBJECTIVES
+from accelgen.sweep.metrics import Constraint, is_maximised, metric_name
 
-__all__ = ["METHODS", "Candidate", "Method", "Search"]
+__all__ = ["METHODS", "Method", "Search"]
 
 Method = Literal["cma_es", "nsga2", "random"]
 METHODS: tuple[Method, ...] = ("cma_es", "nsga2", "random")
-
-_RECORDS = 1
-"""Changes with what is recorded of a trial."""
 
 MOST_EVALUATIONS = 1_000_000
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """What a vector stands for: a design, and the trial that evaluates it."""
-
-    design: Design
-    trial: Trial
-
-
-@dataclass(frozen=True)
 class Search:
-    """Vectors of ``space`` become designs, which are evaluated on ``networks``.
+    """Vectors of ``space`` become designs, which are evaluated as ``subject`` says.
 
-    ``space`` has a part ``hardware`` whose values are designs.  ``objectives`` are metrics, of
-    which less is better but for utilisation; ``constraints`` decide what is feasible.
-    ``minimise`` is what the mapping of every layer minimises.  ``population`` vectors are asked
-    for at a time (``None``: as the method likes); more than ``evaluations`` designs are not
-    evaluated.  ``about`` says where resources and cost model are from.
+    ``objectives`` are metrics, of which less is better but for utilisation and accuracy;
+    ``constraints`` decide what is feasible.  ``population`` vectors are asked for at a time
+    (``None``: as the method likes); more than ``evaluations`` designs are not evaluated.
     """
 
     name: str
     space: Joint
-    networks: tuple[NetworkSource, ...]
+    subject: Subject
     objectives: tuple[str, ...] = ("edp_js",)
     constraints: tuple[Constraint, ...] = ()
-    minimise: Literal["latency", "energy", "edp"] = "edp"
     method: Method = "cma_es"
     evaluations: int = 1000
     population: int | None = None
     seed: int = 0
-    about: str = ""
 
     def __post_init__(self) -> None:
         with within("name"):
             check_name(self.name, "search")
         object.__setattr__(self, "objectives", tuple(metric_name(x) for x in self.objectives))
-        if "hardware" not in self.space.spaces:
-            raise InputError("no hardware", where="spaces", hint="give a space of hardware")
-        if not self.networks:
-            raise InputError("none", where="networks", hint="networks: [mobilenet_v2]")
         if not self.objectives:
             raise InputError("none", where="objectives", hint="objectives: [edp]")
-        if self.minimise not in OBJECTIVES:
-            raise unknown(self.minimise, "objective of mappings", OBJECTIVES)
         if self.method not in METHODS:
             raise unknown(self.method, "optimiser", METHODS)
         if self.method == "cma_es" and len(self.objectives) > 1:
@@ -95,14 +69,7 @@ class Search:
         found = self.space.decode(vector)
         if isinstance(found, Rejected):
             return found
-        design = cast("Design", found["hardware"])
-        key = self._key(design.hardware)
-        return Candidate(design, Trial(number, key, design.hardware, self.networks, self.minimise))
-
-    def _key(self, hardware: Hardware) -> str:
-        """What is evaluated, by content."""
-        bare = repr(_named(hardware))
-        return digest((model(), bare, self.minimise, *(x.digest for x in self.networks)))
+        return self.subject.candidate(number, found)
 
     @property
     def definition(self) -> dict[str, Json]:
@@ -110,13 +77,11 @@ class Search:
         otherwise.  The number of evaluations is not part of it.
         """
         return {
-            "model": model(),
+            **self.subject.definition,
             "genes": [gene.name for gene in self.space.genes],
             "space": digest([repr(self.space)]),
-            "networks": [network.digest for network in self.networks],
             "objectives": list(self.objectives),
             "constraints": [str(constraint) for constraint in self.constraints],
-            "minimise": self.minimise,
             "method": self.method,
             "population": self.population,
             "seed": self.seed,
@@ -129,7 +94,7 @@ class Search:
             value = figures.get(name)
             if value is None:
                 return None
-            values.append(-value if name == "utilisation" else value)
+            values.append(-value if is_maximised(name) else value)
         return tuple(values)
 
     def violations(self, figures: dict[str, float | None]) -> list[str]:
@@ -139,16 +104,3 @@ class Search:
             for constraint in self.constraints
             if not constraint.holds(figures.get(constraint.metric))
         ]
-
-
-def _named(hardware: Hardware) -> Hardware:
-    """The same without name and sources, which change nothing."""
-    return replace(hardware, name="hardware", sources="")
-
-
-def model() -> str:
-    """What computes figures: those of another model are not taken from a journal."""
-    # Only here, because what is compiled is slow to import.
-    from accelgen.mapper.cache import MODEL
-
-    return f"accelgen {__version__}, mapper {MODEL}, records {_RECORDS}"

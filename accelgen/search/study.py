@@ -11,17 +11,17 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from accelgen.errors import InputError
 from accelgen.names import shorten
-from accelgen.search.evaluate import LIMITED, Trial, evaluate, figures_of
 from accelgen.search.hypervolume import Volume
 from accelgen.search.optimisers import Optimiser, optimiser_of
 from accelgen.search.results import SearchResult, Step, result_of
-from accelgen.search.search import Candidate, Search
+from accelgen.search.search import Search
+from accelgen.search.subject import Candidate, TrialLike
 from accelgen.search.vector import Rejected, Vector
 from accelgen.store import Store
 from accelgen.sweep.executors import Executor, Here, Task
@@ -83,14 +83,15 @@ def run(
     executor: Literal["local", "ray"] = "local",
     address: str | None = None,
     progress: Progress | None = None,
-    task: Task[Trial] = evaluate,
+    task: Task[Any] | None = None,
     resume: bool = True,
 ) -> Outcome:
     """Search until ``search.evaluations`` designs are judged.
 
-    ``local`` uses ``jobs`` processes (1: this one; default: one per core), ``ray`` the cluster at
-    ``address``.  Raises :class:`InputError` for a journal of another search, for one that is there
-    without ``resume``, and when vector after vector is rejected.
+    ``local`` uses ``jobs`` processes (1: this one; default: one per core), ``ray`` the cluster
+    at ``address``; ``task`` evaluates trials in place of that of the subject. Raises
+    :class:`InputError` for a journal of another search, for one that is there without
+    ``resume``, and when vector after vector is rejected.
     """
     start = time.monotonic()
     if jobs is not None and jobs < 1:
@@ -103,7 +104,7 @@ def run(
     with Store(path, JOURNAL) as store:
         _begin(search, store, resume)
         study = _Study(search, store, progress)
-        workers = _executor(executor, task, jobs or default_jobs(), address)
+        workers = _executor(executor, task or search.subject.task, jobs or default_jobs(), address)
         try:
             study.run(optimiser_of(search), workers)
         finally:
@@ -135,7 +136,7 @@ def _begin(search: Search, store: Store, resume: bool) -> None:
         )  # fmt: skip
 
 
-def _executor(kind: str, task: Task[Trial], jobs: int, address: str | None) -> Executor[Trial]:
+def _executor(kind: str, task: Task[Any], jobs: int, address: str | None) -> Executor[Any]:
     if kind == "ray":
         return RayTasks(task, jobs, address)
     if kind != "local":
@@ -158,7 +159,7 @@ class _Study:
         self._limit: float | None = None
         self._number = 0
 
-    def run(self, optimiser: Optimiser, workers: Executor[Trial]) -> None:
+    def run(self, optimiser: Optimiser, workers: Executor[Any]) -> None:
         vain = 0
         self._tell_progress(0)
         while len(self.steps) < self.search.evaluations:
@@ -186,7 +187,7 @@ class _Study:
         self._number += 1
         return self.search.candidate(self._number - 1, vector)
 
-    def _evaluate(self, found: list[Candidate | Rejected], workers: Executor[Trial]) -> None:
+    def _evaluate(self, found: list[Candidate | Rejected], workers: Executor[Any]) -> None:
         """Have what the journal lacks of these evaluated and recorded."""
         # More than were asked for are not evaluated.
         room = self.search.evaluations - len(self.steps)
@@ -212,17 +213,17 @@ class _Study:
     def _next_limit(self) -> float | None:
         """Of one objective that is minimised, without constraints to satisfy first."""
         names = self.search.objectives
-        if self._best is None or len(names) > 1 or names[0] not in LIMITED:
+        if self._best is None or len(names) > 1 or names[0] not in self.search.subject.limited:
             return None
         return LIMIT * self._best
 
-    def _limited(self, trial: Trial) -> Trial:
+    def _limited(self, trial: TrialLike) -> TrialLike:
         """The trial with what is worth knowing: the best of the batches before, times a factor."""
         if self._limit is None:
             return trial
-        return replace(trial, limited=self.search.objectives[0], limit=self._limit)
+        return trial.limited(self.search.objectives[0], self._limit)
 
-    def _is_known(self, trial: Trial) -> bool:
+    def _is_known(self, trial: TrialLike) -> bool:
         """Whether the journal has it: all of it, or that it is beyond a limit that was no less."""
         record = self.store.get(trial.key)
         if not isinstance(record, Mapping):
@@ -241,7 +242,7 @@ class _Study:
             return None
         if len(self.steps) >= self.search.evaluations:
             return None
-        figures = figures_of(record)
+        figures = self.search.subject.figures(record)
         reasons = [str(record["error"])] if "error" in record else self.search.violations(figures)
         weighed = self.search.weighed(figures)
         if weighed is None and not reasons:

@@ -10,7 +10,16 @@ from accelgen.errors import InputError
 from accelgen.names import unknown
 from accelgen.store import Json
 
-__all__ = ["METRICS", "Constraint", "Metric", "figures", "is_maximised", "label", "metric_name"]
+__all__ = [
+    "FURTHER",
+    "METRICS",
+    "Constraint",
+    "Metric",
+    "figures",
+    "is_maximised",
+    "label",
+    "metric_name",
+]
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,11 @@ METRICS: dict[str, Metric] = {
 }
 """Figures of every point; the energy of a level is in ``energy_<level>_uj`` beside them."""
 
+FURTHER: dict[str, Metric] = {
+    metric.name: metric for metric in (Metric("accuracy", "accuracy", "", maximised=True),)
+}
+"""Metrics of designs whose network is chosen, too."""
+
 _SHORT = {
     "latency": "latency_ms",
     "energy": "energy_uj",
@@ -51,7 +65,7 @@ def metric_name(name: str, further: Sequence[str] = ()) -> str:
 
     Raises :class:`InputError` with the nearest name.
     """
-    if name in METRICS or name in further:
+    if name in METRICS or name in FURTHER or name in further:
         return name
     if name in _SHORT:
         return _SHORT[name]
@@ -62,15 +76,16 @@ def metric_name(name: str, further: Sequence[str] = ()) -> str:
 
 def is_maximised(column: str) -> bool:
     """Whether more is better."""
-    return column in METRICS and METRICS[column].maximised
+    metric = METRICS.get(column) or FURTHER.get(column)
+    return metric is not None and metric.maximised
 
 
 def label(column: str) -> str:
     """What an axis of a picture says: ``latency [ms]``."""
-    if column not in METRICS:
+    metric = METRICS.get(column) or FURTHER.get(column)
+    if metric is None:
         level = column.removeprefix("energy_").removesuffix("_uj")
         return f"energy of {level} [uJ]" if f"energy_{level}_uj" == column else column
-    metric = METRICS[column]
     return f"{metric.title} [{metric.unit}]" if metric.unit else metric.title
 
 

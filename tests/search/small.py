@@ -8,7 +8,9 @@ from typing import Any
 
 from accelgen.search import Search, make_search
 from accelgen.search.evaluate import Trial
+from accelgen.search.hardware_subject import HardwareSubject
 from accelgen.store import Json
+from accelgen.sweep.sources import NetworkSource
 
 NETWORK = """\
 layers:
@@ -29,6 +31,12 @@ def search(folder: Path, **changes: Any) -> Search:  # noqa: ANN401 - any key's 
         **changes,
     }
     return make_search(values, folder)
+
+
+def networks(folder: Path, names: list[str]) -> tuple[NetworkSource, ...]:
+    subject = search(folder, networks=names).subject
+    assert isinstance(subject, HardwareSubject)
+    return subject.networks
 
 
 def quick(trial: Trial) -> dict[str, Json]:

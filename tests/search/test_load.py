@@ -24,7 +24,7 @@ evaluations: 50
 def test_shipped_searches_load(name: str) -> None:
     search = load_search(name)
     assert search.name == name
-    assert "resources of" in search.about
+    assert "resources of" in search.subject.about
 
 
 def test_a_search_as_text() -> None:

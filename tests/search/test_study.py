@@ -11,7 +11,7 @@ import pytest
 from accelgen.errors import InputError
 from accelgen.hardware import load_hardware
 from accelgen.mapper.cache import Solved
-from accelgen.search import SearchResult, State, run
+from accelgen.search import Design, SearchResult, State, run
 from accelgen.search.evaluate import Trial, evaluate, figures_of
 from accelgen.search.pictures import draw_all, gene_importance
 from accelgen.simulation import simulate
@@ -95,10 +95,10 @@ def test_progress(tmp_path: Path) -> None:
 
 
 def test_figures_are_those_of_the_simulation(tmp_path: Path) -> None:
-    search = small.search(tmp_path, networks=["net.yaml", "squeezenet"])
-    trial = Trial(0, "k", load_hardware("nvdla_256"), search.networks, "edp")
+    networks = small.networks(tmp_path, ["net.yaml", "squeezenet"])
+    trial = Trial(0, "k", load_hardware("nvdla_256"), networks, "edp")
     found = figures_of(evaluate(trial))
-    results = [simulate(read_network(x), trial.hardware, solved=Solved()) for x in search.networks]
+    results = [simulate(read_network(x), trial.hardware, solved=Solved()) for x in networks]
     assert found["cycles"] == pytest.approx(np.sqrt(np.prod([x.cycles for x in results])))
     joules = [x.joules for x in results]
     assert found["energy_uj"] == pytest.approx(1e6 * np.sqrt(np.prod(joules)))
@@ -109,14 +109,14 @@ def test_figures_are_those_of_the_simulation(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("metric", ["edp_js", "latency_ms", "energy_uj"])
 def test_what_is_beyond_a_limit_is_not_mapped(tmp_path: Path, metric: str) -> None:
-    search = small.search(tmp_path, networks=["net.yaml", "squeezenet"])
+    networks = small.networks(tmp_path, ["net.yaml", "squeezenet"])
     hardware = load_hardware("nvdla_256")
-    whole = Trial(0, "k", hardware, search.networks, "edp")
+    whole = Trial(0, "k", hardware, networks, "edp")
     value = figures_of(evaluate(whole))[metric]
     assert value is not None
-    below = evaluate(Trial(0, "k", hardware, search.networks, "edp", metric, 1.001 * value))
+    below = evaluate(Trial(0, "k", hardware, networks, "edp", metric, 1.001 * value))
     assert figures_of(below)[metric] == pytest.approx(value)
-    above = evaluate(Trial(0, "k", hardware, search.networks, "edp", metric, 0.8 * value))
+    above = evaluate(Trial(0, "k", hardware, networks, "edp", metric, 0.8 * value))
     assert "networks" not in above
     least = above["at_least"]
     assert isinstance(least, float)
@@ -146,8 +146,10 @@ def test_results_are_files(tmp_path: Path) -> None:
         path = tmp_path / "out" / f"hardware_{number}.yaml"
         assert path in written
         again = load_hardware(path)
-        assert again.array == result.steps[number].design.hardware.array
-        assert again.levels == result.steps[number].design.hardware.levels
+        design = result.steps[number].design
+        assert isinstance(design, Design)
+        assert again.array == design.hardware.array
+        assert again.levels == design.hardware.levels
     pictures = draw_all(result, tmp_path / "out")
     assert [path.name for path in pictures] == ["convergence.svg", "front.svg", "importance.svg"]
     assert all(path.stat().st_size > 1000 for path in pictures)

@@ -1,0 +1,94 @@
+"""What a search is about: how a value of its space is evaluated, and what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from accelgen.names import FrozenMap
+from accelgen.search.vector import Rejected
+from accelgen.store import Json
+from accelgen.sweep.executors import Task
+
+__all__ = ["Candidate", "DesignLike", "Figures", "Subject", "TrialLike"]
+
+Figures = dict[str, float | None]
+"""By the names of metrics (:mod:`accelgen.sweep.metrics`), and what else is known of a design."""
+
+
+class DesignLike(Protocol):
+    """A design that is judged."""
+
+    def described(self) -> Mapping[str, int | float | str]:
+        """Its columns in tables: those that its subject names."""
+
+    def to_json(self) -> dict[str, Json]:
+        """All that it takes to make it again."""
+
+    def write(self, folder: Path, name: str, comment: str) -> list[Path]:
+        """Write files that other commands take into ``folder``; returns them."""
+
+
+class TrialLike(Protocol):
+    """What is evaluated: ``key`` is the same for the same contents and no others; ``number`` counts
+    the trials of a search.
+    """
+
+    @property
+    def number(self) -> int:
+        """From 0."""
+
+    @property
+    def key(self) -> str:
+        """By content."""
+
+    @property
+    def limit(self) -> float:
+        """The most of an objective that is worth knowing."""
+
+    def limited(self, metric: str, limit: float) -> TrialLike:
+        """The same, which may be given up where ``metric`` is above ``limit``."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What a vector stands for: a design, and the trial that evaluates it."""
+
+    design: DesignLike
+    trial: TrialLike
+
+
+class Subject(Protocol):
+    """See the module.  All of it is frozen."""
+
+    @property
+    def about(self) -> str:
+        """A line for people: resources, cost model, where accuracies come from."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The networks that designs are judged on."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Those of :meth:`DesignLike.described`."""
+
+    @property
+    def limited(self) -> tuple[str, ...]:
+        """Metrics that a trial can be limited in."""
+
+    @property
+    def task(self) -> Task[Any]:
+        """Evaluates a trial; importable by name."""
+
+    @property
+    def definition(self) -> Mapping[str, Json]:
+        """What journals are told apart by, beside the space and what is asked of designs."""
+
+    def candidate(self, number: int, found: FrozenMap[str, Any]) -> Candidate | Rejected:
+        """What the values of the spaces stand for, or why it is none."""
+
+    def figures(self, record: Mapping[str, Json]) -> Figures:
+        """What is judged, from what is recorded of a trial."""
