@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional
 
 from accelgen.digits.supernet import BITS, TINY
-from accelgen.elastic.digits import DigitsLayer
+from accelgen.elastic.digits import VARIANTS, DigitsLayer
 from accelgen.quantised.quantise import AVERAGED_BITS, gaussian_step
 
 __all__ = ["Bits", "Parameters", "Tensor", "answers", "exported", "initial", "set_ranges"]
@@ -35,10 +35,11 @@ def initial(layers: Sequence[DigitsLayer], generator: Tensor) -> dict[str, Tenso
     for layer in layers:
         shape = (layer.channels, layer.channels_in, layer.kernel, layer.kernel)
         found[f"{layer.name}.weight"] = 0.3 * torch.randn(shape, generator=generator)
+        variants = len(VARIANTS[layer.name])
         # What is added to a residual begins small, and answers begin uncertain.
         gain = math.sqrt(2) if layer.residual is None and layer.name != "classify" else 0.7
-        found[f"{layer.name}.gain"] = torch.full((layer.channels,), gain)
-        found[f"{layer.name}.bias"] = torch.zeros(layer.channels)
+        found[f"{layer.name}.gain"] = torch.full((variants, layer.channels), gain)
+        found[f"{layer.name}.bias"] = torch.zeros(variants, layer.channels)
         if layer.kernel == 5:
             found[f"{layer.name}.transform"] = torch.eye(9)
         if layer.name != "classify":
@@ -76,7 +77,7 @@ def answers(
         weights = _weights(parameters, layer)
         if bits is not None:
             weights = _rounded_weights(weights, bits[layer.name][0])
-        bias = parameters[f"{layer.name}.bias"][: layer.channels]
+        bias = parameters[f"{layer.name}.bias"][layer.variant, : layer.channels]
         y = functional.conv2d(made[layer.source], weights, bias, padding=layer.kernel // 2)
         if layer.residual is not None:
             y = y + made[layer.residual]
@@ -118,7 +119,8 @@ def _weights(parameters: Parameters, layer: DigitsLayer) -> Tensor:
     margin = (size - kernel) // 2
     w = w[:, :, margin : margin + kernel, margin : margin + kernel]
     norm = (w.square().sum(dim=(1, 2, 3), keepdim=True) + TINY).sqrt()
-    return w / norm * parameters[f"{layer.name}.gain"][: layer.channels].view(-1, 1, 1, 1)
+    gain = parameters[f"{layer.name}.gain"][layer.variant, : layer.channels]
+    return w / norm * gain.view(-1, 1, 1, 1)
 
 
 def _rounded_weights(weights: Tensor, bits: int) -> Tensor:

@@ -72,8 +72,13 @@ def test_the_network_is_the_layers(architecture: Mapping[str, int]) -> None:
 
 def test_the_smallest_and_the_largest() -> None:
     space = DigitsSpace()
-    assert [layer.name for layer in space.layers(space.smallest)] == ["stem", "entry2", "classify"]
-    assert len(space.layers(space.largest)) == 11
+    assert [layer.name for layer in space.layers(space.smallest)] == [
+        "stem",
+        "entry2",
+        "entry3",
+        "classify",
+    ]
+    assert len(space.layers(space.largest)) == 12
     names = {layer.name for layer in space.layers(space.largest)}
     assert {layer.name for layer in space.layers(space.smallest)} < names
 
