@@ -39,7 +39,7 @@ class Training:
     floating point; ``sampled`` random sub-networks per step; the largest ``rate`` of learning.
     """
 
-    steps: int = 2600
+    steps: int = 3000
     batch: int = 64
     seed: int = 0
     sampled: int = 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -68,6 +69,22 @@ def test_the_network_is_the_layers(architecture: Mapping[str, int]) -> None:
         assert found.parameters == layer.channels * (layer.channels_in * layer.kernel**2 + 1)
         names = {network.layers[source].name for source in network.sources(number)}
         assert names == {layer.source, layer.residual} - {IMAGE, None}
+
+
+def test_the_documentation_counts_networks() -> None:
+    """Blocks that are there times those that are not, by stage; the choices of all else."""
+    block, others = 1, 1
+    for choice in SPACE.choices:
+        if choice.name in ("kernel1_1", "middle1_1"):
+            block *= len(choice.values)
+        elif not choice.name.startswith(("kernel", "middle", "depth")):
+            others *= len(choice.values)
+    count = others * (1 + block + block**2) ** 2
+    page = (Path(__file__).parents[2] / "docs" / "digits.md").read_text(encoding="utf-8")
+    space = DigitsSpace()
+    few, most = space.network(space.smallest).macs, space.network(space.largest).macs
+    assert f"{count:,} different" in page
+    assert f"from {few:,} to {most:,} multiply-accumulates" in " ".join(page.split())
 
 
 def test_the_smallest_and_the_largest() -> None:
