@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 __all__ = ["augmented"]
 
-TURN, STRETCH, SHEAR, SHIFT = 0.2, 0.12, 0.15, 0.7
+TURN, STRETCH, SHEAR, SHIFT = 0.15, 0.1, 0.1, 0.4
 """Largest: angle (radians), relative change of size, shear; standard deviation of the shift in
 pixels."""
 

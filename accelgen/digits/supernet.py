@@ -5,13 +5,14 @@ Per layer with c input and k output channels there are, as trained:
     <layer>.weight     [k, c, r, s] for the largest kernel
     <layer>.transform  [9, 9], where 5 x 5 kernels shrink: the inner 3 x 3 taps times it are the
                        3 x 3 kernel, of which the middle is the 1 x 1 kernel
-    <layer>.gain, <layer>.bias     [k]
+    <layer>.gain, <layer>.bias     [v, k]: for each of its v kernels and numbers of input channels
     <layer>.most       upper end of the range of the outputs, for 2 .. 8 bits of the reader
 
 A sub-network takes the first channels.  The weights of an output channel over those it reads are
 divided by their norm and multiplied by its gain, so that outputs have about the same range in
 sub-networks of all widths and kernels without any statistics of data (weight normalisation,
-Salimans and Kingma 2016, arXiv 1602.07868); kernels shrink as in Once-for-All (arXiv 1908.09791).
+Salimans and Kingma 2016, arXiv 1602.07868); gains and biases are not shared among them, as in
+slimmable networks (arXiv 1812.08928); kernels shrink as in Once-for-All (arXiv 1908.09791).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from numpy.typing import NDArray
 
 from accelgen.accuracy.source import LayerBits
 from accelgen.content import content_path
-from accelgen.elastic.digits import SIDE, DigitsLayer, DigitsSpace
+from accelgen.elastic.digits import SIDE, VARIANTS, DigitsLayer, DigitsSpace
 from accelgen.errors import InputError
 from accelgen.names import within
 from accelgen.quantised.graph import QuantisedNetwork
@@ -60,8 +61,8 @@ class Supernet:
         for layer in self.space.layers(self.space.largest):
             shapes = {
                 "weight": (layer.channels, layer.channels_in, layer.kernel, layer.kernel),
-                "gain": (layer.channels,),
-                "bias": (layer.channels,),
+                "gain": (len(VARIANTS[layer.name]), layer.channels),
+                "bias": (len(VARIANTS[layer.name]), layer.channels),
             }
             if layer.kernel == 5:
                 shapes["transform"] = (9, 9)
@@ -94,10 +95,15 @@ class Supernet:
         margin = (size - kernel) // 2
         w = w[:, :, margin : margin + kernel, margin : margin + kernel]
         norm = np.sqrt(np.square(w).sum(axis=(1, 2, 3)) + TINY)
-        gain = self.parameters[f"{layer.name}.gain"][: layer.channels]
+        gain = self.parameters[f"{layer.name}.gain"][layer.variant, : layer.channels]
         scaled = np.asarray(w * (gain / norm)[:, None, None, None])
         scaled.flags.writeable = False
         return scaled
+
+    def bias(self, layer: DigitsLayer) -> Float64s:
+        """The real biases [k] of a layer of a sub-network."""
+        whole = self.parameters[f"{layer.name}.bias"]
+        return np.asarray(whole[layer.variant, : layer.channels], np.float64)
 
     def most(self, name: str, bits: int) -> float:
         """The upper end of the range of the outputs of layer ``name``, read with ``bits`` bits."""
@@ -128,7 +134,7 @@ class Supernet:
                 FloatLayer(
                     layer.name,
                     self.weights(layer),
-                    self.parameters[f"{layer.name}.bias"][: layer.channels].astype(np.float64),
+                    self.bias(layer),
                     most,
                     (layer.kernel // 2, layer.kernel // 2),
                     layer.source,

@@ -15,8 +15,10 @@ import torch
 from torch.nn import functional
 
 from accelgen.digits.supernet import BITS, TINY
-from accelgen.elastic.digits import DigitsLayer
-from accelgen.quantised.quantise import AVERAGED_BITS, gaussian_step
+from accelgen.elastic.digits import VARIANTS, DigitsLayer
+from accelgen.formats.integer import IntFormat
+from accelgen.quantised.graph import IMAGE
+from accelgen.quantised.quantise import AVERAGED_BITS, rounded_weights
 
 __all__ = ["Bits", "Parameters", "Tensor", "answers", "exported", "initial", "set_ranges"]
 
@@ -24,6 +26,9 @@ Tensor = Any
 Parameters = Mapping[str, Tensor]
 Bits = Mapping[str, tuple[int, int]]
 """Bits of the weights and of the activations by name of layer."""
+
+_HALF = 0.5 + 2**-12
+"""Halves are rounded up, as by output stages, also those that float32 has a little below."""
 
 _RANGES = [0.15 * 1.12**step for step in range(40)]
 """Upper ends of ranges that are tried, relative to the largest value seen."""
@@ -35,10 +40,11 @@ def initial(layers: Sequence[DigitsLayer], generator: Tensor) -> dict[str, Tenso
     for layer in layers:
         shape = (layer.channels, layer.channels_in, layer.kernel, layer.kernel)
         found[f"{layer.name}.weight"] = 0.3 * torch.randn(shape, generator=generator)
+        variants = len(VARIANTS[layer.name])
         # What is added to a residual begins small, and answers begin uncertain.
         gain = math.sqrt(2) if layer.residual is None and layer.name != "classify" else 0.7
-        found[f"{layer.name}.gain"] = torch.full((layer.channels,), gain)
-        found[f"{layer.name}.bias"] = torch.zeros(layer.channels)
+        found[f"{layer.name}.gain"] = torch.full((variants, layer.channels), gain)
+        found[f"{layer.name}.bias"] = torch.zeros(variants, layer.channels)
         if layer.kernel == 5:
             found[f"{layer.name}.transform"] = torch.eye(9)
         if layer.name != "classify":
@@ -68,15 +74,16 @@ def answers(
     ``seen``, when given, gets the outputs of every layer before its range is applied.
     """
     readers = {layer.source: layer.name for layer in layers}
-    made = {"image": images}
+    made = {IMAGE: images}
     if bits is not None:
         levels = 2 ** bits[layers[0].name][1] - 1
-        made["image"] = (images * levels).round() / levels
+        made[IMAGE] = (images * levels).round() / levels
     for layer in layers:
         weights = _weights(parameters, layer)
+        bias = parameters[f"{layer.name}.bias"][layer.variant, : layer.channels]
         if bits is not None:
-            weights = _rounded_weights(weights, bits[layer.name][0])
-        bias = parameters[f"{layer.name}.bias"][: layer.channels]
+            scales = _scales(parameters, layer, bits, readers)
+            weights, bias = _rounded(weights, bias, bits[layer.name][0], *scales)
         y = functional.conv2d(made[layer.source], weights, bias, padding=layer.kernel // 2)
         if layer.residual is not None:
             y = y + made[layer.residual]
@@ -118,18 +125,41 @@ def _weights(parameters: Parameters, layer: DigitsLayer) -> Tensor:
     margin = (size - kernel) // 2
     w = w[:, :, margin : margin + kernel, margin : margin + kernel]
     norm = (w.square().sum(dim=(1, 2, 3), keepdim=True) + TINY).sqrt()
-    return w / norm * parameters[f"{layer.name}.gain"][: layer.channels].view(-1, 1, 1, 1)
+    gain = parameters[f"{layer.name}.gain"][layer.variant, : layer.channels]
+    return w / norm * gain.view(-1, 1, 1, 1)
 
 
-def _rounded_weights(weights: Tensor, bits: int) -> Tensor:
-    most = 2 ** (bits - 1) - 1
-    with torch.no_grad():
-        flat = weights.flatten(1)
-        largest = flat.abs().amax(1) / most
-        step = torch.minimum(largest, gaussian_step(bits) * flat.square().mean(1).sqrt())
-        step = step.clamp(min=TINY).view(-1, 1, 1, 1)
-        rounded = (weights / step).round().clamp(-most, most) * step
-    return weights + (rounded - weights).detach()
+def _scales(
+    parameters: Parameters, layer: DigitsLayer, bits: Bits, readers: Mapping[str, str]
+) -> tuple[float, float, float | None]:
+    """What a code of the input, of the output before pooling, and of the residual stands for."""
+
+    def scale(name: str, least: int = 0) -> float:
+        count = bits[readers[name]][1]
+        most = 1.0
+        if name != IMAGE:
+            most = math.exp(float(parameters[f"{name}.most"][BITS.index(count)].detach()))
+        return float(most / (2 ** max(count, least) - 1))
+
+    # Of answers any will do: there, multipliers are as exact as they can be.
+    output = 1.0
+    if layer.name in readers:
+        output = scale(layer.name, AVERAGED_BITS if layer.pool == "average" else 0)
+    residual = None if layer.residual is None else scale(layer.residual)
+    return scale(layer.source), output, residual
+
+
+def _rounded(
+    weights: Tensor, bias: Tensor, bits: int, source: float, output: float, residual: float | None
+) -> tuple[Tensor, Tensor]:
+    """Weights and biases as the integers have them; gradients pass."""
+    form = IntFormat(bits, symmetric=True)
+    made = rounded_weights(weights.detach().double().numpy(), form, source, output, residual)
+    steps = torch.from_numpy(made.steps)
+    values = (torch.from_numpy(made.codes) * steps.view(-1, 1, 1, 1)).float()
+    units = (steps * source).float()
+    biases = (bias / units).round() * units
+    return weights + (values - weights).detach(), bias + (biases - bias).detach()
 
 
 def _passed_on(
@@ -149,7 +179,7 @@ def _passed_on(
 def _rounded_outputs(y: Tensor, most: Tensor, levels: int) -> Tensor:
     step = most / levels
     scaled = (y / step).clamp(0, levels)
-    return (scaled + (scaled.round() - scaled).detach()) * step
+    return (scaled + ((scaled + _HALF).floor() - scaled).detach()) * step
 
 
 def _pooled(layer: DigitsLayer, y: Tensor) -> Tensor:

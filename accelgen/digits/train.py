@@ -39,12 +39,12 @@ class Training:
     floating point; ``sampled`` random sub-networks per step; the largest ``rate`` of learning.
     """
 
-    steps: int = 4000
-    batch: int = 96
+    steps: int = 3000
+    batch: int = 64
     seed: int = 0
     sampled: int = 2
     exact_share: float = 0.25
-    rate: float = 4e-3
+    rate: float = 1.2e-2
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1 or self.sampled < 0:
@@ -93,8 +93,8 @@ def train(training: Training, images: Digits, *, progress: bool = False) -> Supe
             found = net.answers(parameters, layers, batch, bits)
             one = torch.nn.functional.cross_entropy(found, labels)
             two = torch.nn.functional.cross_entropy(found, lesson)
-            ((one + two) / 2 / len(students)).backward()
-        torch.nn.utils.clip_grad_norm_(others, 2.0)
+            ((one + two) / 2).backward()
+        torch.nn.utils.clip_grad_norm_(others, 5.0)
         optimiser.step()
         if progress and (step + 1) % 100 == 0:
             spent = time.monotonic() - began

@@ -7,11 +7,15 @@
               2 x 2 largest of
     entry2    k x k      width1 -> width2      4 x 4
     block2_i  k x k, 1 x 1, residual           4 x 4    depth2 times
+              2 x 2 largest of
+    entry3    3 x 3      width2 -> width3      2 x 2
               average
-    classify  1 x 1      width2 -> 10          1 x 1
+    classify  1 x 1      width3 -> 10          1 x 1
 
-Every layer is one affine convolution with stride 1 and zeros around, then one output stage (bias,
-rescaling, residual, ReLU, pooling).  Weights, biases and ranges are in :mod:`accelgen.digits`.
+At 2 x 2, each position of a 3 x 3 kernel sees all four under other taps: averages after it know
+what was where.  Every layer is one affine convolution with stride 1 and zeros around, then one
+output stage (bias, rescaling, residual, ReLU, pooling).  Weights, biases and ranges are in
+:mod:`accelgen.digits`.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 
 from accelgen.accuracy.source import LayerBits
 from accelgen.elastic.space import Choice, check_architecture
@@ -29,12 +34,13 @@ from accelgen.networks.layer import Layer
 from accelgen.networks.network import Network
 from accelgen.quantised.graph import IMAGE, Pool
 
-__all__ = ["CLASSES", "SIDE", "DigitsLayer", "DigitsSpace"]
+__all__ = ["CLASSES", "SIDE", "VARIANTS", "DigitsLayer", "DigitsSpace"]
 
 SIDE, CLASSES = 8, 10
-WIDTHS1, WIDTHS2 = (4, 6, 8), (8, 16, 24)
+WIDTHS1, WIDTHS2, WIDTHS3 = (4, 6, 8), (8, 16, 24), (16, 24, 32)
 DEPTHS = (0, 1, 2)
 KERNELS = (1, 3, 5)
+ENTRY_KERNELS = (3, 5)
 MIDDLES = (50, 100)
 """The middle width of a block in percent of its width."""
 
@@ -60,6 +66,30 @@ class DigitsLayer:
     pool: Pool = "none"
     window: int = 1
 
+    @property
+    def variant(self) -> int:
+        """The number of its kernel and input channels among those of its name in ``VARIANTS``."""
+        return VARIANTS[self.name].index((self.kernel, self.channels_in))
+
+
+def _variants() -> dict[str, tuple[tuple[int, int], ...]]:
+    """Kernels and input channels that a layer of each name can have."""
+    found = {
+        "stem": product(ENTRY_KERNELS, (1,)),
+        "entry2": product(ENTRY_KERNELS, WIDTHS1),
+        "entry3": product((3,), WIDTHS2),
+        "classify": product((1,), WIDTHS3),
+    }
+    for stage, widths in ((1, WIDTHS1), (2, WIDTHS2)):
+        middles = sorted({width * percent // 100 for width in widths for percent in MIDDLES})
+        for block in range(1, max(DEPTHS) + 1):
+            found[f"block{stage}_{block}.a"] = product(KERNELS, widths)
+            found[f"block{stage}_{block}.b"] = product((1,), middles)
+    return {name: tuple(pairs) for name, pairs in found.items()}
+
+
+VARIANTS = _variants()
+
 
 def _block_choices(stage: int) -> list[Choice]:
     return [
@@ -82,14 +112,15 @@ class DigitsSpace:
     def choices(self) -> tuple[Choice, ...]:
         """Kernels, widths, depths and middle widths, the smallest option first."""
         return (
-            Choice("stem_kernel", (3, 5)),
+            Choice("stem_kernel", ENTRY_KERNELS),
             Choice("width1", WIDTHS1),
             Choice("depth1", DEPTHS),
             *_block_choices(1),
-            Choice("entry2_kernel", (1, 3)),
+            Choice("entry2_kernel", ENTRY_KERNELS),
             Choice("width2", WIDTHS2),
             Choice("depth2", DEPTHS),
             *_block_choices(2),
+            Choice("width3", WIDTHS3),
         )
 
     @property
@@ -137,11 +168,11 @@ class DigitsSpace:
                 layers.append(DigitsLayer(a, width, middle, kernel, side, before))
                 layers.append(DigitsLayer(b, middle, width, 1, side, a, residual=before))
                 before = b
-            if stage == 1:
-                layers[-1] = replace(layers[-1], pool="max", window=2)
-            else:
-                layers[-1] = replace(layers[-1], pool="average", window=side)
-        layers.append(DigitsLayer("classify", channels, CLASSES, 1, 1, before))
+            layers[-1] = replace(layers[-1], pool="max", window=2)
+        side, width = SIDE // 4, chosen["width3"]
+        last = DigitsLayer("entry3", channels, width, 3, side, before, None, "average", side)
+        layers.append(last)
+        layers.append(DigitsLayer("classify", width, CLASSES, 1, 1, last.name))
         return tuple(layers)
 
     def uniform(self, architecture: Mapping[str, int], bits: int) -> dict[str, LayerBits]:

@@ -33,9 +33,11 @@ __all__ = [
     "ANSWERS",
     "AVERAGED_BITS",
     "FloatLayer",
+    "RoundedWeights",
     "activation_format",
     "gaussian_step",
     "quantise",
+    "rounded_weights",
     "weight_format",
     "weight_scales",
 ]
@@ -69,6 +71,18 @@ class FloatLayer:
     residual: str | None = None
     pool: Pool = "none"
     window: tuple[int, int] = (1, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class RoundedWeights:
+    """``codes`` of weights, and per output channel the value of code 1 (``steps``), and the
+    ``multiplier`` and ``shift`` that this value is exact for.
+    """
+
+    codes: Int64s
+    steps: Float64s
+    multiplier: Int64s
+    shift: Int64s
 
 
 def quantise(
@@ -144,6 +158,31 @@ def weight_scales(weights: Float64s, form: IntFormat) -> Float64s:
     return np.asarray(np.minimum(largest, gaussian_step(form.bits) * spread))
 
 
+def rounded_weights(
+    weights: Float64s, form: IntFormat, source: float, scale: float, residual: float | None
+) -> RoundedWeights:
+    """``weights`` [k, c, r, s] in ``form``, between an input and an output whose codes stand for
+    ``source`` and ``scale``, with a residual whose codes stand for ``residual`` (``None``: none).
+
+    Raises :class:`InputError` where scales are too far from each other for 16-bit multipliers.
+    """
+    wanted = weight_scales(weights, form)
+    # A channel of zeros has no scale of its own: with this one its bias is in codes of the output.
+    wanted = np.where(wanted > 0, wanted, scale / source)
+    factors = wanted * (source / scale)
+    shift = _shifts(np.maximum(factors, 0.0 if residual is None else residual / scale), MOST_SHIFT)
+    # Of the two multipliers around the wanted one, per channel that with which weights lose less.
+    wide = weights.reshape(len(weights), -1)
+    below = np.clip(np.floor(factors * np.exp2(shift)), 1, MOST_MULTIPLIER - 1)
+    tries = np.stack((below, below + 1))
+    steps = tries * (np.exp2(-shift) * scale / source)
+    rounded = np.clip(np.rint(wide / steps[..., None]), form.min, form.max)
+    errors = np.square(rounded * steps[..., None] - wide).sum(axis=2)
+    best = (errors.argmin(axis=0), np.arange(len(wide)))
+    codes = rounded[best].astype(np.int64).reshape(weights.shape)
+    return RoundedWeights(codes, steps[best], tries[best].astype(np.int64), shift)
+
+
 @cache
 def gaussian_step(bits: int) -> float:
     """The step of the symmetric quantiser of ``bits`` bits (codes up to 2**(bits - 1) - 1 and their
@@ -213,26 +252,11 @@ def _integers(
     layer: FloatLayer, form: IntFormat, source: float, scale: float, residual: float | None
 ) -> tuple[Int64s, Int64s, Int64s, Int64s]:
     """Codes of the weights, then bias, multiplier and shift per channel."""
-    wanted = weight_scales(layer.weights, form)
-    # A channel of zeros has no scale of its own: with this one its bias is in codes of the output.
-    wanted = np.where(wanted > 0, wanted, scale / source)
-    factors = wanted * source / scale
-    largest = np.maximum(factors, 0.0 if residual is None else residual / scale)
-    shift = _shifts(largest, MOST_SHIFT)
-    # Of the two multipliers around the wanted one, per channel that with which weights lose less.
-    wide = layer.weights.reshape(len(layer.weights), -1)
-    below = np.clip(np.floor(factors * np.exp2(shift)), 1, MOST_MULTIPLIER - 1)
-    tries = np.stack((below, below + 1))
-    steps = tries * (np.exp2(-shift) * scale / source)
-    rounded = np.clip(np.rint(wide / steps[..., None]), form.min, form.max)
-    errors = np.square(rounded * steps[..., None] - wide).sum(axis=2)
-    best = (errors.argmin(axis=0), np.arange(len(wide)))
-    multiplier, exact = tries[best].astype(np.int64), steps[best]
-    codes = rounded[best].astype(np.int64).reshape(layer.weights.shape)
-    bias = np.rint(layer.bias / (exact * source))
+    made = rounded_weights(layer.weights, form, source, scale, residual)
+    bias = np.rint(layer.bias / (made.steps * source))
     if np.abs(bias).max(initial=0) >= 2**31:
         raise InputError("a bias leaves int32", hint="weights are too small beside it")
-    return codes, bias.astype(np.int64), multiplier, shift
+    return made.codes, bias.astype(np.int64), made.multiplier, made.shift
 
 
 def _fixed_point(factor: float, most_shift: int) -> tuple[int, int]:

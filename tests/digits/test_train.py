@@ -72,7 +72,6 @@ def test_it_computes_what_the_integers_compute(bits: int) -> None:
         chosen = {layer.name: (bits, bits) for layer in layers}
         batch = torch.from_numpy(images.astype(np.float32))
         expected = torch_supernet.answers(parameters, layers, batch, chosen).numpy()
-        # Multipliers of 16 bits move few values to the other side of a rounding boundary.
-        same = (found.argmax(axis=1) == expected.argmax(axis=1)).mean()
-        assert same > (0.97 if bits > 2 else 0.9)
-        assert np.median(np.abs(found - expected)) < 0.05 * np.abs(expected).max()
+        # In float32, few values are on the other side of a rounding boundary.
+        assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.98
+        assert np.median(np.abs(found - expected)) < 0.01 * np.abs(expected).max()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -70,10 +71,31 @@ def test_the_network_is_the_layers(architecture: Mapping[str, int]) -> None:
         assert names == {layer.source, layer.residual} - {IMAGE, None}
 
 
+def test_the_documentation_counts_networks() -> None:
+    """Blocks that are there times those that are not, by stage; the choices of all else."""
+    block, others = 1, 1
+    for choice in SPACE.choices:
+        if choice.name in ("kernel1_1", "middle1_1"):
+            block *= len(choice.values)
+        elif not choice.name.startswith(("kernel", "middle", "depth")):
+            others *= len(choice.values)
+    count = others * (1 + block + block**2) ** 2
+    page = (Path(__file__).parents[2] / "docs" / "digits.md").read_text(encoding="utf-8")
+    space = DigitsSpace()
+    few, most = space.network(space.smallest).macs, space.network(space.largest).macs
+    assert f"{count:,} different" in page
+    assert f"from {few:,} to {most:,} multiply-accumulates" in " ".join(page.split())
+
+
 def test_the_smallest_and_the_largest() -> None:
     space = DigitsSpace()
-    assert [layer.name for layer in space.layers(space.smallest)] == ["stem", "entry2", "classify"]
-    assert len(space.layers(space.largest)) == 11
+    assert [layer.name for layer in space.layers(space.smallest)] == [
+        "stem",
+        "entry2",
+        "entry3",
+        "classify",
+    ]
+    assert len(space.layers(space.largest)) == 12
     names = {layer.name for layer in space.layers(space.largest)}
     assert {layer.name for layer in space.layers(space.smallest)} < names
 
