@@ -230,8 +230,10 @@ def _words(
         loop = common_loop(workload.assignment, "words") if len(tensors) == 2 else None
     except InputError:
         loop = None
-    words = words_of(unit, lanes, bits, along=loop is not None)
-    return (problem if loop is None else problem.in_words(loop, words.elements)), words
+    if loop is None:
+        return problem, words_of(unit, lanes, bits, None)
+    words = words_of(unit, lanes, bits, workload.bounds[loop])
+    return problem.in_words(loop, words.elements), words
 
 
 @lru_cache(maxsize=4096)

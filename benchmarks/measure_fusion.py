@@ -65,21 +65,26 @@ class Run:
     expected: list[int]
 
 
-def elements(width: int, shape: tuple[int, ...], rng: np.random.Generator) -> Words:
-    """Normal, with a standard deviation of a quarter of the largest value."""
+def elements(width: int, shape: tuple[int, ...], rng: np.random.Generator, alone: bool) -> Words:
+    """Normal, with a standard deviation of a quarter of the largest value; ``alone``: all but the
+    first are 0.
+    """
     most = (1 << (width - 1)) - 1
     drawn = np.rint(rng.standard_normal(shape) * max(most / 4, 0.5))
-    return np.clip(drawn, -most - 1, most).astype(np.int64)
+    found = np.clip(drawn, -most - 1, most).astype(np.int64)
+    if alone:
+        found[..., 1:] = 0
+    return found
 
 
-def composable(a_width: int, b_width: int) -> Run:
+def composable(a_width: int, b_width: int, alone: bool) -> Run:
     """One word per cycle."""
     rng, skip = np.random.default_rng(SEED), 4 + STAGES
     n, count = skip + STEPS, 64 // (a_width * b_width)
     ports: Ports = dict(controls(n))
     total = np.ones((n, LANES, count), dtype=np.int64)
     for port, width in (("a", a_width), ("b", b_width)):
-        drawn = elements(width, (n, LANES, count), rng)
+        drawn = elements(width, (n, LANES, count), rng, alone)
         total *= drawn
         word = np.zeros((n, LANES, 32 // width), dtype=np.int64)
         word[:, :, :count] = drawn
@@ -91,7 +96,7 @@ def composable(a_width: int, b_width: int) -> Run:
     return Run(ports, skip, STEPS, STEPS * count, bits(sums, SUM_BITS))
 
 
-def bit_serial(a_width: int, b_width: int) -> Run:
+def bit_serial(a_width: int, b_width: int, alone: bool) -> Run:
     """A step of all lanes in ``a_width * b_width`` cycles; a plane of bits is a part of a word."""
     rng, long = np.random.default_rng(SEED), a_width * b_width
     # A step is taken a cycle after its operands come, its sum is there after another two and the
@@ -107,7 +112,7 @@ def bit_serial(a_width: int, b_width: int) -> Run:
     ports["first"] = 1, first
     total = np.ones((steps, LANES, SERIAL_LANES), dtype=np.int64)
     for port, width in (("a", a_width), ("b", b_width)):
-        drawn = elements(width, (steps, LANES, SERIAL_LANES), rng)
+        drawn = elements(width, (steps, LANES, SERIAL_LANES), rng, alone)
         total *= drawn
         planes = np.zeros((steps, LANES, 8, SERIAL_LANES), dtype=np.int64)
         planes[:, :, :width] = (drawn[:, :, None, :] >> np.arange(width)[:, None]) & 1
@@ -119,7 +124,7 @@ def bit_serial(a_width: int, b_width: int) -> Run:
     return Run(ports, skip, STEPS * long, STEPS * SERIAL_LANES, bits(sums, SUM_BITS))
 
 
-RUNS: Mapping[str, Callable[[int, int], Run]] = {
+RUNS: Mapping[str, Callable[[int, int, bool], Run]] = {
     "composable": composable, "bit_serial": bit_serial,
 }  # fmt: skip
 APART = (
@@ -142,15 +147,18 @@ def rows(kind: str, netlist: Netlist, area: float, bit_area: float, operand_bits
     """The YAML of a unit: energies of a product by widths, leakage and area of the unit."""
     text, own = "", area - bit_area * operand_bits
     for a, b in combinations_with_replacement(WIDTHS, 2):
-        run = RUNS[kind](a, b)
-        figure: Figure = driven(
-            f"{kind} {a} x {b}", netlist, area, run.ports, run.skip, run.cycles, run.expected
-        )
+        found: list[Figure] = []
+        for alone in (False, True):
+            run = RUNS[kind](a, b, alone)
+            name = f"{kind} {a} x {b}{' alone' if alone else ''}"
+            found.append(driven(name, netlist, area, run.ports, run.skip, run.cycles, run.expected))
+        full, single = (figure.energy for figure in found)
         per = run.cycles / run.products
         text += (
-            f"    int{a}*int{b}: {{pj: {figure.energy.units * per:.4g}, "
-            f"leakage_mw: {figure.energy.leakage:.4g}, area_mm2: {own * 1e-6:.4g}}}"
-            f"  # {figure.energy.settled * per:.4g} pJ without glitches\n"
+            f"    int{a}*int{b}: {{pj: {full.units * per:.4g}, "
+            f"alone_pj: {single.units * run.cycles / STEPS:.4g}, "
+            f"leakage_mw: {full.leakage:.4g}, area_mm2: {own * 1e-6:.4g}}}"
+            f"  # {full.settled * per:.4g} pJ without glitches\n"
         )
     return text
 
@@ -165,7 +173,8 @@ def document(name: str, groups: Mapping[str, str]) -> str:
             f"benchmarks/measure_fusion.py: Yosys {version('pyosys')}, OpenSTA {sta_version()}; "
             f"{SAID[kind]}, in {STAGES + 1} stages, with its accumulator of {SUM_BITS} bits, "
             "without the registers of its operands; energy of one of the products of a step, which "
-            "are all there; mapped for speed; simulated with the cells' delays (glitches count) on "
+            "are all there, and of a step that has one; mapped for speed; simulated with the "
+            "cells' delays (glitches count) on "
             f"{LANES * STEPS} steps of normally distributed operands; switching energy of pins "
             f"and {wires}, internal energy from the Liberty tables.  Ideal clock: no clock "
             "tree.  Leakage and area are those of the unit."

@@ -75,6 +75,9 @@ def _totals(hardware: Hardware) -> dict[str, object]:
 def _figures(hardware: Hardware) -> dict[str, object]:
     registers = hardware.registers
     return {
+        "unit": hardware.unit,
+        "lanes": hardware.lanes,
+        "alone_pj": {_format(name): energy for name, energy in hardware.alone_pj.items()},
         "link_pj": hardware.link_pj,
         "skewed": hardware.skewed,
         "fill": hardware.fill,
@@ -136,7 +139,8 @@ def _bandwidth(hardware: Hardware) -> float | None:
 def _shown(hardware: Hardware) -> Iterator[str]:
     yield f"{hardware.name}: {hardware.sources}" if hardware.sources else hardware.name
     skewed = f", skewed along {', '.join(hardware.skewed)}" if hardware.skewed else ""
-    units = f"{_count(hardware.units, 'unit')} at {_number(hardware.clock_mhz)} MHz"
+    kind = "" if hardware.unit == "plain" else f"{hardware.unit.replace('_', '-')} "
+    units = f"{_count(hardware.units, f'{kind}unit')} at {_number(hardware.clock_mhz)} MHz"
     yield f"  array     {_array(hardware)}: {units}{skewed}"
     yield f"  unit      {', '.join(_unit(hardware))}"
     names = [dataflow.name for dataflow in hardware.dataflows]
@@ -168,6 +172,8 @@ def _unit(hardware: Hardware) -> Iterator[str]:
         yield f"link {_number(hardware.link_pj)} pJ per bit"
     if hardware.sum_bits is not None:
         yield f"sums of {hardware.sum_bits} bits"
+    if hardware.unit == "bit_serial":
+        yield f"{_count(hardware.lanes, 'lane')} of a bit"
     if hardware.join_cycles:
         yield f"{_count(hardware.join_cycles, 'cycle')} for a sum from elsewhere"
     if hardware.fill:

@@ -162,17 +162,18 @@ def _macs(value: Plain) -> FrozenMap[str, UnitCost]:
             for one in formats.split("*"):
                 get_format(one.strip())
             values = _mapping(item)
-            _check_keys(values, ("pj", "leakage_mw", "area_mm2"))
+            _check_keys(values, ("pj", "alone_pj", "leakage_mw", "area_mm2"))
             if "pj" not in values:
                 raise InputError("no energy", hint="pj: 0.3")
             name = mac_name(formats)
             if name in costs:
                 raise InputError("given twice", hint="drop one")
-            area = values.get("area_mm2")
+            area, alone = values.get("area_mm2"), values.get("alone_pj")
             costs[name] = UnitCost(
                 _number(values["pj"], "pj"),
                 _number(values.get("leakage_mw", 0), "leakage_mw"),
                 None if area is None else _number(area, "area_mm2"),
+                None if alone is None else _number(alone, "alone_pj"),
             )
     return FrozenMap(costs)
 

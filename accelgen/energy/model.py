@@ -27,11 +27,14 @@ class UnitCost:
     """A multiply-accumulate: pJ, and leakage in mW and area in mm2 of a unit for it.
 
     For block formats it is the dot product of one block, which a unit does in a cycle.
+    ``alone_pj`` is what a unit that could make several products takes for one (``None``: not
+    known, or it makes one).
     """
 
     pj: float
     leakage_mw: float
     area_mm2: float | None
+    alone_pj: float | None = None
 
 
 @dataclass(frozen=True)

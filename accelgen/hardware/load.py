@@ -32,7 +32,7 @@ Values = dict[str, Plain]
 HARDWARE_KEYS = (
     "name", "array", "dataflows", "unrolls", "levels", "registers", "formats", "sum_bits", "mac_pj",
     "link_pj", "join_cycles", "skewed", "fill", "clock_mhz", "technology", "unit_leakage_mw",
-    "unit_area_mm2", "sources", "attention", "unit", "lanes",
+    "unit_area_mm2", "sources", "attention", "unit", "lanes", "alone_pj",
 )  # fmt: skip
 MEMORY_KEYS = (
     "name", "holds", "bytes", "bytes_per_cycle", "gbytes_per_second", "pj_per_bit",
@@ -149,6 +149,7 @@ def hardware_from(values: Mapping[str, Plain]) -> Hardware:
         attention=attention,
         unit=unit,
         lanes=1 if lanes is None else _integer(lanes, "lanes"),
+        alone_pj=_alone(values, energies),
     )
 
 
@@ -209,6 +210,15 @@ def _units(
         sizes = [cost.area_mm2 for cost in largest if cost.area_mm2 is not None]
         size = max(sizes, default=None)
     return FrozenMap(macs), leaking, size
+
+
+def _alone(values: Mapping[str, Plain], energies: Energies | None) -> FrozenMap[str, float]:
+    """What units take that make one product of several: as given, or where ``mac_pj`` is from."""
+    given = _mapping(values, "alone_pj")
+    if given or energies is None or "mac_pj" in values:
+        return FrozenMap({mac_name(k): _number(v, f"alone_pj: {k}") for k, v in given.items()})
+    known = {name: cost.alone_pj for name, cost in energies.macs.items()}
+    return FrozenMap({name: pj for name, pj in known.items() if pj is not None})
 
 
 def _check_axes(axes: Iterable[str], array: Mapping[str, int]) -> None:

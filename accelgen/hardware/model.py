@@ -149,7 +149,8 @@ class Hardware:
 
     ``unit`` says what units are: ``plain``, or of widths chosen at run time
     (:mod:`accelgen.hardware.words`), of which ``mac_pj`` is the energy of one of the products that
-    they make at once, whatever the signs; ``lanes`` are those of a bit-serial unit.
+    they make at once, whatever the signs, and ``alone_pj`` that of a unit when it makes one only
+    (no entry: as much as of all); ``lanes`` are those of a bit-serial unit.
     """
 
     name: str
@@ -170,6 +171,7 @@ class Hardware:
     attention: AttentionArrays = AttentionArrays()  # noqa: RUF009 - frozen
     unit: UnitKind = "plain"
     lanes: int = 1
+    alone_pj: Mapping[str, float] = FrozenMap()
 
     def __post_init__(self) -> None:
         check_name(self.name, "hardware")
@@ -200,6 +202,7 @@ class Hardware:
             )
         for what, values in (
             ("mac_pj", self.mac_pj.values()),
+            ("alone_pj", self.alone_pj.values()),
             ("link_pj", (self.link_pj,)),
             ("join_cycles", (self.join_cycles,)),
             ("fill", (self.fill,)),
@@ -269,16 +272,25 @@ class Hardware:
 
     def mac_energy(self, number_format: str) -> float:
         """Energy of a multiply-accumulate; :class:`InputError` for a format without one."""
-        named = mac_name if self.unit == "plain" else unsigned_names
-        wanted = named(number_format)
-        for name, energy in self.mac_pj.items():
-            if name != ANY_FORMAT and named(name) == wanted:
-                return energy
-        if ANY_FORMAT in self.mac_pj:
-            return self.mac_pj[ANY_FORMAT]
+        found = self._energy(self.mac_pj, number_format)
+        if found is not None:
+            return found
+        wanted = mac_name(number_format)
         raise InputError(
             f"no units for {wanted}",
             where=self.name,
             hint=f"use formats it has ({', '.join(self.mac_pj) or 'none'}), or give its file an "
             f"entry mac_pj: {{{wanted}: ...}}",
         )
+
+    def alone_energy(self, number_format: str) -> float | None:
+        """Energy of a unit that makes one product of those it could; ``None``: not known."""
+        return self._energy(self.alone_pj, number_format)
+
+    def _energy(self, energies: Mapping[str, float], number_format: str) -> float | None:
+        named = mac_name if self.unit == "plain" else unsigned_names
+        wanted = named(number_format)
+        for name, energy in energies.items():
+            if name != ANY_FORMAT and named(name) == wanted:
+                return energy
+        return energies.get(ANY_FORMAT)

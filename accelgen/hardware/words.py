@@ -44,27 +44,38 @@ _INTEGER = re.compile(r"(u?)int([0-9]+)")
 
 @dataclass(frozen=True)
 class Words:
-    """What an iteration is: ``elements`` products, in ``cycles`` cycles."""
+    """What an iteration is: words of ``elements`` along a loop, which take ``cycles``.
+
+    ``room`` are the products that a unit makes of a word; ``products`` of them, in the mean, are
+    the layer's: fewer where words are not full, one where no loop has words.
+    """
 
     elements: int = 1
     cycles: int = 1
+    room: int = 1
+    products: float = 1.0
 
     def paced(self, hardware: Hardware, number_format: str) -> Hardware:
         """Hardware of plain units with a cycle for every iteration.
 
         Its cycle is ``cycles`` long: memories and links move as much more in one, leakage takes as
-        much more.  A multiply-accumulate is one of ``elements`` products; words that are not full
-        count as full ones.
+        much more.  The energy of an iteration is on the line between that of a word with one
+        product and that of a full one.
         """
         if hardware.unit == "plain":
             return hardware
-        pj = self.elements * hardware.mac_energy(number_format)
+        pj = whole = self.room * hardware.mac_energy(number_format)
+        if self.room > 1:
+            alone = hardware.alone_energy(number_format)
+            alone = whole if alone is None else alone
+            pj = alone + (self.products - 1) / (self.room - 1) * (whole - alone)
         registers = hardware.registers
         return replace(
             hardware,
             unit="plain",
             lanes=1,
             mac_pj=FrozenMap({number_format: pj}),
+            alone_pj=FrozenMap(),
             clock_mhz=hardware.clock_mhz / self.cycles,
             levels=tuple(_faster(level, self.cycles) for level in hardware.levels),
             registers=None if registers is None else _faster(registers, self.cycles),
@@ -79,17 +90,18 @@ def unit_kind(name: str) -> UnitKind:
     raise unknown(name, "kind of unit", UNIT_KINDS)
 
 
-def words_of(unit: UnitKind, lanes: int, widths: Sequence[int], *, along: bool) -> Words:
-    """The words of a unit for operands of ``widths`` bits.
+def words_of(unit: UnitKind, lanes: int, widths: Sequence[int], extent: int | None) -> Words:
+    """The words of a unit for operands of ``widths`` bits along a loop of ``extent`` iterations.
 
-    Without a loop for them to lie ``along`` a word holds one element: the rest of the unit is idle.
+    Without one (``None``) a word holds one element, and the rest of the unit is idle.
     """
     a, b = widths if len(widths) == 2 else (widths[0], widths[0])
-    if unit == "composable":
-        return Words(64 // (a * b) if along else 1)
-    if unit == "bit_serial":
-        return Words(lanes if along else 1, a * b)
-    return Words()
+    if unit == "plain":
+        return Words()
+    room, cycles = (64 // (a * b), 1) if unit == "composable" else (lanes, a * b)
+    if extent is None:
+        return Words(1, cycles, room)
+    return Words(room, cycles, room, extent / -(-extent // room))
 
 
 def fitting_types(types: Sequence[str], formats: Iterable[str]) -> tuple[str, ...] | None:

@@ -92,6 +92,23 @@ def test_without_a_loop_for_words_the_rest_of_a_unit_is_idle() -> None:
         assert found.problem.iterations == 16 * 20 * 3
 
 
+def test_energy_of_words_by_what_is_in_them() -> None:
+    """On the line between a word of one product, 6 pJ here, and a full one of 16, 16 pJ."""
+    given: dict[str, Plain] = {"mac_pj": {"int2*int2": 1}, "alone_pj": {"int2*int2": 6}}
+    composable = hardware(unit="composable", **given)
+    two = {"X": "int2", "W": "int2"}
+    assert solved(DEPTHWISE, composable, two).cost.energy_pj["mac"] == pytest.approx(960 * 6)
+    for channels, words, pj in ((1, 1, 6), (16, 1, 16), (4, 1, 8), (24, 2, 6 + 11 / 15 * 10)):
+        bounds = {"k": 8, "c": channels, "p": 6, "r": 3}
+        workload = Workload("Y[k,p] += X[c,p + r] * W[k,c,r]", bounds)
+        found = solved(workload, composable, two)
+        assert found.problem.iterations == 8 * 6 * 3 * words
+        assert found.cost.energy_pj["mac"] == pytest.approx(8 * 6 * 3 * words * pj)
+    # Without a figure a word takes as much as a full one.
+    costly = solved(DEPTHWISE, hardware(unit="composable", mac_pj={"int2*int2": 1}), two)
+    assert costly.cost.energy_pj["mac"] == pytest.approx(960 * 16)
+
+
 def test_words_that_are_not_full() -> None:
     stem = Workload("Y[k,p] += X[c,p + r] * W[k,c,r]", {"k": 8, "c": 3, "p": 6, "r": 3})
     types = {"X": "uint2", "W": "int2"}
@@ -146,6 +163,11 @@ def test_measured_energies() -> None:
             assert costs[0].pj < costs[1].pj < costs[2].pj
             # One unit: area and leakage do not depend on the widths.
             assert len({(cost.area_mm2, cost.leakage_mw) for cost in costs}) == 1
+            # One product of several takes less than all of them.
+            for width, cost in zip((2, 4, 8), costs, strict=True):
+                room = 64 // width**2 if kind == "composable" else 16
+                assert cost.alone_pj is not None
+                assert cost.alone_pj < room * cost.pj or room == 1
             # A plain multiplier of 8 bits is what these are paid for with.
             assert costs[2].pj > energies.macs["int8*int8"].pj
     values: dict[str, Plain] = {"name": "x", "levels": [{"name": "dram", "pj_per_bit": 1}]}
@@ -153,6 +175,7 @@ def test_measured_energies() -> None:
     assert found.lanes == 16
     assert found.mac_energy("int4*uint4") == 18.83
     assert found.unit_area_mm2 == 0.03481
+    assert found.alone_energy("int4*uint4") == 255.9
 
 
 def test_units_of_a_technology_of_the_users_own() -> None:
