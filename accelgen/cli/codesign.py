@@ -20,8 +20,6 @@ __all__ = ["CODESIGN"]
 _SHOWN = 20
 """Most points of the front that are printed."""
 
-_COLUMNS = ("array", "space", "stationary", "registers_bytes", "buffer_bytes")
-
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("search", metavar="SEARCH", help="a YAML file, or a shipped search")
@@ -92,9 +90,7 @@ def _codesign(arguments: argparse.Namespace) -> int:
         print_json({**_figures(outcome), "results": str(folder), "pictures": pictures})
     else:
         print(_summary(outcome, folder))
-    words = ["accelgen", "simulate", search.subject.names[0]]
-    words += ["--hardware", str(folder / f"hardware_{first}.yaml")]
-    print(f"next: {shlex.join(words)}", file=sys.stderr)
+    print(f"next: {shlex.join(search.subject.next_command(folder, first))}", file=sys.stderr)
     return 0
 
 
@@ -138,10 +134,12 @@ def _summary(outcome: Outcome, folder: Path) -> str:
     ]
     if len(search.objectives) > 1:
         lines.append(f"  hypervolume {result.hypervolume():.4g}")
-    rows: list[tuple[object, ...]] = [("point", *_metrics(search), *_COLUMNS)]
+    rows: list[tuple[object, ...]] = [("point", *_metrics(search), *search.subject.shown)]
     for number in front[:_SHOWN]:
         row = rows_of.row(number)
-        rows.append((number, *(figure(row[name]) for name in (*_metrics(search), *_COLUMNS))))
+        rows.append(
+            (number, *(figure(row[name]) for name in (*_metrics(search), *search.subject.shown)))
+        )
     lines.append(table(rows, indent="  "))
     if len(front) > _SHOWN:
         lines.append(f"  and {len(front) - _SHOWN} more; --json has all")
@@ -155,6 +153,6 @@ def _metrics(search: Search) -> tuple[str, ...]:
 
 
 CODESIGN = Command(
-    "codesign", "search hardware within a budget for one or several networks",
+    "codesign", "search hardware within a budget, or networks, bits and kernels together",
     _add_arguments, _codesign,
 )  # fmt: skip

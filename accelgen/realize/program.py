@@ -41,6 +41,12 @@ class Step:
     weights: Int64s
 
     @property
+    def macs(self) -> int:
+        """Products of elements, zeros around an image among them."""
+        k, c, r, s = self.layer.weights.shape
+        return int(k * c * r * s) * self.bounds["p"] * self.bounds["q"]
+
+    @property
     def staged(self) -> Staged:
         """What the output stage does."""
         return Staged(self.layer.stage)

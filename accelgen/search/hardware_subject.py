@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from accelgen import __version__
@@ -40,6 +41,7 @@ class HardwareSubject:
     about: str = ""
 
     columns = COLUMNS
+    shown = ("array", "space", "stationary", "registers_bytes", "buffer_bytes")
     limited = LIMITED
 
     def __post_init__(self) -> None:
@@ -77,6 +79,11 @@ class HardwareSubject:
     def figures(self, record: Mapping[str, Json]) -> Figures:
         """See :func:`accelgen.search.evaluate.figures_of`."""
         return figures_of(record)
+
+    def next_command(self, folder: Path, point: int) -> tuple[str, ...]:
+        """Simulate the first network on the hardware file."""
+        hardware = str(folder / f"hardware_{point}.yaml")
+        return "accelgen", "simulate", self.names[0], "--hardware", hardware
 
     def _key(self, hardware: Hardware) -> str:
         """What is evaluated, by content: name and sources change nothing."""

@@ -10,14 +10,18 @@ from typing import Any, cast
 from accelgen.affine.roles import LOOP_ROLES, loop_roles
 from accelgen.affine.yaml_text import Node, Plain, flag, parse_yaml, read_text
 from accelgen.content import content_path, list_content
+from accelgen.elastic.digits import DigitsSpace
 from accelgen.errors import InputError
 from accelgen.names import FrozenMap, shorten, unknown, within
 from accelgen.search.array_genes import ArrayGenes
 from accelgen.search.baseline import Baseline, load_baseline
 from accelgen.search.budget import Budget
+from accelgen.search.digits_subject import DigitsSubject
 from accelgen.search.hardware_space import HardwareSpace
 from accelgen.search.hardware_subject import HardwareSubject
+from accelgen.search.kernel_space import KernelSpace
 from accelgen.search.memory_genes import MemoryGenes
+from accelgen.search.network_genes import ArchitectureSpace, BitsSpace
 from accelgen.search.search import Search
 from accelgen.search.sizing_space import SizingSpace
 from accelgen.search.space import Joint
@@ -38,12 +42,12 @@ _HARDWARE = (
 )  # fmt: skip
 _BUDGET = ("units", "on_chip_bytes", "link_bytes", "dram_bytes", "area_mm2")
 _SPACES = ("importance", "index", "sizing")
-_LATER = {
-    "network": "networks: [mobilenet_v2]",
-    "bits": "formats of the networks, or macs of the hardware",
-    "accuracy": "networks of known accuracy",
-}
-"""Keys that people ask for, and what there is instead."""
+_JOINT = (
+    "name", "network", "accuracy", "bits", "hardware", "technology", "period_ns", "objectives",
+    "constraints", "optimiser", "population", "evaluations", "seed",
+)  # fmt: skip
+"""Keys of a search of networks, bits and kernels together."""
+_KERNELS = ("space", "units", "dimensions", "sizes", "multipliers", "buses")
 
 Values = Mapping[str, Plain]
 
@@ -95,9 +99,9 @@ def make_search(values: Values, folder: Path = Path()) -> Search:
 
     Raises :class:`InputError`.
     """
+    if "network" in values:
+        return _joint(values)
     for key in values:
-        if key in _LATER:
-            raise InputError("is not searched yet", where=key, hint=f"use {_LATER[key]}")
         if key not in _KEYS:
             error = unknown(key, "key", _KEYS)
             error.where = key
@@ -126,6 +130,72 @@ def make_search(values: Values, folder: Path = Path()) -> Search:
         _integer(values, "evaluations", 1000),
         None if values.get("population") is None else _integer(values, "population", 0),
         _integer(values, "seed", 0),
+    )
+
+
+def _joint(values: Values) -> Search:
+    """A search of networks, bits and kernels together."""
+    for key in values:
+        if key not in _JOINT:
+            error = unknown(key, "key of a search with a network", _JOINT)
+            error.where = key
+            raise error
+    with within("network"):
+        network = _mapping(values["network"])
+        if network != {"space": "digits"}:
+            raise InputError(
+                f"{shorten(network)} is not searched with kernels",
+                hint="network: {space: digits}; others have no weights to run",
+            )
+    if str(values.get("accuracy", "measured")) != "measured":
+        raise InputError(
+            f"{shorten(values['accuracy'])}", where="accuracy", hint="of digits, it is measured"
+        )
+    space = DigitsSpace()
+    with within("bits"):
+        given = _mapping(values.get("bits", {}))
+        for key in given:
+            if key not in ("weights", "activations"):
+                raise unknown(key, "key", ("weights", "activations"))
+        layers = tuple(layer.name for layer in space.layers(space.largest))
+        bits = BitsSpace(layers, **{key: tuple(_names(x)) for key, x in given.items()})
+    with within("hardware"):
+        kernels = _kernels(_mapping(values.get("hardware", {})))
+    subject = DigitsSubject(
+        str(values.get("technology", "sg13g2")), _number(values.get("period_ns", 5.0), "period_ns")
+    )
+    with within("objectives"):
+        objectives = tuple(_names(values.get("objectives", ["accuracy", "latency", "energy"])))
+    return Search(
+        str(values["name"]),
+        Joint({"hardware": kernels, "network": ArchitectureSpace(space), "bits": bits}),
+        subject,
+        objectives,
+        _constraints(values),
+        cast("Any", str(values.get("optimiser", "nsga2"))),
+        _integer(values, "evaluations", 1000),
+        None if values.get("population") is None else _integer(values, "population", 0),
+        _integer(values, "seed", 0),
+    )
+
+
+def _kernels(values: Values) -> KernelSpace:
+    for key in values:
+        if key not in _KERNELS:
+            error = unknown(key, "key", _KERNELS)
+            error.where = key
+            raise error
+    if str(values.get("space", "kernels")) != "kernels":
+        raise InputError(
+            f"{shorten(values['space'])}", where="space", hint="networks that run need kernels"
+        )
+    default = KernelSpace()
+    return KernelSpace(
+        _integer(values, "units", default.units),
+        _integers(values, "dimensions", default.dimensions),
+        _integers(values, "sizes", default.sizes),
+        tuple(_names(values.get("multipliers", list(default.multipliers)))),
+        _integers(values, "buses", default.buses),
     )
 
 

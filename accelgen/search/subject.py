@@ -76,6 +76,10 @@ class Subject(Protocol):
         """Those of :meth:`DesignLike.described`."""
 
     @property
+    def shown(self) -> tuple[str, ...]:
+        """Those of ``columns`` that a terminal has room for."""
+
+    @property
     def limited(self) -> tuple[str, ...]:
         """Metrics that a trial can be limited in."""
 
@@ -92,3 +96,6 @@ class Subject(Protocol):
 
     def figures(self, record: Mapping[str, Json]) -> Figures:
         """What is judged, from what is recorded of a trial."""
+
+    def next_command(self, folder: Path, point: int) -> tuple[str, ...]:
+        """What to do with a point of results in ``folder``: words of a command line."""

@@ -1,0 +1,130 @@
+"""A point of a joint search: a kernel, an architecture, the formats of its layers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import cast
+
+from accelgen.accuracy.source import LayerBits
+from accelgen.digits.supernet import load_supernet
+from accelgen.errors import InputError
+from accelgen.names import FrozenMap, shorten, within
+from accelgen.output_file import write_whole
+from accelgen.quantised.graph import QuantisedNetwork
+from accelgen.realize.kernel import Kernel, describe
+from accelgen.realize.program import largest_bounds
+from accelgen.store import Json
+
+__all__ = ["COLUMNS", "Point", "read_point"]
+
+COLUMNS = (
+    "units", "space", "order", "skewed", "multiplier", "bus_bits", "layers", "weight_bits",
+    "activation_bits",
+)  # fmt: skip
+"""What :meth:`Point.described` says."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A sub-network of the digits supernet with the formats of its layers, and what it runs on."""
+
+    kernel: Kernel
+    architecture: FrozenMap[str, int]
+    bits: FrozenMap[str, LayerBits]
+
+    def network(self) -> QuantisedNetwork:
+        """The network in integers.  Raises :class:`InputError` for formats it cannot have."""
+        return load_supernet().quantised(self.architecture, self.bits)
+
+    def described(self) -> dict[str, int | float | str]:
+        """The columns of tables; bits are the mean over layers."""
+        kernel, count = self.kernel, len(self.bits)
+        return {
+            "units": kernel.units,
+            "space": ", ".join(f"{loop} {extent}" for loop, extent in kernel.space),
+            "order": " ".join(kernel.order),
+            "skewed": " ".join(
+                loop for (loop, _), skew in zip(kernel.space, kernel.skewed, strict=True) if skew
+            )
+            or "-",
+            "multiplier": kernel.multiplier,
+            "bus_bits": kernel.bus_bits,
+            "layers": count,
+            "weight_bits": sum(_bits(x.weights) for x in self.bits.values()) / count,
+            "activation_bits": sum(_bits(x.activations) for x in self.bits.values()) / count,
+        }
+
+    def to_json(self) -> dict[str, Json]:
+        """All that makes it again, see :func:`read_point`."""
+        kernel = self.kernel
+        return {
+            "kernel": {
+                "space": [[loop, extent] for loop, extent in kernel.space],
+                "order": list(kernel.order),
+                "skewed": list(kernel.skewed),
+                "multiplier": kernel.multiplier,
+                "bus_bits": kernel.bus_bits,
+            },
+            "architecture": dict(self.architecture),
+            "bits": {name: asdict(both) for name, both in self.bits.items()},
+        }
+
+    def write(self, folder: Path, name: str, comment: str) -> list[Path]:
+        """Write the dataflow, for ``accelgen generate --programmable --output-stage``."""
+        bounds = largest_bounds([self.network()], self.kernel)
+        text = f"# {comment}\n{describe(self.kernel, bounds, name)}"
+        path = folder / f"kernel_{name.rpartition('_')[2]}.yaml"
+        return [write_whole(path, lambda x: _put(x, text))]
+
+
+def read_point(results: Path, number: int) -> tuple[Point, Mapping[str, Json]]:
+    """A point of the front of a joint search in a folder, and what the search recorded of it.
+
+    Raises :class:`InputError` when there is no such point or the search was of something else.
+    """
+    path = results / "results.json" if results.is_dir() else results
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        front = {entry["point"]: entry for entry in found["front"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            "no results of a search", where=str(path), hint="make some: accelgen codesign digits"
+        ) from error
+    if number not in front:
+        raise InputError(
+            f"point {number} is not on the front",
+            where=str(path),
+            hint=f"use one of {', '.join(map(str, sorted(front)))}",
+        )
+    entry = front[number]
+    with within(str(path)):
+        for key in ("kernel", "architecture", "bits"):
+            if not isinstance(entry.get(key), dict):
+                raise InputError(
+                    f"point {number} has no {key}: {shorten(entry.get(key))}",
+                    hint="realize takes searches with network: {space: digits}",
+                )
+    values = entry["kernel"]
+    kernel = Kernel(
+        tuple((str(loop), int(extent)) for loop, extent in values["space"]),
+        tuple(values["order"]),
+        tuple(bool(x) for x in values["skewed"]),
+        values["multiplier"],
+        values["bus_bits"],
+    )
+    bits = {name: LayerBits(**both) for name, both in entry["bits"].items()}
+    return (
+        Point(kernel, FrozenMap(entry["architecture"]), FrozenMap(bits)),
+        cast("Mapping[str, Json]", entry),
+    )
+
+
+def _bits(name: str) -> int:
+    return int("".join(letter for letter in name if letter.isdigit()))
+
+
+def _put(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

@@ -1,0 +1,165 @@
+"""Kernels, architectures and bits together, judged by measured accuracy and the kernel's cycles.
+
+Latency is that of the cycle model, which equals the hardware; energy and area are estimates
+(:mod:`accelgen.realize.estimate`); accuracy is measured on images that training never saw.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from accelgen import __version__
+from accelgen.accuracy.measured import MeasuredDigits
+from accelgen.cache import digest
+from accelgen.errors import AccelgenError, InputError
+from accelgen.names import FrozenMap
+from accelgen.realize.estimate import PARTS, estimate
+from accelgen.realize.point import COLUMNS, Point
+from accelgen.realize.program import compile_network, design_kernel, largest_bounds
+from accelgen.search.subject import Candidate, Figures
+from accelgen.store import Json
+from accelgen.sweep.executors import Task
+from accelgen.sweep.metrics import METRICS
+
+__all__ = ["DigitsSubject", "DigitsTrial", "evaluate_point"]
+
+_RECORDS = 1
+"""Changes with what is recorded of a trial."""
+
+
+@dataclass(frozen=True)
+class DigitsTrial:
+    """A point to evaluate, in a technology at a clock period in ns."""
+
+    number: int
+    key: str
+    point: Point
+    technology: str
+    period_ns: float
+    limit: float = inf
+
+    def limited(self, metric: str, limit: float) -> DigitsTrial:
+        """The same: what takes time is known before the first metric is."""
+        return self
+
+    def __str__(self) -> str:
+        """``trial 17: k 4, q 4 on digits``."""
+        return f"trial {self.number}: {self.point.described()['space']} on digits"
+
+
+@dataclass(frozen=True)
+class DigitsSubject:
+    """Points are judged in ``technology`` at ``period_ns``.
+
+    A :class:`~accelgen.search.subject.Subject` for spaces with the parts ``hardware`` (kernels),
+    ``network`` (architectures) and ``bits``.
+    """
+
+    technology: str = "sg13g2"
+    period_ns: float = 5.0
+
+    columns = COLUMNS
+    shown = ("space", "multiplier", "layers", "weight_bits", "activation_bits")
+    limited = ()
+    names = ("digits",)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.period_ns < inf:
+            raise InputError(f"{self.period_ns:g}", where="period_ns", hint="use 5")
+
+    @property
+    def about(self) -> str:
+        """What accuracy, energy and latency are."""
+        return (
+            f"accuracy measured: {MeasuredDigits().source}; latency of the cycle model at "
+            f"{self.period_ns:g} ns; energy and area estimated in {self.technology}"
+        )
+
+    @property
+    def task(self) -> Task[Any]:
+        """See :func:`evaluate_point`."""
+        return evaluate_point
+
+    @property
+    def definition(self) -> Mapping[str, Json]:
+        """Cost model and accuracy."""
+        return {
+            "model": f"accelgen {__version__}, records {_RECORDS}",
+            "accuracy": MeasuredDigits().source,
+            "technology": self.technology,
+            "period_ns": self.period_ns,
+        }
+
+    def candidate(self, number: int, found: FrozenMap[str, Any]) -> Candidate:
+        """The point of a kernel, an architecture and bits of all layers that there may be."""
+        architecture, bits = found["network"], found["bits"]
+        layers = [layer.name for layer in MeasuredDigits().supernet.space.layers(architecture)]
+        point = Point(
+            found["hardware"], architecture, FrozenMap({name: bits[name] for name in layers})
+        )
+        key = digest((repr(sorted(self.definition.items())), repr(point)))
+        return Candidate(point, DigitsTrial(number, key, point, self.technology, self.period_ns))
+
+    def next_command(self, folder: Path, point: int) -> tuple[str, ...]:
+        """Build the point, and run images on it."""
+        return "accelgen", "realize", str(folder), "--point", str(point)
+
+    def figures(self, record: Mapping[str, Json]) -> Figures:
+        """Metrics, ``accuracy`` and energy by part."""
+        found: Figures = {**dict.fromkeys(METRICS), "accuracy": None}
+        values = {name: x for name, x in record.items() if isinstance(x, int | float)}
+        if "cycles" not in values:
+            return found
+        energy = record["energy_pj"]
+        assert isinstance(energy, Mapping)
+        parts = {name: float(x) for name, x in energy.items() if isinstance(x, int | float)}
+        total, microseconds = sum(parts.values()), values["cycles"] / values["clock_mhz"]
+        return found | {
+            "cycles": values["cycles"],
+            "latency_ms": microseconds / 1e3,
+            "energy_uj": total / 1e6,
+            "edp_js": total * microseconds / 1e18,
+            "utilisation": values["utilisation"],
+            "area_mm2": values["area_mm2"],
+            "power_mw": total / microseconds / 1e3,
+            "accuracy": values["accuracy"],
+            **{f"energy_{name}_uj": x / 1e6 for name, x in parts.items()},
+        }
+
+
+def evaluate_point(trial: DigitsTrial) -> dict[str, Json]:
+    """Design the kernel of a point for its network, count its cycles, measure its accuracy.
+
+    Returns ``accuracy`` with ``accuracy_kind`` and ``accuracy_source``, ``cycles``, ``clock_mhz``,
+    ``energy_pj`` by part, ``utilisation``, ``area_mm2``, ``seconds``; ``error`` where the kernel
+    cannot be built.  Depends on nothing but the trial.
+    """
+    start, busy = time.perf_counter(), time.process_time()
+    point = trial.point
+    record: dict[str, Json] = {"clock_mhz": 1000.0 / trial.period_ns}
+    try:
+        measured = MeasuredDigits().accuracy(point.architecture, point.bits)
+        network = point.network()
+        design = design_kernel(point.kernel, largest_bounds([network], point.kernel))
+        program = compile_network(network, point.kernel, design)
+        found = estimate(program, design, trial.technology, trial.period_ns)
+        macs = sum(step.macs for step in program.steps)
+        record |= {
+            "accuracy": measured.value,
+            "accuracy_kind": measured.kind,
+            "accuracy_source": measured.source,
+            "cycles": found.cycles,
+            "energy_pj": {part: found.energy_pj[part] for part in (*PARTS, "leakage")},
+            "utilisation": macs / (point.kernel.units * found.cycles),
+            "area_mm2": found.area_mm2,
+        }
+    except AccelgenError as error:
+        record["error"] = " ".join(str(error).split())
+    record["seconds"] = round(time.perf_counter() - start, 6)
+    record["cpu_seconds"] = round(time.process_time() - busy, 6)
+    return record

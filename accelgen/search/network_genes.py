@@ -1,0 +1,81 @@
+"""Architectures of an elastic space and bits per layer, as genes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from accelgen.accuracy.source import LayerBits
+from accelgen.elastic.space import ElasticSpace
+from accelgen.errors import InputError
+from accelgen.names import FrozenMap
+from accelgen.search.vector import Gene, Reader
+
+__all__ = ["ArchitectureSpace", "BitsSpace"]
+
+
+@dataclass(frozen=True)
+class ArchitectureSpace:
+    """The architectures of ``elastic``: a gene per choice, which picks one of its options.
+
+    Every vector is a legal architecture; choices without effect are set to their first option, so
+    that vectors that differ in these alone are one architecture.
+    """
+
+    elastic: ElasticSpace
+
+    @property
+    def genes(self) -> tuple[Gene, ...]:
+        """See :class:`accelgen.search.space.Space`."""
+        return tuple(
+            Gene(choice.name, f"one of {', '.join(map(str, choice.values))}")
+            for choice in self.elastic.choices
+        )
+
+    def decode(self, vector: Sequence[float]) -> FrozenMap[str, int]:
+        """The architecture of a vector."""
+        reader = Reader.of(self.genes, vector)
+        choices = self.elastic.choices
+        return self.elastic.legal({x.name: reader.pick(x.name, x.values) for x in choices})
+
+
+@dataclass(frozen=True)
+class BitsSpace:
+    """Formats of weights and activations of every one of ``layers``, from ``weights`` and
+    ``activations`` (names of formats, the fewest bits first).
+
+    Raises :class:`InputError` where there is nothing to choose from.
+    """
+
+    layers: tuple[str, ...]
+    weights: tuple[str, ...] = ("int2", "int4", "int8")
+    activations: tuple[str, ...] = ("uint2", "uint4", "uint8")
+
+    def __post_init__(self) -> None:
+        for where, names in (("weights", self.weights), ("activations", self.activations)):
+            if not names:
+                raise InputError("no format", where=where, hint="give one at least")
+
+    @cached_property
+    def genes(self) -> tuple[Gene, ...]:
+        """See :class:`accelgen.search.space.Space`."""
+        found = []
+        for layer in self.layers:
+            for what, names in (("weights", self.weights), ("activations", self.activations)):
+                if len(names) > 1:
+                    found.append(Gene(f"{what}.{layer}", f"format of the {what} of {layer}"))
+        return tuple(found)
+
+    def decode(self, vector: Sequence[float]) -> Mapping[str, LayerBits]:
+        """The formats of all layers, those too that an architecture lacks."""
+        reader = Reader.of(self.genes, vector)
+        return FrozenMap(
+            {
+                layer: LayerBits(
+                    reader.pick(f"weights.{layer}", self.weights),
+                    reader.pick(f"activations.{layer}", self.activations),
+                )
+                for layer in self.layers
+            }
+        )
