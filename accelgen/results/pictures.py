@@ -124,15 +124,15 @@ def _roofline(scene: RooflineScene) -> Figure:
         )  # fmt: skip
     left = min(point.intensity for point in scene.points) / 2
     right = max(point.intensity for point in scene.points) * 3
-    knee = [scene.units / scene.bandwidth] if scene.bandwidth is not None else []
+    knee = [scene.rate / scene.bandwidth] if scene.bandwidth is not None else []
     right = max([right, *(2 * x for x in knee)])
     corners = [left, *(x for x in knee if left < x < right), right]
     axes.plot(corners, [scene.roof(x) for x in corners], color=INK, linewidth=1.1)
     axes.set_xlim(left, right)
     lowest = min([scene.roof(left), *(point.rate for point in scene.points)])
-    axes.set_ylim(lowest / 1.6, scene.units * 1.8)
+    axes.set_ylim(lowest / 1.6, scene.rate * 1.8)
     axes.annotate(
-        f"{scene.units} units", (right, scene.units), textcoords="offset points", xytext=(-4, 4),
+        f"{scene.units} units", (right, scene.rate), textcoords="offset points", xytext=(-4, 4),
         ha="right", fontsize=7, color=INK,
     )  # fmt: skip
     if scene.bandwidth is not None and left < knee[0]:

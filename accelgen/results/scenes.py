@@ -63,8 +63,8 @@ class RooflinePoint:
 
 @dataclass(frozen=True)
 class RooflineScene:
-    """The points under the roofs: ``units`` MACs per cycle, and of the outermost ``memory``
-    ``bandwidth`` bytes per cycle (``None``: no roof) times the intensity.
+    """The points under the roofs: ``rate`` MACs per cycle of the ``units``, and of the outermost
+    ``memory`` ``bandwidth`` bytes per cycle (``None``: no roof) times the intensity.
     """
 
     title: str
@@ -72,11 +72,12 @@ class RooflineScene:
     units: int
     bandwidth: float | None
     points: tuple[RooflinePoint, ...]
+    rate: float
 
     def roof(self, intensity: float) -> float:
         """Most MACs per cycle at an intensity."""
         slope = float("inf") if self.bandwidth is None else self.bandwidth * intensity
-        return min(float(self.units), slope)
+        return min(self.rate, slope)
 
 
 def energy_scene(found: NetworkResult) -> EnergyScene:
@@ -136,6 +137,8 @@ def roofline_scene(found: NetworkResult) -> RooflineScene:
         found.hardware.units,
         outer.memories[0].bandwidth,
         tuple(points),
+        # Of units of widths chosen at run time: at the widths of the fastest layer.
+        found.hardware.units * max(x.words.elements / x.words.cycles for x in found.layers),
     )
 
 

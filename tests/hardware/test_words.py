@@ -12,6 +12,7 @@ from accelgen.hardware import Hardware, hardware_from
 from accelgen.mapper import best_mapping
 from accelgen.networks import Layer, Network
 from accelgen.results import layer_table
+from accelgen.results.scenes import roofline_scene
 from accelgen.simulation import LayerResult, layer_work, simulate
 
 GEMM = Workload("Y[m,n] += A[m,k] * W[k,n]", {"m": 32, "n": 32, "k": 64})
@@ -127,6 +128,16 @@ def test_widths_are_rounded_up_to_what_the_unit_has() -> None:
     assert solved(GEMM, few, {"A": "int2", "W": "int2"}).words.elements == 1
     anything = hardware(unit="composable", mac_pj="0.5")
     assert solved(GEMM, anything, {"A": "int2", "W": "int4"}).words.elements == 8
+
+
+@pytest.mark.parametrize("on", [COMPOSABLE, SERIAL], ids=["composable", "bit_serial"])
+def test_no_layer_is_above_the_roof(on: Hardware) -> None:
+    types = {"A": "int4", "W": "int2"}
+    layer = Layer("one", Workload(GEMM.expression, GEMM.bounds, types))
+    scene = roofline_scene(simulate(Network("net", (layer,)), on, "latency"))
+    assert scene.rate == 16 * (8 if on is COMPOSABLE else 16 / 8)
+    for point in scene.points:
+        assert 0.5 * scene.roof(point.intensity) < point.rate <= scene.roof(point.intensity)
 
 
 def test_the_paced_hardware_is_what_the_mapper_sees() -> None:
