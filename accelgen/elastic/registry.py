@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from inspect import signature
 
+from accelgen.elastic.digits import DigitsSpace
 from accelgen.elastic.hat import Hat
 from accelgen.elastic.nas_bench_macro import NasBenchMacro
 from accelgen.elastic.ofa_mobilenet_v3 import OfaMobileNetV3
@@ -16,6 +17,7 @@ __all__ = ["SPACES", "elastic_space", "list_spaces"]
 
 SPACES: Mapping[str, Callable[..., ElasticSpace]] = FrozenMap(
     {
+        "digits": DigitsSpace,
         "hat_wmt_en_de": Hat,
         "nas_bench_macro": NasBenchMacro,
         "ofa_mobilenet_v3": OfaMobileNetV3,

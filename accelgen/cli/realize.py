@@ -1,0 +1,122 @@
+"""``accelgen realize``: the accelerator of a point of a joint search, with its network on it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from accelgen.cli.command import Command, add_json, print_json, stages, table
+from accelgen.cli.progress import counting
+from accelgen.cli.sweep import figure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from accelgen.realize.realize import Realised
+    from accelgen.store import Json
+
+__all__ = ["REALIZE"]
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("results", metavar="RESULTS", help="the folder of a joint search")
+    parser.add_argument("--point", type=int, required=True, metavar="N", help="of its front")
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", help="of the design (default: <RESULTS>/point_<N>)"
+    )
+    parser.add_argument(
+        "--images", type=int, default=20, metavar="N",
+        help="to run on the Verilog (default: 20; 0: build only)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--part", choices=("validation", "test"), default="validation",
+        help="of the images: those that the search saw (default), or others",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the simulation")
+    add_json(parser)
+
+
+def _realize(arguments: argparse.Namespace) -> int:
+    from accelgen.digits.data import Digits, digits
+    from accelgen.errors import InputError
+    from accelgen.realize.point import read_point
+    from accelgen.realize.realize import build, run_images
+
+    results = Path(arguments.results)
+    point, entry = read_point(results, arguments.point)
+    whole = digits(arguments.part)
+    if not 0 <= arguments.images <= len(whole):
+        raise InputError(
+            f"{arguments.images} images",
+            where="--images",
+            hint=f"use 0 to {len(whole)} of the {arguments.part} images",
+        )
+    folder = Path(arguments.output or results / f"point_{arguments.point}")
+    period = 1000.0 / float(str(entry["clock_mhz"])) if "clock_mhz" in entry else 5.0
+    with stages(f"point {arguments.point}") as progress:
+        realised = build(point, folder, period_ns=period, progress=progress)
+    figures: dict[str, object] = {"images": 0, "faults": []}
+    if arguments.images:
+        some = Digits(whole.images[: arguments.images], whole.labels[: arguments.images])
+        with counting(f"point {arguments.point}", "images") as shown:
+            _, figures = run_images(realised, some, seed=arguments.seed, progress=shown.step)
+            shown.step(len(some), len(some))
+    good = not figures["faults"]
+    if arguments.json:
+        print_json({"point": arguments.point, "folder": str(folder), **figures})
+    else:
+        print(_summary(arguments, realised, figures, entry))
+    if good:
+        print(f"next: accelgen verify {folder}", file=sys.stderr)
+    return 0 if good else 1
+
+
+def _summary(
+    arguments: argparse.Namespace,
+    realised: Realised,
+    figures: Mapping[str, object],
+    entry: Mapping[str, Json],
+) -> str:
+    found = realised.estimate
+    lines = [
+        f"point {arguments.point}: {entry['space']}, {entry['multiplier']}, "
+        f"{len(realised.program.steps)} layers",
+        f"  accuracy   {figure(entry.get('accuracy'))} in the search, measured in integers",
+        f"  estimate   {found.cycles} cycles, {found.latency_us:.4g} us, {found.energy_nj:.4g} nJ, "
+        f"{found.area_mm2:.3g} mm2",
+    ]
+    if figures["images"]:
+        images, right = figures["images"], figures["right"]
+        lines += [
+            f"  images     {images} of {arguments.part} on Verilog: {right} right; "
+            f"{figures['right_in_integers']} in integers, {figures['same_predictions']} the same",
+            f"  cycles     {figures['cycles']} simulated, {figures['cycles_predicted']} predicted",
+        ]
+        rows: list[tuple[object, ...]] = [("layer", "compute", "predicted", "total", "predicted")]
+        layers = figures["layers"]
+        assert isinstance(layers, list)
+        for layer in layers:
+            rows.append(
+                (
+                    layer["name"],
+                    layer["compute"],
+                    layer["predicted_compute"],
+                    layer["total"],
+                    layer["predicted_total"],
+                )
+            )
+        lines.append(table(rows, indent="  "))
+        faults = figures["faults"]
+        assert isinstance(faults, list)
+        lines += [f"  fault      {fault}" for fault in faults[:10]]
+        lines.append(f"  {'PASS' if not faults else f'FAIL: {len(faults)} faults'}")
+    lines.append(f"  design     {realised.folder}")
+    return "\n".join(lines)
+
+
+REALIZE = Command(
+    "realize", "build a point of a joint search, and run its network on the Verilog",
+    _add_arguments, _realize,
+)  # fmt: skip
