@@ -1,0 +1,59 @@
+"""Whole inferences on Verilog: small random sub-networks, of plain and composable multipliers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from accelgen.accuracy.source import LayerBits
+from accelgen.digits.data import Digits, digits
+from accelgen.digits.supernet import load_supernet
+from accelgen.names import FrozenMap
+from accelgen.quantised.run import image_codes, predictions
+from accelgen.realize.kernel import Kernel
+from accelgen.realize.point import Point
+from accelgen.realize.realize import build, run_images
+from accelgen.realize.run import run_program
+
+pytestmark = pytest.mark.rtl
+
+
+def point(multiplier: str, **architecture: int) -> Point:
+    supernet = load_supernet()
+    chosen = supernet.space.legal({**supernet.space.smallest, **architecture})
+    layers = [layer.name for layer in supernet.space.layers(chosen)]
+    formats = [LayerBits("int8", "uint8"), LayerBits("int4", "uint8"), LayerBits("int2", "uint4")]
+    bits = {name: formats[n % 3] for n, name in enumerate(layers)}
+    kernel = Kernel((("k", 4), ("q", 2)), ("k", "p", "q", "c", "r", "s"), (False, True), multiplier)
+    return Point(kernel, chosen, FrozenMap(bits))
+
+
+@pytest.mark.parametrize("multiplier", ["plain", "composable"])
+def test_images_on_verilog_are_those_of_the_integer_network(
+    tmp_path: Path, multiplier: str
+) -> None:
+    realised = build(point(multiplier, depth1=1), tmp_path / "design")
+    some = digits("validation")
+    few = Digits(some.images[:3], some.labels[:3])
+    found, figures = run_images(realised, few)
+    assert found.faults == ()
+    network = realised.program.network
+    assert np.array_equal(found.predictions, predictions(network, image_codes(network, few.images)))
+    assert all(layer.equal for layer in found.layers)
+    assert found.cycles == realised.program.cycles == realised.estimate.cycles
+    assert figures["same_predictions"] == 3
+    assert len(found.layers) == len(network.layers)
+
+
+def test_a_wrong_weight_is_found(tmp_path: Path) -> None:
+    realised = build(point("plain"), tmp_path / "design")
+    first, *rest = realised.program.steps
+    wrong = replace(first, weights=-first.weights)
+    program = replace(realised.program, steps=(wrong, *rest))
+    network = program.network
+    codes = image_codes(network, digits("validation").images[:1])
+    found = run_program(program, tmp_path / "design" / "realised.v", codes)
+    assert any("two models differ" in fault for fault in found.faults)
