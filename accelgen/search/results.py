@@ -57,11 +57,16 @@ class SearchResult:
 
     @cached_property
     def front(self) -> tuple[int, ...]:
-        """Points that no other beats, the best first objective first.
+        """Points that no other beats, the best first objective first; of points that are one design
+        the first.
 
         Raises :class:`accelgen.errors.InfeasibleError` when nothing is feasible.
         """
-        return pareto_front(self.table, self.search.objectives)
+        first: dict[str, int] = {}
+        for number in pareto_front(self.table, self.search.objectives):
+            design = json.dumps(self.steps[number].design.to_json(), sort_keys=True, default=str)
+            first[design] = min(number, first.get(design, number))
+        return tuple(first.values())
 
     @property
     def best(self) -> int:
