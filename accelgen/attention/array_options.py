@@ -128,6 +128,12 @@ def core_of(shape: AttentionShape, formats: Mapping[str, str], options: ArrayOpt
             error.where = f"formats: {tensor}"
             raise
     element_bits = options.element_bits
+    if options.max_keys is not None and options.max_keys < shape.keys:
+        raise InputError(
+            f"{options.max_keys} keys are fewer than the {shape.keys} of the layer",
+            where="max_keys",
+            hint=f"use {1 << (shape.keys - 1).bit_length()}, or leave it out",
+        )
     max_keys = max(_LEAST_KEYS, 1 << (shape.keys - 1).bit_length())
     numerics = Numerics(
         shape.head_dim,
@@ -136,6 +142,7 @@ def core_of(shape: AttentionShape, formats: Mapping[str, str], options: ArrayOpt
         # Integers of four bits are the narrowest that there is an array for.
         element_bits=max(4, *widths.values()) if element_bits is None else element_bits,
         max_keys=max_keys if options.max_keys is None else options.max_keys,
+        key_width=decoding_of(chosen[1]).key_width,
         **{name: getattr(options, name) for name in _OF_NUMERICS},
     )
     bits = {

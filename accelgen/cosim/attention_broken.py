@@ -48,14 +48,16 @@ def spoilt(
 def misheaded(
     core: Core, rng: np.random.Generator, group: RowGroup, setting: Setting, wrong: str
 ) -> RowGroup:
-    """A row group with one of HEADERS; as it is where its kind has no such number."""
+    """A row group with one of HEADERS; as it is where its header has no such number."""
     furthest = ((1 << POSITION_BITS) - 1 - setting.offset) // core.tokens
     if wrong == "furthest":
         return replace(group, row=furthest)
     if wrong == "beyond":
         most = (1 << POSITION_BITS) - 1
+        if furthest >= most:
+            return group
         # Also where the sum is much longer than a position.
-        row = furthest + int(rng.integers(1, 4)) if rng.random() < 0.7 else most
+        row = furthest + 1 if rng.random() < 0.5 else int(rng.integers(furthest, most)) + 1
         return replace(group, row=min(row, most))
     if wrong == "phase":
         if group.kind != BLOCKS or not setting.stride:

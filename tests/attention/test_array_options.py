@@ -96,3 +96,13 @@ def test_wrong_options(more: str, words: list[str]) -> None:
 def test_more_heads_than_rows() -> None:
     with pytest.raises(InputError, match="use rows: 32"):
         parse_attention("tokens: 64\nheads: 20\nkv_heads: 1\nhead_dim: 16\n").core()
+
+
+def test_an_array_for_fewer_keys_than_the_layer_has_is_refused() -> None:
+    with pytest.raises(InputError, match="32 keys are fewer than the 64 of the layer"):
+        parse_attention(BASE + "array: {max_keys: 32}").core()
+
+
+def test_a_score_without_fraction_bits_is_refused() -> None:
+    with pytest.raises(InputError, match="score_fraction"):
+        parse_attention(BASE + "array: {score_fraction: 0}").core()

@@ -25,7 +25,7 @@ def _core(sizes: Sizes, formats: str | tuple[str, str, str] = "int8", **options:
 
 
 SMALL = {
-    "plain": _core((16, 16, 2), rows=8),
+    "plain": _core((16, 16, 2), rows=8, mask_slots=2),
     "blocks": _core((32, 32, 1), ("mxfp8_e4m3", "nvfp4", "if4"), rows=8, query_tiles=2, arrays=2),
     "selecting": _core((16, 16, 2), rows=8, select_blocks=64, select_top=4),
     "floats": _core((16, 32, 3), ("bf16", "e4m3", "e5m2"), rows=8, list_depth=2, mask_slots=3),

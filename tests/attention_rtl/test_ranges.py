@@ -50,7 +50,7 @@ def _ends(core: Core) -> dict[str, tuple[Problem, set[str]]]:
     for number, group in enumerate(kinds):
         found[f"kind {number}, last position"] = (_problem(core, [group], offset=last), none)
         found[f"kind {number}, beyond"] = (_problem(core, [group], offset=last + 1), outside)
-        far = replace(group, row=END - 1)
+        far = replace(group, row=2 * END // core.tokens)
         found[f"kind {number}, far beyond"] = (_problem(core, [far, group]), outside)
     for name, group in (("window", RowGroup(1, TOKENS)), ("local", RowGroup(1, BLOCKS))):
         # Nothing but the first keys, where what is after the last position is another position.
@@ -94,6 +94,7 @@ def test_hardware_is_the_model_at_the_ends(name: str, tmp_path: Path) -> None:
         if len(problem.groups) == 1 and faults:
             assert not problem.outputs()[0].any(), which
     phases = [AttentionPhase([problem], which) for which, (problem, _) in ends.items()]
+    phases.append(AttentionPhase([_mixed(core, core.mask_slots)], "slots that are full"))
     seen = simulate_attention(core, built(core, name, tmp_path), phases)
     assert [f"{p.name}: {f}" for p, s in zip(phases, seen, strict=True) for f in s.faults] == []
 
@@ -113,9 +114,10 @@ def test_tiles_without_a_mask_wait_for_no_slot() -> None:
         (walk,) = _mixed(PLAIN, masked).walks
         assert [step.mask_room for step in walk.steps].count(True) == masked
     # Two masks fill the slots; what follows has none, and is as early as with many slots.
-    few = replace(PLAIN, mask_slots=2, list_depth=8)
-    many = replace(few, mask_slots=8)
-    assert predict_cycles(_mixed(few, 2)) == predict_cycles(_mixed(many, 2))
+    assert PLAIN.mask_slots == 2
+    many = replace(PLAIN, mask_slots=8)
+    assert predict_cycles(_mixed(PLAIN, 2)) == predict_cycles(_mixed(many, 2))
+    assert predict_cycles(_mixed(PLAIN, 3)) != predict_cycles(_mixed(many, 3))
 
 
 def test_fields_hold_what_they_are_given() -> None:

@@ -92,6 +92,12 @@ class Core:
                     where=f"formats: {tensor}",
                     hint=f"use element_bits={decoding.code_bits}",
                 )
+            if tensor == "k" and n.key_width not in (None, decoding.key_width):
+                raise InputError(
+                    f"{decoding.name} does not use {n.key_width} bits of an element",
+                    where="key_width",
+                    hint=f"use key_width={decoding.key_width}",
+                )
             if decoding.block and dim % decoding.block:
                 raise InputError(
                     f"blocks of {decoding.block} do not divide {dim} dimensions",

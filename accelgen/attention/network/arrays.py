@@ -60,6 +60,7 @@ def core_for(shape: AttentionShape, hardware: Hardware) -> Core:
             rows,
             element_bits=max(4, *map(stored_bits, given.formats)),
             max_keys=max(2, 1 << (shape.keys - 1).bit_length()),
+            key_width=decoding_of(given.formats[1]).key_width,
         )
         group = min(given.group or shape.group, shape.group, rows)
         needed = -(-shape.queries // (rows // group))

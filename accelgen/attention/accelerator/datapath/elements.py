@@ -77,6 +77,11 @@ class Decoding:
         return self.table.width
 
     @property
+    def key_width(self) -> int | None:
+        """Bits that keys use of an element of the array; ``None``: a grid lets them use all."""
+        return self.code_bits if self.whole else None
+
+    @property
     def significand_bits(self) -> int:
         """Bits of an element's significand times that of its scale."""
         bits = max(t.significand_bits for t in (self.table, self.other) if t)

@@ -27,6 +27,8 @@ class Numerics:
 
     ``head_dim`` and ``value_dim`` are the longest vectors, ``rows`` the queries (and keys) of a
     tile, ``max_keys`` the most keys that one query may see.  ``segments`` is a power of two.
+    ``key_width`` are the bits that keys use of ``element_bits`` (``None``: all): of narrower keys,
+    queries are folded with fewer bits after the point, so that they do not overflow.
 
     Raises :class:`InputError` for widths outside what the datapath can be built with.
     """
@@ -41,6 +43,7 @@ class Numerics:
     segments: int = 16
     max_keys: int = 1 << 17
     output_fraction: int = 16
+    key_width: int | None = None
 
     OUTPUT_BITS = 32
     LINE_GUARD = 2
@@ -59,20 +62,20 @@ class Numerics:
             "operand_bits": (8, self.DIVISOR_BITS + 1),
             "score_integer": (4, 12),
             "score_fraction": (6, 16),
-            "segments": (2, 1 << (self.score_fraction - 1)),
             "max_keys": (2, 1 << 24),
             "output_fraction": (0, self.OUTPUT_BITS - self.element_bits),
         }
+        if self.key_width is not None:
+            limits["key_width"] = (2, self.element_bits)
         for name, (least, most) in limits.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-                raise InputError(f"{value!r} is no integer in {least}..{most}", where=name)
+            _check_integer(name, getattr(self, name), least, most)
+        _check_integer("segments", self.segments, 2, 1 << (self.score_fraction - 1))
         if self.segments & (self.segments - 1):
             raise InputError(f"{self.segments} is no power of two", where="segments", hint="use 16")
         if self.score_shift < 1:
             raise InputError(
                 f"{self.score_fraction} fraction bits are more than products of"
-                f" {self.operand_bits} and {self.element_bits} bits have",
+                f" {self.operand_bits} and {self.key_width or self.element_bits} bits have",
                 where="score_fraction",
                 hint="use fewer, or wider operands",
             )
@@ -91,7 +94,8 @@ class Numerics:
     @property
     def query_fraction(self) -> int:
         """Fraction bits of folded queries: the most with which no score overflows."""
-        magnitude = self.product_bits - 2 + (self.head_dim - 1).bit_length()
+        keys = self.element_bits if self.key_width is None else self.key_width
+        magnitude = self.operand_bits + keys - 2 + (self.head_dim - 1).bit_length()
         return magnitude - self.score_integer
 
     @property
@@ -123,3 +127,8 @@ class Numerics:
     def shift_limit(self) -> int:
         """A rescaling by more bits than this leaves nothing but a sign."""
         return (1 << (self.total_bits - 1).bit_length()) - 1
+
+
+def _check_integer(name: str, value: object, least: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise InputError(f"{value!r} is no integer in {least}..{most}", where=name)
