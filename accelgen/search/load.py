@@ -102,6 +102,10 @@ def make_search(values: Values, folder: Path = Path()) -> Search:
     if "network" in values:
         return _joint(values)
     for key in values:
+        if key in _JOINT and key not in _KEYS:
+            raise InputError(
+                "is for searches of networks", where=key, hint="add network: {space: digits}"
+            )
         if key not in _KEYS:
             error = unknown(key, "key", _KEYS)
             error.where = key

@@ -57,15 +57,19 @@ class SearchResult:
 
     @cached_property
     def front(self) -> tuple[int, ...]:
-        """Points that no other beats, the best first objective first; of points that are one design
-        the first.
+        """Points that no other beats, the best first objective first.
 
         Raises :class:`accelgen.errors.InfeasibleError` when nothing is feasible.
         """
+        return pareto_front(self.table, self.search.objectives)
+
+    @property
+    def distinct_front(self) -> tuple[int, ...]:
+        """The same, of points that are one design only the first."""
         first: dict[str, int] = {}
-        for number in pareto_front(self.table, self.search.objectives):
+        for number in self.front:
             design = json.dumps(self.steps[number].design.to_json(), sort_keys=True, default=str)
-            first[design] = min(number, first.get(design, number))
+            first.setdefault(design, number)
         return tuple(first.values())
 
     @property
