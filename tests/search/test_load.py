@@ -63,7 +63,7 @@ def test_a_search_as_text() -> None:
         (
             "evaluations: 50",
             "bits: {weights: [int4]}",
-            "search:9: bits: is for searches of networks",
+            "search:9: bits: is for searches of",
         ),
         ("evaluations: 50", "network: {space: digits}", "unknown key of a search with a net"),
         ("evaluations: 50", "minimise: area", "unknown objective of mappings"),
