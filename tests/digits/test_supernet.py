@@ -89,7 +89,7 @@ def test_integers_follow_the_real_network(architecture: Mapping[str, int]) -> No
         y = y.reshape(len(y), wanted.channels, side, window, side, window)
         y = y.mean(axis=(3, 5)) if wanted.pool == "average" else y.max(axis=(3, 5))
         error = np.abs(found[layer.name] * layer.output_scale - y)
-        assert error.max() < 0.04 * max(1.0, float(np.abs(y).max())), layer.name
+        assert error.max() < 0.08 * max(1.0, float(np.abs(y).max())), layer.name
 
 
 def test_measured_accuracy_is_a_source() -> None:
