@@ -17,7 +17,7 @@ from accelgen.cli.attention_hint import next_show
 from accelgen.cli.command import Command, add_json, print_json, remark, table
 from accelgen.cli.pins import PIN, read_pins
 from accelgen.cli.progress import counting
-from accelgen.cli.values import pairs
+from accelgen.cli.values import add_seed, pairs
 from accelgen.errors import InputError
 from accelgen.names import nearest, shorten, unknown, within
 
@@ -61,10 +61,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run attention on an attention array, dense and with a pattern, as "
         "'streaming(4, 2000)', or with those of a description: accelgen attention list",
     )  # fmt: skip
-    parser.add_argument(
-        "--seed", type=int, metavar="N", default=0,
-        help="of the tensors drawn for patterns that look at some (default 0)",
-    )  # fmt: skip
+    add_seed(parser, "of the tensors drawn for patterns that look at some")
     parser.add_argument("--layer", metavar="NAME,...", help="these layers only")
     parser.add_argument(
         "--pin", action="append", default=[], metavar=PIN,
@@ -133,8 +130,6 @@ def _compare(arguments: argparse.Namespace, objective: Objective) -> int:
             raise InputError(
                 "not with --attention", where=f"--{option}", hint="use --json, which has all layers"
             )
-    if arguments.seed < 0:
-        raise InputError(f"{arguments.seed} is below 0", where="--seed", hint="use 0 or more")
     constraints = read_pins(arguments.pin, uneven=arguments.uneven)
 
     from accelgen.attention.network.planned import read_plan
