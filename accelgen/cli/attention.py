@@ -5,19 +5,18 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accelgen.cli.attention_hint import check_number, dense_remark
 from accelgen.cli.command import Command, add_json, print_json, remark, stages, table
+from accelgen.cli.values import add_seed
 from accelgen.errors import InputError
 
 if TYPE_CHECKING:
     from accelgen.attention.description import AttentionDescription
     from accelgen.attention.inputs import AttentionInputs
     from accelgen.attention.masks.mask import HeadMask
-    from accelgen.attention.patterns.base import Pattern
     from accelgen.attention.shape import AttentionShape
 
 __all__ = ["ATTENTION"]
@@ -64,7 +63,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     tensors.add_argument(
         "--random", action="store_true", help="draw tensors, for patterns that look at them"
     )
-    parser.add_argument("--seed", type=int, metavar="N", default=0, help="of --random (default 0)")
+    add_seed(parser, "of --random")
     parser.add_argument("-o", "--output", metavar="FILE", help="draw an .svg, .png or .pdf file")
     add_json(parser)
 
@@ -140,7 +139,7 @@ def _show(arguments: argparse.Namespace) -> int:
             check_number("--head", head, shape.heads)
         patterns = description.head_patterns(arguments.layer)
         said = dense_remark(
-            patterns if head is None else patterns[head : head + 1], arguments.layer,
+            patterns if head is None else patterns[head : head + 1], shape, arguments.layer,
             None if _is_pattern(arguments.source) else description.layers,
         )  # fmt: skip
         masks = distinct(description.masks(inputs, arguments.layer))
@@ -189,7 +188,7 @@ def _show(arguments: argparse.Namespace) -> int:
         print(path)
     if said is not None:
         remark(said)
-    print(f"next: {_next(arguments, patterns, description.layers)}", file=sys.stderr)
+    print(f"next: {_next(arguments, description)}", file=sys.stderr)
     return 0
 
 
@@ -290,14 +289,16 @@ def _short(text: str, most: int = 60) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
-def _next(arguments: argparse.Namespace, patterns: Sequence[Pattern], layers: int) -> str:
+def _next(arguments: argparse.Namespace, description: AttentionDescription) -> str:
     """The same as a picture; after that, all that is known; of a layer that a pattern leaves dense,
     one that it does not.
     """
     layer: int = arguments.layer
-    first = max(pattern.first_sparse_layer for pattern in patterns)
+    patterns = description.head_patterns(layer)
+    selecting = [pattern for pattern in patterns if not pattern.keeps_all(description.shape)]
+    first = max((pattern.first_sparse_layer for pattern in selecting), default=0)
     random: bool = arguments.random
-    if layer < first and (_is_pattern(arguments.source) or first < layers):
+    if layer < first and (_is_pattern(arguments.source) or first < description.layers):
         layer = first
         random |= arguments.tensors is None and any(pattern.dynamic for pattern in patterns)
     words = ["accelgen", "attention", "show", arguments.source]

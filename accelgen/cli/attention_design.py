@@ -42,6 +42,16 @@ _OF_DATAFLOWS: dict[str, object] = {
 }
 """Options that say nothing of attention, with what they are when not given."""
 
+_INSTEAD = {
+    "csv": "there is no table; use --json",
+    "name": "write name: in the attention description",
+    "bounds": "write tokens:, heads: and head_dim: in the attention description",
+    "types": "write formats: in the attention description",
+    "space": "write what the array of an attention description is like under array:",
+    "bus": "write what the array of an attention description is like under array:",
+}
+"""What to do in place of one of these; the others are left out."""
+
 _CYCLES_TILES = 200_000
 """Tiles that ``accelgen cycles`` follows: a few seconds."""
 
@@ -180,7 +190,8 @@ def _summaries(found: LayerCycles) -> list[tuple[object, ...]]:
 
 
 def _dense(description: AttentionDescription, layer: int, option: str = "--layer") -> str | None:
-    return dense_remark(description.head_patterns(layer), layer, description.layers, option)
+    patterns = description.head_patterns(layer)
+    return dense_remark(patterns, description.shape, layer, description.layers, option)
 
 
 def _is_design(source: str) -> bool:
@@ -197,7 +208,7 @@ def _check(arguments: argparse.Namespace) -> None:
         if getattr(arguments, option, default) != default:
             raise InputError(
                 f"--{option.replace('_', '-')} is an option of dataflows",
-                hint="write what the array of an attention description is like under array:",
+                hint=_INSTEAD.get(option, "leave it out: attention descriptions have none like it"),
             )
 
 

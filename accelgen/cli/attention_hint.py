@@ -76,12 +76,16 @@ def check_number(option: str, number: int, count: int) -> None:
 
 
 def dense_remark(
-    patterns: Sequence[Pattern], layer: int, layers: int | None, option: str = "--layer"
+    patterns: Sequence[Pattern],
+    shape: AttentionShape,
+    layer: int,
+    layers: int | None,
+    option: str = "--layer",
 ) -> str | None:
-    """What to say when patterns that select elsewhere keep every pair of a layer.
+    """What to say when patterns keep every pair of a layer, as they do not of others.
 
     ``layers`` is how many there are, ``None`` where any may be asked for; another one is with
-    ``option``.
+    ``option``.  How to see a selection is said where there is one for keys of the ``shape``.
     """
     from dataclasses import fields, replace
 
@@ -91,10 +95,12 @@ def dense_remark(
         if layer >= one.first_sparse_layer:
             continue
         first = one.first_sparse_layer
+        dense = "layer 0" if first == 1 else f"layers 0 to {first - 1}"
+        said = f"{one.name} keeps every pair of {dense}, and this is layer {layer}"
+        if one.keeps_all(shape):
+            return f"{said}; of only {shape.keys} keys it keeps every pair of all layers"
         ways = [f"{option} {first}"] if layers is None or first < layers else []
         if any(field.name == "dense_layers" for field in fields(one)):
             ways.append(pattern_text(replace(one, dense_layers=0)))  # type: ignore[call-arg]
-        dense = "layer 0" if first == 1 else f"layers 0 to {first - 1}"
-        where = f"; to see what it selects: {' or '.join(ways)}" if ways else ""
-        return f"{one.name} keeps every pair of {dense}, and this is layer {layer}{where}"
+        return f"{said}; to see what it selects: {' or '.join(ways)}" if ways else said
     return None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accelgen.cli.command import Command, add_json, print_json, remark, stages, table
+from accelgen.cli.values import add_seed
 from accelgen.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rounding", default="nearest-even", metavar="RULE",
         help="nearest-even (default), nearest-away, nearest-zero, toward-zero or stochastic",
     )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of stochastic rounding")
+    add_seed(parser, "of stochastic rounding")
     parser.add_argument(
         "--mx-scale", default="floor", metavar="RULE",
         help="scale of MX blocks: floor (OCP, default) or ceil (never saturates)",

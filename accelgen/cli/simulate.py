@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accelgen.cli.attention_hint import next_show
+from accelgen.cli.attention_network import check_halves, unused_remark
 from accelgen.cli.command import Command, add_json, print_json, remark, table
 from accelgen.cli.pins import PIN, read_pins
 from accelgen.cli.progress import counting
-from accelgen.cli.values import pairs
+from accelgen.cli.values import add_seed, pairs
 from accelgen.errors import InputError
 from accelgen.names import nearest, shorten, unknown, within
 
@@ -61,10 +62,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run attention on an attention array, dense and with a pattern, as "
         "'streaming(4, 2000)', or with those of a description: accelgen attention list",
     )  # fmt: skip
-    parser.add_argument(
-        "--seed", type=int, metavar="N", default=0,
-        help="of the tensors drawn for patterns that look at some (default 0)",
-    )  # fmt: skip
+    add_seed(parser, "of the tensors drawn for patterns that look at some")
     parser.add_argument("--layer", metavar="NAME,...", help="these layers only")
     parser.add_argument(
         "--pin", action="append", default=[], metavar=PIN,
@@ -133,8 +131,6 @@ def _compare(arguments: argparse.Namespace, objective: Objective) -> int:
             raise InputError(
                 "not with --attention", where=f"--{option}", hint="use --json, which has all layers"
             )
-    if arguments.seed < 0:
-        raise InputError(f"{arguments.seed} is below 0", where="--seed", hint="use 0 or more")
     constraints = read_pins(arguments.pin, uneven=arguments.uneven)
 
     from accelgen.attention.network.planned import read_plan
@@ -146,17 +142,22 @@ def _compare(arguments: argparse.Namespace, objective: Objective) -> int:
         plan = read_plan(arguments.attention)
     hardware = load_hardware(arguments.hardware)
     network = _network(arguments)
+    if arguments.layer is not None:
+        check_halves(_loaded(arguments), network)
     solved = _solved(kept=not arguments.no_cache)
     with counting(network.name, "layers") as shown, _compiling(shown.note):
         found = simulate_attention(
             network, hardware, plan, objective, seed=arguments.seed,
             constraints=constraints, solved=solved, progress=shown.step, stage=shown.stage,
         )  # fmt: skip
+    said = unused_remark(arguments.attention, plan, found.attention.layers, hardware)
     if arguments.json:
-        print_json(attention_figures(found))
+        print_json({**attention_figures(found), "remark": said})
         return 0
     heading, layers, totals, lines = attention_text(found)
     print("\n".join([heading, table(layers), table(totals), *lines]))
+    if said is not None:
+        remark(said)
     hint = next_show(arguments.attention, plan, found.attention.layers, arguments.seed)
     print(f"next: {hint}", file=sys.stderr)
     return 0
@@ -219,14 +220,19 @@ def _files(csv: str | None, parquet: str | None, pictures: dict[str, Path]) -> l
     return files
 
 
-def _network(arguments: argparse.Namespace) -> Network:
+def _loaded(arguments: argparse.Namespace) -> Network:
+    """The whole network, in its own formats."""
     from accelgen.networks import load_network
 
     given = pairs(arguments.set, "--set", "batch=4") if arguments.set is not None else {}
-    network = load_network(
+    return load_network(
         arguments.network,
         {name: int(value) if value.isdecimal() else value for name, value in given.items()},
     )
+
+
+def _network(arguments: argparse.Namespace) -> Network:
+    network = _loaded(arguments)
     if arguments.layer is not None:
         network = _only(network, arguments.layer)
     if not network.matrix_layers:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SWEEP", "figure"]
 
+_SHOWN_REASONS = 3
+_NOT_BUILT = "cannot be mapped or built"
+
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sweep", metavar="SWEEP", help="a YAML file, or a shipped sweep")
@@ -105,8 +108,27 @@ def _reasons(results: Results) -> Counter[str]:
     for reason in results.columns["reason"]:
         if reason is not None:
             wanted = [c for c in results.constraints if f", {c} is wanted" in str(reason)]
-            found.update(wanted or ["cannot be mapped or built"])
+            found.update(wanted or [_NOT_BUILT])
     return found
+
+
+def _errors(results: Results) -> Counter[str]:
+    """What is wrong with points that cannot be mapped or built, and with how many."""
+    limits = [f", {c} is wanted" for c in results.constraints]
+    return Counter(
+        str(reason)
+        for reason in results.columns["reason"]
+        if reason is not None and not any(limit in str(reason) for limit in limits)
+    )
+
+
+def _error_lines(results: Results) -> Iterator[str]:
+    """The most frequent of these, each on a line."""
+    found = _errors(results)
+    for text, count in found.most_common(_SHOWN_REASONS):
+        yield f"    {count}: {text if len(text) <= 110 else f'{text[:107]}...'}"
+    if len(found) > _SHOWN_REASONS:
+        yield f"    and {len(found) - _SHOWN_REASONS} other reasons, in the results"
 
 
 def _figures(sweep: Sweep, outcome: Outcome, output: Path, journal: Path) -> dict[str, object]:
@@ -116,6 +138,7 @@ def _figures(sweep: Sweep, outcome: Outcome, output: Path, journal: Path) -> dic
         "points": len(results),
         "feasible": int(results.feasible.sum()),
         "infeasible": dict(_reasons(results)),
+        "errors": dict(_errors(results).most_common(_SHOWN_REASONS)),
         "evaluated": outcome.evaluated,
         "alike": outcome.alike,
         "reused": outcome.reused,
@@ -135,7 +158,9 @@ def _summary(outcome: Outcome, output: Path, journal: Path) -> str:
         f"{results.name}: {len(results)} points, {outcome.evaluated} evaluated{rate}{alike}, "
         f"{outcome.reused} known before"
     ]
-    lines += [f"  infeasible  {count} by {name}" for name, count in _reasons(results).items()]
+    for name, count in _reasons(results).items():
+        lines.append(f"  infeasible  {count} by {name}")
+        lines += _error_lines(results) if name == _NOT_BUILT else []
     rows: list[tuple[object, ...]] = [("least", "point", *results.objectives, *results.fields)]
     for name, number in _best(results):
         row = results.row(number)

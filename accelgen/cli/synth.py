@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from accelgen.cli.command import Command, add_json, print_json, remark, stages, table
 from accelgen.cli.options import BOUNDS
-from accelgen.cli.values import extents
+from accelgen.cli.values import add_seed, extents
 from accelgen.errors import MissingToolError
 
 if TYPE_CHECKING:
@@ -54,9 +54,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--no-power", action="store_true", help="measure no power")
     parser.add_argument("--no-route", action="store_true", help="of ECP5: do not place and route")
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of the random tensors and of placement"
-    )
+    add_seed(parser, "of the random tensors and of placement")
     parser.add_argument(
         "-o", "--output", metavar="FOLDER",
         help="where synth.json and synth.md go (default: DIR)",

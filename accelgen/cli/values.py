@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Sequence
 from itertools import product
@@ -10,12 +11,28 @@ from math import prod
 from accelgen.errors import InputError
 from accelgen.names import shorten
 
-__all__ = ["MAX_POINTS", "axes", "combinations", "extents", "pairs", "sweep"]
+__all__ = ["MAX_POINTS", "add_seed", "axes", "combinations", "extents", "pairs", "seed", "sweep"]
 
 MAX_POINTS = 100_000
 """Most combinations of a sweep."""
 
 _INTEGER = re.compile(r"[-+]?[0-9]{1,100}")
+
+
+def seed(text: str) -> int:
+    """A seed of random numbers, an integer of 0 or more: a ``type`` of argparse.
+
+    Raises :class:`InputError`.
+    """
+    number = _integer(text, "--seed", "0")
+    if number < 0:
+        raise InputError(f"{number} is below 0", where="--seed", hint="use 0 or more")
+    return number
+
+
+def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add ``--seed``, of ``what``."""
+    parser.add_argument("--seed", type=seed, metavar="N", default=0, help=f"{what} (default 0)")
 
 
 def pairs(text: str, option: str, example: str) -> dict[str, str]:

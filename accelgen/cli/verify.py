@@ -10,6 +10,7 @@ from accelgen.cli.attention_design import verify as verify_attention
 from accelgen.cli.command import Command, add_json, print_json, remark, stages, table
 from accelgen.cli.mac import show_unit_report
 from accelgen.cli.processor import verify as verify_processor
+from accelgen.cli.values import add_seed
 
 if TYPE_CHECKING:
     from accelgen.cosim.verify import VerifyReport
@@ -23,9 +24,7 @@ _PROBLEMS = 3
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", metavar="DIR", help="what generate or mac wrote")
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of the random tensors and pauses"
-    )
+    add_seed(parser, "of the random tensors and pauses")
     parser.add_argument(
         "--problems", type=int, metavar="N",
         help="problems queued back to back, at least 2 (default 3); units of mac have none",

@@ -121,7 +121,9 @@ def _array(found: ComparedResult) -> str:
     core, count = found.attention.cores[0], found.attention.arrays
     rows = core.numerics.rows
     several = f"{count} arrays" if count > 1 else "an array"
-    return f"{several} of {rows} x {rows} ({found.hardware.attention.text})"
+    tiles = sorted({one.query_tiles for one in found.attention.cores})
+    queries = f"{' or '.join(map(str, tiles))} query tile{'s' if tiles != [1] else ''}"
+    return f"{several} of {rows} x {rows} with {queries} ({found.hardware.attention.text})"
 
 
 def _cost_row(

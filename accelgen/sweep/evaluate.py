@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from accelgen.mapper.cache import Solved
 
 __all__ = ["evaluate", "hardware_of", "network_of", "objective_of", "plan_of", "read_network",
-           "uneven_of"]  # fmt: skip
+           "read_pattern", "uneven_of"]  # fmt: skip
 
 _NETWORKS = 64
 """Networks kept by a process, with their parameters and formats."""
@@ -142,12 +142,16 @@ def uneven_of(point: Point) -> bool:
 
 
 def plan_of(point: Point) -> Plan | None:
-    """The pattern of attention of a point, ``None`` without one.
+    """The pattern of attention of a point, ``None`` without one; see :func:`read_pattern`."""
+    return read_pattern(point.values.get("attention"))
+
+
+def read_pattern(given: Value) -> Plan | None:
+    """The value of a field ``attention``, ``None`` for none.
 
     Raises :class:`InputError` for what is no pattern and no shipped description: a file of the
     user's own might change without the point being another.
     """
-    given = point.values.get("attention")
     if given is None:
         return None
     from accelgen.attention.load import is_file_name

@@ -11,6 +11,7 @@ from accelgen.errors import InputError
 from accelgen.names import shorten, unknown
 from accelgen.sweep.axes import Axis, spaced
 from accelgen.sweep.check import check_fields
+from accelgen.sweep.evaluate import read_pattern
 from accelgen.sweep.fields import Value
 from accelgen.sweep.metrics import Constraint
 from accelgen.sweep.sweep import Sweep
@@ -49,7 +50,8 @@ def parse_sweep(
 ) -> Sweep:
     """Read a sweep from YAML text; ``name`` is used when the text gives none.
 
-    Every axis is tried: :class:`InputError` when no value of it makes hardware and network.
+    Every axis is tried: :class:`InputError` when no value of it makes hardware and network, and
+    for every pattern of attention that is none, at its line.
     """
     root = parse_yaml(text, where)
     nodes = _entries(root, where)
@@ -63,11 +65,15 @@ def parse_sweep(
     }
     if "set" in nodes:
         fixed |= {field: node.plain() for field, node in _entries(nodes["set"], where).items()}
+    if "attention" in nodes:
+        with at_line(nodes["attention"], where):
+            read_pattern(fixed.get("attention"))
     lines: dict[str, int] = {}
     axes = []
     for fields, node in _mapping(nodes, "axes", where).items():
         with at_line(node, where, f"axes: {fields}"):
             axes.append(_axis(fields, node))
+            _check_patterns(axes[-1], node, where)
         lines |= dict.fromkeys(axes[-1].fields, node.line)
     with at_line(root, where):
         sweep = Sweep(
@@ -102,6 +108,21 @@ def _axis(names: str, node: Node) -> Axis:
     )
 
 
+def _check_patterns(axis: Axis, node: Node, where: str) -> None:
+    """A pattern that is misspelt is an error of the file, not a design that cannot be."""
+    if "attention" not in axis.fields:
+        return
+    place = axis.fields.index("attention")
+    # A range has no lines of its own.
+    lines = node.value if isinstance(node.value, tuple) else (node,) * len(axis)
+    seen: set[str] = set()
+    for line, values in zip(lines, axis.values, strict=True):
+        if str(values[place]) not in seen:
+            with at_line(line, where, "axes"):
+                read_pattern(values[place])
+        seen.add(str(values[place]))
+
+
 def _points(nodes: Mapping[str, Node], where: str) -> Iterator[dict[str, Value]]:
     if (node := nodes.get("points")) is None or node.value is None:
         return
@@ -109,7 +130,11 @@ def _points(nodes: Mapping[str, Node], where: str) -> Iterator[dict[str, Value]]
         hint = "write points: [{array.i: 8}, ...]"
         raise InputError("a list expected", where=f"{where}:{node.line}: points", hint=hint)
     for entry in node.value:
-        yield {field: value.plain() for field, value in _entries(entry, where).items()}
+        given = _entries(entry, where)
+        if "attention" in given:
+            with at_line(given["attention"], where, "points"):
+                read_pattern(given["attention"].plain())
+        yield {field: value.plain() for field, value in given.items()}
 
 
 def _asked(nodes: Mapping[str, Node], where: str) -> tuple[tuple[str, ...], tuple[Constraint, ...]]:

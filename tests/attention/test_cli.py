@@ -139,10 +139,13 @@ def test_sources_are_written_alike(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 SPARSE = [
-    (["quest", "--tokens", "64"], "quest keeps every pair of layers 0 to 1, and this is layer 0;"
-     " to see what it selects: --layer 2 or quest(dense_layers=0)"),
-    (["quest(dense_layers=1)", "--tokens", "64"], "quest keeps every pair of layer 0, and"
-     " this is layer 0; to see what it selects: --layer 1 or quest(dense_layers=0)"),
+    (["quest(budget=48)", "--tokens", "64"], "quest keeps every pair of layers 0 to 1, and this is"
+     " layer 0; to see what it selects: --layer 2 or quest(budget=48, dense_layers=0)"),
+    (["quest(budget=16, dense_layers=1)", "--tokens", "64"], "quest keeps every pair of layer 0,"
+     " and this is layer 0; to see what it selects: --layer 1 or quest(budget=16, dense_layers=0)"),
+    # No selection is promised where all pages are kept.
+    (["quest(budget=64)", "--tokens", "64"], "quest keeps every pair of layers 0 to 1, and this is"
+     " layer 0; of only 64 keys it keeps every pair of all layers"),
     (["one.yaml"], "quest keeps every pair of layers 0 to 1, and this is layer 0; to see what it"
      " selects: quest(budget=16, dense_layers=0)"),
     (["three.yaml"], "quest keeps every pair of layers 0 to 1, and this is layer 0; to see what it"
@@ -172,6 +175,7 @@ def test_a_layer_that_a_pattern_leaves_dense_is_said_to_be(
         data = json.loads(printed(capsys, *following, "--json")[0])
         assert data["remark"] is None
         assert data["layer"] == int(says.split("--layer ")[1][0])
+        assert all(mask["nnz"] < data["dense_pairs"] for mask in data["masks"])
     else:
         assert following[-2:] == ["-o", "attention.svg"]
 

@@ -32,7 +32,8 @@ def test_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0
     lines = out.splitlines()
     assert lines[0] == (
-        "small on gemmini, attention on an array of 16 x 16 (int8), dense and streaming"
+        "small on gemmini, attention on an array of 16 x 16 with 4 query tiles (int8), "
+        "dense and streaming"
     )
     assert lines[2].split()[:3] == ["h3", "1", "dense"]
     assert lines[3].split()[:2] == ["1", "streaming(recent=16)"]
@@ -102,7 +103,7 @@ def test_the_next_command_shows_what_was_simulated(
     layers = json.loads(out)["layers"]
     code, _, err = run(capsys, pattern, *words, "--seed", "7")
     assert code == 0
-    hint = shlex.split(err.removeprefix("next: "))
+    hint = shlex.split(err.splitlines()[-1].removeprefix("next: "))
     assert hint[:4] == ["accelgen", "attention", "show", pattern]
     assert hint[len(hint) - len(last) :] == last
     assert ("--causal" in hint) == (pattern == "mixed.yaml")
@@ -127,7 +128,15 @@ def test_the_next_command_shows_what_was_simulated(
         ),
         (["dense", "--csv", "a.csv"], "--csv: not with --attention; use --json"),
         (["dense", "--seed", "-1"], "--seed: -1 is below 0; use 0 or more"),
-        (["dense", "--layer", "h3.qkv"], "small: no attention layer"),
+        (
+            ["dense", "--layer", "h3.qkv"],
+            "--layer: no attention layer; name both parts of one, as h0.scores,h0.mix",
+        ),
+        (
+            ["dense", "--layer", "h2.mix,h1.scores,h1.mix"],
+            "--layer: h2.mix is half of an attention layer; name both parts: h2.scores,h2.mix",
+        ),
+        (["duo", "--layer", "h3.scores,h3.mix"], "accelgen: small: h3: duo: needs gates"),
         (["svg(16)", "--layer", "h3.scores,h3.mix"], "small: h3: svg: windows over video need"),
     ],
 )
@@ -137,3 +146,45 @@ def test_errors(words: list[str], says: str, capsys: pytest.CaptureFixture[str])
     assert out == ""
     assert says in err
     assert err.count("\n") == 1
+
+
+def test_what_of_a_description_is_not_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layers = ["--layer", "h3.scores,h3.mix"]
+    head = "heads: 12\nkv_heads: 12\npattern: streaming(4, 16)\n"
+    (tmp_path / "other.yaml").write_text(
+        f"{head}tokens: 64\nhead_dim: 16\ncausal: false\nformats: {{k: int4}}\n"
+        "array: {rows: 8}\n",
+        encoding="utf-8",
+    )
+    says = (
+        "of 'other.yaml' the patterns are used, not tokens, head_dim, causal, array, formats: "
+        "sizes are those of the network, and array and formats those of attention: in the hardware"
+    )
+    code, out, err = run(capsys, "other.yaml", *layers)
+    assert code == 0
+    assert "on an array of 16 x 16 with 4 query tiles (int8)" in out
+    assert err.splitlines()[0] == f"accelgen: {says}"
+    code, out, err = run(capsys, "other.yaml", *layers, "--json")
+    assert code == 0
+    assert err == ""
+    assert json.loads(out)["remark"] == says
+    (tmp_path / "alike.yaml").write_text(
+        f"{head}tokens: 128\nhead_dim: 64\nformats: {{k: int8}}\n", encoding="utf-8"
+    )
+    code, _, err = run(capsys, "alike.yaml", *layers)
+    assert code == 0
+    assert err.startswith("next: ")
+
+
+def test_query_tiles_are_those_of_the_hardware(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from accelgen.hardware import hardware_values
+
+    values = {**hardware_values("gemmini"), "attention": {"rows": 16, "query_tiles": 1}}
+    (tmp_path / "one.yaml").write_text(json.dumps(values), encoding="utf-8")
+    words = ["simulate", "small.yaml", "--hardware", "one.yaml", "--attention", "dense"]
+    assert main([*words, "--layer", "h3.scores,h3.mix", "--no-cache"]) == 0
+    assert " of 16 x 16 with 1 query tile (int8), " in capsys.readouterr().out.splitlines()[0]

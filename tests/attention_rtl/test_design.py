@@ -154,6 +154,8 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         (["generate", str(file), "fir", "-o", str(out)], "generate it alone"),
         (["generate", str(file), "--period", "2"], "an option of dataflows"),
         (["cycles", str(file), "--space", "i=2"], "under array:"),
+        (["cycles", str(file), "--csv"], "--csv is an option of dataflows; there is no table; use"),
+        (["generate", str(file), "--types", "A=int4"], "write formats: in the"),
     ):
         assert main(words) == 2
         assert said in capsys.readouterr().err

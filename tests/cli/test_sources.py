@@ -12,7 +12,8 @@ from accelgen.cli import main
 COULD = "a YAML file or a name that accelgen list or accelgen attention list shows"
 FOLDER = f"{COULD}, or the folder of an attention accelerator"
 QUEST = (
-    "queries: 1\nkeys: 64\nheads: 2\nhead_dim: 16\narray: {rows: 8}\nlayers: 3\npattern: quest\n"
+    "queries: 1\nkeys: 64\nheads: 2\nhead_dim: 16\narray: {rows: 8}\nlayers: 3\n"
+    "pattern: quest(budget=16)\n"
 )
 
 WRONG = [
@@ -43,7 +44,7 @@ def test_what_a_source_could_be(capsys: pytest.CaptureFixture[str]) -> None:
     assert "layer 0, 2 row groups by counters" in out
     assert err == (
         "accelgen: quest keeps every pair of layers 0 to 1, and this is layer 0; to see what it"
-        " selects: accelgen cycles made --layer 2 or quest(dense_layers=0)\n"
+        " selects: accelgen cycles made --layer 2 or quest(budget=16, dense_layers=0)\n"
     )
     assert main(["cycles", "made", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -69,3 +69,26 @@ def test_what_is_no_pattern(value: str, says: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         parse_sweep(text, folder=tmp_path)
     assert says in str(caught.value)
+
+
+HEAD = "network: gpt2_prefill\nhardware: array16_64k\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("axes:\n  attention:\n    - dense\n    - mooba(64)\n", "sweep:6: axes"),
+        (
+            "axes:\n  attention, attention.rows:\n  - [dense, 8]\n  - [mooba(64), 8]\n",
+            "sweep:6: axes",
+        ),
+        ("attention: mooba(64)\naxes: {array.i: [8]}\n", "sweep:3"),
+        ("points:\n- {attention: dense}\n- {attention: mooba(64)}\n", "sweep:5: points"),
+    ],
+)
+def test_one_misspelt_pattern_among_good_ones(text: str, place: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_sweep(HEAD + text)
+    said = str(caught.value)
+    assert said.startswith(f"{place}: attention: 'mooba(64)': unknown pattern 'mooba'")
+    assert "did you mean 'moba'?" in said

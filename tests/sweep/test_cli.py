@@ -47,6 +47,9 @@ def test_a_sweep_and_its_front(folder: Path, capsys: pytest.CaptureFixture[str])
     assert (figures["points"], figures["feasible"], figures["evaluated"]) == (6, 4, 6)
     assert (figures["alike"], figures["reused"]) == (0, 0)
     assert figures["infeasible"] == {"cannot be mapped or built": 2}
+    ((error, count),) = figures["errors"].items()
+    assert count == 2
+    assert "0 is outside" in error
     results = Results.read(folder / "small.parquet")
     assert results.fields == ("array.i", "levels.dram.bytes_per_cycle")
     assert "0 is outside" in str(results.row(0)["reason"])
@@ -54,7 +57,10 @@ def test_a_sweep_and_its_front(folder: Path, capsys: pytest.CaptureFixture[str])
     assert best["latency_ms"] == min(results.numbers("latency_ms")[results.feasible])
 
     assert main(["sweep", "small.yaml", "--jobs", "1"]) == 0
-    assert "6 points, 0 evaluated, 6 known before" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "6 points, 0 evaluated, 6 known before" in out
+    first = out.index("  infeasible  2 by cannot be mapped or built\n    2: ")
+    assert "0 is outside" in out[first:].splitlines()[1]
     assert Results.read(folder / "small.parquet") == results
 
     assert main(["pareto", "small.parquet", "--json", "--point", "2", "--svg", "f.svg"]) == 0
@@ -65,6 +71,20 @@ def test_a_sweep_and_its_front(folder: Path, capsys: pytest.CaptureFixture[str])
     assert figures["explained"]["point"]["point"] == 2
     assert figures["pictures"] == ["f.svg"]
     assert (folder / "f.svg").is_file()
+
+
+def test_the_most_frequent_reasons(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "bad.yaml").write_text(
+        "network: net.yaml\nhardware: array16_64k\n"
+        f"axes: {{array.i: [2, 0, -1, -2, -3], array.j: [2, '{'x' * 120}']}}\n"
+    )
+    assert main(["sweep", "bad.yaml", "--jobs", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    start = lines.index("  infeasible  9 by cannot be mapped or built")
+    shown = lines[start + 1 : start + 5]
+    assert all(line.startswith("    ") and len(line) < 120 for line in shown)
+    assert shown[-1].endswith(" other reasons, in the results")
+    assert not lines[start + 5].startswith("    ")
 
 
 def test_alike_points_are_counted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

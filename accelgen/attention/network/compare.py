@@ -229,7 +229,9 @@ class _Simulator:
             try:
                 self._masks[key] = pattern.masks(shape, layer=layer)
             except AccelgenError as error:
-                error.where = f"{pattern.name}: {error.where}" if error.where else pattern.name
+                # Some patterns name themselves.
+                if (error.where or "").partition(":")[0] != pattern.name:
+                    error.where = f"{pattern.name}: {error.where}" if error.where else pattern.name
                 raise
         return self._masks[key]
 

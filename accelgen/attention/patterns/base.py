@@ -34,6 +34,10 @@ class Pattern(ABC):
         """Layers before this one keep every pair, and do not look at tensors."""
         return 0
 
+    def keeps_all(self, shape: AttentionShape) -> bool:
+        """Whether it is known, without a look at tensors, that no layer loses a pair."""
+        return False
+
     @abstractmethod
     def masks(
         self, shape: AttentionShape, inputs: AttentionInputs | None = None, *, layer: int = 0

@@ -66,6 +66,10 @@ class Quest(Pattern):
         """Layers before this one keep every pair, and do not look at tensors."""
         return self.dense_layers
 
+    def keeps_all(self, shape: AttentionShape) -> bool:
+        """Whether there are no more pages than a query keeps."""
+        return self.pages >= -(-shape.keys // self.page)
+
     def masks(
         self, shape: AttentionShape, inputs: AttentionInputs | None = None, *, layer: int = 0
     ) -> tuple[HeadMask, ...]:
