@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from accelgen.cli.sweep import figure
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from accelgen.digits.data import Digits
     from accelgen.realize.realize import Realised
     from accelgen.store import Json
 
@@ -33,6 +35,10 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--part", choices=("validation", "test"), default="validation",
         help="of the images: those that the search saw (default), or others",
+    )  # fmt: skip
+    parser.add_argument(
+        "--liberty", nargs="+", type=Path, metavar="FILE", default=[],
+        help="measure the energy of an inference on these cells and macros, at gate level",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the simulation")
     add_json(parser)
@@ -63,6 +69,8 @@ def _realize(arguments: argparse.Namespace) -> int:
         with counting(f"point {arguments.point}", "images") as shown:
             _, figures = run_images(realised, some, seed=arguments.seed, progress=shown.step)
             shown.step(len(some), len(some))
+    if arguments.liberty:
+        figures = {**figures, "energy": _measured(arguments, realised, whole)}
     good = not figures["faults"]
     if arguments.json:
         print_json({"point": arguments.point, "folder": str(folder), **figures})
@@ -71,6 +79,26 @@ def _realize(arguments: argparse.Namespace) -> int:
     if good:
         print(f"next: accelgen verify {folder}", file=sys.stderr)
     return 0 if good else 1
+
+
+def _measured(
+    arguments: argparse.Namespace, realised: Realised, images: Digits
+) -> dict[str, object]:
+    """Energy at gate level beside the estimate."""
+    from accelgen.quantised.run import image_codes
+    from accelgen.realize.activity import IMAGES, measure_energy
+
+    codes = image_codes(realised.program.network, images.images[:IMAGES])
+    with stages("energy") as progress:
+        found = measure_energy(
+            realised, codes, tuple(arguments.liberty), seed=arguments.seed, progress=progress
+        )
+    return {
+        "period_ns": found.period_ns,
+        "measured_nj": found.measured_nj,
+        "estimated_nj": found.estimated_nj,
+        "layers": [asdict(layer) for layer in found.layers],
+    }
 
 
 def _summary(
@@ -112,6 +140,12 @@ def _summary(
         assert isinstance(faults, list)
         lines += [f"  fault      {fault}" for fault in faults[:10]]
         lines.append(f"  {'PASS' if not faults else f'FAIL: {len(faults)} faults'}")
+    energy = figures.get("energy")
+    if isinstance(energy, dict):
+        lines.append(
+            f"  energy     {energy['measured_nj']:.4g} nJ of an inference at gate level, "
+            f"{energy['estimated_nj']:.4g} nJ estimated for the same cycles"
+        )
     lines.append(f"  design     {realised.folder}")
     return "\n".join(lines)
 

@@ -24,7 +24,7 @@ from accelgen.processor.design import ProcessorDesign
 from accelgen.realize.kernel import Kernel
 from accelgen.realize.program import Program, Step
 
-__all__ = ["PARTS", "Estimate", "LayerEstimate", "area_of", "estimate"]
+__all__ = ["PARTS", "Estimate", "LayerEstimate", "area_of", "energy_of", "estimate"]
 
 PARTS = ("products", "inputs", "weights", "results", "registers", "control")
 
@@ -108,21 +108,35 @@ def area_of(kernel: Kernel, design: ProcessorDesign, energies: Energies) -> tupl
     return area, leakage
 
 
+def energy_of(
+    kernel: Kernel, step: Step, design: ProcessorDesign, technology: str, cycles: int
+) -> dict[str, float]:
+    """Picojoules by part of a layer that has the design for ``cycles`` cycles, computing or not."""
+    return _energy(kernel, step, design, load_energies(technology), cycles)
+
+
 def _layer(
     kernel: Kernel, step: Step, design: ProcessorDesign, energies: Energies
 ) -> LayerEstimate:
-    cycles = step.problem.cycles
+    cycles = step.problem.cycles.total_cycles
+    found = _energy(kernel, step, design, energies, cycles)
+    return LayerEstimate(step.layer.name, cycles, FrozenMap(found))
+
+
+def _energy(
+    kernel: Kernel, step: Step, design: ProcessorDesign, energies: Energies, cycles: int
+) -> dict[str, float]:
+    computing = step.problem.cycles.compute_cycles
     fabric = step.problem.fabric
     iterations = prod(fabric.kernel.bounds)
     product = _product_pj(kernel, step, energies)
     found = {"products": iterations * step.count * product}
     for plan, part in zip(fabric.inputs, ("inputs", "weights"), strict=True):
-        found[part] = _input_pj(plan, cycles.total_cycles, energies)
-    found["results"] = _output_pj(fabric.output, cycles.compute_cycles, energies)
-    bits = _pipeline_bits(design)
-    found["registers"] = bits * cycles.compute_cycles * energies.link_pj
-    found["control"] = _control_bits(design) * cycles.total_cycles * energies.link_pj * _CHANGES
-    return LayerEstimate(step.layer.name, cycles.total_cycles, FrozenMap(found))
+        found[part] = _input_pj(plan, cycles, energies)
+    found["results"] = _output_pj(fabric.output, computing, energies)
+    found["registers"] = _pipeline_bits(design) * computing * energies.link_pj
+    found["control"] = _control_bits(design) * cycles * energies.link_pj * _CHANGES
+    return found
 
 
 def _product_pj(kernel: Kernel, step: Step, energies: Energies) -> float:
