@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from accelgen.cli.command import Command, add_json, print_json, stages, table
 from accelgen.cli.progress import counting
 from accelgen.cli.sweep import figure
+from accelgen.cli.values import add_seed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +41,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         "--liberty", nargs="+", type=Path, metavar="FILE", default=[],
         help="measure the energy of an inference on these cells and macros, at gate level",
     )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the simulation")
+    add_seed(parser, "the simulation")
     add_json(parser)
 
 
