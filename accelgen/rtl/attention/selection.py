@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -173,8 +173,12 @@ class Selection(wiring.Component):
         token = Signal(range(core.numerics.rows))
         m.d.comb += token.eq(Array(i // core.group for i in range(core.numerics.rows))[row])
         own = Signal(POSITION_BITS + 1, reset_less=True)
-        sinks = Signal(POSITION_BITS, reset_less=True)
-        rounded = self.sink + ((1 << self.block_shift) - 1)
+        sinks = Signal(POSITION_BITS + 1, reset_less=True)
+        within, rounded = Signal(POSITION_BITS), Signal(POSITION_BITS + 1)
+        m.d.comb += [
+            within.eq((Const(1, POSITION_BITS) << self.block_shift)[:POSITION_BITS] - 1),
+            rounded.eq(self.sink + within),
+        ]
         m.d.sync += [
             own.eq((self.position + token) >> self.block_shift),
             sinks.eq(rounded >> self.block_shift),
