@@ -9,6 +9,7 @@ are then one matrix, without copying, and the taps along columns are in the weig
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -78,11 +79,12 @@ def _run(network: QuantisedNetwork, codes: Int64s) -> Iterator[dict[str, Reals]]
         raise InputError(f"codes of images are outside {form}", where=network.name)
     steps = [_Step(network, layer) for layer in network.layers]
     images = codes.transpose(2, 1, 3, 0)
+    scratch = _Scratch()
     for first in range(0, len(codes), TOGETHER):
         part = np.ascontiguousarray(images[..., first : first + TOGETHER], dtype=np.float32)
         found: dict[str, Reals] = {IMAGE: part}
         for step in steps:
-            step.run(found)
+            step.run(found, scratch)
         yield found
 
 
@@ -105,18 +107,25 @@ class _Step:
         if stage.residual_multiplier is not None:
             self.residual = self._by_channel(stage.residual_multiplier)
 
-    def run(self, found: dict[str, Reals]) -> None:
+    def run(self, found: dict[str, Reals], scratch: _Scratch) -> None:
         """Add the layer's output to what was ``found``."""
         layer, stage = self.layer, self.layer.stage
-        y = self._sums(found[layer.source].astype(self.kind, copy=False)) * self.multiplier
+        sums = self._sums(found[layer.source], scratch)
+        y = scratch.take("y", sums.shape, np.float64)
+        y[...] = sums
+        y *= self.multiplier
         y += self.offset
         if layer.residual is not None and self.residual is not None:
-            y += found[layer.residual] * self.residual
+            residual = scratch.take("residual", sums.shape, np.float64)
+            residual[...] = found[layer.residual]
+            residual *= self.residual
+            y += residual
         np.floor(y, out=y)
-        np.maximum(y, stage.low, out=y)
-        np.minimum(y, stage.high, out=y)
-        y = y.astype(np.float32)
-        found[layer.name] = y if stage.pool == "none" else _pooled(y, stage)
+        # Narrowing keeps the order, and both ends are exact: it may come first.
+        narrow = y.astype(np.float32)
+        np.maximum(narrow, stage.low, out=narrow)
+        np.minimum(narrow, stage.high, out=narrow)
+        found[layer.name] = narrow if stage.pool == "none" else _pooled(narrow, stage)
 
     def _by_channel(self, values: Int64s) -> NDArray[np.float64]:
         return np.asarray(values * np.exp2(-self.layer.stage.shift), np.float64)[:, None, None]
@@ -141,20 +150,39 @@ class _Step:
                 band[:, q, :, :, first + start : first + stop] = taps
         return band.reshape(k * out, -1)
 
-    def _sums(self, x: Reals) -> Reals:
+    def _sums(self, x: Reals, scratch: _Scratch) -> Reals:
         k, rows, out = self.shape
         images = x.shape[3]
         if self._is_point:
-            made = np.matmul(self.matrix, x.reshape(len(x), x.shape[1], -1))
-            return np.asarray(made.reshape(rows, k, out, images))
-        height = self.layer.padding[0]
-        padded = np.zeros((len(x) + 2 * height, x.shape[1] * x.shape[2], images), self.kind)
+            made = scratch.take("sums", (rows, k, out * images), self.kind)
+            flat = x.reshape(rows, -1, out * images).astype(self.kind, copy=False)
+            np.matmul(self.matrix, flat, out=made)
+            return made.reshape(rows, k, out, images)
+        height, taps = self.layer.padding[0], self.layer.weights.shape[2]
+        made = scratch.take("sums", (rows, k * out, images), self.kind)
+        shape = (len(x) + 2 * height, x.shape[1] * x.shape[2], images)
+        padded = scratch.take("padded", shape, self.kind)
+        padded[:height] = 0
         padded[height : height + len(x)] = x.reshape(len(x), -1, images)
-        taps = self.layer.weights.shape[2]
-        made = np.empty((rows, k * out, images), self.kind)
+        padded[height + len(x) :] = 0
         for p in range(rows):
             np.matmul(self.matrix, padded[p : p + taps].reshape(-1, images), out=made[p])
-        return np.asarray(made.reshape(rows, k, out, images))
+        return made.reshape(rows, k, out, images)
+
+
+class _Scratch:
+    """Memory that layers use one after the other: fresh memory would cost more than the sums."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[str, type[np.floating[Any]]], NDArray[np.floating[Any]]] = {}
+
+    def take(self, use: str, shape: tuple[int, ...], kind: type[np.floating[Any]]) -> Reals:
+        """An array for one ``use``, with anything in it, valid until it is taken again."""
+        size = prod(shape)
+        held = self._held.get((use, kind))
+        if held is None or held.size < size:
+            held = self._held[use, kind] = np.empty(size, kind)
+        return held[:size].reshape(shape)
 
 
 def _pooled(y: Reals, stage: OutputStage) -> Reals:
