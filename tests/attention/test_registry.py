@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -183,3 +183,20 @@ def test_required_fields_and_choices(monkeypatch: pytest.MonkeyPatch) -> None:
         parse_pattern("other")
     with pytest.raises(InputError, match="way: 'up' is none of near, far"):
         parse_pattern("other(1, up)")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "field"),
+    [
+        (pattern, field.name)
+        for pattern in PATTERNS
+        for field in fields(pattern)
+        if isinstance(field.default, int) and not isinstance(field.default, bool)
+    ],
+)
+def test_integers_beyond_all_sizes_are_refused_by_their_name(
+    pattern: type[Pattern], field: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_pattern(f"{pattern.name}({field}={10**23})")
+    assert f"{pattern.name}: {field}" in str(caught.value)

@@ -13,8 +13,6 @@ from accelgen.attention.masks.selection import (
     block_means,
     block_scores_mean,
     block_sizes,
-    check_integer,
-    check_share,
     fixed,
     page_scores,
     row_map_mask,
@@ -23,7 +21,6 @@ from accelgen.attention.masks.selection import (
     top_p,
 )
 from accelgen.attention.shape import AttentionShape
-from accelgen.errors import InputError
 from tests.attention.dynamic_cases import Case, cases, dot, largest, reaching, same
 
 
@@ -141,18 +138,6 @@ def test_a_share_of_a_count_rounds_up_but_not_for_rounding_errors() -> None:
     assert share_of(1 - 0.7, 10) == 3
     assert share_of(0.31, 10) == 4
     assert share_of(0.0, 10) == 0
-
-
-@pytest.mark.parametrize("value", [0, True, 1.0, "3", None])
-def test_no_integer(value: object) -> None:
-    with pytest.raises(InputError, match=r"page: .* is no integer from 1 on"):
-        check_integer("page", value)
-
-
-@pytest.mark.parametrize("value", [-0.1, 1.1, True, "1", float("nan")])
-def test_no_share(value: object) -> None:
-    with pytest.raises(InputError, match=r"p: .* is no number in 0\.\.1"):
-        check_share("p", value)
 
 
 def test_rows_of_one_query_are_never_partial() -> None:

@@ -17,15 +17,12 @@ from numpy.typing import NDArray
 
 from accelgen.attention.masks.mask import DIAGONAL, FULL, PARTIAL, BlockMask, TokenMask
 from accelgen.attention.shape import AttentionShape
-from accelgen.errors import InputError
 
 __all__ = [
     "block_means",
     "block_scores_mean",
     "block_sizes",
     "block_sums",
-    "check_integer",
-    "check_share",
     "fixed",
     "page_scores",
     "row_map_mask",
@@ -45,18 +42,6 @@ Numbers = NDArray[Any]
 
 FRACTION = 32
 """Bits behind the point with which shares of probability are compared."""
-
-
-def check_integer(name: str, value: object, least: int = 1) -> None:
-    """Raise :class:`InputError` unless the parameter ``name`` is an integer from ``least`` on."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InputError(f"{value!r} is no integer from {least} on", where=name)
-
-
-def check_share(name: str, value: object) -> None:
-    """Raise :class:`InputError` unless the parameter ``name`` is a number in 0..1."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise InputError(f"{value!r} is no number in 0..1", where=name)
 
 
 def share_of(share: float, count: int) -> int:

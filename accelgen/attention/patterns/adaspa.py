@@ -13,8 +13,6 @@ from accelgen.attention.inputs import AttentionInputs
 from accelgen.attention.masks.blocks import kept_mask
 from accelgen.attention.masks.mask import HeadMask
 from accelgen.attention.masks.selection import (
-    check_integer,
-    check_share,
     fixed,
     share_of,
     top_k,
@@ -22,6 +20,7 @@ from accelgen.attention.masks.selection import (
     visible_scores,
 )
 from accelgen.attention.patterns.base import Pattern
+from accelgen.attention.patterns.checks import integer, number
 from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError
 
@@ -72,8 +71,8 @@ class AdaSpa(Pattern):
     lse: Floats | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        check_integer("block", self.block)
-        check_share("sparsity", self.sparsity)
+        integer("adaspa: block", self.block, 1)
+        number("adaspa: sparsity", self.sparsity, 0, 1)
 
     def masks(
         self, shape: AttentionShape, inputs: AttentionInputs | None = None, *, layer: int = 0

@@ -12,11 +12,11 @@ from accelgen.attention.masks.mask import HeadMask
 from accelgen.attention.masks.selection import (
     block_scores_mean,
     block_sizes,
-    check_integer,
     row_map_mask,
     top_k,
 )
 from accelgen.attention.patterns.base import Pattern
+from accelgen.attention.patterns.checks import integer
 from accelgen.attention.shape import AttentionShape
 
 __all__ = ["Moba"]
@@ -46,9 +46,9 @@ class Moba(Pattern):
     query_block: int = 64
 
     def __post_init__(self) -> None:
-        check_integer("block", self.block)
-        check_integer("k", self.k)
-        check_integer("query_block", self.query_block)
+        integer("moba: block", self.block, 1)
+        integer("moba: k", self.k, 1)
+        integer("moba: query_block", self.query_block, 1)
 
     def masks(
         self, shape: AttentionShape, inputs: AttentionInputs | None = None, *, layer: int = 0

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from accelgen.attention.inputs import AttentionInputs
 from accelgen.attention.masks.mask import HeadMask
 from accelgen.attention.masks.selection import (
-    check_integer,
     page_scores,
     row_map_mask,
     top_k,
 )
 from accelgen.attention.patterns.base import Pattern
+from accelgen.attention.patterns.checks import integer
 from accelgen.attention.shape import AttentionShape
 
 __all__ = ["Quest"]
@@ -50,11 +50,11 @@ class Quest(Pattern):
     query_block: int = 64
 
     def __post_init__(self) -> None:
-        check_integer("page", self.page)
-        check_integer("budget", self.budget)
-        check_integer("least", self.least)
-        check_integer("dense_layers", self.dense_layers, 0)
-        check_integer("query_block", self.query_block)
+        integer("quest: page", self.page, 1)
+        integer("quest: budget", self.budget, 1)
+        integer("quest: least", self.least, 1)
+        integer("quest: dense_layers", self.dense_layers, 0)
+        integer("quest: query_block", self.query_block, 1)
 
     @property
     def pages(self) -> int:

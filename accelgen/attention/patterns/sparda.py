@@ -13,11 +13,11 @@ from accelgen.attention.masks.mask import HeadMask
 from accelgen.attention.masks.selection import (
     block_scores_mean,
     block_sizes,
-    check_integer,
     row_map_mask,
     top_k,
 )
 from accelgen.attention.patterns.base import Pattern
+from accelgen.attention.patterns.checks import integer
 from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError
 
@@ -71,10 +71,10 @@ class Sparda(Pattern):
     forecast: Floats | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        check_integer("block", self.block)
-        check_integer("top", self.top, 0)
-        check_integer("local", self.local)
-        check_integer("query_block", self.query_block)
+        integer("sparda: block", self.block, 1)
+        integer("sparda: top", self.top, 0)
+        integer("sparda: local", self.local, 1)
+        integer("sparda: query_block", self.query_block, 1)
 
     def masks(
         self, shape: AttentionShape, inputs: AttentionInputs | None = None, *, layer: int = 0

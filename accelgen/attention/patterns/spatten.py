@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from accelgen.attention.inputs import AttentionInputs
 from accelgen.attention.masks.mask import HeadMask
 from accelgen.attention.masks.selection import (
-    check_integer,
-    check_share,
     fixed,
     share_of,
     token_mask,
@@ -20,6 +18,7 @@ from accelgen.attention.masks.selection import (
     visible_scores,
 )
 from accelgen.attention.patterns.base import Pattern
+from accelgen.attention.patterns.checks import integer, number
 from accelgen.attention.patterns.spatten_state import SpattenState, SpattenStep, quantised
 from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError
@@ -91,11 +90,11 @@ class Spatten(Pattern):
     state: SpattenState | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        check_integer("layers", self.layers)
+        integer("spatten: layers", self.layers, 1)
         for name in ("token_keep", "head_keep", "value_keep", "threshold"):
-            check_share(name, getattr(self, name))
-        check_integer("msb_bits", self.msb_bits, 2)
-        check_integer("lsb_bits", self.lsb_bits, 0)
+            number(f"spatten: {name}", getattr(self, name), 0, 1)
+        integer("spatten: msb_bits", self.msb_bits, 2, 32)
+        integer("spatten: lsb_bits", self.lsb_bits, 0, 32)
         if self.msb_bits + self.lsb_bits > 32:
             raise InputError(
                 f"{self.msb_bits} + {self.lsb_bits} bits are more than 32",

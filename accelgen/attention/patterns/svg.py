@@ -14,11 +14,10 @@ from accelgen.attention.masks.blocks import kept_mask
 from accelgen.attention.masks.mask import HeadMask, VariableMask
 from accelgen.attention.masks.selection import (
     block_sizes,
-    check_integer,
-    check_share,
     visible_scores,
 )
 from accelgen.attention.patterns.base import Pattern
+from accelgen.attention.patterns.checks import integer, number
 from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError
 
@@ -71,12 +70,12 @@ class Svg(Pattern):
 
     def __post_init__(self) -> None:
         if self.tokens_per_frame is not None:
-            check_integer("tokens_per_frame", self.tokens_per_frame)
-        check_integer("text", self.text, 0)
-        check_share("density", self.density)
-        check_integer("block", self.block)
-        check_integer("sampled", self.sampled)
-        check_integer("seed", self.seed, 0)
+            integer("svg: tokens_per_frame", self.tokens_per_frame, 1)
+        integer("svg: text", self.text, 0)
+        number("svg: density", self.density, 0, 1)
+        integer("svg: block", self.block, 1)
+        integer("svg: sampled", self.sampled, 1)
+        integer("svg: seed", self.seed, 0, 2**32 - 1)
 
     @property
     def frame(self) -> int:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from accelgen.attention.inputs import AttentionInputs
 from accelgen.attention.masks.mask import HeadMask, VariableMask
-from accelgen.attention.masks.selection import check_integer, check_share, top_p
+from accelgen.attention.masks.selection import top_p
 from accelgen.attention.patterns.base import Pattern
+from accelgen.attention.patterns.checks import integer, number
 from accelgen.attention.shape import AttentionShape
 
 __all__ = ["Svg2", "cluster"]
@@ -82,10 +83,10 @@ class Svg2(Pattern):
     iterations: int = 10
 
     def __post_init__(self) -> None:
-        check_integer("query_clusters", self.query_clusters)
-        check_integer("key_clusters", self.key_clusters)
-        check_share("p", self.p)
-        check_integer("iterations", self.iterations)
+        integer("svg2: query_clusters", self.query_clusters, 1)
+        integer("svg2: key_clusters", self.key_clusters, 1)
+        number("svg2: p", self.p, 0, 1)
+        integer("svg2: iterations", self.iterations, 1)
 
     def masks(
         self, shape: AttentionShape, inputs: AttentionInputs | None = None, *, layer: int = 0

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from accelgen.attention.inputs import AttentionInputs
 from accelgen.attention.masks.mask import HeadMask, VariableMask
-from accelgen.attention.masks.selection import check_integer, check_share, top_k
+from accelgen.attention.masks.selection import top_k
 from accelgen.attention.patterns.base import Pattern
+from accelgen.attention.patterns.checks import integer, number
 from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError
 
@@ -63,15 +64,15 @@ class WindowPruning(Pattern):
                 hint="give one share per layer, or one for all: (0.5,)",
             )
         for share in self.sparsity:
-            check_share("sparsity", share)
-        check_integer("side", self.side)
+            number("window_pruning: sparsity", share, 0, 1)
+        integer("window_pruning: side", self.side, 1)
         if self.grid is not None:
             if not isinstance(self.grid, tuple) or len(self.grid) != 2:
                 raise InputError(
                     f"{self.grid!r} is no pair", where="grid", hint="give (rows, columns)"
                 )
             for size in self.grid:
-                check_integer("grid", size)
+                integer("window_pruning: grid", size, 1)
 
     def masks(
         self, shape: AttentionShape, inputs: AttentionInputs | None = None, *, layer: int = 0

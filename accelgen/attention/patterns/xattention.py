@@ -13,12 +13,11 @@ from accelgen.attention.inputs import AttentionInputs
 from accelgen.attention.masks.blocks import kept_mask
 from accelgen.attention.masks.mask import HeadMask
 from accelgen.attention.masks.selection import (
-    check_integer,
-    check_share,
     top_p,
     visible_blocks,
 )
 from accelgen.attention.patterns.base import Pattern
+from accelgen.attention.patterns.checks import integer, number
 from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError
 
@@ -53,9 +52,9 @@ class XAttention(Pattern):
     threshold: float = 0.9
 
     def __post_init__(self) -> None:
-        check_integer("block", self.block)
-        check_integer("stride", self.stride)
-        check_share("threshold", self.threshold)
+        integer("xattention: block", self.block, 1)
+        integer("xattention: stride", self.stride, 1)
+        number("xattention: threshold", self.threshold, 0, 1)
         if self.block % self.stride:
             raise InputError(
                 f"{self.stride} does not divide the block of {self.block}",
