@@ -135,14 +135,18 @@ def core_of(shape: AttentionShape, formats: Mapping[str, str], options: ArrayOpt
             hint=f"use {1 << (shape.keys - 1).bit_length()}, or leave it out",
         )
     max_keys = max(_LEAST_KEYS, 1 << (shape.keys - 1).bit_length())
+    if element_bits is None:
+        # Integers of four bits are the narrowest that there is an array for.
+        element_bits = max(4, *widths.values())
+    key_width = decoding_of(chosen[1]).key_width
     numerics = Numerics(
         shape.head_dim,
         shape.value_dim,
         options.rows,
-        # Integers of four bits are the narrowest that there is an array for.
-        element_bits=max(4, *widths.values()) if element_bits is None else element_bits,
+        element_bits=element_bits,
         max_keys=max_keys if options.max_keys is None else options.max_keys,
-        key_width=decoding_of(chosen[1]).key_width,
+        # Keys that are too wide are refused with the other formats.
+        key_width=None if key_width is None else min(key_width, element_bits),
         **{name: getattr(options, name) for name in _OF_NUMERICS},
     )
     bits = {

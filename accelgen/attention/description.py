@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from accelgen.attention.accelerator.core import Core
+from accelgen.attention.accelerator.core import TENSORS, Core
 from accelgen.attention.array_options import ArrayOptions, core_of
 from accelgen.attention.inputs import AttentionInputs
 from accelgen.attention.masks.mask import HeadMask
-from accelgen.attention.patterns.base import Pattern
+from accelgen.attention.patterns.base import Pattern, masks_of
 from accelgen.attention.ranges import Span, check_cover, span_text
 from accelgen.attention.registry import pattern_text
 from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError
 from accelgen.names import FrozenMap, check_name, within
 
-__all__ = ["MAX_LAYERS", "AttentionDescription", "HeadRule", "LayerRule"]
+__all__ = ["MAX_LAYERS", "TENSORS", "AttentionDescription", "HeadRule", "LayerRule", "check_rules"]
 
 MAX_LAYERS = 1 << 12
-TENSORS = ("q", "k", "v")
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,19 @@ class LayerRule:
 
     layers: Span
     rules: tuple[HeadRule, ...]
+
+
+def check_rules(rules: Sequence[LayerRule], layers: int, heads: int) -> None:
+    """Raise :class:`InputError` unless every head of every layer has one pattern."""
+    check_cover([rule.layers for rule in rules], layers, "layer")
+    for rule in rules:
+        spans = [one.heads for one in rule.rules]
+        if len(rules) == 1:
+            # One rule for all layers: nobody wrote of layers.
+            check_cover(spans, heads, "head")
+            continue
+        with within(f"layers {span_text(rule.layers)}"):
+            check_cover(spans, heads, "head")
 
 
 @dataclass(frozen=True)
@@ -69,10 +82,7 @@ class AttentionDescription:
                 get_format(name)
         if not 1 <= self.layers <= MAX_LAYERS:
             raise InputError(f"{self.layers} is not in 1..{MAX_LAYERS}", where="layers")
-        check_cover([rule.layers for rule in self.rules], self.layers, "layer")
-        for rule in self.rules:
-            with within(f"layers {span_text(rule.layers)}"):
-                check_cover([one.heads for one in rule.rules], self.shape.heads, "head")
+        check_rules(self.rules, self.layers, self.shape.heads)
 
     @classmethod
     def uniform(
@@ -92,7 +102,9 @@ class AttentionDescription:
             error.hint = error.hint or "change the section array of the description"
             named = error.where or ""
             named = named if named.startswith("formats") else f"array: {named}".removesuffix(": ")
-            near = (named, named.partition(":")[0], "")
+            # Elements that are too narrow for a format are those that somebody asked for.
+            asked = "array: element_bits" if named.startswith("formats") else named
+            near = (asked, named, named.partition(":")[0], "")
             place = next((self.places[key] for key in near if key in self.places), self.name)
             error.where = f"{place}: {named}"
             raise
@@ -120,14 +132,14 @@ class AttentionDescription:
     def masks(self, inputs: AttentionInputs | None = None, layer: int = 0) -> tuple[HeadMask, ...]:
         """One mask per query head of a layer; ``inputs`` where a pattern needs them.
 
-        Every pattern is made for all heads, of which those that follow it take theirs.
+        Raises :class:`InputError` where a pattern does not apply to the shape, at its line.
         """
-        patterns = self.head_patterns(layer)
-        made: dict[Pattern, tuple[HeadMask, ...]] = {}
-        for pattern in patterns:
-            if pattern not in made:
-                made[pattern] = pattern.masks(self.shape, inputs, layer=layer)
-        return tuple(made[pattern][head] for head, pattern in enumerate(patterns))
+        try:
+            return masks_of(self.head_patterns(layer), self.shape, inputs, layer)
+        except InputError as error:
+            if (place := self.places.get("pattern")) is not None:
+                error.where = f"{place}: {error.where}" if error.where else place
+            raise
 
     def with_block(self, block: int) -> AttentionDescription:
         """The same with blocks of that side; :class:`InputError` for patterns without blocks."""

@@ -9,7 +9,13 @@ from typing import Any
 
 from accelgen.affine.yaml_text import Node, at_line, flag, parse_yaml, read_text
 from accelgen.attention.array_options import ArrayOptions
-from accelgen.attention.description import TENSORS, AttentionDescription, HeadRule, LayerRule
+from accelgen.attention.description import (
+    TENSORS,
+    AttentionDescription,
+    HeadRule,
+    LayerRule,
+    check_rules,
+)
 from accelgen.attention.gates_file import parse_gates, read_gates
 from accelgen.attention.patterns.base import Pattern
 from accelgen.attention.patterns.gates import Gates
@@ -111,8 +117,10 @@ def parse_attention(
     layers = _integer(nodes, "layers", where) if "layers" in nodes else None
     with at_line(pattern, where, "pattern"):
         rules = _layers(pattern, where, shape, layers or max(1, len(gates)), read)
-    if layers is None:
-        layers = max(rule.layers[1] for rule in rules) + 1
+        if layers is None:
+            layers = max(rule.layers[1] for rule in rules) + 1
+        if layers >= 1:
+            check_rules(rules, layers, shape.heads)
     with at_line(root, where):
         label, source = nodes.get("name"), nodes.get("source")
         return AttentionDescription(
@@ -128,8 +136,10 @@ def parse_attention(
 
 
 def _places(root: Node, nodes: dict[str, Node], where: str) -> FrozenMap[str, str]:
-    """Where the description and the entries of ``array`` and ``formats`` are."""
+    """Where the description, its pattern, and the entries of ``array`` and ``formats`` are."""
     found = {"": f"{where}:{root.line}"}
+    if "pattern" in nodes:
+        found["pattern"] = f"{where}:{nodes['pattern'].line}"
     for key in ("array", "formats"):
         if key in nodes:
             found[key] = f"{where}:{nodes[key].line}"

@@ -162,3 +162,28 @@ def test_errors_of_the_array_and_of_formats_are_at_their_line(
         load_attention(file).core()
     assert str(caught.value).startswith(f"{file}{says}")
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("pattern: {heads: {0-2: dense}}", r"^test:2: pattern: heads: head 3 of 4 is missing"),
+        (
+            "pattern: {layers: {0: dense, 1: {heads: {0-2: dense}}}}",
+            r"^test:2: pattern: layers 1: heads: head 3 of 4 is missing",
+        ),
+        (
+            "pattern: dense\nformats: {q: int8}\narray:\n  element_bits: 4",
+            r"^test:5: formats: q: .*use element_bits: 8",
+        ),
+    ],
+)
+def test_what_does_not_fit_together_is_at_its_line(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        parse_attention(f"tokens: 64\n{text}\nheads: 4\n", "test").core()
+
+
+def test_a_pattern_that_does_not_apply_is_at_its_line() -> None:
+    description = parse_attention("tokens: 64\nheads: 4\npattern: duo\n", "test")
+    with pytest.raises(InputError, match=r"^test:3: duo: needs gates"):
+        description.masks()

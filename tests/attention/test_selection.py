@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from accelgen.attention.masks.blocks import kept_mask
 from accelgen.attention.masks.mask import DIAGONAL, FULL, PARTIAL
 from accelgen.attention.masks.selection import (
-    block_means,
     block_scores_mean,
     block_sizes,
     fixed,
@@ -82,8 +81,7 @@ def test_scores_of_pages_and_blocks(case: Case, block: int) -> None:
                 assert sums[t, j] == sum(dot(case.q[0][t], key) for key in members)
 
 
-def test_a_short_last_block_is_averaged_over_what_it_has() -> None:
-    assert block_means(np.array([[1], [3], [7]]), 2).tolist() == [[2], [7]]
+def test_a_short_last_block_has_what_is_left() -> None:
     assert block_sizes(3, 2).tolist() == [2, 1]
 
 

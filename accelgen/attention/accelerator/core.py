@@ -90,7 +90,7 @@ class Core:
                 raise InputError(
                     f"{decoding.name} has more than the {n.element_bits} bits of an element",
                     where=f"formats: {tensor}",
-                    hint=f"use element_bits={decoding.code_bits}",
+                    hint=f"use element_bits: {decoding.code_bits}",
                 )
             if tensor == "k" and n.key_width not in (None, decoding.key_width):
                 raise InputError(

@@ -11,7 +11,7 @@ from accelgen.attention.accelerator.schedule import row_groups
 from accelgen.attention.accelerator.tiling import row_group_count
 from accelgen.attention.inputs import AttentionInputs
 from accelgen.attention.masks.mask import HeadMask
-from accelgen.attention.patterns.base import Pattern
+from accelgen.attention.patterns.base import Pattern, masks_of
 from accelgen.attention.patterns.block_streaming import BlockStreaming
 from accelgen.attention.patterns.dense import Dense
 from accelgen.attention.patterns.moba import Moba
@@ -209,7 +209,7 @@ def lower(
     """
     choice = choose(core, shape, patterns, layer=layer)
     if masks is None:
-        masks = _masks(shape, patterns, inputs, layer) if None in choice.rules else ()
+        masks = masks_of(patterns, shape, inputs, layer) if None in choice.rules else ()
     groups = tuple(choice.row_groups(core, shape, masks))
     return Lowered(groups, choice.registers, choice.rules, choice.block, choice.bounds)
 
@@ -228,17 +228,3 @@ def _ruled(core: Core, shape: AttentionShape, rule: Rule, head: int) -> Iterator
             rows=used if rule.block else 0,
             bounds=rule.bounds,
         )
-
-
-def _masks(
-    shape: AttentionShape,
-    patterns: Sequence[Pattern],
-    inputs: AttentionInputs | None,
-    layer: int,
-) -> list[HeadMask]:
-    """The mask of every head; each pattern is made once, for all heads."""
-    made: dict[Pattern, tuple[HeadMask, ...]] = {}
-    for pattern in patterns:
-        if pattern not in made:
-            made[pattern] = pattern.masks(shape, inputs, layer=layer)
-    return [made[pattern][head] for head, pattern in enumerate(patterns)]

@@ -19,7 +19,6 @@ from accelgen.attention.masks.mask import DIAGONAL, FULL, PARTIAL, BlockMask, To
 from accelgen.attention.shape import AttentionShape
 
 __all__ = [
-    "block_means",
     "block_scores_mean",
     "block_sizes",
     "block_sums",
@@ -59,12 +58,6 @@ def block_sums(x: Numbers, block: int) -> Numbers:
     """``[tokens, ...]`` summed by blocks of tokens: ``[blocks, ...]``; integers stay integers."""
     result: Numbers = np.add.reduceat(x, np.arange(0, len(x), block), axis=0)
     return result
-
-
-def block_means(x: Numbers, block: int) -> Floats:
-    """``[tokens, ...]`` averaged by blocks; a short last block over the tokens it has."""
-    sizes = block_sizes(len(x), block).reshape(-1, *[1] * (x.ndim - 1))
-    return np.asarray(block_sums(x, block) / sizes)
 
 
 def block_scores_mean(q: Numbers, keys: Numbers, block: int) -> Numbers:

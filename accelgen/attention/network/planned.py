@@ -85,7 +85,9 @@ def read_plan(text: str) -> Plan:
 
 
 def layer_class(pattern: Pattern, layer: int) -> Hashable:
-    """Equal for layers in which a pattern does the same."""
+    """Equal for layers in which a pattern does the same, but for what it draws: one of them stands
+    for all (the queries that ``svg`` samples differ from layer to layer).
+    """
     if isinstance(pattern, Quest):
         return layer >= pattern.first_sparse_layer
     if isinstance(pattern, WindowPruning):

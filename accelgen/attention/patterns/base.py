@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,7 +12,7 @@ from accelgen.attention.masks.mask import HeadMask
 from accelgen.attention.shape import AttentionShape
 from accelgen.errors import InputError
 
-__all__ = ["Pattern"]
+__all__ = ["Pattern", "masks_of"]
 
 
 @dataclass(frozen=True)
@@ -57,3 +58,20 @@ class Pattern(ABC):
             )
         inputs.check(shape)
         return inputs
+
+
+def masks_of(
+    patterns: Sequence[Pattern],
+    shape: AttentionShape,
+    inputs: AttentionInputs | None = None,
+    layer: int = 0,
+) -> tuple[HeadMask, ...]:
+    """The mask of every head ``h``, which follows ``patterns[h]``.
+
+    Every pattern is made for all heads, of which those that follow it take theirs.
+    """
+    made: dict[Pattern, tuple[HeadMask, ...]] = {}
+    for pattern in patterns:
+        if pattern not in made:
+            made[pattern] = pattern.masks(shape, inputs, layer=layer)
+    return tuple(made[pattern][head] for head, pattern in enumerate(patterns))
