@@ -3,6 +3,7 @@
 Check, solve, verify: whether the budget can be met is known beforehand, an integer program
 (PuLP with HiGHS) gives the choice, and sums are computed again from the table.  A choice that
 meets the budget within the solver's tolerance only is excluded, and the program solved again.
+What is minimised is least up to a millionth of the largest sum there is (the solver's tolerance).
 """
 
 from __future__ import annotations

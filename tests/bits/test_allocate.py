@@ -60,7 +60,7 @@ def test_no_choice_is_cheaper(table: BitTable, share: float) -> None:
     verify(table, found, sensitivity=budget)
     best = min(cost for cost, lost in choices if lost <= budget)
     scale = max(cost for cost, _ in choices) or 1.0
-    assert found.cost <= best + 1e-8 * scale
+    assert found.cost <= best + 1e-6 * scale
 
 
 @settings(max_examples=60, deadline=None)
@@ -74,7 +74,7 @@ def test_no_choice_is_less_sensitive(table: BitTable, share: float) -> None:
     verify(table, found, cost=budget)
     best = min(lost for cost, lost in choices if cost <= budget)
     scale = max(lost for _, lost in choices) or 1.0
-    assert found.sensitivity <= best + 1e-8 * scale
+    assert found.sensitivity <= best + 1e-6 * scale
 
 
 @settings(max_examples=60, deadline=None)

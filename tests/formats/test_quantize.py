@@ -175,7 +175,7 @@ def test_formats_whose_blocks_are_given(weights: Path, capsys: pytest.CaptureFix
         (["--rounding", "nearest"], "policy: rounding: unknown choice 'nearest'; did you mean"),
         (["--mx-scale", "up"], "policy: scale_rule: unknown choice 'up'"),
         (["--choose", "l2"], "policy: error: unknown choice 'l2'"),
-        (["--seed", "-1"], "policy: seed: -1 is negative"),
+        (["--seed", "-1"], "--seed: -1 is below 0"),
         (["--tensor", "w"], "leave out the name"),
     ],
 )
