@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from accelgen.errors import InputError
-from accelgen.names import shorten
 from accelgen.search.hypervolume import Volume
 from accelgen.search.optimisers import Optimiser, optimiser_of
 from accelgen.search.results import SearchResult, Step, result_of
@@ -24,10 +23,8 @@ from accelgen.search.search import Search
 from accelgen.search.subject import Candidate, TrialLike
 from accelgen.search.vector import Rejected, Vector
 from accelgen.store import Store
-from accelgen.sweep.executors import Executor, Here, Task
-from accelgen.sweep.ray_tasks import RayTasks
-from accelgen.sweep.run import default_jobs
-from accelgen.sweep.workers import Workers
+from accelgen.sweep.executors import Executor, Task
+from accelgen.sweep.run import default_jobs, executor_of
 
 __all__ = ["JOURNAL", "Outcome", "Progress", "State", "run"]
 
@@ -104,7 +101,9 @@ def run(
     with Store(path, JOURNAL) as store:
         _begin(search, store, resume)
         study = _Study(search, store, progress)
-        workers = _executor(executor, task or search.subject.task, jobs or default_jobs(), address)
+        workers = executor_of(
+            executor, task or search.subject.task, jobs or default_jobs(), address
+        )
         try:
             study.run(optimiser_of(search), workers)
         finally:
@@ -134,16 +133,6 @@ def _begin(search: Search, store: Store, resume: bool) -> None:
             f"has {len(store) - 1} designs of this search", where=str(store.path),
             hint="go on with --resume, or name another folder with -o",
         )  # fmt: skip
-
-
-def _executor(kind: str, task: Task[Any], jobs: int, address: str | None) -> Executor[Any]:
-    if kind == "ray":
-        return RayTasks(task, jobs, address)
-    if kind != "local":
-        raise InputError(f"unknown executor {shorten(kind)}", hint="use local or ray")
-    if address is not None:
-        raise InputError("an address without ray", where="--address", hint="--executor ray")
-    return Here(task) if jobs == 1 else Workers(task, jobs)
 
 
 class _Study:

@@ -14,14 +14,14 @@ from accelgen.names import shorten
 from accelgen.store import Json, Store
 from accelgen.sweep.claims import Claims
 from accelgen.sweep.evaluate import evaluate
-from accelgen.sweep.executors import Executor, Here, Task
+from accelgen.sweep.executors import Executor, Here, Task, Work
 from accelgen.sweep.ray_tasks import RayTasks
 from accelgen.sweep.remaining import Progress, Remaining
 from accelgen.sweep.results import Results, results_of
 from accelgen.sweep.sweep import Point, Sweep
 from accelgen.sweep.workers import Workers
 
-__all__ = ["JOURNAL", "Outcome", "Progress", "default_jobs", "run"]
+__all__ = ["JOURNAL", "Outcome", "Progress", "default_jobs", "executor_of", "run"]
 
 JOURNAL = "sweep"
 """The kind of the store that a journal is."""
@@ -99,23 +99,24 @@ def run(
 def _evaluate(
     remaining: Remaining, kind: str, task: Task[Point], jobs: int, address: str | None
 ) -> None:
-    workers = _executor(kind, task, jobs, address, len(remaining.todo))
+    workers = executor_of(kind, task, min(jobs, len(remaining.todo)), address)
     try:
         remaining.evaluate(workers)
     finally:
         workers.close()
 
 
-def _executor(
-    kind: str, task: Task[Point], jobs: int, address: str | None, points: int
-) -> Executor[Point]:
+def executor_of(kind: str, task: Task[Work], jobs: int, address: str | None) -> Executor[Work]:
+    """What runs tasks: ``local`` in ``jobs`` processes (1: this one), ``ray`` on a cluster.
+
+    Raises :class:`InputError` for other kinds, and an address without Ray.
+    """
     if kind == "ray":
         return RayTasks(task, jobs, address)
     if kind != "local":
         raise InputError(f"unknown executor {shorten(kind)}", hint="use local or ray")
     if address is not None:
         raise InputError("an address without ray", where="--address", hint="--executor ray")
-    jobs = min(jobs, points)
     return Here(task) if jobs == 1 else Workers(task, jobs)
 
 
