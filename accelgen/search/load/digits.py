@@ -1,0 +1,89 @@
+"""Searches of networks, bits and kernels together."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from accelgen.elastic.digits import DigitsSpace
+from accelgen.errors import InputError
+from accelgen.names import shorten, within
+from accelgen.search.digits_subject import DigitsSubject
+from accelgen.search.kernel_space import KernelSpace
+from accelgen.search.load.values import (
+    Values,
+    check_keys,
+    constraints_of,
+    integer_of,
+    integers_of,
+    mapping_of,
+    names_of,
+    number_of,
+)
+from accelgen.search.network_genes import ArchitectureSpace, BitsSpace
+from accelgen.search.search import Search
+from accelgen.search.space import Joint
+
+__all__ = ["KEYS", "search_of_digits"]
+
+KEYS = (
+    "name", "network", "accuracy", "bits", "hardware", "technology", "period_ns", "objectives",
+    "constraints", "optimiser", "population", "evaluations", "seed",
+)  # fmt: skip
+_KERNELS = ("space", "units", "dimensions", "sizes", "multipliers", "buses")
+
+
+def search_of_digits(values: Values) -> Search:
+    """A search of networks, bits and kernels together."""
+    check_keys(values, KEYS, "key of a search with a network")
+    with within("network"):
+        network = mapping_of(values["network"])
+        if network != {"space": "digits"}:
+            raise InputError(
+                f"{shorten(network)} is not searched with kernels",
+                hint="network: {space: digits}; others have no weights to run",
+            )
+    if str(values.get("accuracy", "measured")) != "measured":
+        raise InputError(
+            f"{shorten(values['accuracy'])}", where="accuracy", hint="of digits, it is measured"
+        )
+    space = DigitsSpace()
+    with within("bits"):
+        given = mapping_of(values.get("bits", {}))
+        check_keys(given, ("weights", "activations"))
+        layers = tuple(layer.name for layer in space.layers(space.largest))
+        bits = BitsSpace(layers, **{key: tuple(names_of(x)) for key, x in given.items()})
+    with within("hardware"):
+        kernels = _kernels(mapping_of(values.get("hardware", {})))
+    subject = DigitsSubject(
+        str(values.get("technology", "sg13g2")),
+        number_of(values.get("period_ns", 5.0), "period_ns"),
+    )
+    with within("objectives"):
+        objectives = tuple(names_of(values.get("objectives", ["accuracy", "latency", "energy"])))
+    return Search(
+        str(values["name"]),
+        Joint({"hardware": kernels, "network": ArchitectureSpace(space), "bits": bits}),
+        subject,
+        objectives,
+        constraints_of(values),
+        cast("Any", str(values.get("optimiser", "nsga2"))),
+        integer_of(values, "evaluations", 1000),
+        None if values.get("population") is None else integer_of(values, "population", 0),
+        integer_of(values, "seed", 0),
+    )
+
+
+def _kernels(values: Values) -> KernelSpace:
+    check_keys(values, _KERNELS)
+    if str(values.get("space", "kernels")) != "kernels":
+        raise InputError(
+            f"{shorten(values['space'])}", where="space", hint="networks that run need kernels"
+        )
+    default = KernelSpace()
+    return KernelSpace(
+        integer_of(values, "units", default.units),
+        integers_of(values, "dimensions", default.dimensions),
+        integers_of(values, "sizes", default.sizes),
+        tuple(names_of(values.get("multipliers", list(default.multipliers)))),
+        integers_of(values, "buses", default.buses),
+    )
