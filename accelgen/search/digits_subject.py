@@ -21,6 +21,8 @@ from accelgen.names import FrozenMap
 from accelgen.realize.estimate import PARTS, estimate
 from accelgen.realize.point import COLUMNS, Point
 from accelgen.realize.program import compile_network, design_kernel, largest_bounds
+from accelgen.search.digits_bits import allocated
+from accelgen.search.milp_bits import BitBudget
 from accelgen.search.subject import Candidate, Figures
 from accelgen.store import Json
 from accelgen.sweep.executors import Task
@@ -57,7 +59,7 @@ class DigitsSubject:
     """Points are judged in ``technology`` at ``period_ns``.
 
     A :class:`~accelgen.search.subject.Subject` for spaces with the parts ``hardware`` (kernels),
-    ``network`` (architectures) and ``bits``.
+    ``network`` (architectures) and ``bits`` (formats by layer, or a budget for them).
     """
 
     technology: str = "sg13g2"
@@ -96,8 +98,12 @@ class DigitsSubject:
         }
 
     def candidate(self, number: int, found: FrozenMap[str, Any]) -> Candidate:
-        """The point of a kernel, an architecture and bits of all layers that there may be."""
+        """The point of a kernel, an architecture and bits of all layers that there may be,
+        or a budget for these.
+        """
         architecture, bits = found["network"], found["bits"]
+        if isinstance(bits, BitBudget):
+            bits = allocated(architecture, bits)
         layers = [layer.name for layer in MeasuredDigits().supernet.space.layers(architecture)]
         point = Point(
             found["hardware"], architecture, FrozenMap({name: bits[name] for name in layers})

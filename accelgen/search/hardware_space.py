@@ -24,6 +24,7 @@ from accelgen.search.baseline import Baseline
 from accelgen.search.budget import Budget
 from accelgen.search.describe import described
 from accelgen.search.memory_genes import MemoryGenes
+from accelgen.search.space import Space
 from accelgen.search.vector import Gene, Reader, Rejected
 from accelgen.store import Json
 from accelgen.sweep.fields import Value
@@ -97,6 +98,19 @@ class HardwareSpace:
         if len(self.dram_bytes) > 1:
             found.append(Gene("dram", "bandwidth of the DRAM"))
         return tuple(found)
+
+    @property
+    def reference(self) -> Design:
+        """The baseline."""
+        return Design(self.baseline.values, self.baseline.hardware)
+
+    @property
+    def sizing(self) -> Space[Design]:
+        """The baseline at other sizes."""
+        # Only here, because the space of sizes has designs of this module.
+        from accelgen.search.sizing_space import SizingSpace
+
+        return SizingSpace(self.baseline, self.budget)
 
     def decode(self, vector: Sequence[float]) -> Design | Rejected:
         """The hardware of a vector."""

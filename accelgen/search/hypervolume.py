@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from accelgen.sweep.front import non_dominated
 
-__all__ = ["Volume", "hypervolume"]
+__all__ = ["Volume", "hypervolume", "logarithms"]
 
 Floats = NDArray[np.float64]
 
@@ -52,12 +52,13 @@ class Volume:
 
     A factor of e in one objective is a length of 1, so that units do not matter.  The reference is
     the worst of each objective among the first 16 feasible designs: the same for the same search.
-    Until then the volume counts as 0.
+    Until then the volume counts as 0.  A ``reference`` (logarithms) that is given counts from the
+    beginning.
     """
 
-    def __init__(self, objectives: int) -> None:
+    def __init__(self, objectives: int, reference: tuple[float, ...] | None = None) -> None:
         self.value = 0.0
-        self.reference: tuple[float, ...] | None = None
+        self.reference = reference
         self._front = np.empty((0, objectives))
 
     def add(self, values: Sequence[float]) -> None:

@@ -7,16 +7,24 @@ importance run in space, one per axis; a second importance orders all loops in t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
+from math import prod
 
 from accelgen.errors import InputError
 from accelgen.names import unknown
 from accelgen.realize.kernel import LOOPS, MULTIPLIERS, Kernel, Multiplier
-from accelgen.search.vector import Gene, Reader, Rejected
+from accelgen.search.vector import Gene, Reader, Rejected, Vector, slot_of
 
-__all__ = ["KernelSpace"]
+__all__ = ["KernelSizes", "KernelSpace"]
 
 _AXES = ("i", "j", "l")
+
+_ALONG = ("k", "c", "p")
+"""The loops along the axes of the reference: output and input channels, as in NVDLA."""
+
+_STATIONARY = ("c", "r", "s", "k", "p", "q")
+"""Its loops in time: weights stay while positions run."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,50 @@ class KernelSpace:
             found.append(Gene("bus", "bits of a beat of every stream"))
         return tuple(found)
 
+    @property
+    def reference(self) -> Kernel:
+        """Output and input channels along the axes, weights stationary, data broadcast; the most
+        units that the sizes allow, as square as they allow, the last kind of multiplier and the
+        last bus.
+        """
+        axes = max(n for n in self.dimensions if min(self.sizes) ** n <= self.units)
+        fit = [x for x in product(self.sizes, repeat=axes) if prod(x) <= self.units]
+        extents = max(fit, key=lambda x: (prod(x), min(x), x))
+        return Kernel(
+            tuple(zip(_ALONG, extents, strict=False)),
+            _STATIONARY,
+            (False,) * axes,
+            self.multipliers[-1],
+            self.buses[-1],
+        )
+
+    @property
+    def starts(self) -> tuple[Vector, ...]:
+        """The reference with every kind of multiplier."""
+        return tuple(
+            self.encode(replace(self.reference, multiplier=kind)) for kind in self.multipliers
+        )
+
+    @property
+    def sizing(self) -> KernelSizes:
+        """The reference with other sizes, multipliers and buses."""
+        return KernelSizes(self)
+
+    def encode(self, kernel: Kernel) -> Vector:
+        """A vector of a kernel of this space; raises :class:`InputError` for others."""
+        found = {"dimensions": slot_of(len(kernel.space), self.dimensions)}
+        for axis, (_, extent), skewed in zip(_AXES, kernel.space, kernel.skewed, strict=False):
+            found[f"size.{axis}"] = slot_of(extent, self.sizes)
+            found[f"skew.{axis}"] = float(skewed)
+        along = [loop for loop, _ in kernel.space]
+        ranked = [*along, *(loop for loop in LOOPS if loop not in along)]
+        for prefix, loops in (("space", ranked), ("time", kernel.order)):
+            for rank, loop in enumerate(loops):
+                found[f"{prefix}.{loop}"] = 1.0 - (rank + 0.5) / len(LOOPS)
+        found["multiplier"] = slot_of(kernel.multiplier, self.multipliers)
+        found["bus"] = slot_of(kernel.bus_bits, self.buses)
+        return tuple(found.get(gene.name, 0.5) for gene in self.genes)
+
     def decode(self, vector: Sequence[float]) -> Kernel | Rejected:
         """The kernel of a vector; an array of more than ``units`` units is rejected."""
         reader = Reader.of(self.genes, vector)
@@ -83,4 +135,36 @@ class KernelSpace:
         )
         if kernel.units > self.units:
             return Rejected(f"{kernel.units} units, and there are {self.units}")
+        return kernel
+
+
+@dataclass(frozen=True)
+class KernelSizes:
+    """The reference of ``kernels`` with other sizes, kinds of multipliers and buses; no connection
+    changes.
+    """
+
+    kernels: KernelSpace
+
+    @property
+    def genes(self) -> tuple[Gene, ...]:
+        """See :class:`accelgen.search.space.Space`."""
+        axes = _AXES[: len(self.kernels.reference.space)]
+        kept = {*(f"size.{axis}" for axis in axes), "multiplier", "bus"}
+        return tuple(gene for gene in self.kernels.genes if gene.name in kept)
+
+    def decode(self, vector: Sequence[float]) -> Kernel | Rejected:
+        """The kernel of a vector."""
+        reader, space, reference = Reader.of(self.genes, vector), self.kernels, self.kernels.reference
+        kernel = replace(
+            reference,
+            space=tuple(
+                (loop, reader.pick(f"size.{axis}", space.sizes))
+                for axis, (loop, _) in zip(_AXES, reference.space, strict=False)
+            ),
+            multiplier=reader.pick("multiplier", space.multipliers),
+            bus_bits=reader.pick("bus", space.buses),
+        )
+        if kernel.units > space.units:
+            return Rejected(f"{kernel.units} units, and there are {space.units}")
         return kernel

@@ -10,7 +10,7 @@ from accelgen.accuracy.source import LayerBits
 from accelgen.elastic.space import ElasticSpace
 from accelgen.errors import InputError
 from accelgen.names import FrozenMap
-from accelgen.search.vector import Gene, Reader
+from accelgen.search.vector import Gene, Reader, Vector
 
 __all__ = ["ArchitectureSpace", "BitsSpace"]
 
@@ -32,6 +32,16 @@ class ArchitectureSpace:
             Gene(choice.name, f"one of {', '.join(map(str, choice.values))}")
             for choice in self.elastic.choices
         )
+
+    @property
+    def reference(self) -> FrozenMap[str, int]:
+        """The last option of every choice: the network as it is without a search."""
+        return self.elastic.legal({x.name: x.values[-1] for x in self.elastic.choices})
+
+    @property
+    def starts(self) -> tuple[Vector, ...]:
+        """The first option of every choice, the one in the middle, and the last."""
+        return tuple(tuple(at for _ in self.elastic.choices) for at in (0.0, 0.5, 1.0))
 
     def decode(self, vector: Sequence[float]) -> FrozenMap[str, int]:
         """The architecture of a vector."""
@@ -66,6 +76,21 @@ class BitsSpace:
                 if len(names) > 1:
                     found.append(Gene(f"{what}.{layer}", f"format of the {what} of {layer}"))
         return tuple(found)
+
+    @property
+    def reference(self) -> FrozenMap[str, LayerBits]:
+        """The widest formats in all layers."""
+        return FrozenMap(dict.fromkeys(self.layers, self.widest))
+
+    @property
+    def widest(self) -> LayerBits:
+        """The last format of weights and of activations."""
+        return LayerBits(self.weights[-1], self.activations[-1])
+
+    @property
+    def starts(self) -> tuple[Vector, ...]:
+        """The same formats in all layers: the narrowest, those in the middle, the widest."""
+        return tuple(tuple(at for _ in self.genes) for at in (0.0, 0.5, 1.0))
 
     def decode(self, vector: Sequence[float]) -> Mapping[str, LayerBits]:
         """The formats of all layers, those too that an architecture lacks."""

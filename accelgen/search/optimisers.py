@@ -110,7 +110,14 @@ class CmaEs:
 class _Sampled:
     """A sampler of Optuna: a study in memory, of which the trials are vectors."""
 
-    def __init__(self, genes: int, objectives: int, sampler: object, population: int) -> None:
+    def __init__(
+        self,
+        genes: int,
+        objectives: int,
+        sampler: object,
+        population: int,
+        starts: Sequence[Vector] = (),
+    ) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -124,10 +131,14 @@ class _Sampled:
             f"g{number:04}": unit for number in range(genes)
         }
         self._objectives = objectives
+        for vector in starts:
+            self._study.enqueue_trial(dict(zip(self._genes, vector, strict=True)))
+        self._first = max(population, len(starts))
 
     def ask(self) -> list[Vector]:
         """See :class:`Optimiser`."""
-        self._asked = [self._study.ask(self._genes) for _ in range(self.population)]
+        count, self._first = max(self.population, self._first), 0
+        self._asked = [self._study.ask(self._genes) for _ in range(count)]
         return [tuple(float(trial.params[name]) for name in self._genes) for trial in self._asked]
 
     def tell(self, told: Sequence[Told]) -> None:
@@ -137,16 +148,21 @@ class _Sampled:
 
 
 class Nsga2(_Sampled):
-    """NSGA-II."""
+    """NSGA-II, of which the first generation has the vectors ``starts`` and others at random."""
 
     def __init__(
-        self, genes: int, objectives: int, seed: int, population: int | None = None
+        self,
+        genes: int,
+        objectives: int,
+        seed: int,
+        population: int | None = None,
+        starts: Sequence[Vector] = (),
     ) -> None:
         import optuna
 
         count = population or _BATCH
         sampler = optuna.samplers.NSGAIISampler(population_size=count, seed=seed)
-        super().__init__(genes, objectives, sampler, count)
+        super().__init__(genes, objectives, sampler, count, starts)
 
 
 class RandomVectors(_Sampled):
@@ -166,5 +182,6 @@ def optimiser_of(search: Search) -> Optimiser:
     genes, objectives = len(search.space.genes), len(search.objectives)
     if search.method == "cma_es":
         return CmaEs(genes, search.seed, search.population)
-    kind = Nsga2 if search.method == "nsga2" else RandomVectors
-    return kind(genes, objectives, search.seed, search.population)
+    if search.method == "random":
+        return RandomVectors(genes, objectives, search.seed, search.population)
+    return Nsga2(genes, objectives, search.seed, search.population, search.space.starts)

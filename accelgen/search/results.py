@@ -33,12 +33,13 @@ GENE = "gene."
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A judged design: its vector and trial, what is recorded and follows of it, and why it is not
+    """A judged design: its vector, trial and key, what is recorded and follows of it, and why it is not
     feasible (empty: it is).
     """
 
     vector: Vector
     trial: int
+    key: str
     design: DesignLike
     record: Mapping[str, Json]
     figures: Figures

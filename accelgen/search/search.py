@@ -8,7 +8,7 @@ from typing import Literal
 from accelgen.cache import digest
 from accelgen.errors import InputError
 from accelgen.names import check_name, unknown, within
-from accelgen.search.space import Joint
+from accelgen.search.space import Given, Joint
 from accelgen.search.subject import Candidate, Subject
 from accelgen.search.vector import Rejected, Vector
 from accelgen.store import Json
@@ -32,7 +32,7 @@ class Search:
     """
 
     name: str
-    space: Joint
+    space: Joint | Given
     subject: Subject
     objectives: tuple[str, ...] = ("edp_js",)
     constraints: tuple[Constraint, ...] = ()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from accelgen.errors import InputError
 from accelgen.names import FrozenMap
-from accelgen.search.vector import Gene, Rejected
+from accelgen.search.vector import Gene, Rejected, Vector, middle_of
 
-__all__ = ["Joint", "Space"]
+__all__ = ["Given", "Joint", "Referenced", "Sizable", "Space", "Started"]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -28,6 +29,33 @@ class Space(Protocol[T_co]):
 
     def decode(self, vector: Sequence[float]) -> T_co | Rejected:
         """The value of a vector of numbers from 0 to 1, one per gene."""
+
+
+@runtime_checkable
+class Started(Protocol):
+    """A space that knows where a search may begin."""
+
+    @property
+    def starts(self) -> tuple[Vector, ...]:
+        """Vectors of usual values, such as the least and the most."""
+
+
+@runtime_checkable
+class Referenced(Protocol):
+    """A space that knows what one would take who does not search."""
+
+    @property
+    def reference(self) -> Any:  # noqa: ANN401 - a value of the space
+        """A value such as decoding gives."""
+
+
+@runtime_checkable
+class Sizable(Protocol):
+    """A space of hardware that has connections and sizes."""
+
+    @property
+    def sizing(self) -> Space[Any]:
+        """The space of sizes alone, with the connections of the reference."""
 
 
 @dataclass(frozen=True)
@@ -48,25 +76,85 @@ class Joint:
     @property
     def genes(self) -> tuple[Gene, ...]:
         """Those of all spaces, ``<space>.<gene>``."""
-        return tuple(
-            Gene(f"{name}.{gene.name}", gene.about)
-            for name, space in self.spaces.items()
-            for gene in space.genes
-        )
+        return _genes(self.spaces)
+
+    @property
+    def starts(self) -> tuple[Vector, ...]:
+        """Every combination of those of the parts; none where a part has none."""
+        return _starts(self.spaces)
 
     def decode(self, vector: Sequence[float]) -> FrozenMap[str, Any] | Rejected:
         """See :class:`Space`."""
-        found: dict[str, Any] = {}
-        begin = 0
-        for name, space in self.spaces.items():
-            end = begin + len(space.genes)
-            value = space.decode(vector[begin:end])
-            if isinstance(value, Rejected):
-                return Rejected(f"{name}: {value.reason}")
-            found[name] = value
-            begin = end
-        if begin != len(vector):
-            raise InputError(
-                f"{len(vector)} numbers for {begin} genes", hint="give one for each gene"
-            )
-        return FrozenMap(found)
+        return _decoded(self.spaces, vector)
+
+
+@dataclass(frozen=True)
+class Given:
+    """Some parts of a :class:`Joint`, searched, and the others as in one of ``given``: what a
+    phase of a search in phases decides.
+
+    A gene picks the one of ``given``, where there are several; then come those of ``spaces``.
+    """
+
+    spaces: Mapping[str, Space[Any]]
+    given: tuple[FrozenMap[str, Any], ...]
+
+    def __post_init__(self) -> None:
+        if not self.given:
+            raise InputError("nothing is given", where="given", hint="give one value at least")
+        object.__setattr__(self, "spaces", FrozenMap(self.spaces))
+
+    @property
+    def genes(self) -> tuple[Gene, ...]:
+        """``given``, and those of the parts."""
+        picks = (Gene("given", "what was found before"),) if len(self.given) > 1 else ()
+        return (*picks, *_genes(self.spaces))
+
+    @property
+    def starts(self) -> tuple[Vector, ...]:
+        """Every combination of what is given and the starts of the parts."""
+        rest = _starts(self.spaces)
+        if len(self.given) == 1:
+            return rest
+        count = len(self.given)
+        return tuple((middle_of(k, count), *vector) for k in range(count) for vector in rest)
+
+    def decode(self, vector: Sequence[float]) -> FrozenMap[str, Any] | Rejected:
+        """See :class:`Space`."""
+        count = len(self.given)
+        if count == 1:
+            pick, rest = 0, vector
+        else:
+            pick, rest = min(int(vector[0] * count), count - 1), vector[1:]
+        found = _decoded(self.spaces, rest)
+        return found if isinstance(found, Rejected) else FrozenMap({**self.given[pick], **found})
+
+
+def _genes(spaces: Mapping[str, Space[Any]]) -> tuple[Gene, ...]:
+    return tuple(
+        Gene(f"{name}.{gene.name}", gene.about)
+        for name, space in spaces.items()
+        for gene in space.genes
+    )
+
+
+def _starts(spaces: Mapping[str, Space[Any]]) -> tuple[Vector, ...]:
+    parts = [space.starts if isinstance(space, Started) else () for space in spaces.values()]
+    return tuple(tuple(x for part in parts for x in part) for parts in product(*parts))
+
+
+def _decoded(
+    spaces: Mapping[str, Space[Any]], vector: Sequence[float]
+) -> FrozenMap[str, Any] | Rejected:
+    found: dict[str, Any] = {}
+    begin = 0
+    for name, space in spaces.items():
+        end = begin + len(space.genes)
+        value = space.decode(vector[begin:end])
+        if isinstance(value, Rejected):
+            return Rejected(f"{name}: {value.reason}")
+        found[name] = value
+        begin = end
+    if begin != len(vector):
+        raise InputError(f"{len(vector)} numbers for {begin} genes", hint="give one for each gene")
+    return FrozenMap(found)

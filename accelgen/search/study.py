@@ -4,13 +4,16 @@ The journal holds what was computed, by content.  A search that goes on asks aga
 beginning, and finds what it asks for in the journal, until something is new: after ``kill -9``
 only what was being computed is lost, and the same seed gives the same trials whatever the number of
 processes, because all vectors of a batch are told together, in the order asked.
+
+A design that was judged before is told again and judged no more: only new ones count as
+evaluations.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -37,7 +40,7 @@ LIMIT = 4.0
 
 _PATIENCE = 0.1
 _IN_VAIN = 50
-"""Batches without a design to evaluate after which a search gives up."""
+"""Batches without a new design after which a search ends."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,11 @@ def run(
     progress: Progress | None = None,
     task: Task[Any] | None = None,
     resume: bool = True,
+    known: Sequence[Step] = (),
 ) -> Outcome:
-    """Search until ``search.evaluations`` designs are judged.
+    """Search until ``search.evaluations`` designs are judged, or nothing new is found.
+
+    Designs of ``known`` steps, of another search of the same subject, are told and not judged.
 
     ``local`` uses ``jobs`` processes (1: this one; default: one per core), ``ray`` the cluster
     at ``address``; ``task`` evaluates trials in place of that of the subject. Raises
@@ -100,7 +106,7 @@ def run(
         raise InputError(f"cannot be made: {error.strerror}", where=str(path.parent)) from error
     with Store(path, JOURNAL) as store:
         _begin(search, store, resume)
-        study = _Study(search, store, progress)
+        study = _Study(search, store, progress, known)
         workers = executor_of(
             executor, task or search.subject.task, jobs or default_jobs(), address
         )
@@ -138,7 +144,9 @@ def _begin(search: Search, store: Store, resume: bool) -> None:
 class _Study:
     """The loop of asking, evaluating and telling."""
 
-    def __init__(self, search: Search, store: Store, progress: Progress | None) -> None:
+    def __init__(
+        self, search: Search, store: Store, progress: Progress | None, known: Sequence[Step]
+    ) -> None:
         self.search, self.store, self.progress = search, store, progress
         self.steps: list[Step] = []
         self.evaluated = self.reused = self.rejected = 0
@@ -147,6 +155,9 @@ class _Study:
         self._begun: float | None = None
         self._limit: float | None = None
         self._number = 0
+        self._told: dict[str, tuple[float, ...] | None] = {
+            step.key: None if step.reason else search.weighed(step.figures) for step in known
+        }
 
     def run(self, optimiser: Optimiser, workers: Executor[Any]) -> None:
         vain = 0
@@ -155,22 +166,23 @@ class _Study:
             vectors = optimiser.ask()
             found = [self._candidate(vector) for vector in vectors]
             self._evaluate(found, workers)
-            values = []
-            fresh = 0
-            for vector, candidate in zip(vectors, found, strict=True):
-                judged = self._judge(vector, candidate)
-                values.append((vector, judged))
-                fresh += isinstance(candidate, Candidate)
-            optimiser.tell(values)
+            before = len(self.steps)
+            optimiser.tell([(v, self._judge(v, x)) for v, x in zip(vectors, found, strict=True)])
             self._limit = self._next_limit()
-            vain = 0 if fresh else vain + 1
+            vain = 0 if len(self.steps) > before else vain + 1
             if vain == _IN_VAIN:
-                last = next(x for x in reversed(found) if isinstance(x, Rejected))
-                raise InputError(
-                    f"no vector of the last {vain} batches is a design: {last.reason}",
-                    where=self.search.name,
-                    hint="give a larger budget",
-                )
+                self._give_up(found)
+                return
+
+    def _give_up(self, found: list[Candidate | Rejected]) -> None:
+        """End a search that finds nothing new; raise where it never found anything."""
+        reasons = [x.reason for x in found if isinstance(x, Rejected)]
+        if reasons and not self.steps and not self._told:
+            raise InputError(
+                f"no vector of the last {_IN_VAIN} batches is a design: {reasons[-1]}",
+                where=self.search.name,
+                hint="give a larger budget",
+            )
 
     def _candidate(self, vector: Vector) -> Candidate | Rejected:
         self._number += 1
@@ -178,12 +190,15 @@ class _Study:
 
     def _evaluate(self, found: list[Candidate | Rejected], workers: Executor[Any]) -> None:
         """Have what the journal lacks of these evaluated and recorded."""
+        new: dict[str, TrialLike] = {}
+        for x in found:
+            if isinstance(x, Candidate) and x.trial.key not in self._told:
+                new.setdefault(x.trial.key, x.trial)
         # More than were asked for are not evaluated.
-        room = self.search.evaluations - len(self.steps)
-        wanted = [x for x in found if isinstance(x, Candidate)][:room]
-        trials = [self._limited(x.trial) for x in wanted]
+        wanted = list(new.values())[: self.search.evaluations - len(self.steps)]
+        trials = [self._limited(trial) for trial in wanted]
         todo = {x.key: x for x in trials if not self._is_known(x)}
-        self.reused += len({x.trial.key for x in wanted} - todo.keys())
+        self.reused += len(wanted) - len(todo)
         waiting, open_ = deque(todo.values()), 0
         if todo and self._begun is None:
             self._begun = time.monotonic()
@@ -225,7 +240,10 @@ class _Study:
         if isinstance(found, Rejected):
             self.rejected += 1
             return None
-        record = self.store.get(found.trial.key)
+        key = found.trial.key
+        if key in self._told:
+            return self._told[key]
+        record = self.store.get(key)
         if not isinstance(record, Mapping):
             # Beyond the number of evaluations: the search ends with this batch.
             return None
@@ -244,12 +262,13 @@ class _Study:
             weighed = None
         values = None if reasons else weighed
         self.steps.append(
-            Step(vector, found.trial.number, found.design, record, figures, "; ".join(reasons))
+            Step(vector, found.trial.number, key, found.design, record, figures, "; ".join(reasons))
         )
         if values is not None:
             self._volume.add(values)
             self._best = values[0] if self._best is None else min(self._best, values[0])
-        return (float(least),) if isinstance(least, int | float) else values
+        self._told[key] = (float(least),) if isinstance(least, int | float) else values
+        return self._told[key]
 
     def _tell_progress(self, done: int) -> None:
         if self.progress is None:

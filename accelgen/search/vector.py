@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from accelgen.errors import InputError
 
-__all__ = ["Gene", "Reader", "Rejected", "Vector"]
+__all__ = ["Gene", "Reader", "Rejected", "Vector", "middle_of", "slot_of"]
 
 Vector = tuple[float, ...]
 """A number from 0 to 1 per gene."""
@@ -83,3 +83,20 @@ class Reader:
         weights = {name: spread ** self.values[f"{prefix}.{name}"] for name in names}
         total = sum(weights.values())
         return {name: weight / total for name, weight in weights.items()}
+
+
+def middle_of(number: int, count: int) -> float:
+    """The number in the middle of those by which :meth:`Reader.pick` takes option ``number`` of
+    ``count``.
+    """
+    return (number + 0.5) / count
+
+
+def slot_of(value: T, options: Sequence[T]) -> float:
+    """A number by which :meth:`Reader.pick` takes ``value`` out of ``options``.
+
+    Raises :class:`InputError` when it is none of them.
+    """
+    if value not in options:
+        raise InputError(f"{value} is none of {', '.join(map(str, options))}")
+    return middle_of(options.index(value), len(options))

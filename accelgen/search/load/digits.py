@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from accelgen.elastic.digits import DigitsSpace
 from accelgen.errors import InputError
-from accelgen.names import shorten, within
+from accelgen.names import shorten, unknown, within
 from accelgen.search.digits_subject import DigitsSubject
 from accelgen.search.kernel_space import KernelSpace
 from accelgen.search.load.values import (
@@ -19,6 +19,7 @@ from accelgen.search.load.values import (
     names_of,
     number_of,
 )
+from accelgen.search.milp_bits import BudgetSpace
 from accelgen.search.network_genes import ArchitectureSpace, BitsSpace
 from accelgen.search.search import Search
 from accelgen.search.space import Joint
@@ -29,6 +30,7 @@ KEYS = (
     "name", "network", "accuracy", "bits", "hardware", "technology", "period_ns", "objectives",
     "constraints", "optimiser", "population", "evaluations", "seed",
 )  # fmt: skip
+_BITS_BY = ("layers", "milp")
 _KERNELS = ("space", "units", "dimensions", "sizes", "multipliers", "buses")
 
 
@@ -49,9 +51,7 @@ def search_of_digits(values: Values) -> Search:
     space = DigitsSpace()
     with within("bits"):
         given = mapping_of(values.get("bits", {}))
-        check_keys(given, ("weights", "activations"))
-        layers = tuple(layer.name for layer in space.layers(space.largest))
-        bits = BitsSpace(layers, **{key: tuple(names_of(x)) for key, x in given.items()})
+        bits = _bits(given, tuple(layer.name for layer in space.layers(space.largest)))
     with within("hardware"):
         kernels = _kernels(mapping_of(values.get("hardware", {})))
     subject = DigitsSubject(
@@ -71,6 +71,17 @@ def search_of_digits(values: Values) -> Search:
         None if values.get("population") is None else integer_of(values, "population", 0),
         integer_of(values, "seed", 0),
     )
+
+
+def _bits(values: Values, layers: tuple[str, ...]) -> BitsSpace | BudgetSpace:
+    check_keys(values, ("by", "weights", "activations"))
+    by = str(values.get("by", "layers"))
+    if by not in _BITS_BY:
+        error = unknown(by, "way to bits", _BITS_BY)
+        error.where = "by"
+        raise error
+    formats = {key: tuple(names_of(x)) for key, x in values.items() if key != "by"}
+    return BudgetSpace(**formats) if by == "milp" else BitsSpace(layers, **formats)
 
 
 def _kernels(values: Values) -> KernelSpace:

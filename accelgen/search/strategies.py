@@ -1,0 +1,202 @@
+"""Ways to spend the same evaluations: all at once, part after part, or on sizes alone.
+
+- ``joint``: the search as it is.
+- ``sequential``: first the network, with hardware and bits as in the references of their spaces;
+  then bits for the networks on that front; then hardware for the networks with bits on that one.
+  Every phase has an equal part of what is left of the evaluations, and knows what those before
+  found.  All that it judged is its result.
+- ``sizing``: sizes of the reference hardware, with the reference of all other parts.
+
+Searches of hardware alone have no phases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from accelgen.errors import InfeasibleError, InputError
+from accelgen.names import FrozenMap
+from accelgen.search.results import SearchResult, Step
+from accelgen.search.search import Search
+from accelgen.search.space import Given, Joint, Referenced, Sizable
+from accelgen.search.study import Progress, State, run
+from accelgen.sweep.front import non_dominated
+
+__all__ = [
+    "PHASES", "STRATEGIES", "Phase", "Run", "Strategy", "front_of", "objectives_of", "run_strategy",
+    "shifted", "strategies_of",
+]  # fmt: skip
+
+Strategy = Literal["joint", "sequential", "sizing"]
+STRATEGIES: tuple[Strategy, ...] = ("joint", "sequential", "sizing")
+
+PHASES = ("network", "bits", "hardware")
+"""The parts that a sequential search decides one after the other."""
+
+
+@dataclass(frozen=True, eq=False)
+class Phase:
+    """A search that was part of a strategy, with the folder of its journal."""
+
+    folder: Path
+    result: SearchResult
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What a strategy found with a seed, by phases; ``evaluated`` designs here, the others were in
+    journals.
+    """
+
+    strategy: Strategy
+    seed: int
+    phases: tuple[Phase, ...]
+    evaluated: int
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All judged designs, in order."""
+        return tuple(step for phase in self.phases for step in phase.result.steps)
+
+
+def strategies_of(search: Search) -> tuple[Strategy, ...]:
+    """Those that make sense for a search.
+
+    Raises :class:`InputError` where it is of sizes alone already.
+    """
+    space = _joint(search)
+    if not all(isinstance(part, Referenced) for part in space.spaces.values()):
+        raise InputError(
+            "has nothing to compare with: it searches sizes alone",
+            where=search.name,
+            hint="space: importance",
+        )
+    if len(_order(space)) > 1:
+        return STRATEGIES
+    return "joint", "sizing"
+
+
+def run_strategy(
+    search: Search,
+    strategy: Strategy,
+    folder: Path,
+    *,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+    resume: bool = True,
+    **options: Any,  # noqa: ANN401 - those of accelgen.search.study.run
+) -> Run:
+    """Spend ``search.evaluations`` as a strategy does, with journals in ``folder``.
+
+    A space that is exhausted ends a phase, and what is left goes to those after it; a strategy may
+    end with fewer.  ``progress`` is told of all phases together.  Raises what
+    :func:`accelgen.search.study.run` raises, and :class:`InfeasibleError` when no design of a
+    phase is feasible.
+    """
+    space = _joint(search)
+    phases: list[Phase] = []
+    steps: list[Step] = []
+    done: list[tuple[Search, Step]] = []
+    evaluated = 0
+    names = _order(space) if strategy == "sequential" else (strategy,)
+    for number, name in enumerate(names):
+        left = search.evaluations - len(steps)
+        part = left // (len(names) - number)
+        if not part:
+            continue
+        if strategy == "sequential":
+            here: Joint | Given = _phase(search, name, done)
+        else:
+            here = space if strategy == "joint" else _sizing(space)
+        asked = replace(search, space=here, evaluations=part)
+        where = folder / name if len(names) > 1 else folder
+        outcome = run(
+            asked, where / "journal", jobs=jobs, resume=resume, known=steps,
+            progress=progress and shifted(progress, len(steps), search.evaluations), **options,
+        )  # fmt: skip
+        phases.append(Phase(where, outcome.result))
+        steps += outcome.result.steps
+        done += [(asked, step) for step in outcome.result.steps]
+        evaluated += outcome.evaluated
+    return Run(strategy, search.seed, tuple(phases), evaluated)
+
+
+def shifted(progress: Progress, begin: int, total: int) -> Progress:
+    """The progress of a part that begins after ``begin`` of ``total`` designs."""
+
+    def told(state: State) -> None:
+        progress(replace(state, done=begin + state.done, total=total, seconds_left=None))
+
+    return told
+
+
+def front_of(search: Search, steps: Sequence[Step]) -> tuple[int, ...]:
+    """The numbers of the feasible steps that no other beats, by the first objective; of steps with
+    the same values the first.
+    """
+    values = objectives_of(search, steps)
+    numbers = np.flatnonzero(non_dominated(values))
+    _, first = np.unique(values[numbers], axis=0, return_index=True)
+    return tuple(int(numbers[k]) for k in first)
+
+
+def objectives_of(search: Search, steps: Sequence[Step]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """A row per step, less being better; NaN where one is not feasible."""
+    none = (np.nan,) * len(search.objectives)
+    rows = [(None if x.reason else search.weighed(x.figures)) or none for x in steps]
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(search.objectives))
+
+
+def _joint(search: Search) -> Joint:
+    if not isinstance(search.space, Joint):
+        raise InputError("is a phase of a search", where=search.name, hint="compare the whole")
+    return search.space
+
+
+def _order(space: Joint) -> tuple[str, ...]:
+    """The parts, as a sequential search decides them."""
+    names = sorted(space.spaces, key=lambda x: PHASES.index(x) if x in PHASES else len(PHASES))
+    return tuple(name for name in names if space.spaces[name].genes)
+
+
+def _references(space: Joint) -> FrozenMap[str, Any]:
+    return FrozenMap(
+        {
+            name: part.reference
+            for name, part in space.spaces.items()
+            if isinstance(part, Referenced)
+        }
+    )
+
+
+def _phase(search: Search, name: str, done: Sequence[tuple[Search, Step]]) -> Given:
+    """The part ``name`` alone, with the others as in the front of what is done."""
+    space = _joint(search)
+    given = [_references(space)]
+    if done:
+        front = front_of(search, [step for _, step in done])
+        if not front:
+            raise InfeasibleError(
+                f"no design is feasible before {name} is searched",
+                where=search.name,
+                hint="ease the constraints",
+            )
+        decoded = [asked.space.decode(step.vector) for asked, step in (done[k] for k in front)]
+        given = [values for values in decoded if isinstance(values, FrozenMap)]
+    others = [
+        FrozenMap({part: value for part, value in values.items() if part != name})
+        for values in given
+    ]
+    return Given({name: space.spaces[name]}, tuple(dict.fromkeys(others)))
+
+
+def _sizing(space: Joint) -> Given:
+    hardware = space.spaces.get("hardware")
+    if not isinstance(hardware, Sizable):
+        raise InputError("hardware without sizes", where="hardware", hint="space: importance")
+    return Given({"hardware": hardware.sizing}, (_references(space),))
