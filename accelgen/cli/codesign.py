@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from accelgen.cli.codesign_compare import compare_strategies
 from accelgen.cli.command import Command, add_json, print_json, remark, table
 from accelgen.cli.progress import counting
 from accelgen.cli.sweep import figure
@@ -24,13 +25,23 @@ _SHOWN = 20
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("search", metavar="SEARCH", help="a YAML file, or a shipped search")
     parser.add_argument(
-        "-o", "--output", metavar="DIR", help="results and journal (default: <name>_search)"
+        "-o",
+        "--output",
+        metavar="DIR",
+        help="results and journal (default: <name>_search, or _comparison)",
     )
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one per core)")
     parser.add_argument(
         "--evaluations", type=int, metavar="N", help="designs to judge (default: the file's)"
     )
     parser.add_argument("--seed", type=int, metavar="S", help="default: the file's")
+    parser.add_argument(
+        "--compare", action="store_true",
+        help="beside it, part after part and sizes alone, at as many evaluations",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", metavar="S", help="of --compare (default: 0 1 2 3 4)"
+    )
     parser.add_argument(
         "--resume", action="store_true", help="go on from the journal in the output folder"
     )
@@ -51,10 +62,17 @@ def _codesign(arguments: argparse.Namespace) -> int:
         for key in ("evaluations", "seed")
         if (value := getattr(arguments, key)) is not None
     }
+    if arguments.compare and arguments.seed is not None:
+        raise InputError("a comparison has several", where="--seed", hint="use --seeds")
+    if arguments.seeds and not arguments.compare:
+        raise InputError("a search has one seed", where="--seeds", hint="add --compare")
     search = load_search(arguments.search, **changes)
-    folder = Path(arguments.output or f"{search.name}_search")
+    kind = "comparison" if arguments.compare else "search"
+    folder = Path(arguments.output or f"{search.name}_{kind}")
     if folder.exists() and not folder.is_dir():
         raise InputError("is no folder", where=str(folder), hint="name another with -o")
+    if arguments.compare:
+        return compare_strategies(search, folder, arguments)
     journal = folder / "journal"
     done = [0]
     try:
@@ -83,6 +101,8 @@ def _codesign(arguments: argparse.Namespace) -> int:
     if outcome.dropped:
         remark(f"{journal}: {outcome.dropped} damaged lines were left out and computed again")
     result = outcome.result
+    if len(result.steps) < search.evaluations:
+        remark(f"nothing new was found after {len(result.steps)} of {search.evaluations} designs")
     first = result.best  # raises when nothing is feasible, and says why
     result.write(folder)
     pictures = _draw(result, folder)

@@ -35,9 +35,7 @@ _IMAGES = 64
 """The first so many of those for training: more of them change no allocation that matters."""
 
 
-def allocated(
-    architecture: FrozenMap[str, int], budget: BitBudget
-) -> FrozenMap[str, LayerBits]:
+def allocated(architecture: FrozenMap[str, int], budget: BitBudget) -> FrozenMap[str, LayerBits]:
     """The formats of least sensitivity of all layers of an architecture within a budget."""
     return _trade(architecture, budget.offered).within(budget)
 
@@ -77,12 +75,11 @@ def sensitivities(offered: tuple[LayerBits, ...]) -> Mapping[tuple[str, LayerBit
 
     def outputs(bits: Mapping[str, LayerBits]) -> NDArray[np.float64]:
         network = supernet.quantised(largest, bits)
-        return answers(network, image_codes(network, images)) * network.layers[-1].output_scale
+        codes = answers(network, image_codes(network, images))
+        return np.asarray(codes * network.layers[-1].output_scale, np.float64)
 
     alone = dict.fromkeys(
-        one
-        for bits in offered
-        for one in (_WIDE, _weights_alone(bits), _activations_alone(bits))
+        one for bits in offered for one in (_WIDE, _weights_alone(bits), _activations_alone(bits))
     )
     names = [layer.name for layer in supernet.space.layers(largest)]
     options = tuple(Option(bits, 1.0) for bits in alone)
@@ -90,7 +87,8 @@ def sensitivities(offered: tuple[LayerBits, ...]) -> Mapping[tuple[str, LayerBit
     errors = output_errors(outputs, table, dict.fromkeys(names, _WIDE))
     return FrozenMap(
         {
-            (name, bits): errors[name, _weights_alone(bits)] + errors[name, _activations_alone(bits)]
+            (name, bits): errors[name, _weights_alone(bits)]
+            + errors[name, _activations_alone(bits)]
             for name in names
             for bits in offered
         }

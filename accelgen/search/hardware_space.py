@@ -102,7 +102,7 @@ class HardwareSpace:
     @property
     def reference(self) -> Design:
         """The baseline."""
-        return Design(self.baseline.values, self.baseline.hardware)
+        return Design(FrozenMap(self.baseline.values), self.baseline.hardware)
 
     @property
     def sizing(self) -> Space[Design]:

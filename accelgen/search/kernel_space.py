@@ -155,7 +155,11 @@ class KernelSizes:
 
     def decode(self, vector: Sequence[float]) -> Kernel | Rejected:
         """The kernel of a vector."""
-        reader, space, reference = Reader.of(self.genes, vector), self.kernels, self.kernels.reference
+        reader, space, reference = (
+            Reader.of(self.genes, vector),
+            self.kernels,
+            self.kernels.reference,
+        )
         kernel = replace(
             reference,
             space=tuple(

@@ -8,12 +8,14 @@ search that is asked again for what it was told before asks the same again.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from accelgen.search.offspring import Children, Elite, parts_of
 from accelgen.search.search import Search
 from accelgen.search.vector import Vector
 
@@ -37,6 +39,10 @@ _BAD = 1e30
 """Objective of what has none: worse than all that has, where only the order counts."""
 
 _BATCH = 32
+
+_GENERATION = 12
+_KEPT = 3
+"""Generations' worth of vectors that are parents of the next one."""
 
 
 class Optimiser(Protocol):
@@ -148,7 +154,11 @@ class _Sampled:
 
 
 class Nsga2(_Sampled):
-    """NSGA-II, of which the first generation has the vectors ``starts`` and others at random."""
+    """NSGA-II with ``population`` vectors per generation, of which several times as many are kept.
+
+    The first generation has the vectors ``starts`` and others at random; ``parts`` are the numbers
+    of genes that belong together (:mod:`accelgen.search.offspring`).
+    """
 
     def __init__(
         self,
@@ -157,11 +167,20 @@ class Nsga2(_Sampled):
         seed: int,
         population: int | None = None,
         starts: Sequence[Vector] = (),
+        parts: Sequence[int] = (),
     ) -> None:
         import optuna
 
-        count = population or _BATCH
-        sampler = optuna.samplers.NSGAIISampler(population_size=count, seed=seed)
+        count = population or _GENERATION
+        with warnings.catch_warnings():
+            # What makes children and what is kept are called experimental arguments.
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            sampler = optuna.samplers.NSGAIISampler(
+                population_size=count,
+                seed=seed,
+                elite_population_selection_strategy=Elite(_KEPT * count),
+                child_generation_strategy=Children(parts or (genes,), seed),
+            )
         super().__init__(genes, objectives, sampler, count, starts)
 
 
@@ -184,4 +203,6 @@ def optimiser_of(search: Search) -> Optimiser:
         return CmaEs(genes, search.seed, search.population)
     if search.method == "random":
         return RandomVectors(genes, objectives, search.seed, search.population)
-    return Nsga2(genes, objectives, search.seed, search.population, search.space.starts)
+    space = search.space
+    parts = parts_of(space.genes)
+    return Nsga2(genes, objectives, search.seed, search.population, space.starts, parts)

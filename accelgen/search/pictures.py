@@ -16,7 +16,7 @@ from accelgen.show.style import COLOURS, FAINT, GREY, INK, check_suffix, plain_s
 from accelgen.sweep.metrics import label
 from accelgen.sweep.picture import draw_front
 
-__all__ = ["draw_all", "draw_convergence", "draw_importance", "gene_importance"]
+__all__ = ["draw_all", "draw_convergence", "draw_importance", "gene_importance", "has_enough"]
 
 _ENOUGH = 20
 """Feasible designs from which importances are told."""
@@ -29,9 +29,14 @@ def draw_all(result: SearchResult, folder: Path) -> list[Path]:
     found = [draw_convergence(result, folder / "convergence.svg")]
     if len(result.search.objectives) > 1:
         found.append(draw_front(result.table, folder / "front.svg", result.search.objectives))
-    if int(result.table.feasible.sum()) >= _ENOUGH:
+    if has_enough(result):
         found.append(draw_importance(result, folder / "importance.svg"))
     return found
+
+
+def has_enough(result: SearchResult) -> bool:
+    """Whether importances can be told from the designs."""
+    return int(result.table.feasible.sum()) >= _ENOUGH
 
 
 def draw_convergence(result: SearchResult, path: Path) -> Path:

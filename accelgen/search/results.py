@@ -33,8 +33,8 @@ GENE = "gene."
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A judged design: its vector, trial and key, what is recorded and follows of it, and why it is not
-    feasible (empty: it is).
+    """A judged design: its vector, trial and key, what is recorded and follows of it, and why it is
+    not feasible (empty: it is).
     """
 
     vector: Vector

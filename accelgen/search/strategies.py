@@ -153,7 +153,7 @@ def objectives_of(search: Search, steps: Sequence[Step]) -> np.ndarray[Any, np.d
 
 
 def _joint(search: Search) -> Joint:
-    if not isinstance(search.space, Joint):
+    if isinstance(search.space, Given):
         raise InputError("is a phase of a search", where=search.name, hint="compare the whole")
     return search.space
 
@@ -196,7 +196,7 @@ def _phase(search: Search, name: str, done: Sequence[tuple[Search, Step]]) -> Gi
 
 
 def _sizing(space: Joint) -> Given:
-    hardware = space.spaces.get("hardware")
-    if not isinstance(hardware, Sizable):
+    sizes = [part.sizing for part in space.spaces.values() if isinstance(part, Sizable)]
+    if not sizes:
         raise InputError("hardware without sizes", where="hardware", hint="space: importance")
-    return Given({"hardware": hardware.sizing}, (_references(space),))
+    return Given({"hardware": sizes[0]}, (_references(space),))
