@@ -57,11 +57,14 @@ class Reached:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """The ``runs`` of a search, by strategy and in these the order of ``seeds``."""
+    """The ``runs`` of a search, by strategy and in these the order of ``seeds``; hypervolumes are
+    below ``reference_point`` (logarithms of the objectives; ``None``: see the module).
+    """
 
     search: Search
     seeds: tuple[int, ...]
     runs: Mapping[Strategy, tuple[Run, ...]]
+    reference_point: tuple[float, ...] | None = None
 
     @cached_property
     def reference(self) -> tuple[float, ...]:
@@ -69,6 +72,8 @@ class Comparison:
 
         Raises :class:`InfeasibleError` when no run found anything feasible.
         """
+        if self.reference_point is not None:
+            return self.reference_point
         fronts = []
         for run in (run for runs in self.runs.values() for run in runs):
             values = objectives_of(self.search, run.steps)

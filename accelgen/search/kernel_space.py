@@ -97,7 +97,8 @@ class KernelSpace:
     def starts(self) -> tuple[Vector, ...]:
         """The reference with every kind of multiplier."""
         return tuple(
-            self.encode(replace(self.reference, multiplier=kind)) for kind in self.multipliers
+            self.encode(replace(self.reference, multiplier=kind))
+            for kind in reversed(self.multipliers)
         )
 
     @property

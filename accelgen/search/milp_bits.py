@@ -21,7 +21,7 @@ from accelgen.search.vector import Gene, Reader, Vector
 
 __all__ = ["BitBudget", "BudgetSpace", "Trade"]
 
-_STARTS = (0.0, 0.5, 1.0)
+_STARTS = (1.0, 0.5, 0.0)
 _ROUNDING = 1e-9
 
 
@@ -68,7 +68,7 @@ class BudgetSpace:
 
     @property
     def starts(self) -> tuple[Vector, ...]:
-        """The least, the middle and the most."""
+        """The most, the middle and the least."""
         return tuple((at,) for at in _STARTS)
 
     def decode(self, vector: Sequence[float]) -> BitBudget:

@@ -40,8 +40,8 @@ class ArchitectureSpace:
 
     @property
     def starts(self) -> tuple[Vector, ...]:
-        """The first option of every choice, the one in the middle, and the last."""
-        return tuple(tuple(at for _ in self.elastic.choices) for at in (0.0, 0.5, 1.0))
+        """The last option of every choice, the one in the middle, and the first."""
+        return tuple(tuple(at for _ in self.elastic.choices) for at in (1.0, 0.5, 0.0))
 
     def decode(self, vector: Sequence[float]) -> FrozenMap[str, int]:
         """The architecture of a vector."""
@@ -89,8 +89,8 @@ class BitsSpace:
 
     @property
     def starts(self) -> tuple[Vector, ...]:
-        """The same formats in all layers: the narrowest, those in the middle, the widest."""
-        return tuple(tuple(at for _ in self.genes) for at in (0.0, 0.5, 1.0))
+        """The same formats in all layers: the widest, those in the middle, the narrowest."""
+        return tuple(tuple(at for _ in self.genes) for at in (1.0, 0.5, 0.0))
 
     def decode(self, vector: Sequence[float]) -> Mapping[str, LayerBits]:
         """The formats of all layers, those too that an architecture lacks."""

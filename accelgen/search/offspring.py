@@ -62,13 +62,24 @@ class Children:
 
     def __call__(self, study: Any, space: dict[str, Any], parents: list[Any]) -> dict[str, float]:  # noqa: ANN401 - Optuna's
         """The values of all genes."""
+        self._is_new(parents)
+        return self._named(space, self._child(space, parents))
+
+    def _is_new(self, parents: list[Any]) -> bool:
+        """Whether these are not the parents of before; of new ones the fitness."""
         numbers = tuple(trial.number for trial in parents)
-        if numbers != self._seen:
-            self._seen = numbers
-            self._fitness = fitness(np.array([trial.values for trial in parents]))
+        if numbers == self._seen:
+            return False
+        self._seen = numbers
+        self._fitness = fitness(np.array([trial.values for trial in parents]))
+        return True
+
+    def _child(self, space: dict[str, Any], parents: list[Any]) -> Floats:
         pair = [parents[self._pick()], parents[self._pick()]]
         first, second = (np.array([trial.params[name] for name in space]) for trial in pair)
-        child = self._mutated(self._mixed(first, second))
+        return self._mutated(self._mixed(first, second))
+
+    def _named(self, space: dict[str, Any], child: Floats) -> dict[str, float]:
         return dict(zip(space, child.tolist(), strict=True))
 
     def _pick(self) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.search.offspring import Children, Elite, parts_of
+from accelgen.search.screening import Screened
 from accelgen.search.search import Search
 from accelgen.search.vector import Vector
 
@@ -156,8 +157,8 @@ class _Sampled:
 class Nsga2(_Sampled):
     """NSGA-II with ``population`` vectors per generation, of which several times as many are kept.
 
-    The first generation has the vectors ``starts`` and others at random; ``parts`` are the numbers
-    of genes that belong together (:mod:`accelgen.search.offspring`).
+    The first generation has the vectors ``starts`` and others at random; those after it are
+    ``children`` (:mod:`accelgen.search.offspring`, :mod:`accelgen.search.screening`).
     """
 
     def __init__(
@@ -167,7 +168,7 @@ class Nsga2(_Sampled):
         seed: int,
         population: int | None = None,
         starts: Sequence[Vector] = (),
-        parts: Sequence[int] = (),
+        children: Children | None = None,
     ) -> None:
         import optuna
 
@@ -179,7 +180,7 @@ class Nsga2(_Sampled):
                 population_size=count,
                 seed=seed,
                 elite_population_selection_strategy=Elite(_KEPT * count),
-                child_generation_strategy=Children(parts or (genes,), seed),
+                child_generation_strategy=children or Children((genes,), seed),
             )
         super().__init__(genes, objectives, sampler, count, starts)
 
@@ -204,5 +205,8 @@ def optimiser_of(search: Search) -> Optimiser:
     if search.method == "random":
         return RandomVectors(genes, objectives, search.seed, search.population)
     space = search.space
-    parts = parts_of(space.genes)
-    return Nsga2(genes, objectives, search.seed, search.population, space.starts, parts)
+    if search.method == "forest":
+        children: Children = Screened(space.genes, search.seed, _BAD)
+    else:
+        children = Children(parts_of(space.genes), search.seed)
+    return Nsga2(genes, objectives, search.seed, search.population, space.starts, children)

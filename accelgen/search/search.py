@@ -16,8 +16,8 @@ from accelgen.sweep.metrics import Constraint, is_maximised, metric_name
 
 __all__ = ["METHODS", "Method", "Search"]
 
-Method = Literal["cma_es", "nsga2", "random"]
-METHODS: tuple[Method, ...] = ("cma_es", "nsga2", "random")
+Method = Literal["cma_es", "nsga2", "forest", "random"]
+METHODS: tuple[Method, ...] = ("cma_es", "nsga2", "forest", "random")
 
 MOST_EVALUATIONS = 1_000_000
 

@@ -37,7 +37,7 @@ class Started(Protocol):
 
     @property
     def starts(self) -> tuple[Vector, ...]:
-        """Vectors of usual values, such as the least and the most."""
+        """Vectors of usual values, that of the reference first, such as the most and the least."""
 
 
 @runtime_checkable
@@ -112,12 +112,15 @@ class Given:
 
     @property
     def starts(self) -> tuple[Vector, ...]:
-        """Every combination of what is given and the starts of the parts."""
-        rest = _starts(self.spaces)
-        if len(self.given) == 1:
+        """All that is given with the first start of the parts, and each other start with one of
+        these.
+        """
+        rest, count = _starts(self.spaces), len(self.given)
+        if count == 1 or not rest:
             return rest
-        count = len(self.given)
-        return tuple((middle_of(k, count), *vector) for k in range(count) for vector in rest)
+        picks = [(k, rest[0]) for k in range(count)]
+        picks += [(k * count // len(rest), start) for k, start in enumerate(rest) if k]
+        return tuple((middle_of(k, count), *start) for k, start in picks)
 
     def decode(self, vector: Sequence[float]) -> FrozenMap[str, Any] | Rejected:
         """See :class:`Space`."""

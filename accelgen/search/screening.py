@@ -1,0 +1,93 @@
+"""Children of NSGA-II, of which a regression forest picks the one to evaluate.
+
+Where an evaluation is dear, many children are made, and what was evaluated so far tells which is
+worth it: extremely randomised trees (Geurts et al. 2006) predict the logarithms of the objectives,
+and the child with the best augmented Tchebycheff sum under random weights is taken, as in ParEGO
+(Knowles 2006, doi.org/10.1109/TEVC.2005.851274).  Every child has weights of its own, so that the
+front is searched along its whole length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelgen.search.hypervolume import logarithms
+from accelgen.search.offspring import Children, parts_of
+from accelgen.search.vector import Gene
+
+__all__ = ["Screened", "features"]
+
+Floats = NDArray[np.float64]
+
+_CHILDREN = 64
+"""Children made for one that is evaluated."""
+
+_TREES = 64
+_FEWEST = 8
+"""Designs with objectives from which something is predicted."""
+
+_RHO = 0.05
+"""The part of the sum in the Tchebycheff scalarisation, as in ParEGO."""
+
+_WORST = 0.9
+"""Objectives are scaled from the least to this quantile: outliers do not matter."""
+
+
+class Screened(Children):
+    """See the module; ``bad`` are objectives from which on a trial has none."""
+
+    def __init__(self, genes: Sequence[Gene], seed: int, bad: float) -> None:
+        super().__init__(parts_of(genes), seed)
+        self._genes, self._seed, self._bad = tuple(genes), seed, bad
+        self._model: Any = None
+        self._low = self._spread = np.empty(0)
+
+    def __call__(self, study: Any, space: dict[str, Any], parents: list[Any]) -> dict[str, float]:  # noqa: ANN401 - Optuna's
+        """The values of all genes."""
+        if self._is_new(parents):
+            self._fit(study, space)
+        if self._model is None:
+            return self._named(space, self._child(space, parents))
+        children = np.stack([self._child(space, parents) for _ in range(_CHILDREN)])
+        found = self._model.predict(features(self._genes, children)).reshape(len(children), -1)
+        scaled = (found - self._low) / self._spread
+        weights = self._rng.dirichlet(np.ones(scaled.shape[1]))
+        sums = (scaled * weights).max(axis=1) + _RHO * (scaled * weights).sum(axis=1)
+        return self._named(space, children[int(sums.argmin())])
+
+    def _fit(self, study: Any, space: dict[str, Any]) -> None:  # noqa: ANN401 - Optuna's
+        """Learn from all designs that have objectives."""
+        from sklearn.ensemble import ExtraTreesRegressor
+
+        told = {
+            tuple(trial.params[name] for name in space): trial.values
+            for trial in study.get_trials(deepcopy=False)
+            if trial.values and trial.values[0] < self._bad
+        }
+        if len(told) < _FEWEST:
+            return
+        values = logarithms(np.array(list(told.values()), dtype=np.float64))
+        self._low = values.min(axis=0)
+        spread = np.quantile(values, _WORST, axis=0) - self._low
+        self._spread = np.where(spread > 0, spread, 1.0)
+        model = ExtraTreesRegressor(_TREES, max_features=0.7, random_state=self._seed)
+        self._model = model.fit(features(self._genes, np.array(list(told))), values)
+
+
+def features(genes: Sequence[Gene], vectors: Floats) -> Floats:
+    """What is predicted from, a row per vector: its numbers, and of importances (genes that differ
+    in what follows the last dot) their ranks, for only these matter.
+    """
+    groups: dict[str, list[int]] = {}
+    for number, gene in enumerate(genes):
+        groups.setdefault(gene.name.rpartition(".")[0], []).append(number)
+    ranks = [
+        vectors[:, group].argsort(axis=1).argsort(axis=1)
+        for name, group in groups.items()
+        if "." in name and len(group) > 1
+    ]
+    return np.concatenate([vectors, *ranks], axis=1).astype(np.float64)

@@ -1,0 +1,119 @@
+"""Joint search of network, bits and kernels beside the same evaluations spent part after part.
+
+    python -m benchmarks.joint_search [--evaluations N] [--seeds S ...] [--jobs N] [-o DIR]
+        > benchmarks/results/joint_search.json
+
+The shipped search ``digits`` with each of three strategies (``accelgen.search.strategies``): joint,
+sequential (network, then bits, then kernels, each with a third of the evaluations), sizes alone.
+``joint_needs`` has the evaluations after which the joint search has the hypervolume that the
+sequential one of the same seed ends with, and the median over seeds as part of all; all
+hypervolumes are below one reference point.  ``encodings`` are joint searches with the bits of every
+layer as genes and with a budget, at a quarter of the evaluations.  With -o journals,
+results and pictures are kept.  The exit code is 1 when a mark is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from accelgen.search import Search, load_search
+from accelgen.search.compare import Comparison, compare
+from accelgen.search.compare_pictures import draw_comparison
+from accelgen.search.strategies import Strategy
+from accelgen.sweep.run import default_jobs
+from benchmarks.record import Mark, emit, header, progress, table
+
+FRACTION = 0.25
+"""Part of the evaluations at which the joint search should be where the sequential one ends."""
+
+FORMATS = {"weights": ["int2", "int4", "int8"], "activations": ["uint2", "uint4", "uint8"]}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--evaluations", type=int, default=400)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--jobs", type=int, default=default_jobs())
+    parser.add_argument("-o", "--output", type=Path)
+    options = parser.parse_args()
+    result = header("joint_search")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.output or Path(temporary)
+        search = load_search("digits", evaluations=options.evaluations)
+        found = compare(search, folder, options.seeds, jobs=options.jobs)
+        found.write(folder)
+        draw_comparison(found, folder)
+        layers = encoded(search, found, folder, options.jobs)
+    rows = [(name, *row(found, name)) for name in found.runs]
+    progress(table(("strategy", "hypervolume", "least", "most", "designs", "joint needs"), rows))
+    needed = found.reached("sequential")
+    # Seeds that never get there count as all evaluations and more.
+    part = needed.fraction if needed.fraction is not None else 2.0
+    marks = [
+        Mark("evaluations of joint search for the hypervolume of sequential search, of all",
+             FRACTION, round(part, 4), ""),
+    ]  # fmt: skip
+    for mark in marks:
+        progress(str(mark))
+    written = found.to_json()
+    for key in ("schema", "kind"):
+        del written[key]
+    strategies = written["strategies"]
+    assert isinstance(strategies, dict)
+    for strategy in strategies.values():
+        del strategy["folders"]
+    emit(
+        {
+            **result,
+            "parameters": {"seeds": options.seeds, "jobs": options.jobs},
+            **written,
+            "curves": {
+                name: [[round(float(x), 4) for x in curve[:: max(1, len(curve) // 40)]]
+                       for curve in curves]
+                for name, curves in found.curves.items()
+            },
+            "encodings": layers,
+            "marks": [mark.to_json() for mark in marks],
+        }
+    )  # fmt: skip
+    return 0 if all(mark.met for mark in marks) else 1
+
+
+def row(found: Comparison, name: Strategy) -> tuple[str, ...]:
+    """A strategy in the table."""
+    finals = sorted(found.curves[name][:, -1])
+    needed = "" if name == "joint" else str(found.reached(name).evaluations)
+    designs = max(len(run.steps) for run in found.runs[name])
+    shown = (f"{x:.4g}" for x in (statistics.median(finals), finals[0], finals[-1]))
+    return (*shown, str(designs), needed)
+
+
+def encoded(
+    search: Search, found: Comparison, folder: Path, jobs: int
+) -> dict[str, dict[str, object]]:
+    """Hypervolumes of joint searches with both encodings of bits, at a quarter of the evaluations,
+    below the reference of ``found``.
+    """
+    quarter = search.evaluations // 4
+    result: dict[str, dict[str, object]] = {}
+    for by in ("milp", "layers"):
+        space = load_search("digits", bits={"by": by, **FORMATS}).space
+        other = replace(search, space=space, evaluations=quarter)
+        runs = compare(other, folder / f"bits_{by}", found.seeds, jobs=jobs, strategies=["joint"])
+        curves = replace(runs, reference_point=found.reference).curves["joint"]
+        finals = [round(float(x), 4) for x in curves[:, -1]]
+        result[by] = {
+            "evaluations": quarter,
+            "hypervolume": statistics.median(finals),
+            "by_seed": finals,
+        }
+        progress(f"bits by {by}: {result[by]}")
+    return result
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
