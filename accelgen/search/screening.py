@@ -26,7 +26,10 @@ Floats = NDArray[np.float64]
 _CHILDREN = 64
 """Children made for one that is evaluated."""
 
-_TREES = 64
+_SCREENED = 2 / 3
+"""The part of children that are picked; the others go where the forest would not."""
+
+_TREES = 32
 _FEWEST = 8
 """Designs with objectives from which something is predicted."""
 
@@ -50,7 +53,7 @@ class Screened(Children):
         """The values of all genes."""
         if self._is_new(parents):
             self._fit(study, space)
-        if self._model is None:
+        if self._model is None or self._rng.random() >= _SCREENED:
             return self._named(space, self._child(space, parents))
         children = np.stack([self._child(space, parents) for _ in range(_CHILDREN)])
         found = self._model.predict(features(self._genes, children)).reshape(len(children), -1)
