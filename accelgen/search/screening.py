@@ -78,7 +78,7 @@ class Screened(Children):
         spread = np.quantile(values, _WORST, axis=0) - self._low
         self._spread = np.where(spread > 0, spread, 1.0)
         model = ExtraTreesRegressor(_TREES, max_features=0.7, random_state=self._seed)
-        self._model = model.fit(features(self._genes, np.array(list(told))), values)
+        self._model = model.fit(features(self._genes, np.array(list(told))), values.squeeze())
 
 
 def features(genes: Sequence[Gene], vectors: Floats) -> Floats:

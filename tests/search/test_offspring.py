@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from accelgen.search.hypervolume import hypervolume
 from accelgen.search.offspring import Children, Elite, crowding, fitness, parts_of
 from accelgen.search.optimisers import Nsga2
 from accelgen.search.screening import Screened, features
@@ -64,49 +61,35 @@ def test_features_have_ranks_of_importances() -> None:
     assert [0.0, 3.0, 2.0, 1.0] in [found[0, k : k + 4].tolist() for k in range(6, 8)]
 
 
-def two(vector: Vector) -> tuple[float, float]:
-    rest = sum((x - 0.4) ** 2 for x in vector[1:])
-    return 0.1 + vector[0] ** 2 + rest, 0.1 + (vector[0] - 1) ** 2 + rest
+class Study:
+    def __init__(self, trials: list[Trial]) -> None:
+        self.trials = trials
+
+    def get_trials(self, *, deepcopy: bool) -> list[Trial]:
+        return self.trials
 
 
-def volume(optimiser: Nsga2, batches: int) -> float:
-    values: list[tuple[float, float]] = []
-    for _ in range(batches):
-        told = [(vector, two(vector)) for vector in optimiser.ask()]
-        optimiser.tell(told)
-        values += [found for _, found in told]
-    return hypervolume(np.array(values), (1.2, 1.2))
-
-
-def slots(vector: Vector) -> tuple[float, float]:
-    """What depends on the order of importances and on options, as hardware does."""
+def cost(vector: Vector) -> float:
+    """What depends on the order of importances and on an option, as hardware does."""
     order = sorted(range(4), key=lambda k: -vector[k])
     misplaced = sum(abs(place - k) for place, k in enumerate(order))
-    size, budget = int(vector[4] * 4), int(vector[5] * 8) / 8
-    return 2.0 ** (misplaced + 3 - size) * (0.5 + budget), 2.0 ** (misplaced + size) / (
-        0.5 + budget
-    )
+    return float(np.exp(misplaced + int(vector[4] * 4) + vector[5]))
 
 
-def volume(optimiser: Nsga2, batches: int) -> float:
-    values: list[tuple[float, float]] = []
-    for _ in range(batches):
-        told = [(vector, slots(vector)) for vector in optimiser.ask()]
-        optimiser.tell(told)
-        values += [found for _, found in told]
-    return hypervolume(np.log(np.array(values)), (8.0, 8.0))
-
-
-def test_a_screened_generation_is_worth_more() -> None:
-    makers: dict[str, Callable[[int], Children]] = {
-        "plain": lambda seed: Children(parts_of(GENES), seed),
-        "screened": lambda seed: Screened(GENES, seed, 1e30),
-    }
-    found = {
-        name: np.mean([volume(Nsga2(len(GENES), 2, k, 6, children=make(k)), 5) for k in range(4)])
-        for name, make in makers.items()
-    }
-    assert found["screened"] > found["plain"]
+def test_a_forest_picks_better_children() -> None:
+    draws = np.random.default_rng(0)
+    vectors = [tuple(map(float, draws.random(6))) for _ in range(60)]
+    trials = [Trial(k, (cost(vector),), vector) for k, vector in enumerate(vectors)]
+    parents = Elite(20)(None, trials)
+    study, space = Study(trials), dict.fromkeys(trials[0].params)
+    means = {}
+    for name, made in (
+        ("plain", Children(parts_of(GENES), 0)),
+        ("screened", Screened(GENES, 0, 1e30)),
+    ):
+        children = [tuple(made(study, space, parents).values()) for _ in range(60)]
+        means[name] = np.mean([np.log(cost(child)) for child in children])
+    assert means["screened"] < means["plain"] - 1
 
 
 def test_the_first_generation_has_the_starts() -> None:
