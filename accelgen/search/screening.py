@@ -1,10 +1,11 @@
-"""Children of NSGA-II, of which a regression forest picks the one to evaluate.
+"""Children of NSGA-II, found by a search of their own on what a regression forest predicts.
 
-Where an evaluation is dear, many children are made, and what was evaluated so far tells which is
-worth it: extremely randomised trees (Geurts et al. 2006) predict the logarithms of the objectives,
-and the child with the best augmented Tchebycheff sum under random weights is taken, as in ParEGO
-(Knowles 2006, doi.org/10.1109/TEVC.2005.851274).  Every child has weights of its own, so that the
-front is searched along its whole length.
+Where an evaluation is dear, what was evaluated so far tells which child is worth it: extremely
+randomised trees (Geurts et al. 2006) predict the logarithms of the objectives, and children of
+children are made and selected by the augmented Tchebycheff sum under random weights, as in ParEGO
+(Knowles 2006, doi.org/10.1109/TEVC.2005.851274), of the mean of the trees less half their standard
+deviation (what is uncertain is worth a try).  Every child has weights of its own, so that the front
+is searched along its whole length.
 """
 
 from __future__ import annotations
@@ -23,11 +24,14 @@ __all__ = ["Screened", "features"]
 
 Floats = NDArray[np.float64]
 
-_CHILDREN = 64
-"""Children made for one that is evaluated."""
+_CHILDREN, _PARENTS, _GENERATIONS = 64, 16, 4
+"""Children made, the best of them that have children, and how often."""
+
+_OPTIMISM = 0.5
+"""Standard deviations of the trees that a prediction is lowered by."""
 
 _SCREENED = 2 / 3
-"""The part of children that are picked; the others go where the forest would not."""
+"""The part of children that are found so; the others go where the forest would not."""
 
 _TREES = 32
 _FEWEST = 8
@@ -55,12 +59,27 @@ class Screened(Children):
             self._fit(study, space)
         if self._model is None or self._rng.random() >= _SCREENED:
             return self._named(space, self._child(space, parents))
-        children = np.stack([self._child(space, parents) for _ in range(_CHILDREN)])
-        found = self._model.predict(features(self._genes, children)).reshape(len(children), -1)
-        scaled = (found - self._low) / self._spread
-        weights = self._rng.dirichlet(np.ones(scaled.shape[1]))
-        sums = (scaled * weights).max(axis=1) + _RHO * (scaled * weights).sum(axis=1)
-        return self._named(space, children[int(sums.argmin())])
+        weights = self._rng.dirichlet(np.ones(len(self._low)))
+        found = np.stack([self._child(space, parents) for _ in range(_CHILDREN)])
+        sums = self._predicted(found, weights)
+        for _ in range(_GENERATIONS):
+            kept = np.argsort(sums, kind="stable")[:_PARENTS]
+            found, sums = found[kept], sums[kept]
+            pairs = self._rng.integers(_PARENTS, size=(_CHILDREN - _PARENTS, 2))
+            more = np.stack([self._mutated(self._mixed(*found[pair])) for pair in pairs])
+            found = np.concatenate([found, more])
+            sums = np.concatenate([sums, self._predicted(more, weights)])
+        return self._named(space, found[int(sums.argmin())])
+
+    def _predicted(self, vectors: Floats, weights: Floats) -> Floats:
+        """The scalarised objectives of every vector, less being better."""
+        known = features(self._genes, vectors).astype(np.float32)
+        trees = np.stack(
+            [tree.predict(known).reshape(len(known), -1) for tree in self._model.estimators_]
+        )
+        values = trees.mean(axis=0) - _OPTIMISM * trees.std(axis=0)
+        scaled = weights * (values - self._low) / self._spread
+        return np.asarray(scaled.max(axis=1) + _RHO * scaled.sum(axis=1))
 
     def _fit(self, study: Any, space: dict[str, Any]) -> None:  # noqa: ANN401 - Optuna's
         """Learn from all designs that have objectives."""
