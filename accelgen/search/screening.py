@@ -51,11 +51,13 @@ class Screened(Children):
         super().__init__(parts_of(genes), seed)
         self._genes, self._seed, self._bad = tuple(genes), seed, bad
         self._model: Any = None
+        self._known = self._told = 0
         self._low = self._spread = np.empty(0)
 
     def __call__(self, study: Any, space: dict[str, Any], parents: list[Any]) -> dict[str, float]:  # noqa: ANN401 - Optuna's
         """The values of all genes."""
-        if self._is_new(parents):
+        self._is_new(parents)
+        if self._is_next(study):
             self._fit(study, space)
         if self._model is None or self._rng.random() >= _SCREENED:
             return self._named(space, self._child(space, parents))
@@ -70,6 +72,14 @@ class Screened(Children):
             found = np.concatenate([found, more])
             sums = np.concatenate([sums, self._predicted(more, weights)])
         return self._named(space, found[int(sums.argmin())])
+
+    def _is_next(self, study: Any) -> bool:  # noqa: ANN401 - Optuna's
+        """Whether trials were told since the last child."""
+        last, self._told = (
+            self._told,
+            sum(bool(trial.values) for trial in study.get_trials(deepcopy=False)),
+        )
+        return self._told > last
 
     def _predicted(self, vectors: Floats, weights: Floats) -> Floats:
         """The scalarised objectives of every vector, less being better."""
@@ -90,7 +100,11 @@ class Screened(Children):
             for trial in study.get_trials(deepcopy=False)
             if trial.values and trial.values[0] < self._bad
         }
-        if len(told) < _FEWEST:
+        # Nothing new was learnt: what it would propose was proposed.
+        count = len({tuple(values) for values in told.values()})
+        stale, self._known = count == self._known, count
+        if stale or len(told) < _FEWEST:
+            self._model = None
             return
         values = logarithms(np.array(list(told.values()), dtype=np.float64))
         self._low = values.min(axis=0)
