@@ -35,7 +35,7 @@ FORMATS = {"weights": ["int2", "int4", "int8"], "activations": ["uint2", "uint4"
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--evaluations", type=int, default=400)
+    parser.add_argument("--evaluations", type=int, default=200)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--jobs", type=int, default=default_jobs())
     parser.add_argument("-o", "--output", type=Path)
@@ -99,13 +99,16 @@ def encoded(
     below the reference of ``found``.
     """
     quarter = search.evaluations // 4
+    space = load_search("digits", bits={"by": "layers", **FORMATS}).space
+    other = replace(search, space=space, evaluations=quarter)
+    runs = compare(other, folder / "bits_layers", found.seeds, jobs=jobs, strategies=["joint"])
+    curves = {
+        "milp": found.curves["joint"],
+        "layers": replace(runs, reference_point=found.reference).curves["joint"],
+    }
     result: dict[str, dict[str, object]] = {}
-    for by in ("milp", "layers"):
-        space = load_search("digits", bits={"by": by, **FORMATS}).space
-        other = replace(search, space=space, evaluations=quarter)
-        runs = compare(other, folder / f"bits_{by}", found.seeds, jobs=jobs, strategies=["joint"])
-        curves = replace(runs, reference_point=found.reference).curves["joint"]
-        finals = [round(float(x), 4) for x in curves[:, -1]]
+    for by, rows in curves.items():
+        finals = [round(float(x), 4) for x in rows[:, quarter - 1]]
         result[by] = {
             "evaluations": quarter,
             "hypervolume": statistics.median(finals),
