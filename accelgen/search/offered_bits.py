@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from accelgen.accuracy.source import LayerBits
+from accelgen.affine.assignment import parse_assignment
+from accelgen.affine.workload import Workload
 from accelgen.elastic.space import ElasticSpace
 from accelgen.errors import InputError
 from accelgen.formats import get_format
@@ -21,6 +23,9 @@ from accelgen.networks import Layer, Network
 from accelgen.search.vector import Gene, Reader, Rejected
 
 __all__ = ["OfferedBits", "Places", "layers_of"]
+
+_Shape = tuple[str, tuple[tuple[str, str], ...], str | None]
+"""Of a layer: its expression, its types, its tensor of weights."""
 
 Places = Mapping[str, tuple[float, float]]
 """By layer, numbers from 0 to 1 for weights and activations."""
@@ -64,7 +69,10 @@ class OfferedBits:
         values = Reader.of(self.genes, vector).values
         return FrozenMap(
             {
-                layer: (values.get(f"weights.{layer}", 0.0), values.get(f"activations.{layer}", 0.0))
+                layer: (
+                    values.get(f"weights.{layer}", 0.0),
+                    values.get(f"activations.{layer}", 0.0),
+                )
                 for layer in self.layers
             }
         )
@@ -81,8 +89,9 @@ class OfferedBits:
             if layer.name not in places:
                 return Rejected(f"{layer.name} has no genes: it is in no architecture looked at")
             at, other = places[layer.name]
-            same = Layer("layer", layer.workload, weights=layer.weights)
-            pairs, reason = _legal(same, self.weights, self.activations, units)
+            work = layer.workload
+            shape = work.expression, tuple(work.types.items()), layer.weights
+            pairs, reason = _legal(shape, self.weights, self.activations, units)
             if not pairs:
                 return Rejected(f"bits: {layer.name}: {reason}")
             weights = _at(list(dict.fromkeys(pair.weights for pair in pairs)), at)
@@ -125,16 +134,20 @@ def _units_of(hardware: Hardware) -> Hardware:
     )  # fmt: skip
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 12)
 def _legal(
-    layer: Layer, weights: tuple[str, ...], activations: tuple[str, ...], units: Hardware
+    shape: _Shape, weights: tuple[str, ...], activations: tuple[str, ...], units: Hardware
 ) -> tuple[tuple[LayerBits, ...], str]:
-    """The pairs that ``layer`` can have and ``units`` multiply, in the order offered, and why
-    another is not one of them.
+    """The pairs that a layer can have and ``units`` multiply, in the order offered, and why
+    another is not one of them.  Sizes change nothing.
     """
     # Only here, because what is compiled is slow to import.
     from accelgen.simulation import layer_work
 
+    expression, types, tensor = shape
+    loops = parse_assignment(expression).loops
+    workload = Workload(expression, dict.fromkeys(loops, 1), dict(types))
+    layer = Layer("layer", workload, weights=tensor)
     offered = [LayerBits(w, a) for w in weights for a in activations]
     if layer.weights is None:
         offered = [LayerBits(a, a) for a in activations]

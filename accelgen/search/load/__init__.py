@@ -108,7 +108,7 @@ def make_search(values: Values, folder: Path = Path()) -> Search:
         HardwareSubject(
             networks,
             cast("Any", str(values.get("minimise", "edp"))),
-            about(hardware.baseline, hardware.budget),
+            about(hardware),
         ),
         objectives,
         constraints_of(values),

@@ -93,7 +93,7 @@ def search_of_elastic(values: Values, folder: Path) -> Search:
         FrozenMap(parameters),
         tuple(limit for limit in constraints if limit.metric == "accuracy"),
         cast("Any", str(values.get("minimise", "edp"))),
-        about(hardware.baseline, hardware.budget),
+        about(hardware),
     )
     several = len(objectives) > 1
     return Search(

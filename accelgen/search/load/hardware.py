@@ -141,13 +141,20 @@ def roles_in(layers: Iterable[Layer]) -> tuple[str, ...]:
     return tuple(role for role in LOOP_ROLES if role in found)
 
 
-def about(baseline: Baseline, budget: Budget) -> str:
+def about(space: HardwareSpace | SizingSpace | FixedSpace) -> str:
     """Where resources and cost model are from."""
+    baseline, budget = space.baseline, space.budget
     hardware = baseline.hardware
     what = "resources" if budget == baseline.budget else "a budget in place of that"
+    units = f"units of {' '.join(baseline.macs)}"
+    if isinstance(space, HardwareSpace) and (space.macs or space.kinds):
+        plain = [f"units of {x if isinstance(x, str) else ' '.join(x)}" for x in space.macs]
+        others = [f"{kind} units" for kind in space.kinds if kind != "plain"]
+        own = [] if plain or "plain" not in space.kinds else [units]
+        units = " or ".join([*plain, *own, *others])
     return (
         f"{what} of {hardware.name} ({budget.units} units, {budget.on_chip_bytes} bytes on "
         f"chip, {budget.link_bytes:g} bytes per cycle between buffers and array) and its cost "
         f"model: {baseline.values.get('technology', 'energies of its file')}, "
-        f"{hardware.clock_mhz:g} MHz, units of {' '.join(baseline.macs)}, its DRAM"
+        f"{hardware.clock_mhz:g} MHz, {units}, its DRAM"
     )
