@@ -13,7 +13,7 @@ from accelgen.hardware.words import unit_kind
 from accelgen.names import FrozenMap, unknown, within
 from accelgen.networks import Layer
 from accelgen.search.array_genes import ArrayGenes
-from accelgen.search.baseline import Baseline, load_baseline
+from accelgen.search.baseline import load_baseline
 from accelgen.search.budget import Budget
 from accelgen.search.fixed_space import FixedSpace
 from accelgen.search.hardware_space import HardwareSpace
