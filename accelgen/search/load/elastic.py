@@ -80,7 +80,9 @@ def search_of_elastic(values: Values, folder: Path) -> Search:
         given = mapping_of(values.get("hardware", {}))
         hardware = space_of(given, roles_in(layers.values()), folder)
     with within("bits"):
-        weights, activations = _formats(mapping_of(values.get("bits", {})), hardware)
+        weights, activations = _formats(
+            mapping_of(values.get("bits", {})), hardware, signed=accuracy.kind != "measured"
+        )
         has_weights = {name: layer.weights is not None for name, layer in layers.items()}
         offered = OfferedBits(has_weights, weights, activations)
     with within("objectives"):
@@ -147,17 +149,17 @@ def accuracy_of(given: object, space: ElasticSpace, folder: Path) -> AccuracySou
 
 
 def _formats(
-    given: Values, hardware: HardwareSpace | SizingSpace | FixedSpace
+    given: Values, hardware: HardwareSpace | SizingSpace | FixedSpace, *, signed: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Those offered for weights and activations: without any, what the only kind of units
-    multiplies, and int8 where there are several.
+    multiplies, and int8 where there are several (activations of networks that are run: uint8).
     """
     check_keys(given, ("weights", "activations"))
     macs = hardware.baseline.macs
     if isinstance(hardware, HardwareSpace) and hardware.macs:
         macs = hardware.plain_formats
-    pair = [name.strip() for name in macs[0].split("*")]
-    own = "int8" if len(macs) > 1 or len(set(pair)) > 1 or pair[0] == ANY_FORMAT else pair[0]
-    found = (tuple(names_of(given.get(key, [own]))) for key in ("weights", "activations"))
-    weights, activations = found
+    pair = {name.strip() for name in macs[0].split("*")}
+    own = "int8" if len(macs) > 1 or len(pair) > 1 or ANY_FORMAT in pair else min(pair)
+    default = {"weights": own, "activations": own if signed else "uint8"}
+    weights, activations = (tuple(names_of(given.get(key, [default[key]]))) for key in default)
     return weights, activations
