@@ -150,6 +150,16 @@ def test_jobs_and_interruptions_change_nothing(folder: Path) -> None:
         run(search(folder, bits={"weights": ["int8", "int16"]}), folder / "c", jobs=1)
 
 
+def test_any_source_in_python_by_one_process(folder: Path) -> None:
+    source = UserAccuracy(lambda architecture, bits: 0.75, "a constant")
+    given = search(folder, accuracy=source, evaluations=2)
+    found = run(given, folder / "a", jobs=1, task=quick).result
+    assert {step.figures["accuracy"] for step in found.steps} == {0.75}
+    assert "user: a constant" in given.subject.about
+    with pytest.raises(InputError, match="cannot be sent to another process"):
+        run(given, folder / "b", jobs=2)
+
+
 def test_a_function_that_changes_is_another_source(folder: Path) -> None:
     (folder / "first_text.py").write_text(MODULE)
     before = search(folder, accuracy={"function": "first_text:more_is_better"}).definition

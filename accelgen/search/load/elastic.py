@@ -112,7 +112,12 @@ def search_of_elastic(values: Values, folder: Path) -> Search:
 
 
 def accuracy_of(given: object, space: ElasticSpace, folder: Path) -> AccuracySource:
-    """The source of accuracy that the key ``accuracy`` names.  Raises :class:`InputError`."""
+    """The source of accuracy that the key ``accuracy`` names, or is (in Python).
+
+    Raises :class:`InputError`.
+    """
+    if callable(getattr(given, "accuracy", None)):
+        return cast("AccuracySource", given)
     if given == "measured" or (given is None and isinstance(space, DigitsSpace)):
         if space != DigitsSpace():
             raise InputError(f"{space.name} has no weights to measure", hint=_WHERE)
