@@ -6,6 +6,7 @@ import json
 import pickle
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from accelgen.accuracy.measured import MeasuredDigits
-from accelgen.accuracy.source import LayerBits
+from accelgen.accuracy.source import Accuracy, LayerBits
 from accelgen.accuracy.user import UserAccuracy, load_function
 from accelgen.cli import main
 from accelgen.elastic.registry import elastic_space
@@ -27,6 +28,9 @@ from accelgen.search.offered_bits import OfferedBits, layers_of
 from accelgen.search.subject import Candidate
 from accelgen.simulation import simulate
 from accelgen.store import Json
+from accelgen.sweep.metrics import Constraint
+from tests.accuracy import pth
+from tests.accuracy.test_predicted import weights
 
 MODULE = '''\
 def more_is_better(architecture, bits):
@@ -208,6 +212,26 @@ def test_a_table_is_looked_up_before_anything_is_evaluated(folder: Path) -> None
                  bits={"weights": ["nvfp4"], "activations": ["nvfp4"]})  # fmt: skip
     (found,) = draws(low, 1)
     assert isinstance(found, Rejected)
+
+
+def test_a_predictor_speaks_for_its_own_sizes_and_widths(folder: Path) -> None:
+    pth.save(folder / "p.pth", weights(124, "nas"))
+    given = search(folder, network={"space": "ofa_mobilenet_v3", "step": 32},
+                   accuracy={"predicted": "p.pth"})  # fmt: skip
+    found = [x for x in draws(given, 6) if isinstance(x, Candidate)]
+    assert len(found) > 2
+    for candidate in found:
+        trial = candidate.trial
+        assert isinstance(trial, ElasticTrial)
+        # It is judged already; whoever evaluates needs no file.
+        assert isinstance(trial.judge, Accuracy)
+        assert trial.judge.kind == "predicted"
+        record = evaluate_elastic(replace(trial, limits=(Constraint("accuracy", low=1.0),)))
+        assert record["accuracy"] == trial.judge.value
+        assert "an estimate by OFA's predictor p.pth" in str(record["accuracy_source"])
+    few = search(folder, network={"space": "ofa_mobilenet_v3"}, accuracy={"predicted": "p.pth"})
+    reasons = [x.reason for x in draws(few, 20) if isinstance(x, Rejected)]
+    assert any(reason.startswith("accuracy: ") for reason in reasons)
 
 
 def _normal(kinds: tuple[int, ...]) -> bool:
