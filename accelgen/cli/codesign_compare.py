@@ -31,7 +31,9 @@ def compare_strategies(search: Search, folder: Path, arguments: argparse.Namespa
         raise InputError(f"{min(seeds)}", where="--seeds", hint="use 0 and more")
     names = strategies_of(search)
     if "sequential" not in names:
-        remark("the search is of hardware alone: there is no sequence of parts to compare with")
+        remark("the search is of one part: there is no sequence of parts to compare with")
+    if "sizing" not in names:
+        remark("the hardware is given: there are no sizes to compare with")
     done = [0, 0]
     try:
         with counting(search.name, "designs") as shown:

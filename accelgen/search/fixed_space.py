@@ -30,6 +30,11 @@ class FixedSpace:
         """None."""
         return ()
 
+    @property
+    def reference(self) -> Design:
+        """The baseline."""
+        return self.decode(())
+
     def decode(self, vector: Sequence[float]) -> Design:
         """The baseline."""
         Reader.of(self.genes, vector)

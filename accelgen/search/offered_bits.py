@@ -14,13 +14,14 @@ from functools import cached_property, lru_cache
 from accelgen.accuracy.source import LayerBits
 from accelgen.affine.assignment import parse_assignment
 from accelgen.affine.workload import Workload
+from accelgen.bits.table import element_bits
 from accelgen.elastic.space import ElasticSpace
 from accelgen.errors import InputError
 from accelgen.formats import get_format
 from accelgen.hardware import Hardware, Level, Memory
 from accelgen.names import FrozenMap, within
 from accelgen.networks import Layer, Network
-from accelgen.search.vector import Gene, Reader, Rejected
+from accelgen.search.vector import Gene, Reader, Rejected, middle_of
 
 __all__ = ["OfferedBits", "Places", "layers_of"]
 
@@ -64,6 +65,12 @@ class OfferedBits:
                 found.append(Gene(f"activations.{layer}", f"format of activations of {layer}"))
         return tuple(found)
 
+    @property
+    def reference(self) -> Places:
+        """The places of the formats of most bits."""
+        places = _widest(self.weights), _widest(self.activations)
+        return FrozenMap(dict.fromkeys(self.layers, places))
+
     def decode(self, vector: Sequence[float]) -> Places:
         """The places of all layers, those too that an architecture lacks."""
         values = Reader.of(self.genes, vector).values
@@ -100,6 +107,17 @@ class OfferedBits:
             beside = [pair.activations for pair in pairs if pair.weights == weights]
             found[layer.name] = LayerBits(weights, _at(beside, other))
         return FrozenMap(found)
+
+
+def _widest(names: tuple[str, ...]) -> float:
+    """Where the first format of most bits is: at an end, where it is the first or the last, for a
+    layer may have fewer to choose from.
+    """
+    bits = [element_bits(name) for name in names]
+    at = bits.index(max(bits))
+    if at in (0, len(names) - 1):
+        return float(at > 0)
+    return middle_of(at, len(names))
 
 
 def layers_of(space: ElasticSpace) -> dict[str, Layer]:

@@ -76,9 +76,12 @@ def strategies_of(search: Search) -> tuple[Strategy, ...]:
             where=search.name,
             hint="space: importance",
         )
-    if len(_order(space)) > 1:
-        return STRATEGIES
-    return "joint", "sizing"
+    left_out: set[Strategy] = set()
+    if len(_order(space)) < 2:
+        left_out.add("sequential")
+    if not any(isinstance(part, Sizable) for part in space.spaces.values()):
+        left_out.add("sizing")
+    return tuple(name for name in STRATEGIES if name not in left_out)
 
 
 def run_strategy(
@@ -192,7 +195,9 @@ def _phase(search: Search, name: str, done: Sequence[tuple[Search, Step]]) -> Gi
         FrozenMap({part: value for part, value in values.items() if part != name})
         for values in given
     ]
-    return Given({name: space.spaces[name]}, tuple(dict.fromkeys(others)))
+    # By their text, for hardware has lists, which have no hash.
+    distinct = {repr(values): values for values in others}
+    return Given({name: space.spaces[name]}, tuple(distinct.values()))
 
 
 def _sizing(space: Joint) -> Given:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from accelgen.affine.yaml_text import Plain
 from accelgen.cli import main
 from accelgen.errors import InfeasibleError, InputError
 from accelgen.realize.kernel import Kernel
@@ -20,6 +21,7 @@ from accelgen.search.compare_pictures import draw_comparison
 from accelgen.search.digits_subject import DigitsTrial
 from accelgen.search.hypervolume import hypervolume, logarithms
 from accelgen.search.kernel_space import KernelSpace
+from accelgen.search.offered_bits import OfferedBits
 from accelgen.search.strategies import front_of, objectives_of, run_strategy, strategies_of
 from accelgen.store import Json
 from tests.search import small
@@ -157,6 +159,22 @@ def test_hardware_alone_has_no_phases(tmp_path: Path) -> None:
     sizing = {"space": "sizing", "baseline": "nvdla_256"}
     with pytest.raises(InputError, match="sizes alone"):
         strategies_of(small.search(tmp_path, hardware=sizing))
+
+
+def test_published_spaces_have_phases_too() -> None:
+    values: dict[str, Plain] = {
+        "name": "macro",
+        "network": {"space": "nas_bench_macro", "image": 16},
+        "accuracy": {"function": "builtins:max"},
+        "bits": {"weights": ["int8", "int4"], "activations": ["int8"]},
+        "hardware": {"space": "fixed", "baseline": "nvdla_256"},
+    }
+    assert strategies_of(make_search(values)) == ("joint", "sequential")
+    whole = make_search({**values, "hardware": {"space": "importance", "baseline": "nvdla_256"}})
+    assert strategies_of(whole) == ("joint", "sequential", "sizing")
+    offered = whole.space.spaces["bits"]
+    assert isinstance(offered, OfferedBits)
+    assert set(offered.reference.values()) == {(0.0, 0.0)}
 
 
 def test_nothing_feasible(tmp_path: Path) -> None:
