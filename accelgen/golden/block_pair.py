@@ -13,7 +13,7 @@ from accelgen.errors import InputError
 from accelgen.formats.block import BlockFormat
 from accelgen.formats.floating import FloatFormat
 from accelgen.formats.integer import IntFormat
-from accelgen.formats.microscaling import MicroscalingFormat
+from accelgen.formats.microscaling import IntegerBlocks, MicroscalingFormat
 from accelgen.formats.tensor_scaled import UE4M3, TensorScaledFormat
 from accelgen.golden.elements import AdaptiveElement, AnyElement, element_of
 
@@ -260,6 +260,8 @@ def operand_of(form: BlockFormat, scales: ScaleRange | None = None) -> BlockOper
                              hint="give a range of exponents for MX formats only")  # fmt: skip
         return BlockOperand(form, None)
     assert isinstance(form, MicroscalingFormat)
+    if isinstance(form, IntegerBlocks):
+        scales = (0, 0)
     if scales is None:
         emax = form.element.emax if isinstance(form.element, FloatFormat) else 0
         scales = (-_BELOW - emax, _ABOVE - emax)

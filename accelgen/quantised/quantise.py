@@ -126,8 +126,8 @@ def quantise(
     smallest with which no input can overflow :data:`ANSWERS`.
 
     Raises :class:`InputError` for a missing or unknown layer in ``bits``, formats other than int2
-    to int16 and those of :data:`BLOCK_WEIGHTS` for weights and uint1 to uint16 for activations, and where two layers want one tensor
-    in different formats.
+    to int16 and those of :data:`BLOCK_WEIGHTS` for weights and uint1 to uint16 for activations, and
+    where two layers want one tensor in different formats.
     """
     formats = _tensor_formats(layers, bits)
     ranges = {IMAGE: image_most}
@@ -222,8 +222,8 @@ def rounded_blocks(
     residual: float | None,
     most: int,
 ) -> RoundedWeights:
-    """The weights of ``layer`` in a block format, for inputs of codes up to ``most``; the rest is as
-    in :func:`rounded_weights`.  The integer 1 is worth as little as int32 has room for.
+    """The weights of ``layer`` in a block format, for inputs of codes up to ``most``; else as in
+    :func:`rounded_weights`.  The integer 1 is worth as little as int32 has room for.
     """
     # A bias, too, has to fit.
     wanted = np.maximum(
