@@ -77,6 +77,11 @@ class QuantisedLayer:
                 )
 
     @property
+    def weight_name(self) -> str:
+        """The format of the weights by name."""
+        return str(self.weight_format if self.blocks is None else self.blocks.format)
+
+    @property
     def _low(self) -> int:
         return self._pooled(self.stage.low)
 
