@@ -97,7 +97,7 @@ def area_of(kernel: Kernel, design: ProcessorDesign, energies: Energies) -> tupl
 
     Of a technology without areas the area is that of what it knows.
     """
-    unit = _units(kernel, energies)[_WIDEST]
+    unit = _units(kernel, energies)[_widest(kernel)]
     area = (unit.area_mm2 or 0.0) * kernel.units
     leakage = unit.leakage_mw * kernel.units
     for plan in design.flows[0].fabric.plans:
@@ -141,17 +141,24 @@ def _energy(
 
 def _product_pj(kernel: Kernel, step: Step, energies: Energies) -> float:
     """Of one product of the elements that units work on."""
+    if kernel.lanes > 1:
+        return _units(kernel, energies)[_widest(kernel)].pj / kernel.lanes
     name = f"int{step.widths[0]}*int{step.widths[1]}"
     if kernel.multiplier == "plain":
         name = "int8*int8"
     return _units(kernel, energies)[mac_name(name)].pj
 
 
+def _widest(kernel: Kernel) -> str:
+    """The formats of the products that a multiplier is as large as: of blocks, the only ones."""
+    return mac_name(f"uint8*{kernel.multiplier}") if kernel.lanes > 1 else _WIDEST
+
+
 def _units(kernel: Kernel, energies: Energies) -> Mapping[str, UnitCost]:
     found = energies.macs
     if kernel.multiplier == "composable":
         found = energies.units.get("composable", FrozenMap())
-    if _WIDEST not in found:
+    if _widest(kernel) not in found:
         raise InputError(
             f"no energy of {kernel.multiplier} multipliers of 8 bits",
             where=energies.name,
