@@ -149,8 +149,8 @@ def test_no_input_makes_answers_overflow() -> None:
 def test_what_cannot_be_quantised_is_said() -> None:
     layers = _layers(1)
     bits = _bits(layers, 8, 8)
-    with pytest.raises(InputError, match="a: weights cannot be 'nvfp4' in integer networks"):
-        quantise("net", layers, bits | {"a": LayerBits("nvfp4", "uint8")}, SHAPE, 1.0)
+    with pytest.raises(InputError, match="a: weights cannot be 'e2m1' in integer networks"):
+        quantise("net", layers, bits | {"a": LayerBits("e2m1", "uint8")}, SHAPE, 1.0)
     with pytest.raises(InputError, match=r"a: activations cannot be 'int8'.*uint1 \.\. uint16"):
         quantise("net", layers, bits | {"a": LayerBits("int8", "int8")}, SHAPE, 1.0)
     with pytest.raises(InputError, match="no layer is named 'c'"):
