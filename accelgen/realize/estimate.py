@@ -131,8 +131,10 @@ def _energy(
     iterations = prod(fabric.kernel.bounds)
     product = _product_pj(kernel, step, energies)
     found = {"products": iterations * step.count * product}
-    for plan, part in zip(fabric.inputs, ("inputs", "weights"), strict=True):
-        found[part] = _input_pj(plan, cycles, energies)
+    for number, plan in enumerate(fabric.inputs):
+        # Blocks have their scales behind them.
+        part = ("inputs", "weights")[2 * number // len(fabric.inputs)]
+        found[part] = found.get(part, 0.0) + _input_pj(plan, cycles, energies)
     found["results"] = _output_pj(fabric.output, computing, energies)
     found["registers"] = _pipeline_bits(design) * computing * energies.link_pj
     found["control"] = _control_bits(design) * cycles * energies.link_pj * _CHANGES

@@ -50,7 +50,11 @@ def test_images_on_verilog_are_those_of_the_integer_network(
 
 @pytest.mark.parametrize(
     ("multiplier", "formats"),
-    [("nvfp4", ("nvfp4", "nvfp4_4over6")), ("if4", ("if4",)), ("mxfp4", ("mxfp4",))],
+    [
+        ("nvfp4", ("nvfp4", "nvfp4_4over6")),
+        pytest.param("if4", ("if4",), marks=pytest.mark.slow),
+        pytest.param("mxfp4", ("mxfp4",), marks=pytest.mark.slow),
+    ],
 )
 def test_block_weights_on_verilog_are_those_of_the_integer_network(
     tmp_path: Path, multiplier: str, formats: tuple[str, ...]
