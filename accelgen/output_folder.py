@@ -42,7 +42,9 @@ def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
 
 
 def check_replaceable(folder: Path) -> None:
-    """Raise :class:`InputError` when ``folder`` holds anything but a design and its waves."""
+    """Raise :class:`InputError` when ``folder`` holds anything but a design and what belongs
+    to it: waves, reports, a program.
+    """
     if not folder.exists():
         return
     hint = "name another folder, or empty it yourself"
@@ -58,6 +60,7 @@ def check_replaceable(folder: Path) -> None:
     except InputError:
         ours = set()
     ours |= {"waves.vcd", "waves.fst", "synth.json", "synth.md"}
+    ours |= {"program.json", "program.npz", "realised.json"}
     if foreign := sorted(present - ours):
         raise InputError(
             f"holds {foreign[0]}, which accelgen did not write", where=str(folder), hint=hint

@@ -357,14 +357,17 @@ def document(
         found = sorted(macro(path) for path in srams)
         widths = [width for width, _, _ in found]
         kept = [row for width, _, row in found if widths.count(width) > 1]
+        single = [row for width, _, row in found if widths.count(width) == 1]
         text += section(
             "sram",
             "Liberty files of the macros RM_IHPSG13_1P (typical, 1.2 V, 25 C): internal energy of "
             "the clock in a read and in a write, when writing with every second bit of the input "
-            "toggling; leakage and area of the cell.  Widths with one size only are left out.  "
-            "Larger memories are banks of the largest of their width.",
+            "toggling; leakage and area of the cell.  Widths with one size only are single, no "
+            "part of the table between sizes.  Larger memories are banks of the largest of their "
+            "width.",
             "  banks: true\n  rows:  # [bytes, bits, read pJ, write pJ, leakage mW, area mm2]\n"
-            + "".join(kept),
+            + "".join(kept)
+            + ("  single:\n" + "".join(single) if single else ""),
         )
     return text
 

@@ -69,6 +69,7 @@ def _energies(values: Mapping[str, Plain]) -> Energies:
         name = check_name(values.get("name"), "technology")
     with within("sram"):
         sram = _table(values.get("sram"), None)
+        macros = _macros(values.get("sram"))
     with within("registers"):
         registers = _table(values.get("registers"), sram)
     with within("macs"):
@@ -79,7 +80,9 @@ def _energies(values: Mapping[str, Plain]) -> Energies:
     with within("dram"):
         drams = _drams(values["dram"]) if "dram" in values else _shared_drams()
     units, lanes = _units(_unit_values(name, values))
-    return Energies(name, macs, link_pj, _source(values), registers, sram, drams, units, lanes)
+    return Energies(
+        name, macs, link_pj, _source(values), registers, sram, drams, units, lanes, macros
+    )
 
 
 def _unit_values(name: str, values: Mapping[str, Plain]) -> Mapping[str, Plain]:
@@ -120,20 +123,34 @@ def _group(value: Plain, keys: tuple[str, ...]) -> dict[str, Plain]:
 
 
 def _table(value: Plain, other: SizeTable | None) -> SizeTable | None:
-    group = _group(value, ("source", "rows", "same_as", "banks"))
+    group = _group(value, ("source", "rows", "same_as", "banks", "single"))
     if not group:
         return None
     if "same_as" in group:
         if group["same_as"] != "sram" or other is None:
             raise InputError(f"same_as {shorten(group['same_as'])}", hint="give rows, and sram")
         return other
-    rows = group.get("rows")
-    if not isinstance(rows, list):
-        raise InputError("a list expected", where="rows", hint=f"- {_COLUMNS}")
     if group.get("banks") not in (None, "true", "false"):
         raise InputError("neither true nor false", where="banks")
     with within("rows"):
-        return SizeTable(tuple(_row(row) for row in rows), group.get("banks") == "true")
+        return SizeTable(_rows(group.get("rows")), group.get("banks") == "true")
+
+
+def _macros(value: Plain) -> tuple[Row, ...]:
+    """Rows of an SRAM table that stand for macros: those of a table of banks, and what it has
+    single ones of a width.
+    """
+    group = _mapping({} if value is None else value)
+    if group.get("banks") != "true":
+        return ()
+    with within("single"):
+        return *_rows(group["rows"]), *_rows(group.get("single", []))
+
+
+def _rows(value: Plain) -> tuple[Row, ...]:
+    if not isinstance(value, list):
+        raise InputError("a list expected", hint=f"- {_COLUMNS}")
+    return tuple(_row(row) for row in value)
 
 
 def _row(row: Plain) -> Row:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from accelgen.energy.table import SizeTable
+from accelgen.energy.table import Row, SizeTable
 from accelgen.errors import InputError
 from accelgen.names import FrozenMap, unknown
 
@@ -45,7 +45,8 @@ class Energies:
     ``source`` is one line for outputs.  Leakage that is not known counts as 0; the table's source
     says so.  ``units`` are those of widths chosen at run time, by kind (``composable``,
     ``bit_serial``), with energies of one of the products that they make at once; ``lanes`` are
-    those of the bit-serial one.
+    those of the bit-serial one.  ``macros`` are the SRAM macros that there are, where the
+    technology has a list of them; a size between is made of several or of a larger one.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Energies:
     drams: Mapping[str, MemoryCost] = FrozenMap()
     units: Mapping[str, Mapping[str, UnitCost]] = FrozenMap()
     lanes: int = 1
+    macros: tuple[Row, ...] = ()
 
     def registers(self, size: int, width: int) -> MemoryCost:
         """A register file of ``size`` bytes with ports of ``width`` bits.

@@ -1,37 +1,53 @@
 """What a program takes on a design, estimated without simulating it: energy by part, and area.
 
 Actions are counted in closed form and priced by a technology (:mod:`accelgen.energy`): products at
-the widths of the layer; memories of inputs, which read in every cycle, and what is written into
-them; results, added up in memory or written once; registers of the array. The control of a design,
-its stream registers and its output stage are in ``control``: a share of their bits changes in a
-cycle.
+the widths of the layer; reads and writes of memories; results, added up in memory or written once.
+What waits takes energy too: ``clock`` is that of the register bits and clock gates of
+:mod:`accelgen.realize.structure`, which have a clock in every cycle; ``output`` is the output
+stage's, per sum that it takes.  How much switches is not known without data: FACTORS says what part
+of the energy with random data is counted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from math import prod
 
-from accelgen.energy import Energies, MemoryCost, UnitCost, load_energies, mac_name
+from accelgen.energy import Energies, UnitCost, load_energies, mac_name
 from accelgen.errors import InputError
 from accelgen.fabric.fabric import InputPlan, OutputPlan
-from accelgen.fabric.layout import Layout
 from accelgen.names import FrozenMap
-from accelgen.passes.metrics import measure
 from accelgen.processor.design import ProcessorDesign
 from accelgen.realize.kernel import Kernel
 from accelgen.realize.program import Program, Step
+from accelgen.realize.structure import PAGES, Banks, Structure, structure_of
 
 __all__ = ["PARTS", "Estimate", "LayerEstimate", "area_of", "energy_of", "estimate"]
 
-PARTS = ("products", "inputs", "weights", "results", "registers", "control")
+PARTS = ("products", "inputs", "weights", "results", "output", "clock")
 
 _WIDEST = "int8*int8"
 
-_CHANGES = 0.25
-"""The share of the bits of control and streams that change in a cycle: counters and shift paths."""
+
+@dataclass(frozen=True)
+class Factors:
+    """Parts of energies with random data that are counted, measured at gate level
+    (``benchmarks/realised_energy.py``): of products, by kind of multiplier; of reading flip-flops
+    at an address that moves; of writing a bit into a register (``link_pj``), those of a bit and of
+    a clock gate that keep still in a cycle, and those of a sum in the output stage, in bits.
+    """
+
+    plain: float
+    composable: float
+    read: float
+    accumulate: float
+    bit: float
+    gate: float
+    sum_bits: float
+
+
+FACTORS = Factors(0.5, 0.35, 0.4, 0.5, 0.66, 0.4, 400.0)
 
 
 @dataclass(frozen=True)
@@ -88,7 +104,8 @@ def estimate(
     """
     energies = load_energies(technology)
     area, leakage = area_of(program.kernel, design, energies)
-    layers = tuple(_layer(program.kernel, step, design, energies) for step in program.steps)
+    structure = structure_of(design, energies)
+    layers = tuple(_layer(program.kernel, step, structure, energies) for step in program.steps)
     return Estimate(layers, period, leakage, area)
 
 
@@ -100,11 +117,9 @@ def area_of(kernel: Kernel, design: ProcessorDesign, energies: Energies) -> tupl
     unit = _units(kernel, energies)[_widest(kernel)]
     area = (unit.area_mm2 or 0.0) * kernel.units
     leakage = unit.leakage_mw * kernel.units
-    for plan in design.flows[0].fabric.plans:
-        cost = _bank(energies, plan.banked.layout)
-        pages = 2 * _banks(plan.banked.layout)
-        area += pages * (cost.area_mm2 or 0.0)
-        leakage += pages * cost.leakage_mw
+    for banks in structure_of(design, energies).memories:
+        area += PAGES * banks.count * (banks.cost.area_mm2 or 0.0)
+        leakage += PAGES * banks.count * banks.cost.leakage_mw
     return area, leakage
 
 
@@ -112,32 +127,34 @@ def energy_of(
     kernel: Kernel, step: Step, design: ProcessorDesign, technology: str, cycles: int
 ) -> dict[str, float]:
     """Picojoules by part of a layer that has the design for ``cycles`` cycles, computing or not."""
-    return _energy(kernel, step, design, load_energies(technology), cycles)
+    energies = load_energies(technology)
+    return _energy(kernel, step, structure_of(design, energies), energies, cycles)
 
 
-def _layer(
-    kernel: Kernel, step: Step, design: ProcessorDesign, energies: Energies
-) -> LayerEstimate:
+def _layer(kernel: Kernel, step: Step, structure: Structure, energies: Energies) -> LayerEstimate:
     cycles = step.problem.cycles.total_cycles
-    found = _energy(kernel, step, design, energies, cycles)
+    found = _energy(kernel, step, structure, energies, cycles)
     return LayerEstimate(step.layer.name, cycles, FrozenMap(found))
 
 
 def _energy(
-    kernel: Kernel, step: Step, design: ProcessorDesign, energies: Energies, cycles: int
+    kernel: Kernel, step: Step, structure: Structure, energies: Energies, cycles: int
 ) -> dict[str, float]:
-    computing = step.problem.cycles.compute_cycles
-    fabric = step.problem.fabric
+    fabric, factors = step.problem.fabric, FACTORS
     iterations = prod(fabric.kernel.bounds)
-    product = _product_pj(kernel, step, energies)
-    found = {"products": iterations * step.count * product}
-    for number, plan in enumerate(fabric.inputs):
+    # Blocks as plain ones: theirs is not measured.
+    share = getattr(factors, kernel.multiplier, factors.plain)
+    found = {"products": share * iterations * step.count * _product_pj(kernel, step, energies)}
+    *inputs, output = structure.memories
+    for number, (plan, banks) in enumerate(zip(fabric.inputs, inputs, strict=True)):
         # Blocks have their scales behind them.
-        part = ("inputs", "weights")[2 * number // len(fabric.inputs)]
-        found[part] = found.get(part, 0.0) + _input_pj(plan, cycles, energies)
-    found["results"] = _output_pj(fabric.output, computing, energies)
-    found["registers"] = _pipeline_bits(design) * computing * energies.link_pj
-    found["control"] = _control_bits(design) * cycles * energies.link_pj * _CHANGES
+        part = ("inputs", "weights")[2 * number // len(inputs)]
+        found[part] = found.get(part, 0.0) + _input_pj(plan, banks, cycles)
+    found["results"] = _output_pj(fabric.output, output, energies)
+    sums = fabric.output.banked.layout.elements
+    found["output"] = factors.sum_bits * sums * energies.link_pj
+    still = factors.bit * structure.bits + factors.gate * structure.gates
+    found["clock"] = still * cycles * energies.link_pj
     return found
 
 
@@ -169,52 +186,33 @@ def _units(kernel: Kernel, energies: Energies) -> Mapping[str, UnitCost]:
     return found
 
 
-def _input_pj(plan: InputPlan, cycles: int, energies: Energies) -> float:
-    """All memories of an input read in every cycle; every element is written once."""
-    layout = plan.banked.layout
-    cost = _bank(energies, layout)
-    read = _banks(layout) * layout.element_bits * cost.read_pj * cycles
-    return read + layout.elements * layout.element_bits * cost.write_pj
+def _input_pj(plan: InputPlan, banks: Banks, cycles: int) -> float:
+    """Every element is written once.  Macros are read in every cycle; flip-flops, whose words
+    are there all the time, switch when the address moves.
+    """
+    written = plan.banked.layout.elements * banks.write_pj
+    if banks.macro:
+        return written + banks.count * cycles * banks.read_pj
+    return written + FACTORS.read * banks.count * _moves(plan) * banks.read_pj
 
 
-def _output_pj(plan: OutputPlan, cycles: int, energies: Energies) -> float:
-    """Results are written once, or read and written by every slot in every cycle; then read."""
+def _output_pj(plan: OutputPlan, banks: Banks, energies: Energies) -> float:
+    """Results are written once, or read and written in every access; then read."""
     layout = plan.banked.layout
-    cost = _bank(energies, layout)
-    word = layout.element_bits
-    once = layout.elements * word * (cost.read_pj + cost.write_pj)
+    once = layout.elements * (FACTORS.read * banks.read_pj + banks.write_pj)
     if not plan.accumulate:
         return once
-    slots = max(plan.slot) + 1
-    return once + slots * cycles * word * (cost.read_pj + cost.write_pj)
+    accesses = prod(plan.pattern.extents)
+    slots = len(plan.banked.slots)
+    read = FACTORS.accumulate * banks.count * accesses * banks.read_pj
+    return once + read + slots * accesses * (banks.write_pj + 3 * banks.width * energies.link_pj)
 
 
-def _banks(layout: Layout) -> int:
-    return layout.memories
-
-
-def _bank(energies: Energies, layout: Layout) -> MemoryCost:
-    words = layout.words or layout.depth
-    return _memory(energies, -(-words * layout.element_bits // 8), layout.element_bits)
-
-
-@lru_cache(maxsize=4096)
-def _memory(energies: Energies, size: int, width: int) -> MemoryCost:
-    """A page of a memory as a macro, or as flip-flops where these are smaller."""
-    macro = energies.sram(size, width)
-    files = energies.registers(size, width)
-    if files.area_mm2 is not None and macro.area_mm2 is not None:
-        return files if files.area_mm2 < macro.area_mm2 else macro
-    return macro
-
-
-def _pipeline_bits(design: ProcessorDesign) -> int:
-    """Register bits of the array."""
-    pipeline = design.pipeline
-    return measure(pipeline.netlist, pipeline.registers).register_bits
-
-
-def _control_bits(design: ProcessorDesign) -> int:
-    """Bits of control: registers of a problem twice (written and active), counters, streams."""
-    held = 2 * sum(register.bits for register in design.registers)
-    return held + 8 * design.flows[0].fabric.bus_bits
+def _moves(plan: InputPlan) -> int:
+    """Cycles in which the address of a tensor is another than before."""
+    pattern = plan.pattern
+    moves = 1
+    for loop, extent in reversed(list(enumerate(pattern.extents))):
+        still = moves == 1 and not any(row[loop] for row in pattern.steps)
+        moves *= 1 if still else extent
+    return moves

@@ -334,10 +334,10 @@ module conv2d_rs_eyeriss_accumulator_8x20(page, address, enable, data, owned, st
   wire _01_;
   wire _02_;
   wire _03_;
-  wire [19:0] _04_;
-  wire [19:0] _05_;
-  wire _06_;
-  wire _07_;
+  wire _04_;
+  wire _05_;
+  wire [19:0] _06_;
+  wire [19:0] _07_;
   wire _08_;
   wire _09_;
   wire _10_;
@@ -347,6 +347,8 @@ module conv2d_rs_eyeriss_accumulator_8x20(page, address, enable, data, owned, st
   reg [2:0] adding_at;
   input [2:0] address;
   wire [2:0] address;
+  wire adds_0;
+  wire adds_1;
   input [1:0] clear;
   wire [1:0] clear;
   input clk;
@@ -363,11 +365,11 @@ module conv2d_rs_eyeriss_accumulator_8x20(page, address, enable, data, owned, st
   input page;
   wire page;
   wire [2:0] read_address;
-  wire [2:0] \read_address$28 ;
+  wire [2:0] \read_address$30 ;
   wire [19:0] read_data;
   wire [19:0] \read_data$16 ;
   wire read_enable;
-  wire \read_enable$27 ;
+  wire \read_enable$29 ;
   input rst;
   wire rst;
   input [2:0] stream_address;
@@ -383,46 +385,48 @@ module conv2d_rs_eyeriss_accumulator_8x20(page, address, enable, data, owned, st
   reg [2:0] summed_at;
   reg [19:0] total;
   wire [2:0] write_address;
-  wire [2:0] \write_address$30 ;
+  wire [2:0] \write_address$32 ;
   wire [19:0] write_data;
-  wire [19:0] \write_data$31 ;
+  wire [19:0] \write_data$33 ;
   wire write_enable;
-  wire \write_enable$29 ;
+  wire \write_enable$31 ;
   reg [19:0] written;
   assign _00_ = page ? \read_data$16  : read_data;
-  assign _05_ = in_written ? written : _00_;
-  assign old = in_total ? total : _05_;
+  assign _07_ = in_written ? written : _00_;
+  assign old = in_total ? total : _07_;
   assign stream_data = \stream_page$19  ? \read_data$16  : read_data;
-  assign _06_ = ~ owned[0];
-  assign read_enable = stream_enable | _06_;
-  assign read_address = owned[0] ? stream_address : address;
-  assign _07_ = ! page;
-  assign _08_ = summed & _07_;
-  assign write_enable = owned[0] ? clear[0] : _08_;
+  assign _09_ = ~ owned[0];
+  assign adds_0 = _08_ & _09_;
+  assign read_enable = adds_0 ? enable : stream_enable;
+  assign read_address = adds_0 ? address : stream_address;
+  assign _08_ = ! page;
+  assign _10_ = summed & _08_;
+  assign write_enable = owned[0] ? clear[0] : _10_;
   assign write_address = owned[0] ? stream_address : summed_at;
   assign write_data = owned[0] ? 20'h00000 : total;
-  assign _09_ = ~ owned[1];
-  assign \read_enable$27  = stream_enable | _09_;
-  assign \read_address$28  = owned[1] ? stream_address : address;
-  assign _10_ = summed & page;
-  assign \write_enable$29  = owned[1] ? clear[1] : _10_;
-  assign \write_address$30  = owned[1] ? stream_address : summed_at;
-  assign \write_data$31  = owned[1] ? 20'h00000 : total;
-  assign _11_ = adding_at == address;
-  assign _01_ = adding & _11_;
-  assign _02_ = summed_at == address;
-  assign _03_ = summed & _02_;
-  assign _04_ = old + addend;
+  assign _11_ = ~ owned[1];
+  assign adds_1 = page & _11_;
+  assign \read_enable$29  = adds_1 ? enable : stream_enable;
+  assign \read_address$30  = adds_1 ? address : stream_address;
+  assign _01_ = summed & page;
+  assign \write_enable$31  = owned[1] ? clear[1] : _01_;
+  assign \write_address$32  = owned[1] ? stream_address : summed_at;
+  assign \write_data$33  = owned[1] ? 20'h00000 : total;
+  assign _02_ = adding_at == address;
+  assign _03_ = adding & _02_;
+  assign _04_ = summed_at == address;
+  assign _05_ = summed & _04_;
+  assign _06_ = old + addend;
   always @(posedge clk)
     addend <= data;
   always @(posedge clk)
     adding_at <= address;
   always @(posedge clk)
-    in_total <= _01_;
+    in_total <= _03_;
   always @(posedge clk)
-    in_written <= _03_;
+    in_written <= _05_;
   always @(posedge clk)
-    total <= _04_;
+    total <= _06_;
   always @(posedge clk)
     summed_at <= adding_at;
   always @(posedge clk)
@@ -446,12 +450,12 @@ module conv2d_rs_eyeriss_accumulator_8x20(page, address, enable, data, owned, st
   );
   conv2d_rs_eyeriss_bank_8x20 page_1 (
     .clk(clk),
-    .read_address(\read_address$28 ),
+    .read_address(\read_address$30 ),
     .read_data(\read_data$16 ),
-    .read_enable(\read_enable$27 ),
-    .write_address(\write_address$30 ),
-    .write_data(\write_data$31 ),
-    .write_enable(\write_enable$29 )
+    .read_enable(\read_enable$29 ),
+    .write_address(\write_address$32 ),
+    .write_data(\write_data$33 ),
+    .write_enable(\write_enable$31 )
   );
 endmodule
 
@@ -474,13 +478,13 @@ module conv2d_rs_eyeriss_address_w(start, clk, rst, address, residue_2);
   wire [1:0] _15_;
   wire _16_;
   wire _17_;
-  wire [1:0] _18_;
+  wire [2:0] _18_;
   wire [1:0] _19_;
   wire _20_;
   wire _21_;
   wire [1:0] _22_;
   wire [3:0] _23_;
-  wire [1:0] _24_;
+  wire [2:0] _24_;
   wire [3:0] _25_;
   wire _26_;
   wire _27_;
@@ -538,14 +542,14 @@ module conv2d_rs_eyeriss_address_w(start, clk, rst, address, residue_2);
   assign _15_ = t3_at_end ? 2'h0 : _14_;
   assign _16_ = t3 == 2'h2;
   assign _17_ = t3_at_end ? 1'h0 : _16_;
-  assign _18_ = t4 + 1'h1;
-  assign _19_ = t4_at_end ? 2'h0 : _18_;
+  assign _18_[1:0] = t4 + 1'h1;
+  assign _19_ = t4_at_end ? 2'h0 : _18_[1:0];
   assign _20_ = t4 == 1'h1;
   assign _21_ = t4_at_end ? 1'h0 : _20_;
   assign _22_ = residue2_moved[1:0] - 2'h3;
   assign _23_[1:0] = residue2_carry ? _22_ : residue2_moved[1:0];
-  assign _24_ = address + counter_step;
-  assign _25_[1:0] = _24_ + residue2_carry;
+  assign _24_[1:0] = address + counter_step;
+  assign _25_[1:0] = _24_[1:0] + residue2_carry;
   assign step0 = _12_ & _13_;
   assign step1 = _00_ & _01_;
   assign step2 = _03_ & _04_;
@@ -609,15 +613,15 @@ module conv2d_rs_eyeriss_address_x(start, clk, rst, address, residue_1, residue_
   wire _014_;
   wire _015_;
   wire [1:0] _016_;
-  wire [1:0] _017_;
+  wire [2:0] _017_;
   wire _018_;
   wire _019_;
-  wire [2:0] _020_;
-  wire [1:0] _021_;
+  wire [1:0] _020_;
+  wire [2:0] _021_;
   wire _022_;
   wire _023_;
   wire [2:0] _024_;
-  wire [1:0] _025_;
+  wire [2:0] _025_;
   wire [3:0] _026_;
   wire _027_;
   wire _028_;
@@ -686,18 +690,18 @@ module conv2d_rs_eyeriss_address_x(start, clk, rst, address, residue_1, residue_
   assign _004_ = ~ t2_at_end;
   assign _005_ = valid & t4_at_end;
   assign _016_ = t3 + 1'h1;
-  assign _017_ = t3_at_end ? 2'h0 : _016_;
+  assign _017_[1:0] = t3_at_end ? 2'h0 : _016_;
   assign _018_ = t3 == 2'h2;
   assign _019_ = t3_at_end ? 1'h0 : _018_;
-  assign _020_[1:0] = t4 + 1'h1;
-  assign _021_ = t4_at_end ? 2'h0 : _020_[1:0];
+  assign _020_ = t4 + 1'h1;
+  assign _021_[1:0] = t4_at_end ? 2'h0 : _020_;
   assign _022_ = t4 == 1'h1;
   assign _023_ = t4_at_end ? 1'h0 : _022_;
   assign _030_[2:1] = residue2_moved[2:1] - 2'h3;
   assign _031_[2:1] = residue2_carry ? _030_[2:1] : residue2_moved[2:1];
   assign _024_[1:0] = address + counter_step;
-  assign _025_ = residue1_carry + residue2_carry;
-  assign _026_[1:0] = _024_[1:0] + _025_;
+  assign _025_[1:0] = residue1_carry + residue2_carry;
+  assign _026_[1:0] = _024_[1:0] + _025_[1:0];
   assign step0 = _014_ & _015_;
   always @(posedge clk)
     if (_029_) address <= 2'h0;
@@ -718,13 +722,13 @@ module conv2d_rs_eyeriss_address_x(start, clk, rst, address, residue_1, residue_
     else if (valid) t4_at_end <= _023_;
   always @(posedge clk)
     if (rst) t4 <= 2'h0;
-    else if (valid) t4 <= _021_;
+    else if (valid) t4 <= _021_[1:0];
   always @(posedge clk)
     if (rst) t3_at_end <= 1'h0;
     else if (_005_) t3_at_end <= _019_;
   always @(posedge clk)
     if (rst) t3 <= 2'h0;
-    else if (_005_) t3 <= _017_;
+    else if (_005_) t3 <= _017_[1:0];
   always @(posedge clk)
     if (rst) t2_at_end <= 1'h0;
     else if (_003_) t2_at_end <= _004_;
@@ -749,9 +753,12 @@ module conv2d_rs_eyeriss_address_x(start, clk, rst, address, residue_1, residue_
   assign _039_[2:1] = step0 ? _011_[2:1] : 2'b0x;
   assign { residue1_carry, residue1_moved[1] } = step1 ? _011_[2:1] : _039_[2:1];
   assign _011_[0] = 1'h0;
+  assign _017_[2] = 1'hx;
+  assign _021_[2] = 1'hx;
+  assign _025_[2] = 1'h0;
   assign _030_[0] = residue2_moved[0];
-  assign { _031_[4:3], _031_[0] } = { 2'hx, residue2_moved[0] };
   assign _039_[0] = 1'h0;
+  assign { _031_[4:3], _031_[0] } = { 2'hx, residue2_moved[0] };
   assign _032_[1] = 1'h0;
   assign { residue1_moved[2], residue1_moved[0] } = { residue1_carry, 1'h0 };
   assign residue_1[0] = 1'h0;
@@ -2144,7 +2151,7 @@ module conv2d_rs_eyeriss_controller(start, clk, rst, issue, first_of_4, iteratio
   wire _13_;
   wire _14_;
   wire [1:0] _15_;
-  wire [1:0] _16_;
+  wire [2:0] _16_;
   wire _17_;
   wire _18_;
   wire _19_;
@@ -2188,7 +2195,7 @@ module conv2d_rs_eyeriss_controller(start, clk, rst, issue, first_of_4, iteratio
   assign _13_ = t3 == 2'h2;
   assign _14_ = t3_at_end ? 1'h0 : _13_;
   assign _15_ = t4 + 1'h1;
-  assign _16_ = t4_at_end ? 2'h0 : _15_;
+  assign _16_[1:0] = t4_at_end ? 2'h0 : _15_;
   assign _17_ = t4 == 1'h1;
   assign _18_ = t4_at_end ? 1'h0 : _17_;
   assign _19_ = ! t4;
@@ -2207,7 +2214,7 @@ module conv2d_rs_eyeriss_controller(start, clk, rst, issue, first_of_4, iteratio
     else if (issue) t4_at_end <= _18_;
   always @(posedge clk)
     if (rst) t4 <= 2'h0;
-    else if (issue) t4 <= _16_;
+    else if (issue) t4 <= _16_[1:0];
   always @(posedge clk)
     if (rst) t3_at_end <= 1'h0;
     else if (_05_) t3_at_end <= _14_;
@@ -2226,6 +2233,7 @@ module conv2d_rs_eyeriss_controller(start, clk, rst, issue, first_of_4, iteratio
   assign _21_ = \final  ? 1'h0 : issue;
   assign _22_ = _21_ | start;
   assign _12_[2] = 1'hx;
+  assign _16_[2] = 1'hx;
 endmodule
 
 module conv2d_rs_eyeriss_loader_w(stream__tdata, stream__tvalid, stream__tlast, enable, \release , clk, rst, stream__tready, write__data__0, write__data__1, write__data__2, write__address__0, write__enable, write__page, full, page, error);

@@ -350,10 +350,10 @@ module gemm_ws_systolic_accumulator_12x14(page, address, enable, data, owned, st
   wire _01_;
   wire _02_;
   wire _03_;
-  wire [13:0] _04_;
-  wire [13:0] _05_;
-  wire _06_;
-  wire _07_;
+  wire _04_;
+  wire _05_;
+  wire [13:0] _06_;
+  wire [13:0] _07_;
   wire _08_;
   wire _09_;
   wire _10_;
@@ -363,6 +363,8 @@ module gemm_ws_systolic_accumulator_12x14(page, address, enable, data, owned, st
   reg [3:0] adding_at;
   input [3:0] address;
   wire [3:0] address;
+  wire adds_0;
+  wire adds_1;
   input [1:0] clear;
   wire [1:0] clear;
   input clk;
@@ -379,11 +381,11 @@ module gemm_ws_systolic_accumulator_12x14(page, address, enable, data, owned, st
   input page;
   wire page;
   wire [3:0] read_address;
-  wire [3:0] \read_address$28 ;
+  wire [3:0] \read_address$30 ;
   wire [13:0] read_data;
   wire [13:0] \read_data$16 ;
   wire read_enable;
-  wire \read_enable$27 ;
+  wire \read_enable$29 ;
   input rst;
   wire rst;
   input [3:0] stream_address;
@@ -399,46 +401,48 @@ module gemm_ws_systolic_accumulator_12x14(page, address, enable, data, owned, st
   reg [3:0] summed_at;
   reg [13:0] total;
   wire [3:0] write_address;
-  wire [3:0] \write_address$30 ;
+  wire [3:0] \write_address$32 ;
   wire [13:0] write_data;
-  wire [13:0] \write_data$31 ;
+  wire [13:0] \write_data$33 ;
   wire write_enable;
-  wire \write_enable$29 ;
+  wire \write_enable$31 ;
   reg [13:0] written;
   assign _00_ = page ? \read_data$16  : read_data;
-  assign _05_ = in_written ? written : _00_;
-  assign old = in_total ? total : _05_;
+  assign _07_ = in_written ? written : _00_;
+  assign old = in_total ? total : _07_;
   assign stream_data = \stream_page$19  ? \read_data$16  : read_data;
-  assign _06_ = ~ owned[0];
-  assign read_enable = stream_enable | _06_;
-  assign read_address = owned[0] ? stream_address : address;
-  assign _07_ = ! page;
-  assign _08_ = summed & _07_;
-  assign write_enable = owned[0] ? clear[0] : _08_;
+  assign _09_ = ~ owned[0];
+  assign adds_0 = _08_ & _09_;
+  assign read_enable = adds_0 ? enable : stream_enable;
+  assign read_address = adds_0 ? address : stream_address;
+  assign _08_ = ! page;
+  assign _10_ = summed & _08_;
+  assign write_enable = owned[0] ? clear[0] : _10_;
   assign write_address = owned[0] ? stream_address : summed_at;
   assign write_data = owned[0] ? 14'h0000 : total;
-  assign _09_ = ~ owned[1];
-  assign \read_enable$27  = stream_enable | _09_;
-  assign \read_address$28  = owned[1] ? stream_address : address;
-  assign _10_ = summed & page;
-  assign \write_enable$29  = owned[1] ? clear[1] : _10_;
-  assign \write_address$30  = owned[1] ? stream_address : summed_at;
-  assign \write_data$31  = owned[1] ? 14'h0000 : total;
-  assign _11_ = adding_at == address;
-  assign _01_ = adding & _11_;
-  assign _02_ = summed_at == address;
-  assign _03_ = summed & _02_;
-  assign _04_ = old + addend;
+  assign _11_ = ~ owned[1];
+  assign adds_1 = page & _11_;
+  assign \read_enable$29  = adds_1 ? enable : stream_enable;
+  assign \read_address$30  = adds_1 ? address : stream_address;
+  assign _01_ = summed & page;
+  assign \write_enable$31  = owned[1] ? clear[1] : _01_;
+  assign \write_address$32  = owned[1] ? stream_address : summed_at;
+  assign \write_data$33  = owned[1] ? 14'h0000 : total;
+  assign _02_ = adding_at == address;
+  assign _03_ = adding & _02_;
+  assign _04_ = summed_at == address;
+  assign _05_ = summed & _04_;
+  assign _06_ = old + addend;
   always @(posedge clk)
     addend <= data;
   always @(posedge clk)
     adding_at <= address;
   always @(posedge clk)
-    in_total <= _01_;
+    in_total <= _03_;
   always @(posedge clk)
-    in_written <= _03_;
+    in_written <= _05_;
   always @(posedge clk)
-    total <= _04_;
+    total <= _06_;
   always @(posedge clk)
     summed_at <= adding_at;
   always @(posedge clk)
@@ -462,12 +466,12 @@ module gemm_ws_systolic_accumulator_12x14(page, address, enable, data, owned, st
   );
   gemm_ws_systolic_bank_12x14 page_1 (
     .clk(clk),
-    .read_address(\read_address$28 ),
+    .read_address(\read_address$30 ),
     .read_data(\read_data$16 ),
-    .read_enable(\read_enable$27 ),
-    .write_address(\write_address$30 ),
-    .write_data(\write_data$31 ),
-    .write_enable(\write_enable$29 )
+    .read_enable(\read_enable$29 ),
+    .write_address(\write_address$32 ),
+    .write_data(\write_data$33 ),
+    .write_enable(\write_enable$31 )
   );
 endmodule
 

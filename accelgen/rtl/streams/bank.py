@@ -136,9 +136,12 @@ class AccumulatorBank(wiring.Component):
         for number, bank in enumerate(pages):
             m.submodules[f"page_{number}"] = bank
             mine = self.owned[number]
+            # A page that nothing is added to keeps still.
+            adds = Signal(name=f"adds_{number}")
             m.d.comb += [
-                bank.read_enable.eq(self.stream_enable | ~mine),
-                bank.read_address.eq(Mux(mine, self.stream_address, self.address)),
+                adds.eq((self.page == number) & ~mine),
+                bank.read_enable.eq(Mux(adds, self.enable, self.stream_enable)),
+                bank.read_address.eq(Mux(adds, self.address, self.stream_address)),
                 bank.write_enable.eq(Mux(mine, self.clear[number], summed & (self.page == number))),
                 bank.write_address.eq(Mux(mine, self.stream_address, summed_at)),
                 bank.write_data.eq(Mux(mine, 0, total)),

@@ -1,0 +1,139 @@
+"""What of a design takes energy while it waits: memories, register bits, clock gates.
+
+Counted in closed form from the plans of its tensors, as the units of :mod:`accelgen.rtl.streams`
+are built; no design is generated for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from accelgen.energy import Energies, MemoryCost
+from accelgen.fabric.banks import BankedAccess
+from accelgen.fabric.fabric import InputPlan, OutputPlan
+from accelgen.passes.metrics import measure
+from accelgen.processor.design import ProcessorDesign
+from accelgen.rtl.streams.geometry import address_bits, bank_depth
+
+__all__ = ["PAGES", "Banks", "Structure", "structure_of"]
+
+PAGES = 2
+"""Of every memory: one is streamed while the other is computed with."""
+
+_FLIP_FLOP = 0.29
+"""The smallest storage cell of a bit of a register file, of its area with multiplexers: macros that
+take more are not used (:func:`accelgen.silicon.memories.tile`).
+"""
+
+_BUS_BITS = 12
+"""Register bits of loaders, spread and packer for every bit of a bus."""
+
+_STAGE_BITS = 2170
+"""Of the multipliers of the output stage and of what drives problems, whatever the design is."""
+
+_PARAMETERS = 3
+"""Memories of the output stage with a word per channel."""
+
+
+@dataclass(frozen=True)
+class Banks:
+    """The memories of a tensor: ``count`` of ``words`` words of ``width`` bits, in each of the two
+    pages; ``cost`` is that of an access of a page (per bit of its width), ``macro`` whether it is
+    made of macros and not of flip-flops.
+    """
+
+    count: int
+    words: int
+    width: int
+    cost: MemoryCost
+    macro: bool
+
+    @property
+    def read_pj(self) -> float:
+        """Of reading a word."""
+        return self.cost.read_pj * self.width
+
+    @property
+    def write_pj(self) -> float:
+        """Of writing a word."""
+        return self.cost.write_pj * self.width
+
+
+@dataclass(frozen=True)
+class Structure:
+    """The memories of the tensors, the output's last, and what has a clock in every cycle:
+    register ``bits`` and clock ``gates`` (one per word of a memory of flip-flops).
+    """
+
+    memories: tuple[Banks, ...]
+    bits: int
+    gates: int
+
+
+def structure_of(design: ProcessorDesign, energies: Energies) -> Structure:
+    """What the first dataflow of a design consists of in a technology.
+
+    Raises :class:`accelgen.errors.InputError` when the technology has no memories.
+    """
+    fabric, pipeline = design.flows[0].fabric, design.pipeline
+    nodes = pipeline.netlist.nodes
+    bits = measure(pipeline.netlist, pipeline.registers).register_bits
+    bits -= sum(nodes[enable.node].format.bits for enable in pipeline.enables)
+    bits += _STAGE_BITS + _BUS_BITS * fabric.bus_bits
+    gates = _PARAMETERS * PAGES * (design.stage.channels if design.stage else 0)
+    memories = []
+    for plan in fabric.plans:
+        banks = _banks(plan, energies)
+        memories.append(banks)
+        bits += _around(plan.banked)
+        if isinstance(plan, OutputPlan) and plan.accumulate:
+            # Addend, sum, the sum before, two addresses; what is read of both pages.
+            own = (3 + PAGES) * banks.width + 2 * address_bits(plan.banked.layout)
+            bits += banks.count * own
+        elif isinstance(plan, InputPlan) and not banks.macro:
+            bits += banks.count * banks.width
+        if not banks.macro:
+            gates += banks.count * PAGES * banks.words
+    return Structure(tuple(memories), bits, gates)
+
+
+def _around(access: BankedAccess) -> int:
+    """Registers of rotators: the element of every slot, the address of every memory."""
+    layout = access.layout
+    if not access.turns:
+        return 0
+    elements = len(access.slots) * layout.element_bits
+    return elements + layout.memories * address_bits(layout)
+
+
+def _banks(plan: InputPlan | OutputPlan, energies: Energies) -> Banks:
+    layout = plan.banked.layout
+    words, width = bank_depth(layout), layout.element_bits
+    found = None
+    if not (isinstance(plan, OutputPlan) and plan.accumulate):
+        # What is read and written in one cycle has no place in macros of one port.
+        found = _macro(energies, words, width)
+    cost = found or energies.registers(-(-words * width // 8), width)
+    return Banks(layout.memories, words, width, cost, found is not None)
+
+
+@lru_cache(maxsize=4096)
+def _macro(energies: Energies, words: int, width: int) -> MemoryCost | None:
+    """A page made of macros, per bit of the page; ``None`` where flip-flops are smaller."""
+    size = -(-words * width // 8)
+    most = energies.registers(size, width).area_mm2
+    if not energies.macros:
+        macro = energies.sram(size, width)
+        fits = most is None or macro.area_mm2 is None or macro.area_mm2 < most
+        return macro if fits else None
+    tiles = []
+    for row in energies.macros:
+        rows, columns = -(-words // (8 * row.size // row.width)), -(-width // row.width)
+        area = rows * columns * (row.area_mm2 or 0.0)
+        tiles.append((area, rows * columns, columns, row))
+    area, count, columns, row = min(tiles, key=lambda one: one[0])
+    if most is not None and area > _FLIP_FLOP * most:
+        return None
+    read, write = (columns * pj / width for pj in (row.read_pj, row.write_pj))
+    return MemoryCost(read, write, count * row.leakage_mw, area)
