@@ -67,6 +67,7 @@ def test_weights_are_near_and_sums_fit(name: str, seed: int, channels: int, most
     made = block_weights(weights, form, steps)
     sums = np.abs(made.integers).sum(axis=(1, 2, 3)) * most
     assert sums.max() < 2**31
+    assert form.block is not None
     # An element is off by at most a quarter of the largest of its block, and by the least step.
     padded = np.zeros((3, -(-channels // form.block) * form.block, 2, 2))
     padded[:, :channels] = np.abs(weights)

@@ -81,7 +81,7 @@ def test_layers_have_weights_that_multipliers_take() -> None:
     rng = np.random.default_rng(0)
     seen: dict[str, set[str]] = {kind: set() for kind in kinds}
     for number in range(60):
-        values = found.space.decode(rng.random(len(found.space.genes)))
+        values = found.space.decode(rng.random(len(found.space.genes)).tolist())
         if isinstance(values, Rejected):
             continue
         made = found.subject.candidate(number, values)
@@ -103,7 +103,7 @@ def test_points_of_block_formats_are_judged() -> None:
     rng = np.random.default_rng(3)
     judged = []
     for number in range(8):
-        values = found.space.decode(rng.random(len(found.space.genes)))
+        values = found.space.decode(rng.random(len(found.space.genes)).tolist())
         if not isinstance(values, Rejected):
             made = found.subject.candidate(number, values)
             assert isinstance(made, Candidate)
