@@ -27,6 +27,11 @@ class MeasuredDigits:
 
     kind: ClassVar[AccuracyKind] = "measured"
 
+    def __reduce__(self) -> tuple[type[MeasuredDigits], tuple[object, ...]]:
+        """The shipped weights need not be sent to other processes, which have them."""
+        own = self.supernet is not load_supernet()
+        return MeasuredDigits, (self.part, self.supernet) if own else (self.part,)
+
     @property
     def source(self) -> str:
         """What was run on how many images of which part."""

@@ -6,14 +6,15 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from inspect import getmodule, getsource
 from pathlib import Path
 from typing import ClassVar
 
-from accelgen.accuracy.source import Accuracy, AccuracyKind, LayerBits
+from accelgen.accuracy.source import Accuracy, AccuracyKind, AccuracySource, LayerBits
 from accelgen.errors import InputError
 from accelgen.names import nearest, shorten
 
-__all__ = ["UserAccuracy", "load_function"]
+__all__ = ["UserAccuracy", "load_function", "source_text"]
 
 Function = Callable[[Mapping[str, int], Mapping[str, LayerBits]], float]
 """Takes an architecture and formats by layer, returns a share of right answers, 0 .. 1."""
@@ -22,13 +23,20 @@ Function = Callable[[Mapping[str, int], Mapping[str, LayerBits]], float]
 @dataclass(frozen=True)
 class UserAccuracy:
     """An :class:`~accelgen.accuracy.source.AccuracySource` that asks ``function``; ``name`` says in
-    results which one.
+    results which one.  Where it is ``imported`` by that name, other processes import it as well.
     """
 
     function: Function
     name: str
+    imported: bool = False
 
     kind: ClassVar[AccuracyKind] = "user"
+
+    def __reduce__(self) -> tuple[Callable[..., UserAccuracy], tuple[object, ...]]:
+        """By its name: the folder that it was found in is no part of another process's path."""
+        if self.imported:
+            return load_function, (self.name,)
+        return UserAccuracy, (self.function, self.name)
 
     @property
     def source(self) -> str:
@@ -83,4 +91,16 @@ def load_function(name: str) -> UserAccuracy:
         known = [key for key, value in vars(found).items() if callable(value)]
         raise InputError(f"no function {shorten(function)}", where=name,
                          hint=nearest(function, known))  # fmt: skip
-    return UserAccuracy(getattr(found, function), name)
+    return UserAccuracy(getattr(found, function), name, imported=True)
+
+
+def source_text(source: AccuracySource) -> str:
+    """The text of the module that a source's function is from, for results to be told apart by;
+    empty where there is none.
+    """
+    if not isinstance(source, UserAccuracy):
+        return ""
+    try:
+        return getsource(getmodule(source.function) or source.function)
+    except (OSError, TypeError):
+        return ""

@@ -1,4 +1,6 @@
-"""Networks from YAML: a builder with its parameters, or a list of layers."""
+"""Networks from YAML: a builder with its parameters, an architecture of an elastic space, or a list
+of layers.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from accelgen.affine.yaml_text import Node, at_line, parse_yaml, read_text
 from accelgen.content import content_path, list_content
 from accelgen.errors import InputError
 from accelgen.names import shorten, unknown
+from accelgen.networks.elastic_file import ELASTIC_KEYS, elastic_network
 from accelgen.networks.families import build_network, check_parameters
 from accelgen.networks.layer import Layer, VectorWork
 from accelgen.networks.network import MAX_LAYERS, Network
@@ -19,7 +22,7 @@ __all__ = ["list_networks", "load_network", "parse_network"]
 
 _FOLDER = "networks/"
 _COMMON = ("name", "source", "formats")
-_BUILT = ("builder", "parameters")
+_KINDS = {"builder": ("builder", "parameters"), "layers": ("layers",), "elastic": ELASTIC_KEYS}
 _MATRIX = ("name", "expression", "bounds", "types", "repeats", "weights", "parameters", "tied")
 _VECTOR = ("name", "operation", "elements", "repeats", "parameters")
 _FORMATS = ("activations", "weights", "outputs", "fallback")
@@ -36,9 +39,9 @@ def list_networks() -> tuple[str, ...]:
 def load_network(source: str | Path, parameters: Parameters | None = None) -> Network:
     """Read a network: a shipped one by name (``resnet50``), a YAML file, or an ONNX file.
 
-    ``parameters`` replace those of the builder (``{"tokens": 384}``), or give the symbolic
-    dimensions of an ONNX file; a list of layers has none.  Raises :class:`InputError` at
-    ``file:line`` when it cannot be read.
+    ``parameters`` replace those of the builder (``{"tokens": 384}``) or of the elastic space, or
+    give the symbolic dimensions of an ONNX file; a list of layers has none.  Raises
+    :class:`InputError` at ``file:line`` when it cannot be read.
     """
     path = Path(source)
     if path.suffix == ".onnx":
@@ -69,12 +72,15 @@ def parse_network(
     """
     root = parse_yaml(text, where)
     nodes = _entries(root, where)
-    built = "builder" in nodes
-    if built == ("layers" in nodes):
-        raise InputError("give either a builder or layers", where=where)
-    _known(nodes, (*_COMMON, *(_BUILT if built else ("layers",))), where)
-    if built:
+    kinds = [key for key in _KINDS if key in nodes]
+    if len(kinds) != 1:
+        raise InputError("give either a builder or layers, or an elastic space", where=where)
+    kind = kinds[0]
+    _known(nodes, (*_COMMON, *_KINDS[kind]), where)
+    if kind == "builder":
         network = _built(nodes, where, parameters or {})
+    elif kind == "elastic":
+        network = elastic_network(nodes, where, parameters or {})
     elif parameters:
         raise InputError(
             f"no builder, so no parameter {shorten(next(iter(parameters)))}", where=where

@@ -23,7 +23,16 @@ from accelgen.realize.kernel import Kernel
 from accelgen.realize.program import Program, Step
 from accelgen.realize.structure import PAGES, Banks, Structure, structure_of
 
-__all__ = ["PARTS", "Estimate", "LayerEstimate", "area_of", "energy_of", "estimate"]
+__all__ = [
+    "FACTORS",
+    "PARTS",
+    "Estimate",
+    "Factors",
+    "LayerEstimate",
+    "area_of",
+    "energy_of",
+    "estimate",
+]
 
 PARTS = ("products", "inputs", "weights", "results", "output", "clock")
 
@@ -32,10 +41,11 @@ _WIDEST = "int8*int8"
 
 @dataclass(frozen=True)
 class Factors:
-    """Parts of energies with random data that are counted, measured at gate level
-    (``benchmarks/realised_energy.py``): of products, by kind of multiplier; of reading flip-flops
-    at an address that moves; of writing a bit into a register (``link_pj``), those of a bit and of
-    a clock gate that keep still in a cycle, and those of a sum in the output stage, in bits.
+    """Parts of energies with random data that are counted, fitted to networks at gate level on
+    SG13G2 (``benchmarks/realised_energy.py``): of products, by kind of multiplier; of reading
+    flip-flops at an address that moves, or to accumulate; of writing a bit into a register
+    (``link_pj``), what a bit and a clock gate that keep still take in a cycle, and a sum in the
+    output stage.
     """
 
     plain: float
@@ -47,7 +57,7 @@ class Factors:
     sum_bits: float
 
 
-FACTORS = Factors(0.5, 0.35, 0.4, 0.5, 0.66, 0.4, 400.0)
+FACTORS = Factors(0.96, 0.12, 0.43, 0.29, 0.65, 0.75, 330.0)
 
 
 @dataclass(frozen=True)
@@ -124,11 +134,16 @@ def area_of(kernel: Kernel, design: ProcessorDesign, energies: Energies) -> tupl
 
 
 def energy_of(
-    kernel: Kernel, step: Step, design: ProcessorDesign, technology: str, cycles: int
+    kernel: Kernel,
+    step: Step,
+    design: ProcessorDesign,
+    technology: str,
+    cycles: int,
+    factors: Factors = FACTORS,
 ) -> dict[str, float]:
     """Picojoules by part of a layer that has the design for ``cycles`` cycles, computing or not."""
     energies = load_energies(technology)
-    return _energy(kernel, step, structure_of(design, energies), energies, cycles)
+    return _energy(kernel, step, structure_of(design, energies), energies, cycles, factors)
 
 
 def _layer(kernel: Kernel, step: Step, structure: Structure, energies: Energies) -> LayerEstimate:
@@ -138,9 +153,14 @@ def _layer(kernel: Kernel, step: Step, structure: Structure, energies: Energies)
 
 
 def _energy(
-    kernel: Kernel, step: Step, structure: Structure, energies: Energies, cycles: int
+    kernel: Kernel,
+    step: Step,
+    structure: Structure,
+    energies: Energies,
+    cycles: int,
+    factors: Factors = FACTORS,
 ) -> dict[str, float]:
-    fabric, factors = step.problem.fabric, FACTORS
+    fabric = step.problem.fabric
     iterations = prod(fabric.kernel.bounds)
     # Blocks as plain ones: theirs is not measured.
     share = getattr(factors, kernel.multiplier, factors.plain)
@@ -149,8 +169,8 @@ def _energy(
     for number, (plan, banks) in enumerate(zip(fabric.inputs, inputs, strict=True)):
         # Blocks have their scales behind them.
         part = ("inputs", "weights")[2 * number // len(inputs)]
-        found[part] = found.get(part, 0.0) + _input_pj(plan, banks, cycles)
-    found["results"] = _output_pj(fabric.output, output, energies)
+        found[part] = found.get(part, 0.0) + _input_pj(plan, banks, cycles, factors.read)
+    found["results"] = _output_pj(fabric.output, output, energies, factors)
     sums = fabric.output.banked.layout.elements
     found["output"] = factors.sum_bits * sums * energies.link_pj
     still = factors.bit * structure.bits + factors.gate * structure.gates
@@ -186,25 +206,25 @@ def _units(kernel: Kernel, energies: Energies) -> Mapping[str, UnitCost]:
     return found
 
 
-def _input_pj(plan: InputPlan, banks: Banks, cycles: int) -> float:
+def _input_pj(plan: InputPlan, banks: Banks, cycles: int, share: float) -> float:
     """Every element is written once.  Macros are read in every cycle; flip-flops, whose words
     are there all the time, switch when the address moves.
     """
     written = plan.banked.layout.elements * banks.write_pj
     if banks.macro:
         return written + banks.count * cycles * banks.read_pj
-    return written + FACTORS.read * banks.count * _moves(plan) * banks.read_pj
+    return written + share * banks.count * _moves(plan) * banks.read_pj
 
 
-def _output_pj(plan: OutputPlan, banks: Banks, energies: Energies) -> float:
+def _output_pj(plan: OutputPlan, banks: Banks, energies: Energies, factors: Factors) -> float:
     """Results are written once, or read and written in every access; then read."""
     layout = plan.banked.layout
-    once = layout.elements * (FACTORS.read * banks.read_pj + banks.write_pj)
+    once = layout.elements * (factors.read * banks.read_pj + banks.write_pj)
     if not plan.accumulate:
         return once
     accesses = prod(plan.pattern.extents)
     slots = len(plan.banked.slots)
-    read = FACTORS.accumulate * banks.count * accesses * banks.read_pj
+    read = factors.accumulate * banks.count * accesses * banks.read_pj
     return once + read + slots * accesses * (banks.write_pj + 3 * banks.width * energies.link_pj)
 
 

@@ -17,7 +17,7 @@ from accelgen.affine.yaml_text import Plain
 from accelgen.errors import InputError
 from accelgen.formats import BlockFormat, get_format
 from accelgen.hardware import Hardware, hardware_from, hardware_values
-from accelgen.hardware.model import ANY_FORMAT
+from accelgen.hardware.words import ANY_FORMAT, UnitKind, words_of
 from accelgen.names import FrozenMap, within
 from accelgen.search.budget import Budget, resources_of
 from accelgen.sweep.fields import Value, replaced
@@ -26,7 +26,7 @@ __all__ = ["TAKEN", "Baseline", "load_baseline"]
 
 TAKEN = (
     "technology", "clock_mhz", "formats", "mac_pj", "sum_bits", "link_pj", "fill",
-    "unit_leakage_mw", "unit_area_mm2", "sources",
+    "unit_leakage_mw", "unit_area_mm2", "sources", "unit", "lanes", "alone_pj",
 )  # fmt: skip
 """Keys of a hardware file that candidates have from their baseline."""
 
@@ -84,17 +84,30 @@ class Baseline:
         """The formats that its units multiply."""
         return tuple(self.hardware.mac_pj)
 
-    def element_bytes(self, macs: tuple[str, ...]) -> dict[Role, int]:
+    def element_bytes(
+        self, macs: tuple[str, ...], unit: UnitKind = "plain", lanes: int = 1
+    ) -> dict[Role, int]:
         """Bytes of an element by role on units of these formats: a port of registers holds one;
-        of outputs an unfinished sum.
+        of block formats a block with its scale, of units of widths chosen at run time the widest
+        word, of outputs an unfinished sum.
         """
-        named = [part.strip() for name in macs if name != ANY_FORMAT for part in name.split("*")]
-        factors = [
-            found for name in named if not isinstance(found := get_format(name), BlockFormat)
-        ]
-        widest = max((-(-factor.width // 8) for factor in factors), default=1)
+        pairs = [name.split("*") for name in macs if name != ANY_FORMAT]
+        widest = max((_widest(pair, unit, lanes) for pair in pairs), default=1)
         sums = -(-(self.hardware.sum_bits or _SUM_BITS) // 8)
         return {"inputs": widest, "weights": widest, "outputs": sums}
+
+
+def _widest(pair: list[str], unit: UnitKind, lanes: int) -> int:
+    """Bytes of the wider of what a unit takes of two formats."""
+    bits = []
+    for name in pair:
+        form = get_format(name.strip())
+        if isinstance(form, BlockFormat):
+            bits.append((form.block or 1) * form.element_bits + form.scale_bits)
+        else:
+            bits.append(form.width)
+    elements = 1 if unit == "plain" else words_of(unit, lanes, bits * (3 - len(bits)), 1).room
+    return -(-max(bits) * elements // 8)
 
 
 def load_baseline(source: str | Path, changes: Mapping[str, Value] = FrozenMap()) -> Baseline:

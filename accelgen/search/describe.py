@@ -17,7 +17,7 @@ COLUMNS = (
 def described(hardware: Hardware) -> dict[str, int | float | str]:
     """The columns of a design: ``array`` is ``x 12, y 14``, ``space`` ``x k|g, y p|c``,
     ``buffers`` ``inputs+outputs 65536x2`` (bytes of a memory, and 2 when tiles are double
-    buffered), ``links`` bytes per cycle.
+    buffered), ``links`` bytes per cycle, ``mac`` what units multiply, or which kind they are of.
     """
     registers = hardware.registers
     in_unit = 0 if registers is None else sum(memory.size or 0 for memory in registers.memories)
@@ -41,7 +41,7 @@ def described(hardware: Hardware) -> dict[str, int | float | str]:
         if registers is not None
         else "-",
         "skewed": " ".join(hardware.skewed) or "-",
-        "mac": " ".join(hardware.mac_pj),
+        "mac": " ".join(hardware.mac_pj) if hardware.unit == "plain" else hardware.unit,
         "registers_bytes": in_unit,
         "buffer_bytes": sum(memory.size or 0 for memory in memories),
         "buffers": ", ".join(

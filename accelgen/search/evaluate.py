@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from accelgen.errors import AccelgenError, MissingToolError
+from accelgen.errors import AccelgenError, InputError, MissingToolError
 from accelgen.hardware import Hardware
 from accelgen.search.subject import Figures
 from accelgen.store import Json
@@ -41,6 +41,7 @@ class Trial:
 
     ``key`` is the same for the same contents and no others; ``number`` counts the trials of a
     search from 0.  ``limit``: the most that ``limited_in``, a metric, is worth knowing of.
+    Mappings are looked for and put into the user's cache where they are ``kept``.
     """
 
     number: int
@@ -50,6 +51,7 @@ class Trial:
     minimise: Objective
     limited_in: str | None = None
     limit: float = math.inf
+    kept: bool = False
 
     def limited(self, metric: str, limit: float) -> Trial:
         """See :class:`accelgen.search.subject.TrialLike`."""
@@ -83,7 +85,7 @@ def evaluate(trial: Trial) -> dict[str, Json]:
             record |= {"limit": trial.limit, "at_least": least}
         else:
             for name, network in networks.items():
-                result = simulate(network, hardware, trial.minimise, solved=_solved())
+                result = simulate(network, hardware, trial.minimise, solved=_solved(trial.kept))
                 found[name] = {
                     "cycles": float(result.cycles),
                     "energy_pj": {level: float(pj) for level, pj in result.energy_pj.items()},
@@ -124,18 +126,24 @@ def _solve(trial: Trial, networks: list[Network]) -> float | None:
         if (value := least()) > trial.limit:
             return value
         problem = layer_problem(work.workload, work.weights, hardware)
-        cost = _solved().best_mapping(problem, hardware, trial.minimise).cost
+        cost = _solved(trial.kept).best_mapping(problem, hardware, trial.minimise).cost
         for k, per_repeat in enumerate((cost.cycles, cost.total_pj)):
             totals[n][k] += work.repeats * per_repeat - known[n, work][k]
     return value if (value := least()) > trial.limit else None
 
 
 @cache
-def _solved() -> Solved:
-    """What this process solved: layers alike begin with the mappings of those before."""
-    from accelgen.mapper.cache import Solved
+def _solved(kept: bool) -> Solved:
+    """What this process solved: layers alike begin with the mappings of those before.
 
-    return Solved()
+    With the user's cache, where there can be one.
+    """
+    from accelgen.mapper.cache import Solved, open_solved
+
+    try:
+        return open_solved() if kept else Solved()
+    except InputError:
+        return Solved()
 
 
 def figures_of(record: Mapping[str, Json]) -> Figures:

@@ -6,7 +6,7 @@ Every vector is a legal hardware file or is rejected with the reason.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import cast
@@ -14,9 +14,10 @@ from typing import cast
 import yaml
 
 from accelgen.affine.yaml_text import Plain
-from accelgen.energy import load_energies, mac_name
+from accelgen.energy import Energies, load_energies, mac_name
 from accelgen.errors import InputError
 from accelgen.hardware import Hardware, hardware_from
+from accelgen.hardware.words import UnitKind
 from accelgen.names import FrozenMap, unknown
 from accelgen.output_file import write_whole
 from accelgen.search.array_genes import ArrayGenes
@@ -29,6 +30,9 @@ from accelgen.store import Json
 from accelgen.sweep.fields import Value
 
 __all__ = ["Design", "HardwareSpace", "designed"]
+
+_OF_UNITS = ("formats", "mac_pj", "alone_pj", "lanes", "unit_leakage_mw", "unit_area_mm2")
+"""Keys of a hardware file that say what units are."""
 
 
 @dataclass(frozen=True)
@@ -60,26 +64,39 @@ class Design:
 class HardwareSpace:
     """Hardware within ``budget``, on the cost model of ``baseline``.
 
-    ``macs`` are kinds of units to choose from (formats of which the technology has figures),
-    ``dram_bytes`` bandwidths of the DRAM in bytes per cycle (none: that of the baseline).
+    ``macs`` are kinds of plain units to choose from, by what they multiply: a format, or several
+    that one unit has, of which the technology has figures.  ``kinds`` are plain units, or units of
+    widths chosen at run time in all formats of the technology.  ``dram_bytes`` are bandwidths of
+    the DRAM in bytes per cycle.  Of each, none is that of the baseline.
     """
 
     baseline: Baseline
     budget: Budget
     array: ArrayGenes
     memory: MemoryGenes
-    macs: tuple[str, ...] = ()
+    macs: tuple[str | tuple[str, ...], ...] = ()
     dram_bytes: tuple[float, ...] = ()
+    kinds: tuple[UnitKind, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.macs:
-            technology = self.baseline.values.get("technology")
-            known = load_energies(str(technology)).macs if technology is not None else {}
-            for name in self.macs:
-                if mac_name(name) not in known:
-                    error = unknown(name, "kind of unit of the technology", known)
-                    error.where = "macs"
-                    raise error
+        energies = self._energies
+        known = {} if energies is None else energies.macs
+        for name in self.plain_formats:
+            if mac_name(name) not in known:
+                error = unknown(name, "kind of unit of the technology", known)
+                error.where = "macs"
+                raise error
+        offered = self.kinds or (self.baseline.hardware.unit,)
+        if self.macs and "plain" not in offered:
+            raise InputError("are of plain units", where="macs", hint="unit: [plain, composable]")
+        if "plain" in offered and not self.macs and self.baseline.hardware.unit != "plain":
+            raise InputError("no formats of plain units", where="unit", hint="macs: [int8]")
+        for kind in self.kinds:
+            if kind != "plain" and (energies is None or not energies.units.get(kind)):
+                raise InputError(
+                    f"the technology has no energies of {kind} units", where="unit",
+                    hint="set: {technology: sg13g2}",
+                )  # fmt: skip
         most = self.budget.dram_bytes
         for rate in self.dram_bytes:
             if rate <= 0 or (most is not None and rate > most):
@@ -92,6 +109,8 @@ class HardwareSpace:
     def genes(self) -> tuple[Gene, ...]:
         """Those of the array, of the memories, of the kind of units and of the DRAM."""
         found = [*self.array.genes, *self.memory.genes]
+        if len(self.kinds) > 1:
+            found.append(Gene("unit", "plain, composable or bit-serial units"))
         if len(self.macs) > 1:
             found.append(Gene("mac", "formats that a unit multiplies"))
         if len(self.dram_bytes) > 1:
@@ -102,18 +121,18 @@ class HardwareSpace:
         """The hardware of a vector."""
         reader = Reader.of(self.genes, vector)
         values: dict[str, object] = {"name": "candidate", **self.baseline.taken}
-        if self.macs:
-            values.pop("mac_pj", None)
-            values["formats"] = [reader.pick("mac", self.macs)]
+        unit, formats = self._units(reader, values)
         array = self.array.decode(reader, self.budget.units)
         values |= array
         sizes = cast("dict[str, int]", array["array"])
         units = 1
         for size in sizes.values():
             units *= size
-        memories = self.memory.decode(
-            reader, units, self.budget.on_chip_bytes, self.budget.link_bytes
-        )
+        try:
+            genes = self._memory(unit, formats)
+        except InputError as error:
+            return Rejected(" ".join(str(error).split()))
+        memories = genes.decode(reader, units, self.budget.on_chip_bytes, self.budget.link_bytes)
         if isinstance(memories, Rejected):
             return memories
         if "registers" in memories:
@@ -124,6 +143,46 @@ class HardwareSpace:
             dram["bytes_per_cycle"] = reader.pick("dram", self.dram_bytes)
         values["levels"] = [memories["level"], dram]
         return designed(cast("dict[str, Value]", values), self.budget)
+
+    @property
+    def plain_formats(self) -> tuple[str, ...]:
+        """All of :attr:`macs`."""
+        return tuple(x for one in self.macs for x in ((one,) if isinstance(one, str) else one))
+
+    @property
+    def _energies(self) -> Energies | None:
+        technology = self.baseline.values.get("technology")
+        return None if technology is None else load_energies(str(technology))
+
+    def _units(self, reader: Reader, values: dict[str, object]) -> tuple[UnitKind, tuple[str, ...]]:
+        """Put units into the values of a file; their kind and formats."""
+        own = self.baseline.hardware.unit
+        unit = reader.pick("unit", self.kinds or (own,))
+        if unit != own:
+            for key in _OF_UNITS:
+                values.pop(key, None)
+            values["unit"] = unit
+        if unit != "plain":
+            energies = self._energies
+            found = self.baseline.macs if unit == own or energies is None else ()
+            return unit, found or tuple(energies.units[unit] if energies else ())
+        if not self.macs:
+            return unit, self.baseline.macs
+        values.pop("mac_pj", None)
+        mac = reader.pick("mac", self.macs)
+        formats = (mac,) if isinstance(mac, str) else mac
+        values["formats"] = list(formats)
+        return unit, formats
+
+    def _memory(self, unit: UnitKind, formats: tuple[str, ...]) -> MemoryGenes:
+        """Memories for the words of these units."""
+        lanes = self.baseline.hardware.lanes
+        if unit != self.baseline.hardware.unit and self._energies is not None:
+            lanes = self._energies.lanes
+        sizes = self.baseline.element_bytes(formats, unit, lanes)
+        if sizes == self.memory.element_bytes:
+            return self.memory
+        return replace(self.memory, element_bytes=FrozenMap(sizes))
 
 
 def designed(values: dict[str, Value], budget: Budget) -> Design | Rejected:

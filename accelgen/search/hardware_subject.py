@@ -21,7 +21,7 @@ from accelgen.sweep.executors import Task
 from accelgen.sweep.sources import NetworkSource
 from accelgen.sweep.sweep import OBJECTIVES
 
-__all__ = ["HardwareSubject"]
+__all__ = ["HardwareSubject", "content_of", "model"]
 
 _RECORDS = 1
 """Changes with what is recorded of a trial."""
@@ -73,7 +73,7 @@ class HardwareSubject:
         """The design of a hardware space."""
         design = found["hardware"]
         assert isinstance(design, Design)
-        key = self._key(design.hardware)
+        key = digest(content_of(design.hardware, self.networks, self.minimise))
         return Candidate(design, Trial(number, key, design.hardware, self.networks, self.minimise))
 
     def figures(self, record: Mapping[str, Json]) -> Figures:
@@ -85,10 +85,13 @@ class HardwareSubject:
         hardware = str(folder / f"hardware_{point}.yaml")
         return "accelgen", "simulate", self.names[0], "--hardware", hardware
 
-    def _key(self, hardware: Hardware) -> str:
-        """What is evaluated, by content: name and sources change nothing."""
-        bare = repr(replace(hardware, name="hardware", sources=""))
-        return digest((model(), bare, self.minimise, *(x.digest for x in self.networks)))
+
+def content_of(
+    hardware: Hardware, networks: tuple[NetworkSource, ...], minimise: str
+) -> tuple[str, ...]:
+    """What is evaluated: name and sources of hardware change nothing."""
+    bare = repr(replace(hardware, name="hardware", sources=""))
+    return (model(), bare, minimise, *(network.digest for network in networks))
 
 
 def model() -> str:

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic
 
-from accelgen.errors import InfeasibleError
+from accelgen.errors import InfeasibleError, InputError
 from accelgen.sweep.executors import BugError, Record, Task, Work
 
 __all__ = ["Workers", "work"]
@@ -86,10 +86,18 @@ class Workers(Generic[Work]):
     def submit(self, points: Sequence[Work]) -> None:
         """Give the points to the worker with the fewest chunks."""
         connection = min(self._chunks, key=lambda one: len(self._chunks[one]))
+        try:
+            sent = pickle.dumps(list(points))
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise InputError(
+                f"cannot be sent to another process: {error}",
+                where=str(points[0]),
+                hint="use 1 job, or functions that a module defines",
+            ) from error
         self._chunks[connection].append(len(points))
         self._pending[connection] += points
         try:
-            connection.send(list(points))
+            connection.send_bytes(sent)
         except OSError:
             raise self._gone(connection) from None
 

@@ -25,7 +25,7 @@ from accelgen.search import (
 from accelgen.search.budget import link_rates
 from tests.search import small
 
-BASELINES = ("eyeriss", "nvdla_256", "nvdla_1024", "shidiannao", "gemmini", "tpu_128")
+BASELINES = ("eyeriss", "nvdla_256", "nvdla_1024", "shidiannao", "gemmini", "tpu_128", "tpu_edge")
 KINDS = [
     (name, kind)
     for name in BASELINES

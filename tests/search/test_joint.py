@@ -34,7 +34,8 @@ def search(**changes: Any) -> Search:  # noqa: ANN401 - any key's value
 @pytest.mark.parametrize(
     ("changes", "where"),
     [
-        ({"network": {"space": "ofa_resnet50"}}, "network"),
+        ({"network": {"space": "ofa_resnet50"}, "hardware": {"space": "kernels"}}, "network"),
+        ({"network": {"space": "ofa_resnet50"}}, "accuracy"),
         ({"accuracy": "guessed"}, "accuracy"),
         ({"bits": {"weights": []}}, "bits"),
         ({"bits": {"sums": ["int8"]}}, "bits"),

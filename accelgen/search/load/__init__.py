@@ -12,6 +12,7 @@ from accelgen.names import unknown, within
 from accelgen.search.hardware_subject import HardwareSubject
 from accelgen.search.load.digits import KEYS as JOINT
 from accelgen.search.load.digits import search_of_digits
+from accelgen.search.load.elastic import is_elastic, search_of_elastic
 from accelgen.search.load.hardware import about, roles_of, space_of
 from accelgen.search.load.values import (
     Values,
@@ -82,7 +83,7 @@ def make_search(values: Values, folder: Path = Path()) -> Search:
     Raises :class:`InputError`.
     """
     if "network" in values:
-        return search_of_digits(values)
+        return search_of_elastic(values, folder) if is_elastic(values) else search_of_digits(values)
     for key in values:
         if key in JOINT and key not in _KEYS:
             raise InputError(
@@ -96,6 +97,8 @@ def make_search(values: Values, folder: Path = Path()) -> Search:
         roles = roles_of(networks)
     with within("hardware"):
         hardware = space_of(mapping_of(values.get("hardware")), roles, folder)
+        if not hardware.genes:
+            raise InputError("nothing to search", where="space", hint="space: importance")
     with within("objectives"):
         objectives = tuple(names_of(values.get("objectives", ["edp"])))
     several = len(objectives) > 1
@@ -105,7 +108,7 @@ def make_search(values: Values, folder: Path = Path()) -> Search:
         HardwareSubject(
             networks,
             cast("Any", str(values.get("minimise", "edp"))),
-            about(hardware.baseline, hardware.budget),
+            about(hardware),
         ),
         objectives,
         constraints_of(values),

@@ -41,7 +41,7 @@ def search_of_digits(values: Values) -> Search:
         if network != {"space": "digits"}:
             raise InputError(
                 f"{shorten(network)} is not searched with kernels",
-                hint="network: {space: digits}; others have no weights to run",
+                hint="network: {space: digits}; others: hardware: {space: importance, ...}",
             )
     if str(values.get("accuracy", "measured")) != "measured":
         raise InputError(

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
 from accelgen.affine.roles import LOOP_ROLES, loop_roles
-from accelgen.affine.yaml_text import flag
+from accelgen.affine.yaml_text import Plain, flag
 from accelgen.errors import InputError
+from accelgen.hardware.words import unit_kind
 from accelgen.names import FrozenMap, unknown, within
+from accelgen.networks import Layer
 from accelgen.search.array_genes import ArrayGenes
-from accelgen.search.baseline import Baseline, load_baseline
+from accelgen.search.baseline import load_baseline
 from accelgen.search.budget import Budget
+from accelgen.search.fixed_space import FixedSpace
 from accelgen.search.hardware_space import HardwareSpace
 from accelgen.search.load.values import (
     Values,
@@ -29,17 +33,19 @@ from accelgen.search.sizing_space import SizingSpace
 from accelgen.sweep.evaluate import read_network
 from accelgen.sweep.sources import NetworkSource
 
-__all__ = ["about", "roles_of", "space_of"]
+__all__ = ["about", "roles_in", "roles_of", "space_of"]
 
 _KEYS = (
     "space", "baseline", "set", "budget", "dimensions", "loops_per_axis", "several", "stationary",
-    "registers", "most_registers", "copies", "shared", "macs", "dram",
+    "registers", "most_registers", "copies", "shared", "macs", "unit", "dram",
 )  # fmt: skip
 _BUDGET = ("units", "on_chip_bytes", "link_bytes", "dram_bytes", "area_mm2")
-_SPACES = ("importance", "index", "sizing")
+_SPACES = ("importance", "index", "sizing", "fixed")
 
 
-def space_of(values: Values, roles: tuple[str, ...], folder: Path) -> HardwareSpace | SizingSpace:
+def space_of(
+    values: Values, roles: tuple[str, ...], folder: Path
+) -> HardwareSpace | SizingSpace | FixedSpace:
     """The space of the key ``hardware``, for layers whose loops have ``roles``; a baseline may be a
     file in ``folder``.
     """
@@ -60,6 +66,11 @@ def space_of(values: Values, roles: tuple[str, ...], folder: Path) -> HardwareSp
         error = unknown(space, "space of hardware", _SPACES)
         error.where = "space"
         raise error
+    if space == "fixed":
+        given = [x for x in values if x not in ("space", "baseline", "set")]
+        if given:
+            raise InputError("fixed changes nothing", where=given[0], hint="drop it")
+        return FixedSpace(baseline)
     if space == "sizing":
         given = [x for x in values if x not in ("space", "baseline", "set", "budget")]
         if given:
@@ -70,7 +81,10 @@ def space_of(values: Values, roles: tuple[str, ...], folder: Path) -> HardwareSp
             f"{source} has energies of its own sizes alone", where="baseline",
             hint="set: {technology: cacti_45nm_lop}, or space: sizing",
         )  # fmt: skip
-    macs = tuple(names_of(values.get("macs", [])))
+    with within("macs"):
+        macs = _macs(list_of(values, "macs"))
+    with within("unit"):
+        kinds = tuple(unit_kind(name) for name in names_of(values.get("unit", [])))
     registers = baseline.hardware.registers is not None
     if "registers" in values:
         registers = flag(values["registers"], "registers")
@@ -86,7 +100,7 @@ def space_of(values: Values, roles: tuple[str, ...], folder: Path) -> HardwareSp
     )
     bank, width = baseline.bank
     memory = MemoryGenes(
-        FrozenMap(baseline.element_bytes(macs or baseline.macs)),
+        FrozenMap(baseline.element_bytes(baseline.macs)),
         bank,
         width,
         registers,
@@ -95,7 +109,12 @@ def space_of(values: Values, roles: tuple[str, ...], folder: Path) -> HardwareSp
         flags_of(values, "shared", (True, False)),
     )
     rates = tuple(number_of(x, "dram") for x in list_of(values, "dram"))
-    return HardwareSpace(baseline, budget, array, memory, macs, rates)
+    return HardwareSpace(baseline, budget, array, memory, macs, rates, kinds)
+
+
+def _macs(values: list[Plain]) -> tuple[str | tuple[str, ...], ...]:
+    """Formats of a unit each: one, or a list of several."""
+    return tuple(x if isinstance(x, str) else tuple(names_of(x)) for x in values)
 
 
 def _budget(values: Values, given: Budget) -> Budget:
@@ -110,21 +129,32 @@ def _budget(values: Values, given: Budget) -> Budget:
 
 def roles_of(networks: tuple[NetworkSource, ...]) -> tuple[str, ...]:
     """The roles of loops that have more than one iteration anywhere."""
+    return roles_in(layer for source in networks for layer in read_network(source).matrix_layers)
+
+
+def roles_in(layers: Iterable[Layer]) -> tuple[str, ...]:
+    """The same, of layers."""
     found: set[str] = set()
-    for source in networks:
-        for layer in read_network(source).matrix_layers:
-            letters = loop_roles(layer.workload, layer.weights)
-            found |= {letters[x] for x, n in layer.workload.domain.items() if n > 1}
+    for layer in layers:
+        letters = loop_roles(layer.workload, layer.weights)
+        found |= {letters[x] for x, n in layer.workload.domain.items() if n > 1}
     return tuple(role for role in LOOP_ROLES if role in found)
 
 
-def about(baseline: Baseline, budget: Budget) -> str:
+def about(space: HardwareSpace | SizingSpace | FixedSpace) -> str:
     """Where resources and cost model are from."""
+    baseline, budget = space.baseline, space.budget
     hardware = baseline.hardware
     what = "resources" if budget == baseline.budget else "a budget in place of that"
+    units = f"units of {' '.join(baseline.macs)}"
+    if isinstance(space, HardwareSpace) and (space.macs or space.kinds):
+        plain = [f"units of {x if isinstance(x, str) else ' '.join(x)}" for x in space.macs]
+        others = [f"{kind} units" for kind in space.kinds if kind != "plain"]
+        own = [] if plain or "plain" not in space.kinds else [units]
+        units = " or ".join([*plain, *own, *others])
     return (
         f"{what} of {hardware.name} ({budget.units} units, {budget.on_chip_bytes} bytes on "
         f"chip, {budget.link_bytes:g} bytes per cycle between buffers and array) and its cost "
         f"model: {baseline.values.get('technology', 'energies of its file')}, "
-        f"{hardware.clock_mhz:g} MHz, units of {' '.join(baseline.macs)}, its DRAM"
+        f"{hardware.clock_mhz:g} MHz, {units}, its DRAM"
     )

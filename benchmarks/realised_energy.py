@@ -1,0 +1,138 @@
+"""Energy of realised points at gate level, and the factors of the estimate fitted to them.
+
+    python -m benchmarks.realised_energy RESULTS --points N ... --liberty FILE ... > RESULT.json
+
+RESULTS is a folder of ``accelgen codesign``.  Of every point the network runs on its own
+accelerator, whose gates are simulated; every layer is a row.  The factors of
+:mod:`accelgen.realize.estimate` are those of least squares of relative errors, held to the ones in
+use where the rows say little.  ``ratio`` is the estimate with the factors in use over gate level,
+``left_out`` that with factors fitted to all points but this one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import lsq_linear
+
+from accelgen.digits.data import digits
+from accelgen.quantised.run import image_codes
+from accelgen.realize.activity import IMAGES, measure_energy
+from accelgen.realize.estimate import FACTORS, Factors, energy_of
+from accelgen.realize.point import read_point
+from accelgen.realize.realize import Realised, build
+from benchmarks.record import emit, header, progress
+
+TECHNOLOGY = "sg13g2"
+PRIOR = 0.05
+"""Weight of the factors in use, of relative changes beside relative errors."""
+
+NAMES = tuple(field.name for field in fields(Factors))
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The layers of a point: nanojoules at gate level, and what is estimated as a constant and a
+    coefficient for each factor.
+    """
+
+    point: int
+    measured: Floats
+    constant: Floats
+    coefficients: Floats
+
+    def ratio(self, factors: Floats) -> float:
+        """Estimated over measured, of all layers."""
+        return float((self.constant + self.coefficients @ factors).sum() / self.measured.sum())
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--points", type=int, nargs="+", required=True)
+    parser.add_argument("--liberty", type=Path, nargs="+", required=True)
+    options = parser.parse_args()
+    result = header("realised_energy")
+    rows = [measured(options.results, number, options.liberty) for number in options.points]
+    used = np.array(astuple(FACTORS))
+    points = []
+    for row in rows:
+        others = fit([other for other in rows if other is not row])
+        points.append(
+            {
+                "point": row.point,
+                "measured_nj": [round(x, 3) for x in row.measured.tolist()],
+                "ratio": round(row.ratio(used), 4),
+                "left_out": round(row.ratio(others), 4),
+            }
+        )
+        progress(str(points[-1]))
+    fitted = dict(zip(NAMES, fit(rows).round(3).tolist(), strict=True))
+    progress(str(fitted))
+    errors = [abs(row.ratio(used) - 1) for row in rows]
+    emit(
+        {
+            **result,
+            "technology": TECHNOLOGY,
+            "points": points,
+            "factors": {"used": dict(zip(NAMES, used.tolist(), strict=True)), "fitted": fitted},
+            "errors": {"median": statistics.median(errors), "most": max(errors)},
+        }
+    )
+    return 0
+
+
+def measured(results: Path, number: int, liberty: Sequence[Path]) -> Rows:
+    """A point at gate level."""
+    point, _ = read_point(results, number)
+    with tempfile.TemporaryDirectory() as folder:
+        chip = build(point, Path(folder) / "chip")
+        codes = image_codes(chip.program.network, digits("validation").images[:IMAGES])
+        found = measure_energy(chip, codes, tuple(liberty), technology=TECHNOLOGY)
+    progress(f"point {number}: {found.measured_nj:.1f} nJ, {found.estimated_nj:.1f} estimated")
+    return rows_of(
+        number, chip, [x.cycles for x in found.layers], [x.measured_nj for x in found.layers]
+    )
+
+
+def rows_of(number: int, chip: Realised, cycles: Sequence[int], energies: Sequence[float]) -> Rows:
+    """The estimate is linear in the factors: it is asked for none and for one of each."""
+    asked = np.vstack([np.zeros(len(NAMES)), np.eye(len(NAMES))])
+    found = np.array(
+        [
+            [
+                sum(energy_of(chip.program.kernel, step, chip.design, TECHNOLOGY, count,
+                              Factors(*one.tolist())).values()) / 1e3
+                for one in asked
+            ]
+            for step, count in zip(chip.program.steps, cycles, strict=True)
+        ]
+    )  # fmt: skip
+    constant = found[:, 0]
+    return Rows(number, np.array(energies), constant, found[:, 1:] - constant[:, None])
+
+
+def fit(rows: Sequence[Rows]) -> Floats:
+    """Every point counts the same, its layers by their energy."""
+    used = np.array(astuple(FACTORS))
+    lines, targets = [], []
+    for row in rows:
+        weight = np.sqrt(row.measured / row.measured.sum()) / row.measured
+        lines.append(row.coefficients * used * weight[:, None])
+        targets.append((row.measured - row.constant) * weight)
+    lines.append(PRIOR * np.eye(len(used)))
+    targets.append(np.full(len(used), PRIOR))
+    solution = lsq_linear(np.vstack(lines), np.concatenate(targets), bounds=(0.0, np.inf))
+    return np.asarray(solution.x * used, dtype=np.float64)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
