@@ -23,7 +23,9 @@ from textwrap import fill, indent
 import numpy as np
 from numpy.typing import NDArray
 
-from accelgen.formats import IntFormat, block_format, get_format
+from accelgen.energy import mac_name
+from accelgen.formats import BlockFormat, IntFormat, block_format, get_format
+from accelgen.formats.microscaling import IntegerBlocks
 from accelgen.rtl.arithmetic import Bf16MultiplyAccumulate, BlockDot, MultiplyAccumulate
 from accelgen.silicon.energies import Energy, simulate
 from accelgen.silicon.gates import Netlist, delays
@@ -46,11 +48,15 @@ from benchmarks.record import progress
 LANES, CYCLES, SEED = 32, 5, 1
 """Streams simulated at once, cycles that count, seed of the stimuli."""
 LONGEST = 4096
+ONE = 127
+"""The code of the scale 1."""
 INTEGERS = ("int2", "int4", "int8", "int16")
 BLOCKS = (
     "nvfp4", "nvint4", "if4", "mxfp4", "mxfp6_e2m3", "mxint8", "mxfp8_e4m3",
 )  # fmt: skip
 """The hardware of nvfp4_4over6 is that of nvfp4."""
+BESIDE_INTEGERS = ("nvfp4", "nvint4", "if4", "mxfp4")
+"""Block formats beside blocks of uint8."""
 STEPS = {"sg13g2": 0.01, "asap7": 0.001}
 """Step of the simulation in ns."""
 
@@ -144,10 +150,17 @@ def integers(form: str, cycles: int, rng: np.random.Generator) -> Words:
     return np.clip(drawn, -most - 1, most).astype(np.int64)
 
 
-def blocks(form: str, cycles: int, rng: np.random.Generator) -> tuple[Words, Words]:
-    """Codes and scales of a standard normal tensor."""
-    wanted = block_format(form)
+def blocks(wanted: BlockFormat, cycles: int, rng: np.random.Generator) -> tuple[Words, Words]:
+    """Codes and scales of a standard normal tensor; of integers what ReLU leaves of it, with a
+    standard deviation of a quarter of the largest.
+    """
     size = wanted.block or 16
+    if isinstance(wanted, IntegerBlocks):
+        drawn = np.rint(
+            rng.standard_normal((cycles, LANES, size)) * (wanted.element.limits.max / 4)
+        )
+        codes = np.clip(drawn, 0, wanted.element.limits.max).astype(np.int64)
+        return codes, constant(cycles, ONE)
     tensor = wanted.quantise(rng.standard_normal((cycles * LANES, size)))
     codes = np.asarray(tensor.codes, dtype=np.int64).reshape(cycles, LANES, size)
     scales = np.asarray(tensor.scales, dtype=np.int64).reshape(cycles, LANES)
@@ -186,19 +199,21 @@ def units(library: str) -> dict[str, tuple[str, dict[str, tuple[int, Words]], in
         np.asarray(encode(rng.standard_normal((n, LANES))), dtype=np.int64) for _ in "ab"
     ]
     found["bf16*bf16"] = text, {"a": (16, drawn[0]), "b": (16, drawn[1]), **controls(n)}, 4
-    for name in BLOCKS:
+    for a, name in [(x, x) for x in BLOCKS] + [("uint8", x) for x in BESIDE_INTEGERS]:
         rng = np.random.default_rng(SEED)
         form = block_format(name)
-        dot = BlockDot(form, form, form.block or 16, LONGEST, technology=library)
+        lanes = form.block or 16
+        first = form if a == name else IntegerBlocks(a, IntFormat(8, signed=False), lanes)
+        dot = BlockDot(first, form, lanes, LONGEST, technology=library)
         skip = dot.sum_latency + 2
         n = skip + CYCLES
-        text, _ = wrapped(Subject(dot, ("sum", "bad_number"), form.block or 16, 0))
+        text, _ = wrapped(Subject(dot, ("sum", "bad_number"), lanes, 0))
         ports = {"last": (1, constant(n, 0)), **controls(n)}
-        for port in ("a", "b"):
-            codes, scales = blocks(name, n, rng)
-            ports[port] = form.element_bits, codes
+        for port, own in (("a", first), ("b", form)):
+            codes, scales = blocks(own, n, rng)
+            ports[port] = own.element_bits, codes
             ports[f"{port}_scale"] = 8, scales
-        found[f"{name}*{name}"] = text, ports, skip
+        found[mac_name(f"{a}*{name}")] = text, ports, skip
     return found
 
 

@@ -13,6 +13,7 @@ from accelgen.affine.blocks import BlockProduct, role
 from accelgen.affine.reference import positions
 from accelgen.affine.spacetime import TensorAccess
 from accelgen.errors import InputError
+from accelgen.formats import IntFormat
 from accelgen.golden.floating import fixed_to_float
 from accelgen.names import unknown, within
 
@@ -29,7 +30,8 @@ def evaluate_blocks(
     tensors: Mapping[str, NDArray[np.integer]],
     format: str = "",
 ) -> NDArray[np.int64]:
-    """Sum the dot products of blocks into the output, then round: codes of ``product.result``.
+    """Sum the dot products of blocks into the output, then round: codes of ``product.result``, or
+    the low bits of sums as integers.
 
     ``accesses`` are words and scales of the first input, those of the second, and the output;
     ``tensors`` has the codes of each input, those of words with the elements of a block as last
@@ -51,6 +53,9 @@ def evaluate_blocks(
     for *reads, write in positions(accesses, bounds, _CHUNK):
         a, a_scale, b, b_scale = (array[at] for array, at in zip(codes, reads, strict=True))
         np.add.at(sums, write, product.terms(format, a, b, a_scale, b_scale))
+    if isinstance(product.result, IntFormat):
+        low = [((int(x) + 2**31) & (2**32 - 1)) - 2**31 for x in sums]
+        return np.array(low, dtype=np.int64).reshape(output.shape)
     rounded = fixed_to_float(sums, product.fraction(format), product.result)
     return np.asarray(rounded, dtype=np.int64).reshape(output.shape)
 

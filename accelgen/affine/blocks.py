@@ -6,6 +6,7 @@ and the elements of a block are the lanes of the functional unit.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from accelgen.formats import (
     format_names,
     get_format,
 )
+from accelgen.formats.microscaling import IntegerBlocks
 from accelgen.golden.block_pair import BlockOperand, BlockPair
 from accelgen.golden.blocks import block_terms
 from accelgen.names import within
@@ -29,7 +31,10 @@ from accelgen.names import within
 __all__ = ["RESULTS", "BlockProduct", "block_product", "common_loop", "role", "scale_name"]
 
 RESULTS = ("fp32", "bf16", "fp16")
+INTEGER_RESULT = IntFormat(32)
+"""Sums as they are, modulo 2**32."""
 DEFAULT_RESULT = "fp32"
+DEFAULT_TYPE = "int8"
 
 
 @dataclass(frozen=True)
@@ -37,12 +42,12 @@ class BlockProduct:
     """What a unit does in one iteration: the exact dot product of two blocks with their scales.
 
     ``loop`` counts blocks of ``pair.lanes`` elements.  Sums are exact integers; ``result`` is the
-    format to which each finished one is rounded, once, to nearest even.
+    format to which each finished one is rounded, once, to nearest even, or int32: its low 32 bits.
     """
 
     pair: BlockPair
     loop: str
-    result: FloatFormat
+    result: FloatFormat | IntFormat
 
     @property
     def term(self) -> IntFormat:
@@ -72,7 +77,8 @@ class BlockProduct:
 
     def of(self, sums: IntFormat) -> str:
         """What the elements of the output are, for people, once rounded from ``sums``."""
-        return f"{self.result}, rounded from sums of {sums.bits} bits"
+        what = "the low bits" if isinstance(self.result, IntFormat) else "rounded from sums"
+        return f"{self.result}, {what} of {sums.bits} bits"
 
 
 def role(position: int) -> tuple[int, bool]:
@@ -113,11 +119,7 @@ def block_product(assignment: Assignment, types: Mapping[str, str]) -> BlockProd
     for name in names:
         if name not in formats:
             other = next(iter(formats.values()))
-            raise InputError(
-                f"{name} is no block format, but the other input is",
-                where="types",
-                hint=f"write {name}: {other.name}",
-            )
+            formats[name] = _integers_beside(other, name, types.get(name, DEFAULT_TYPE))
     for name in names:
         if scale_name(name).lower() in (n.lower() for n in (*names, output)):
             raise InputError(
@@ -144,11 +146,26 @@ def _block(name: str | None) -> BlockFormat | None:
     return block_format(name) if name in names and name else None
 
 
-def _result(name: str) -> FloatFormat:
+def _integers_beside(other: BlockFormat, tensor: str, name: str) -> BlockFormat:
+    """The integers of a type, as many together as ``other`` has in a block."""
+    found = get_format(name) if re.fullmatch("u?int[2-8]", name) else None
+    if not isinstance(found, IntFormat):
+        raise InputError(
+            f"{tensor} is no block format, but the other input is",
+            where="types",
+            hint=f"write {tensor}: {other.name}, or an integer type of up to 8 bits",
+        )
+    return IntegerBlocks(name, found, other.block)
+
+
+def _result(name: str) -> FloatFormat | IntFormat:
+    if name == str(INTEGER_RESULT):
+        return INTEGER_RESULT
     found = get_format(name) if name in RESULTS else None
     if not isinstance(found, FloatFormat):
         raise InputError(
-            f"sums of blocks cannot be of type {name}", hint=f"use one of {', '.join(RESULTS)}"
+            f"sums of blocks cannot be of type {name}",
+            hint=f"use one of {', '.join(RESULTS)}, or {INTEGER_RESULT}",
         )
     return found
 

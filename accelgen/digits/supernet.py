@@ -30,6 +30,7 @@ from accelgen.accuracy.source import LayerBits
 from accelgen.content import content_path
 from accelgen.elastic.digits import SIDE, VARIANTS, DigitsLayer, DigitsSpace
 from accelgen.errors import InputError
+from accelgen.formats.integer import IntFormat
 from accelgen.names import within
 from accelgen.quantised.graph import QuantisedNetwork
 from accelgen.quantised.quantise import FloatLayer, activation_format, quantise, weight_format
@@ -115,7 +116,8 @@ class Supernet:
         """The sub-network in integers, with one entry of ``bits`` per layer.
 
         Raises :class:`InputError` for an illegal architecture, for layers that it does not have or
-        that have no bits, and for formats other than int2 .. int8 and uint2 .. uint8.
+        that have no bits, and for formats other than int2 .. int8, those of ``BLOCK_WEIGHTS`` and
+        uint2 .. uint8.
         """
         layers = self.space.layers(architecture)
         for name, both in bits.items():
@@ -147,7 +149,10 @@ class Supernet:
 
 
 def _check(both: LayerBits) -> None:
-    found = (weight_format(both.weights).bits, activation_format(both.activations).bits)
+    weights = weight_format(both.weights)
+    found = [activation_format(both.activations).bits]
+    if isinstance(weights, IntFormat):
+        found.append(weights.bits)
     if not all(bits in BITS for bits in found):
         raise InputError(
             f"the supernet is not trained for {both.weights} weights and {both.activations}",

@@ -154,22 +154,32 @@ class BlockFormat(ABC):
             return ()
         return (*shape[:axis], -(-shape[axis] // self.block), *shape[axis + 1 :])
 
-    def quantise(self, values: object, axis: int = -1, policy: Policy = DEFAULT) -> QuantisedTensor:
+    def quantise(
+        self,
+        values: object,
+        axis: int = -1,
+        policy: Policy = DEFAULT,
+        *,
+        largest: float | None = None,
+    ) -> QuantisedTensor:
         """Quantise a tensor of real numbers, of at least one axis, after rounding it to FP32.
 
         Blocks run along ``axis``.  A block with NaN or an infinity becomes NaN, and does not count
         for the tensor's scale; with ``nan="error"`` it is an :class:`InputError`.  Elements
-        saturate whatever ``overflow`` says.
+        saturate whatever ``overflow`` says.  The tensor's scale is that of ``largest``, where the
+        largest magnitude to expect is known beforehand; blocks beyond it saturate.
         """
         wide = _real(values)
         axis = _check_axis(axis, wide.ndim)
         blocks = self._split(wide, axis)
-        largest, bad = _largest(blocks, policy)
+        top, bad = _largest(blocks, policy)
+        if largest is not None:
+            top = np.float32(largest)
         if bad is not None:
             blocks = np.where(bad, np.float32(0), blocks)
         codes = np.empty(blocks.shape, dtype=code_type(self.element_bits))
         scales = np.empty(len(blocks), dtype=code_type(self.scale_bits))
-        kernel = self._kernel(replace(policy, overflow="saturate"), largest)
+        kernel = self._kernel(replace(policy, overflow="saturate"), top)
         step = max(1, _CHUNK // max(1, blocks.shape[1]))
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             for start in range(0, len(blocks), step):
@@ -183,7 +193,7 @@ class BlockFormat(ABC):
             self,
             self._join(codes, wide.shape, axis),
             self._join(scales, self.scale_shape(wide.shape, axis), axis),
-            self.tensor_scale(largest),
+            self.tensor_scale(top),
             axis,
         )
 

@@ -10,7 +10,7 @@ from accelgen.formats.block import BlockFormat, Kernel, block_maxima, integer_en
 from accelgen.formats.floating import E8M0, FloatFormat, PowerFormat
 from accelgen.formats.policy import Codes, Float32s, Float64s, Policy
 
-__all__ = ["MicroscalingFormat"]
+__all__ = ["IntegerBlocks", "MicroscalingFormat"]
 
 _LEAST, _GREATEST = -127, 127
 """Exponents of the scale."""
@@ -60,3 +60,16 @@ class MicroscalingFormat(BlockFormat):
             return encode(scaled), scales
 
         return kernel
+
+
+@dataclass(frozen=True)
+class IntegerBlocks(MicroscalingFormat):
+    """Integers beside a block format: as many together as that has in a block, in units of 1.
+
+    Hardware counts no scale but 2**0.
+    """
+
+    @property
+    def unit(self) -> float:
+        """The value of one step: 1."""
+        return 1.0

@@ -13,11 +13,11 @@ from accelgen.errors import InputError
 from accelgen.formats.block import BlockFormat
 from accelgen.formats.floating import FloatFormat
 from accelgen.formats.integer import IntFormat
-from accelgen.formats.microscaling import MicroscalingFormat
+from accelgen.formats.microscaling import IntegerBlocks, MicroscalingFormat
 from accelgen.formats.tensor_scaled import UE4M3, TensorScaledFormat
 from accelgen.golden.elements import AdaptiveElement, AnyElement, element_of
 
-__all__ = ["BlockOperand", "BlockPair", "ScaleRange"]
+__all__ = ["BlockOperand", "BlockPair", "ScaleRange", "operand_of"]
 
 ScaleRange = tuple[int, int]
 """Least and greatest exponent of the E8M0 scales that count."""
@@ -152,7 +152,7 @@ class BlockPair:
                     hint=f"use a divisor of {form.block}",
                 )
         for form, scales in ((self.a_format, self.a_range), (self.b_format, self.b_range)):
-            _operand(form, scales)
+            operand_of(form, scales)
 
     def __hash__(self) -> int:
         """Quick, for there is a pair in every node of an array."""
@@ -161,12 +161,12 @@ class BlockPair:
     @cached_property
     def a(self) -> BlockOperand:
         """The first operand."""
-        return _operand(self.a_format, self.a_range)
+        return operand_of(self.a_format, self.a_range)
 
     @cached_property
     def b(self) -> BlockOperand:
         """The second operand."""
-        return _operand(self.b_format, self.b_range)
+        return operand_of(self.b_format, self.b_range)
 
     @property
     def a_word(self) -> int:
@@ -249,13 +249,19 @@ class BlockPair:
         return f"{self.a_format.name} x {self.b_format.name}"
 
 
-def _operand(form: BlockFormat, scales: ScaleRange | None) -> BlockOperand:
+def operand_of(form: BlockFormat, scales: ScaleRange | None = None) -> BlockOperand:
+    """A side of a pair: of MX with the ``scales`` that count (``None``: see :class:`BlockPair`).
+
+    Raises :class:`InputError` for formats without small scales, and ranges that cannot be.
+    """
     if isinstance(form, TensorScaledFormat):
         if scales is not None:
             raise InputError("its scales are E4M3 and all count", where=form.name,
                              hint="give a range of exponents for MX formats only")  # fmt: skip
         return BlockOperand(form, None)
     assert isinstance(form, MicroscalingFormat)
+    if isinstance(form, IntegerBlocks):
+        scales = (0, 0)
     if scales is None:
         emax = form.element.emax if isinstance(form.element, FloatFormat) else 0
         scales = (-_BELOW - emax, _ABOVE - emax)

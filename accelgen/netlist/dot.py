@@ -167,12 +167,16 @@ def _scale(builder: Builder, home: Home, pair: BlockPair, scales: list[int]) -> 
                 [Edge(significand, 0, "significand"), Edge(scales[side], 0, "scale")],
                 parameters=(pair, side),
             )
+    # Integers beside a block format have no exponent.
+    exponents = [
+        decode("scale_exponent", "exponent", k, s.most_exponent)
+        for k, s in sides
+        if s.most_exponent or k == pair.most_exponent == 0
+    ]
+    if len(exponents) == 1:
+        return significand, exponents[0].source
     exponent = builder.add(
-        "add",
-        "dot_exponent",
-        home,
-        IntFormat.for_range(0, pair.most_exponent),
-        [decode("scale_exponent", "exponent", k, s.most_exponent) for k, s in sides],
+        "add", "dot_exponent", home, IntFormat.for_range(0, pair.most_exponent), exponents
     )
     return significand, exponent
 

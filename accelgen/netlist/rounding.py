@@ -25,7 +25,8 @@ def rounding_netlists(fabric: Fabric) -> list[Netlist]:
 
 
 def rounding_of(product: BlockProduct, sums: IntFormat) -> Netlist:
-    """From ``exact``, a sum in ``sums``, to the write ``code`` in the product's result format.
+    """From ``exact``, a sum in ``sums``, to the write ``code`` in the product's result format; of
+    an integer its low bits.
 
     Where problems choose formats, ``format`` is that of the sum.
     """
@@ -37,6 +38,8 @@ def rounding_of(product: BlockProduct, sums: IntFormat) -> Netlist:
         code = add_fixed_to_float(builder, ROUND, source, widths.rounding_of(sums))
         here = builder.add("wire", "format_here", ROUND, MODE, [Edge(given, 0, "format_in")])
         code = add_placed(builder, ROUND, widths, code, here)
+    elif isinstance(product.result, IntFormat):
+        code = builder.add("wire", "low_bits", ROUND, product.result, [source])
     else:
         plan = FixedToFloatPlan(sums.bits, product.pair.fraction, product.result)
         code = add_fixed_to_float(builder, ROUND, source, plan)

@@ -238,7 +238,8 @@ def design_processor(
     progress("build and fuse the netlists")
     rewritten = rewrite_fused(netlists_of(flows), without)
     progress("match delays")
-    rounding = rounding_netlists(flows[0].fabric)
+    # An output stage takes the low bits of sums as they are.
+    rounding = rounding_netlists(flows[0].fabric) if output_stage is None else []
     if period is None:
         period = common_period([last_netlist(rewritten), *rounding], library)
     placed = place_registers(last_netlist(rewritten), library, period, without)

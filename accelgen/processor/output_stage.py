@@ -64,11 +64,12 @@ def form_of(flows: Sequence[Flow], bits: int, chunk: int) -> StageForm:
     shapes = []
     for flow in flows:
         tensor, where = flow.fabric.output.tensor, flow.description.name
-        if flow.fabric.kernel.blocks is not None or tensor.format != IntFormat(SUM_BITS):
+        blocks = flow.fabric.kernel.blocks
+        if (tensor.format if blocks is None else blocks.result) != IntFormat(SUM_BITS):
             raise InputError(
                 f"the output stage takes sums of int{SUM_BITS}, not of {tensor.type_name}",
                 where=where,
-                hint=f"--types {list(flow.tensors)[-1]}=int{SUM_BITS}, of integer inputs",
+                hint=f"--types {list(flow.tensors)[-1]}=int{SUM_BITS}",
             )
         if not 2 <= tensor.rank <= 4:
             raise InputError(

@@ -13,6 +13,7 @@ from accelgen.errors import InputError
 from accelgen.formats.integer import IntFormat
 from accelgen.golden.output_stage import OutputStage, Pool
 from accelgen.names import FrozenMap, unknown, within
+from accelgen.quantised.blocks import BlockWeights
 
 __all__ = ["IMAGE", "Int64s", "Pool", "QuantisedLayer", "QuantisedNetwork", "Shape"]
 
@@ -33,7 +34,8 @@ class QuantisedLayer:
     ``weights`` are integers [k, c, r, s] within ``weight_format``.  The input is the tensor
     ``source`` with ``padding`` rows above and below and columns left and right, all code 0.
     ``residual`` names the tensor that ``stage`` adds.  Codes of the output are within
-    ``output_format``; a code stands for code * ``output_scale``.
+    ``output_format``; a code stands for code * ``output_scale``.  Of weights in a block format
+    ``blocks`` has the codes, and ``weights`` are the integers that these stand for.
 
     Raises :class:`InputError` where these do not fit together.
     """
@@ -47,6 +49,7 @@ class QuantisedLayer:
     padding: tuple[int, int]
     source: str
     residual: str | None = None
+    blocks: BlockWeights | None = None
 
     def __post_init__(self) -> None:
         with within(self.name):
@@ -59,6 +62,11 @@ class QuantisedLayer:
             low, high = int(self.weights.min()), int(self.weights.max())
             if not self.weight_format.holds(low, high):
                 raise InputError(f"weights reach from {low} to {high}, no {self.weight_format}")
+            if self.blocks and not np.array_equal(self.blocks.integers, self.weights):
+                raise InputError(
+                    f"weights are not what the codes in {self.blocks.format} stand for",
+                    hint="take the integers of the blocks",
+                )
             if not self.output_format.holds(self._low, self._high):
                 raise InputError(
                     f"outputs reach from {self._low} to {self._high}, no {self.output_format}"
@@ -67,6 +75,11 @@ class QuantisedLayer:
                 raise InputError(
                     "a residual and its multiplier go together", hint="give both or none"
                 )
+
+    @property
+    def weight_name(self) -> str:
+        """The format of the weights by name."""
+        return str(self.weight_format if self.blocks is None else self.blocks.format)
 
     @property
     def _low(self) -> int:

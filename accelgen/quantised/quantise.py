@@ -17,9 +17,17 @@ from numpy.typing import NDArray
 
 from accelgen.accuracy.source import LayerBits
 from accelgen.errors import InputError
+from accelgen.formats import BlockFormat, block_format
 from accelgen.formats.integer import IntFormat
 from accelgen.golden.output_stage import MOST_MULTIPLIER, MOST_POOL_SHIFT, MOST_SHIFT, OutputStage
 from accelgen.names import shorten, within
+from accelgen.quantised.blocks import (
+    BLOCK_WEIGHTS,
+    BlockWeights,
+    block_slack,
+    block_steps,
+    block_weights,
+)
 from accelgen.quantised.graph import (
     IMAGE,
     Int64s,
@@ -37,12 +45,15 @@ __all__ = [
     "activation_format",
     "gaussian_step",
     "quantise",
+    "rounded_blocks",
     "rounded_weights",
     "weight_format",
     "weight_scales",
 ]
 
 Float64s = NDArray[np.float64]
+
+WeightFormat = IntFormat | BlockFormat
 
 AVERAGED_BITS = 8
 """Bits of the codes that an average is made of, unless its own have more."""
@@ -76,13 +87,28 @@ class FloatLayer:
 @dataclass(frozen=True, eq=False)
 class RoundedWeights:
     """``codes`` of weights, and per output channel the value of code 1 (``steps``), and the
-    ``multiplier`` and ``shift`` that this value is exact for.
+    ``multiplier`` and ``shift`` that this value is exact for.  Of a block format ``blocks`` has the
+    codes, and ``codes`` are the integers that these stand for.
     """
 
     codes: Int64s
     steps: Float64s
     multiplier: Int64s
     shift: Int64s
+    blocks: BlockWeights | None = None
+
+
+@dataclass(frozen=True)
+class _Scaled:
+    """The tensor that a layer reads: its format, and what the largest code stands for."""
+
+    form: IntFormat
+    most: float
+
+    @property
+    def scale(self) -> float:
+        """What code 1 stands for."""
+        return self.most / self.form.max
 
 
 def quantise(
@@ -100,8 +126,8 @@ def quantise(
     smallest with which no input can overflow :data:`ANSWERS`.
 
     Raises :class:`InputError` for a missing or unknown layer in ``bits``, formats other than int2
-    to int16 for weights and uint1 to uint16 for activations, and where two layers want one tensor
-    in different formats.
+    to int16 and those of :data:`BLOCK_WEIGHTS` for weights and uint1 to uint16 for activations, and
+    where two layers want one tensor in different formats.
     """
     formats = _tensor_formats(layers, bits)
     ranges = {IMAGE: image_most}
@@ -109,13 +135,13 @@ def quantise(
     for layer in layers:
         with within(layer.name):
             weights = weight_format(bits[layer.name].weights)
-            source = ranges[layer.source] / formats[layer.source].max
+            source = _Scaled(formats[layer.source], ranges[layer.source])
             residual = None
             if layer.residual is not None:
                 residual = ranges[layer.residual] / formats[layer.residual].max
             form = formats.get(layer.name)
             if form is None:
-                done.append(_last_layer(layer, weights, source, formats[layer.source]))
+                done.append(_last_layer(layer, weights, source))
             elif layer.most is None or not 0 < layer.most < np.inf:
                 raise InputError("outputs have no range", hint="give most, above 0")
             else:
@@ -125,12 +151,17 @@ def quantise(
     return QuantisedNetwork(name, tuple(done), image_shape, form, image_most / form.max)
 
 
-def weight_format(name: str) -> IntFormat:
-    """The format of weights called ``name``: int2 .. int16, used symmetrically."""
+def weight_format(name: str) -> WeightFormat:
+    """The format of weights called ``name``: int2 .. int16, used symmetrically, or one of
+    :data:`BLOCK_WEIGHTS`.
+    """
+    if name in BLOCK_WEIGHTS:
+        return block_format(name)
     form = _integer(name)
     if form is None or not form.signed or form.bits < 2:
         raise InputError(
-            f"weights cannot be {shorten(name)} in integer networks", hint="use int2 .. int16"
+            f"weights cannot be {shorten(name)} in integer networks",
+            hint=f"use int2 .. int16, or one of {', '.join(BLOCK_WEIGHTS)}",
         )
     return IntFormat(form.bits, symmetric=True)
 
@@ -183,6 +214,30 @@ def rounded_weights(
     return RoundedWeights(codes, steps[best], tries[best].astype(np.int64), shift)
 
 
+def rounded_blocks(
+    layer: FloatLayer,
+    form: BlockFormat,
+    source: float,
+    scale: float,
+    residual: float | None,
+    most: int,
+) -> RoundedWeights:
+    """The weights of ``layer`` in a block format, for inputs of codes up to ``most``; else as in
+    :func:`rounded_weights`.  The integer 1 is worth as little as int32 has room for.
+    """
+    # A bias, too, has to fit.
+    wanted = np.maximum(
+        block_steps(layer.weights, form, most), np.abs(layer.bias) / (source * 2.0**30)
+    )
+    wanted = np.where(wanted > 0, wanted, scale / source)
+    factors = wanted * (source / scale)
+    shift = _shifts(np.maximum(factors, 0.0 if residual is None else residual / scale), MOST_SHIFT)
+    multiplier = np.clip(np.ceil(factors * np.exp2(shift)), 1, MOST_MULTIPLIER)
+    steps = multiplier * (np.exp2(-shift) * scale / source)
+    blocks = block_weights(layer.weights, form, steps)
+    return RoundedWeights(blocks.integers, steps, multiplier.astype(np.int64), shift, blocks)
+
+
 @cache
 def gaussian_step(bits: int) -> float:
     """The step of the symmetric quantiser of ``bits`` bits (codes up to 2**(bits - 1) - 1 and their
@@ -202,13 +257,13 @@ def gaussian_step(bits: int) -> float:
 
 def _layer(
     layer: FloatLayer,
-    weights: IntFormat,
-    source: float,
+    weights: WeightFormat,
+    source: _Scaled,
     residual: float | None,
     form: IntFormat,
     most: float,
 ) -> QuantisedLayer:
-    """A layer with ReLU; ``source`` and ``residual`` are scales."""
+    """A layer with ReLU; ``residual`` is a scale."""
     inner = form
     pool_multiplier, pool_shift = 1, 0
     if layer.pool == "average":
@@ -216,47 +271,64 @@ def _layer(
         factor = form.max / (inner.max * layer.window[0] * layer.window[1])
         pool_multiplier, pool_shift = _fixed_point(factor, MOST_POOL_SHIFT)
     scale = most / inner.max
-    codes, bias, multiplier, shift = _integers(layer, weights, source, scale, residual)
+    made, bias = _integers(layer, weights, source, scale, residual)
     residual_multiplier = None
     if residual is not None:
-        residual_multiplier = np.rint(residual / scale * np.exp2(shift)).astype(np.int64)
+        residual_multiplier = np.rint(residual / scale * np.exp2(made.shift)).astype(np.int64)
     stage = OutputStage(
-        bias, multiplier, shift, 0, inner.max, residual_multiplier,
+        bias, made.multiplier, made.shift, 0, inner.max, residual_multiplier,
         layer.pool, layer.window, pool_multiplier, pool_shift,
     )  # fmt: skip
-    return QuantisedLayer(
-        layer.name, codes, weights, stage, form, most / form.max,
-        layer.padding, layer.source, layer.residual,
-    )  # fmt: skip
+    return _finished(layer, weights, made, stage, form, most / form.max)
 
 
-def _last_layer(
-    layer: FloatLayer, weights: IntFormat, source: float, source_format: IntFormat
-) -> QuantisedLayer:
+def _last_layer(layer: FloatLayer, weights: WeightFormat, source: _Scaled) -> QuantisedLayer:
     """The layer without ReLU."""
     if layer.residual is not None or layer.pool != "none":
         raise InputError("the last layer has a residual or a pool", hint="add a layer after it")
-    sums = np.abs(layer.weights).sum(axis=(1, 2, 3)) * source * source_format.max
+    reached = source.scale * source.form.max
+    sums = np.abs(layer.weights).sum(axis=(1, 2, 3)) * reached
     # Rounded weights can be larger by half a step each, and clipped ones only smaller.
-    slack = weight_scales(layer.weights, weights) * layer.weights[0].size / 2
-    reach = float((sums + slack * source * source_format.max + np.abs(layer.bias)).max())
+    if isinstance(weights, BlockFormat):
+        slack = block_slack(layer.weights)
+    else:
+        slack = weight_scales(layer.weights, weights) * layer.weights[0].size / 2
+    reach = float((sums + slack * reached + np.abs(layer.bias)).max())
     scale = max(reach, np.finfo(np.float64).tiny) * (1 + 2**-12) / ANSWERS.max
-    codes, bias, multiplier, shift = _integers(layer, weights, source, scale, None)
-    stage = OutputStage(bias, multiplier, shift, ANSWERS.min, ANSWERS.max)
+    made, bias = _integers(layer, weights, source, scale, None)
+    stage = OutputStage(bias, made.multiplier, made.shift, ANSWERS.min, ANSWERS.max)
+    return _finished(layer, weights, made, stage, ANSWERS, scale)
+
+
+def _finished(
+    layer: FloatLayer,
+    weights: WeightFormat,
+    made: RoundedWeights,
+    stage: OutputStage,
+    form: IntFormat,
+    scale: float,
+) -> QuantisedLayer:
+    if isinstance(weights, BlockFormat):
+        most = int(np.abs(made.codes).max())
+        weights = IntFormat.for_range(-max(1, most), max(1, most))
     return QuantisedLayer(
-        layer.name, codes, weights, stage, ANSWERS, scale, layer.padding, layer.source
-    )
+        layer.name, made.codes, weights, stage, form, scale,
+        layer.padding, layer.source, layer.residual, made.blocks,
+    )  # fmt: skip
 
 
 def _integers(
-    layer: FloatLayer, form: IntFormat, source: float, scale: float, residual: float | None
-) -> tuple[Int64s, Int64s, Int64s, Int64s]:
-    """Codes of the weights, then bias, multiplier and shift per channel."""
-    made = rounded_weights(layer.weights, form, source, scale, residual)
-    bias = np.rint(layer.bias / (made.steps * source))
+    layer: FloatLayer, form: WeightFormat, source: _Scaled, scale: float, residual: float | None
+) -> tuple[RoundedWeights, Int64s]:
+    """The weights in integers, and the bias per channel."""
+    if isinstance(form, BlockFormat):
+        made = rounded_blocks(layer, form, source.scale, scale, residual, source.form.max)
+    else:
+        made = rounded_weights(layer.weights, form, source.scale, scale, residual)
+    bias = np.rint(layer.bias / (made.steps * source.scale))
     if np.abs(bias).max(initial=0) >= 2**31:
         raise InputError("a bias leaves int32", hint="weights are too small beside it")
-    return made.codes, bias.astype(np.int64), made.multiplier, made.shift
+    return made, bias.astype(np.int64)
 
 
 def _fixed_point(factor: float, most_shift: int) -> tuple[int, int]:

@@ -124,7 +124,7 @@ def area_of(kernel: Kernel, design: ProcessorDesign, energies: Energies) -> tupl
 
     Of a technology without areas the area is that of what it knows.
     """
-    unit = _units(kernel, energies)[_WIDEST]
+    unit = _units(kernel, energies)[_widest(kernel)]
     area = (unit.area_mm2 or 0.0) * kernel.units
     leakage = unit.leakage_mw * kernel.units
     for banks in structure_of(design, energies).memories:
@@ -162,11 +162,14 @@ def _energy(
 ) -> dict[str, float]:
     fabric = step.problem.fabric
     iterations = prod(fabric.kernel.bounds)
-    share = getattr(factors, kernel.multiplier)
+    # Blocks as plain ones: theirs is not measured.
+    share = getattr(factors, kernel.multiplier, factors.plain)
     found = {"products": share * iterations * step.count * _product_pj(kernel, step, energies)}
     *inputs, output = structure.memories
-    for plan, banks, part in zip(fabric.inputs, inputs, ("inputs", "weights"), strict=True):
-        found[part] = _input_pj(plan, banks, cycles, factors.read)
+    for number, (plan, banks) in enumerate(zip(fabric.inputs, inputs, strict=True)):
+        # Blocks have their scales behind them.
+        part = ("inputs", "weights")[2 * number // len(inputs)]
+        found[part] = found.get(part, 0.0) + _input_pj(plan, banks, cycles, factors.read)
     found["results"] = _output_pj(fabric.output, output, energies, factors)
     sums = fabric.output.banked.layout.elements
     found["output"] = factors.sum_bits * sums * energies.link_pj
@@ -177,17 +180,24 @@ def _energy(
 
 def _product_pj(kernel: Kernel, step: Step, energies: Energies) -> float:
     """Of one product of the elements that units work on."""
+    if kernel.lanes > 1:
+        return _units(kernel, energies)[_widest(kernel)].pj / kernel.lanes
     name = f"int{step.widths[0]}*int{step.widths[1]}"
     if kernel.multiplier == "plain":
         name = "int8*int8"
     return _units(kernel, energies)[mac_name(name)].pj
 
 
+def _widest(kernel: Kernel) -> str:
+    """The formats of the products that a multiplier is as large as: of blocks, the only ones."""
+    return mac_name(f"uint8*{kernel.multiplier}") if kernel.lanes > 1 else _WIDEST
+
+
 def _units(kernel: Kernel, energies: Energies) -> Mapping[str, UnitCost]:
     found = energies.macs
     if kernel.multiplier == "composable":
         found = energies.units.get("composable", FrozenMap())
-    if _WIDEST not in found:
+    if _widest(kernel) not in found:
         raise InputError(
             f"no energy of {kernel.multiplier} multipliers of 8 bits",
             where=energies.name,

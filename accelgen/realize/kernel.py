@@ -7,9 +7,20 @@ from dataclasses import dataclass
 
 from accelgen.affine import Description, parse_description
 from accelgen.errors import InputError
+from accelgen.formats import block_format
 from accelgen.names import FrozenMap, unknown
 
-__all__ = ["EXPRESSION", "LOOPS", "MULTIPLIERS", "Kernel", "Multiplier", "describe"]
+__all__ = [
+    "BLOCK_FORMATS",
+    "EXPRESSION",
+    "LOOPS",
+    "MULTIPLIERS",
+    "Kernel",
+    "Multiplier",
+    "check_weights",
+    "describe",
+    "weight_formats",
+]
 
 EXPRESSION = "Y[k,p,q] += X[c,p + r,q + s] * W[k,c,r,s]"
 """What every layer is: a convolution with stride 1 of an image that is padded already."""
@@ -20,9 +31,27 @@ MULTIPLIERS: Mapping[str, Mapping[str, str]] = FrozenMap(
     {
         "plain": FrozenMap({"X": "uint8", "W": "int8", "Y": "int32"}),
         "composable": FrozenMap({"X": "uint8/4/2", "W": "int8/4/2", "Y": "int32"}),
+        **{
+            name: FrozenMap({"X": "uint8", "W": name, "Y": "int32"})
+            for name in ("nvfp4", "nvint4", "if4", "mxfp4")
+        },
     }
 )
-"""Types of the tensors by kind of multiplier: 8 bits, or 8, 4 or 2 bits as every problem asks."""
+"""Types of the tensors by kind of multiplier: 8 bits; 8, 4 or 2 bits as every problem asks; blocks
+of activations of 8 bits and of weights in the block format of that name.
+"""
+
+BLOCK_FORMATS: Mapping[str, tuple[str, ...]] = FrozenMap(
+    {
+        "nvfp4": ("nvfp4", "nvfp4_4over6"),
+        "nvint4": ("nvint4",),
+        "if4": ("if4",),
+        "mxfp4": ("mxfp4",),
+    }
+)
+"""Formats of weights by kind of multiplier of blocks: those whose codes mean the same."""
+
+_INTEGERS = tuple(f"int{bits}" for bits in range(2, 9))
 
 Multiplier = str
 """A key of MULTIPLIERS."""
@@ -32,14 +61,16 @@ _MOST_UNITS = 1024
 
 @dataclass(frozen=True)
 class Kernel:
-    """An array for convolutions of 8-bit activations (unsigned) and weights.
+    """An array for convolutions of 8-bit activations (unsigned) and weights, of 8 bits too or in a
+    block format.
 
     ``space`` has for every axis of the array (one to three) the loop that runs along it and how
     many units it has; ``order`` are all loops as they run in time, outermost first (of a loop in
     space, its tiles).  ``skewed`` says of every axis whether its units are a cycle apart, so that
     data go from unit to unit (systolic), or in lockstep (broadcast).
 
-    Raises :class:`InputError` unless ``order`` has every loop once and ``space`` has no loop twice.
+    Raises :class:`InputError` unless ``order`` has every loop once and ``space`` has no loop twice,
+    and where a block of activations does not fit a beat of ``bus_bits``.
     """
 
     space: tuple[tuple[str, int], ...]
@@ -75,10 +106,24 @@ class Kernel:
         for loop, extent in self.space:
             if extent < 1:
                 raise InputError(f"{loop}: {extent} units", where="space", hint="use 1 or more")
+        if self.bus_bits < self.lanes * 8:
+            raise InputError(
+                f"{self.bus_bits} bits, and {self.lanes} activations of 8 bits are a block of "
+                f"{self.multiplier}",
+                where="bus_bits",
+                hint=f"use {self.lanes * 8}",
+            )
         if self.units > _MOST_UNITS:
             raise InputError(
                 f"{self.units} units", where="space", hint=f"use at most {_MOST_UNITS}"
             )
+
+    @property
+    def lanes(self) -> int:
+        """Elements of a block; 1 for multipliers of integers."""
+        if self.multiplier not in BLOCK_FORMATS:
+            return 1
+        return block_format(self.multiplier).block or 1
 
     @property
     def units(self) -> int:
@@ -87,6 +132,23 @@ class Kernel:
         for _, extent in self.space:
             count *= extent
         return count
+
+
+def weight_formats(multiplier: Multiplier) -> tuple[str, ...]:
+    """The formats of weights that a kind of multiplier takes."""
+    return BLOCK_FORMATS.get(multiplier, _INTEGERS)
+
+
+def check_weights(multiplier: Multiplier, name: str) -> None:
+    """Raise :class:`InputError` for weights in a format that a kind of multiplier does not take."""
+    taken = weight_formats(multiplier)
+    if name not in taken:
+        kinds = [kind for kind in MULTIPLIERS if name in weight_formats(kind)]
+        raise InputError(
+            f"{name} weights, and {multiplier} multipliers take "
+            + (" or ".join(taken) if multiplier in BLOCK_FORMATS else "int2 .. int8"),
+            hint=f"use {' or '.join(kinds)} multipliers" if kinds else "use at most 8 bits",
+        )
 
 
 def describe(kernel: Kernel, bounds: Mapping[str, int], name: str = "conv") -> Description:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from accelgen.accuracy.source import LayerBits
+from accelgen.bits.table import element_bits
 from accelgen.digits.supernet import load_supernet
 from accelgen.errors import InputError
 from accelgen.names import FrozenMap, shorten, within
@@ -53,8 +54,8 @@ class Point:
             "multiplier": kernel.multiplier,
             "bus_bits": kernel.bus_bits,
             "layers": count,
-            "weight_bits": sum(_bits(x.weights) for x in self.bits.values()) / count,
-            "activation_bits": sum(_bits(x.activations) for x in self.bits.values()) / count,
+            "weight_bits": sum(element_bits(x.weights) for x in self.bits.values()) / count,
+            "activation_bits": sum(element_bits(x.activations) for x in self.bits.values()) / count,
         }
 
     def to_json(self) -> dict[str, Json]:
@@ -120,10 +121,6 @@ def read_point(results: Path, number: int) -> tuple[Point, Mapping[str, Json]]:
         Point(kernel, FrozenMap(entry["architecture"]), FrozenMap(bits)),
         cast("Mapping[str, Json]", entry),
     )
-
-
-def _bits(name: str) -> int:
-    return int("".join(letter for letter in name if letter.isdigit()))
 
 
 def _put(path: Path, text: str) -> None:

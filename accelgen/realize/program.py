@@ -12,8 +12,16 @@ from accelgen.names import FrozenMap, within
 from accelgen.processor.design import Problem, ProcessorDesign, ProcessorModel, design_processor
 from accelgen.processor.output_stage import Staged
 from accelgen.quantised.graph import QuantisedLayer, QuantisedNetwork
-from accelgen.realize.kernel import LOOPS, Kernel, describe
-from accelgen.realize.words import elements_per_word, padded, width_of, words_of
+from accelgen.realize.kernel import LOOPS, Kernel, check_weights, describe
+from accelgen.realize.words import (
+    BLOCK_BITS,
+    E8M0_ONE,
+    blocks_of,
+    elements_per_word,
+    padded,
+    width_of,
+    words_of,
+)
 
 __all__ = ["Program", "Step", "compile_network", "design_kernel", "largest_bounds", "layer_bounds"]
 
@@ -28,8 +36,8 @@ class Step:
     """A layer as a problem.
 
     ``formats`` are what registers of a composable design hold; ``widths`` those of activations and
-    weights, ``count`` the elements of a word (both of plain multipliers: whole elements).
-    ``weights`` is the tensor W as the design takes it.
+    weights, ``count`` the elements of a word or block (1 of plain multipliers).  ``weights`` is the
+    tensor W as the design takes it, and ``scales`` those of its blocks, where it has blocks.
     """
 
     layer: QuantisedLayer
@@ -39,6 +47,7 @@ class Step:
     widths: tuple[int, int]
     count: int
     weights: Int64s
+    scales: Int64s | None = None
 
     @property
     def macs(self) -> int:
@@ -51,10 +60,18 @@ class Step:
         """What the output stage does."""
         return Staged(self.layer.stage)
 
-    def activations(self, codes: Int64s) -> Int64s:
-        """The tensor X of the input codes ``[channels, rows, columns]``: padded, in words."""
+    def inputs(self, codes: Int64s) -> dict[str, Int64s]:
+        """The tensors that the design takes, by name, for input codes ``[channels, rows,
+        columns]``: these padded, in words or in blocks of scale 1.
+        """
         whole = padded(codes, self.layer.padding)
-        return whole if self.count == 1 else words_of(whole, 0, self.count, self.widths[0])
+        if self.scales is not None:
+            blocks = blocks_of(whole, 0, self.count)
+            ones = np.full(blocks.shape[:-1], E8M0_ONE, np.int64)
+            return {"X": blocks, "X_scale": ones, "W": self.weights, "W_scale": self.scales}
+        if self.count > 1:
+            whole = words_of(whole, 0, self.count, self.widths[0])
+        return {"X": whole, "W": self.weights}
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,17 +92,25 @@ class Program:
 def layer_bounds(
     network: QuantisedNetwork, layer: QuantisedLayer, kernel: Kernel
 ) -> tuple[FrozenMap[str, int], tuple[int, int], int]:
-    """Bounds of a layer's loops on a kernel, the widths of its elements, and how many are a word.
+    """Bounds of a layer's loops on a kernel, the widths of its elements, and how many are a word or
+    a block.
 
-    Raises :class:`InputError` for elements of more than 8 bits.
+    Raises :class:`InputError` for elements of more than 8 bits, and for weights that multipliers
+    of this kind do not take.
     """
     with within(layer.name):
         activation = width_of(network.tensor_format(layer.source).bits)
-        weight = width_of(layer.weight_format.bits)
-    count = elements_per_word(activation, weight) if kernel.multiplier == "composable" else 1
+        check_weights(kernel.multiplier, layer.weight_name)
+        blocks = layer.blocks
+        weight = width_of(layer.weight_format.bits) if blocks is None else BLOCK_BITS
+    count = kernel.lanes
+    if kernel.multiplier == "composable":
+        count = elements_per_word(activation, weight)
     k, c, r, s = layer.weights.shape
     _, p, q = network.sum_shapes[layer.name]
-    bounds = {"k": k, "c": -(-c // count), "p": p, "q": q, "r": r, "s": s}
+    # Bounds count words, but elements of blocks.
+    words = c if blocks is not None else -(-c // count)
+    bounds = {"k": k, "c": words, "p": p, "q": q, "r": r, "s": s}
     return FrozenMap(bounds), (activation, weight), count
 
 
@@ -125,7 +150,13 @@ def compile_network(network: QuantisedNetwork, kernel: Kernel, model: ProcessorM
         if kernel.multiplier == "composable":
             formats = {"x_format": f"uint{widths[0]}", "w_format": f"int{widths[1]}"}
             weights = words_of(layer.weights, 1, count, widths[1])
+        scales = None
+        if layer.blocks is not None:
+            weights = blocks_of(np.asarray(layer.blocks.codes, np.int64), 1, count)
+            scales = np.asarray(layer.blocks.scales, np.int64)
         with within(layer.name):
             problem = model.problem(0, bounds, formats, staged=Staged(layer.stage))
-        steps.append(Step(layer, problem, bounds, FrozenMap(formats), widths, count, weights))
+        steps.append(
+            Step(layer, problem, bounds, FrozenMap(formats), widths, count, weights, scales)
+        )
     return Program(network, kernel, model, tuple(steps))

@@ -71,6 +71,11 @@ def build(
     write_whole(folder / PROGRAM, lambda path: _put(path, f"{text}\n"))
     arrays = {f"{step.layer.name}.weights": step.weights for step in program.steps}
     arrays |= {
+        f"{step.layer.name}.scales": step.scales
+        for step in program.steps
+        if step.scales is not None
+    }
+    arrays |= {
         f"{step.layer.name}.parameters": parameter_words(step.layer.stage) for step in program.steps
     }
 

@@ -125,7 +125,7 @@ def run_program(
 def ask(program: Program, step: Step, tensor: dict[str, Int64s]) -> Asked:
     """A layer of one image as a problem, with the tensors of that image by name."""
     layer = step.layer
-    values = {"X": step.activations(tensor[layer.source]), "W": step.weights}
+    values = step.inputs(tensor[layer.source])
     residual = None if layer.residual is None else tensor[layer.residual]
     return Asked.of(
         program.model,

@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 
 from accelgen.accuracy.source import LayerBits
 from accelgen.bits.sensitivity import output_errors
-from accelgen.bits.table import BitTable, LayerOptions, Option
+from accelgen.bits.table import BitTable, LayerOptions, Option, element_bits
 from accelgen.digits.data import digits
 from accelgen.digits.supernet import load_supernet
 from accelgen.names import FrozenMap
-from accelgen.quantised.quantise import activation_format, weight_format
 from accelgen.quantised.run import answers, image_codes
 from accelgen.realize.words import elements_per_word, width_of
 from accelgen.search.milp_bits import BitBudget, Trade
@@ -57,8 +56,8 @@ def bit_table(architecture: Mapping[str, int], offered: tuple[LayerBits, ...]) -
         options = []
         for bits in offered:
             count = elements_per_word(
-                width_of(activation_format(bits.activations).bits),
-                width_of(weight_format(bits.weights).bits),
+                width_of(element_bits(bits.activations)),
+                width_of(element_bits(bits.weights)),
             )
             cost = positions * -(-layer.channels_in // count)
             options.append(Option(bits, cost, found[layer.name, bits]))

@@ -15,10 +15,12 @@ from typing import Any
 
 from accelgen import __version__
 from accelgen.accuracy.measured import MeasuredDigits
+from accelgen.accuracy.source import LayerBits
 from accelgen.cache import digest
 from accelgen.errors import AccelgenError, InputError
 from accelgen.names import FrozenMap
 from accelgen.realize.estimate import PARTS, estimate
+from accelgen.realize.kernel import Kernel, weight_formats
 from accelgen.realize.point import COLUMNS, Point
 from accelgen.realize.program import compile_network, design_kernel, largest_bounds
 from accelgen.search.digits_bits import allocated
@@ -56,7 +58,8 @@ class DigitsTrial:
 
 @dataclass(frozen=True)
 class DigitsSubject:
-    """Points are judged in ``technology`` at ``period_ns``.
+    """Points are judged in ``technology`` at ``period_ns``.  ``weights`` are the formats that the
+    space has for weights: of these a layer can have what the multipliers of its kernel take.
 
     A :class:`~accelgen.search.subject.Subject` for spaces with the parts ``hardware`` (kernels),
     ``network`` (architectures) and ``bits`` (formats by layer, or a budget for them).
@@ -64,6 +67,7 @@ class DigitsSubject:
 
     technology: str = "sg13g2"
     period_ns: float = 5.0
+    weights: tuple[str, ...] = ()
 
     columns = COLUMNS
     shown = ("space", "multiplier", "layers", "weight_bits", "activation_bits")
@@ -98,18 +102,27 @@ class DigitsSubject:
         }
 
     def candidate(self, number: int, found: FrozenMap[str, Any]) -> Candidate:
-        """The point of a kernel, an architecture and bits of all layers that there may be,
-        or a budget for these.
+        """The point of a kernel, an architecture and bits of all layers that there may be, or a
+        budget for these.
         """
-        architecture, bits = found["network"], found["bits"]
-        if isinstance(bits, BitBudget):
-            bits = allocated(architecture, bits)
+        architecture, kernel, all_bits = found["network"], found["hardware"], found["bits"]
+        if isinstance(all_bits, BitBudget):
+            all_bits = allocated(architecture, all_bits)
         layers = [layer.name for layer in MeasuredDigits().supernet.space.layers(architecture)]
-        point = Point(
-            found["hardware"], architecture, FrozenMap({name: bits[name] for name in layers})
-        )
+        bits = {name: self._taken(kernel, all_bits[name]) for name in layers}
+        point = Point(kernel, architecture, FrozenMap(bits))
         key = digest((repr(sorted(self.definition.items())), repr(point)))
         return Candidate(point, DigitsTrial(number, key, point, self.technology, self.period_ns))
+
+    def _taken(self, kernel: Kernel, bits: LayerBits) -> LayerBits:
+        """The formats with those weights, of the ones that the kernel takes, that are in the same
+        part of them as ``bits`` in all.
+        """
+        taken = [name for name in self.weights if name in weight_formats(kernel.multiplier)]
+        if not taken or bits.weights not in self.weights:
+            return bits
+        at = self.weights.index(bits.weights) * len(taken) // len(self.weights)
+        return bits if bits.weights in taken else LayerBits(taken[at], bits.activations)
 
     def next_command(self, folder: Path, point: int) -> tuple[str, ...]:
         """Build the point, and run images on it."""

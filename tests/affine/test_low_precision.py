@@ -10,7 +10,9 @@ import pytest
 from accelgen.affine import Workload, load_description
 from accelgen.affine.blocks import BlockProduct
 from accelgen.errors import InputError
-from accelgen.formats import block_format
+from accelgen.formats import IntFormat, block_format, parse_format
+from accelgen.formats.microscaling import IntegerBlocks
+from accelgen.golden.block_pair import BlockPair
 
 GEMM = "Y[m,n] += A[m,k] * B[k,n]"
 CONV = "Y[o,p] += X[c,p + r] * W[o,c,r]"
@@ -90,10 +92,13 @@ def test_words_hold_as_many_elements_as_their_widths_allow(widths: tuple[int, in
     ("types", "message"),
     [
         ({"A": "nvfp5", "B": "nvfp4"}, "types: A: unknown format 'nvfp5'; did you mean 'nvfp4'"),
-        ({"A": "nvfp4"}, "types: B is no block format, but the other input is; write B: nvfp4"),
+        (
+            {"A": "nvfp4", "B": "int12"},
+            "types: B is no block format, but the other input is; write B: nvfp4, or an integer",
+        ),
         ({"A": "nvfp4", "B": "mxfp4"}, "types: blocks of 16 .* and of 32 .* do not meet"),
         ({"Y": "fp32"}, "types: Y: sums of integers cannot be fp32"),
-        ({"A": "nvfp4", "B": "nvfp4", "Y": "int32"}, "types: Y: sums of blocks cannot be of type"),
+        ({"A": "nvfp4", "B": "nvfp4", "Y": "int16"}, "types: Y: sums of blocks cannot be of type"),
         ({"A": "e2m1"}, "types: A: e2m1 is no type of inputs"),
         ({"A": "int8/4/2"}, "int8/4/2 is the type of both inputs .* or of none"),
         ({"A": "int8/4/2", "B": "int8/4/2", "Y": "int16"}, "int16 is too narrow for Y"),
@@ -102,6 +107,45 @@ def test_words_hold_as_many_elements_as_their_widths_allow(widths: tuple[int, in
 def test_types_that_do_not_fit_each_other_are_errors(types: dict[str, str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Workload(GEMM, {"m": 4, "n": 4, "k": 64}, types)
+
+
+@pytest.mark.parametrize("name", ["nvfp4", "nvint4", "if4", "mxfp4"])
+@pytest.mark.parametrize("integers", ["uint8", "int8", "uint4"])
+def test_sums_of_integers_and_blocks_are_integers(name: str, integers: str) -> None:
+    """In int64 from the values of codes, each a multiple of the unit."""
+    form, number = block_format(name), parse_format(integers)
+    block = form.block or 1
+    gemm = Workload(GEMM, {"m": 3, "n": 4, "k": 2 * block - 1}, {"A": integers, "B": name,
+                                                                 "Y": "int32"})  # fmt: skip
+    rng = np.random.default_rng(1)
+    a = rng.integers(number.min, number.max + 1, (3, 2, block))
+    b = form.quantise(rng.standard_normal((2, block, 4)).astype(np.float32), axis=1)
+    scales = b.scales[:, 0]
+    found = gemm.evaluate(
+        {
+            "A": a & ((1 << number.width) - 1),
+            "A_scale": np.full((3, 2), 127),
+            "B": b.codes.swapaxes(1, 2),
+            "B_scale": scales,
+        }
+    )
+    values = form.decode(b.codes, b.scales) / form.denominator
+    assert isinstance(gemm.product, BlockProduct)
+    unit = float(gemm.product.pair.factor) * 2.0**-gemm.product.pair.fraction
+    exact = np.einsum("mbe,ben->mn", a, np.rint(values / unit).astype(np.int64))
+    wrapped = (exact + 2**31) % 2**32 - 2**31
+    assert np.array_equal(found, wrapped)
+    assert np.abs(exact).max() > 2**16
+
+
+def test_integers_beside_blocks_have_no_scale_but_one() -> None:
+    pair = BlockPair(IntegerBlocks("uint8", IntFormat(8, signed=False), 16), block_format("nvfp4"),
+                     16)  # fmt: skip
+    whole, bad = pair.a.scales()
+    assert np.flatnonzero(whole).tolist() == [127]
+    assert whole[127] == 1
+    assert bad.sum() == 254  # 0, the scale of blocks of zeros, counts as zero without complaint
+    assert pair.a.unit == 1
 
 
 def test_an_expression_without_a_loop_for_blocks_is_an_error() -> None:

@@ -126,8 +126,8 @@ def test_writing_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_what_the_supernet_cannot_do_is_said() -> None:
     supernet, architecture = load_supernet(), SPACE.smallest
     bits = _bits(architecture, 8, 8)
-    with pytest.raises(InputError, match=r"stem: weights cannot be 'nvfp4'.*int2 \.\. int16"):
-        supernet.quantised(architecture, bits | {"stem": LayerBits("nvfp4", "uint8")})
+    with pytest.raises(InputError, match=r"stem: weights cannot be 'mxfp8_e4m3'.*int2 \.\. int16"):
+        supernet.quantised(architecture, bits | {"stem": LayerBits("mxfp8_e4m3", "uint8")})
     with pytest.raises(InputError, match=r"stem: .*not trained for int9 .*int2 \.\. int8"):
         supernet.quantised(architecture, bits | {"stem": LayerBits("int9", "uint8")})
     with pytest.raises(InputError, match="no layer is named 'head'; layers: stem, entry2, entry3"):

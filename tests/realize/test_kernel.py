@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accelgen.errors import InputError
-from accelgen.realize.kernel import LOOPS, MULTIPLIERS, Kernel, describe
+from accelgen.realize.kernel import (
+    LOOPS,
+    MULTIPLIERS,
+    Kernel,
+    check_weights,
+    describe,
+    weight_formats,
+)
 from accelgen.search.kernel_space import KernelSpace
 from accelgen.search.vector import Rejected
 
@@ -26,6 +33,8 @@ ORDER = ("k", "p", "q", "c", "r", "s")
         {"order": ("k", "p")},
         {"skewed": (False, True)},
         {"multiplier": "analog"},
+        {"multiplier": "nvfp4", "bus_bits": 64},
+        {"multiplier": "mxfp4", "bus_bits": 128},
     ],
 )
 def test_what_cannot_be_is_refused(changes: dict[str, object]) -> None:
@@ -33,6 +42,24 @@ def test_what_cannot_be_is_refused(changes: dict[str, object]) -> None:
     Kernel(**good)  # type: ignore[arg-type]
     with pytest.raises(InputError):
         Kernel(**{**good, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("multiplier", "name", "message"),
+    [
+        ("plain", "nvfp4", "nvfp4 weights, and plain multipliers take int2 .. int8; use nvfp4"),
+        ("composable", "int9", "int9 weights, .*; use at most 8 bits"),
+        ("nvfp4", "int4", "int4 weights, and nvfp4 .* take nvfp4 or nvfp4_4over6; use plain or"),
+        ("mxfp4", "nvfp4", "mxfp4 multipliers take mxfp4; use nvfp4 multipliers"),
+    ],
+)
+def test_weights_that_multipliers_do_not_take_are_refused(
+    multiplier: str, name: str, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        check_weights(multiplier, name)
+    for taken in weight_formats(multiplier):
+        check_weights(multiplier, taken)
 
 
 @given(st.data())

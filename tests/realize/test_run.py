@@ -48,6 +48,34 @@ def test_images_on_verilog_are_those_of_the_integer_network(
     assert len(found.layers) == len(network.layers)
 
 
+@pytest.mark.parametrize(
+    ("multiplier", "formats"),
+    [
+        ("nvfp4", ("nvfp4", "nvfp4_4over6")),
+        pytest.param("if4", ("if4",), marks=pytest.mark.slow),
+        pytest.param("mxfp4", ("mxfp4",), marks=pytest.mark.slow),
+    ],
+)
+def test_block_weights_on_verilog_are_those_of_the_integer_network(
+    tmp_path: Path, multiplier: str, formats: tuple[str, ...]
+) -> None:
+    plain = point("plain", depth1=1)
+    bits = {
+        name: LayerBits(formats[n % len(formats)], ("uint8", "uint4")[n % 2])
+        for n, name in enumerate(plain.bits)
+    }
+    kernel = replace(plain.kernel, multiplier=multiplier, bus_bits=256)
+    realised = build(Point(kernel, plain.architecture, FrozenMap(bits)), tmp_path / "design")
+    some = digits("validation")
+    found, figures = run_images(realised, Digits(some.images[:2], some.labels[:2]))
+    assert found.faults == ()
+    assert figures["same_predictions"] == 2
+    assert found.cycles == realised.program.cycles == realised.estimate.cycles
+    with np.load(tmp_path / "design" / "program.npz") as stored:
+        assert stored["stem.scales"].shape == (4, 1, 3, 3)
+        assert stored["stem.weights"].shape == (4, 1, 3, 3, kernel.lanes)
+
+
 def test_a_wrong_weight_is_found(tmp_path: Path) -> None:
     realised = build(point("plain"), tmp_path / "design")
     first, *rest = realised.program.steps

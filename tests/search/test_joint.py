@@ -6,13 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from accelgen.accuracy.measured import MeasuredDigits
 from accelgen.errors import InputError
+from accelgen.realize.kernel import check_weights
 from accelgen.realize.point import Point, read_point
 from accelgen.realize.program import compile_network, design_kernel, largest_bounds
 from accelgen.search import Search, make_search, run
+from accelgen.search.subject import Candidate
+from accelgen.search.vector import Rejected
 
 
 def search(**changes: Any) -> Search:  # noqa: ANN401 - any key's value
@@ -38,6 +42,10 @@ def search(**changes: Any) -> Search:  # noqa: ANN401 - any key's value
         ({"hardware": {"space": "importance"}}, "hardware"),
         ({"hardware": {"units": 2, "sizes": [4]}}, "hardware"),
         ({"minimise": "edp"}, "minimise"),
+        ({"bits": {"weights": ["nvfp4"]}}, "bits: weights"),
+        ({"bits": {"weights": ["int4", "if4"]}}, "bits: weights"),
+        ({"bits": {"weights": ["int4", "int9"]}}, "bits: weights"),
+        ({"hardware": {"multipliers": ["plain", "nvfp4"]}}, "bits: weights"),
     ],
 )
 def test_what_is_not_searched_is_refused_by_its_key(changes: dict[str, Any], where: str) -> None:
@@ -64,6 +72,47 @@ def test_figures_are_measured_and_those_of_the_hardware(tmp_path: Path) -> None:
         assert (tmp_path / "out" / f"kernel_{number}.yaml").is_file()
     with pytest.raises(InputError, match="not on the front"):
         read_point(tmp_path / "out", 10_000)
+
+
+def test_layers_have_weights_that_multipliers_take() -> None:
+    kinds = ["plain", "nvfp4", "mxfp4"]
+    weights = ["int4", "nvfp4", "nvfp4_4over6", "mxfp4", "int8"]
+    hardware = {"units": 16, "sizes": [2, 4], "multipliers": kinds, "buses": [256]}
+    found = search(hardware=hardware, bits={"weights": weights})
+    rng = np.random.default_rng(0)
+    seen: dict[str, set[str]] = {kind: set() for kind in kinds}
+    for number in range(60):
+        values = found.space.decode(rng.random(len(found.space.genes)).tolist())
+        if isinstance(values, Rejected):
+            continue
+        made = found.subject.candidate(number, values)
+        assert isinstance(made, Candidate)
+        assert isinstance(made.design, Point)
+        seen[made.design.kernel.multiplier] |= {x.weights for x in made.design.bits.values()}
+        for layer in made.design.network().layers:
+            check_weights(made.design.kernel.multiplier, layer.weight_name)
+    assert seen == {
+        "plain": {"int4", "int8"},
+        "nvfp4": {"nvfp4", "nvfp4_4over6"},
+        "mxfp4": {"mxfp4"},
+    }
+
+
+def test_points_of_block_formats_are_judged() -> None:
+    hardware = {"units": 16, "sizes": [2, 4], "multipliers": ["nvfp4"], "buses": [128]}
+    found = search(hardware=hardware, bits={"weights": ["nvfp4", "nvfp4_4over6"]})
+    rng = np.random.default_rng(3)
+    judged = []
+    for number in range(8):
+        values = found.space.decode(rng.random(len(found.space.genes)).tolist())
+        if not isinstance(values, Rejected):
+            made = found.subject.candidate(number, values)
+            assert isinstance(made, Candidate)
+            judged.append(found.subject.figures(found.subject.task(made.trial)))
+    figures = [x for x in judged if x["accuracy"] is not None]
+    assert figures
+    for one in figures:
+        assert (one["energy_uj"] or 0) > (one["energy_products_uj"] or 0) > 0
 
 
 def test_searches_of_hardware_have_no_point_to_realise(tmp_path: Path) -> None:

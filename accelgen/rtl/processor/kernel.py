@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import and_
 
-from amaranth.hdl import Module, Mux, Shape, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -23,6 +23,7 @@ from accelgen.rtl.delay import delay_line
 from accelgen.rtl.kernel import stream_ports
 from accelgen.rtl.library import UnitLibrary
 from accelgen.rtl.output_stage import OutputStage, Parameters, StageForm
+from accelgen.rtl.output_stage.form import SUM_BITS
 from accelgen.rtl.processor.axil import AXIL_PORTS, RegisterPort
 from accelgen.rtl.processor.control import LoadAddresses, LoadedController, WriteControl
 from accelgen.rtl.processor.numbers import by_dataflow
@@ -310,7 +311,7 @@ class Processor(wiring.Component):
             f"buffer_{name}",
         )
         exact_bus = layout.per_beat * layout.element_bits
-        width = fabric.bus_bits if self._rounding is None else exact_bus
+        width = fabric.bus_bits if fabric.kernel.blocks is None else exact_bus
         collector = library.instance(
             Collector(
                 layout,
@@ -415,7 +416,19 @@ class Processor(wiring.Component):
             f"stage_{name}",
         )
         m.submodules[f"stage_{name}"] = stage
-        wiring.connect(m, collector.stream, stage.sums)
+        if self._fabric.kernel.blocks is None:
+            wiring.connect(m, collector.stream, stage.sums)
+        else:
+            low = [
+                collector.stream.tdata.word_select(lane, layout.element_bits)[:SUM_BITS]
+                for lane in range(layout.per_beat)
+            ]
+            m.d.comb += [
+                stage.sums.tdata.eq(Cat(low)),
+                stage.sums.tvalid.eq(collector.stream.tvalid),
+                stage.sums.tlast.eq(collector.stream.tlast),
+                collector.stream.tready.eq(stage.sums.tready),
+            ]
         m.d.comb += [
             collector.mark.eq(1),
             stage.marked.eq(collector.marked),

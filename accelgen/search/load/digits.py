@@ -7,6 +7,7 @@ from typing import Any, cast
 from accelgen.elastic.digits import DigitsSpace
 from accelgen.errors import InputError
 from accelgen.names import shorten, unknown, within
+from accelgen.realize.kernel import MULTIPLIERS, weight_formats
 from accelgen.search.digits_subject import DigitsSubject
 from accelgen.search.kernel_space import KernelSpace
 from accelgen.search.load.values import (
@@ -57,7 +58,9 @@ def search_of_digits(values: Values) -> Search:
     subject = DigitsSubject(
         str(values.get("technology", "sg13g2")),
         number_of(values.get("period_ns", 5.0), "period_ns"),
+        bits.weights,
     )
+    _check_formats(bits, kernels)
     with within("objectives"):
         objectives = tuple(names_of(values.get("objectives", ["accuracy", "latency", "energy"])))
     return Search(
@@ -81,7 +84,35 @@ def _bits(values: Values, layers: tuple[str, ...]) -> BitsSpace | BudgetSpace:
         error.where = "by"
         raise error
     formats = {key: tuple(names_of(x)) for key, x in values.items() if key != "by"}
-    return BudgetSpace(**formats) if by == "milp" else BitsSpace(layers, **formats)
+    if by == "layers":
+        return BitsSpace(layers, **formats)
+    for name in formats.get("weights", ()):
+        if name not in weight_formats("plain"):
+            raise InputError(
+                f"{name} has no cost in words of elements", where="weights", hint="by: layers"
+            )
+    return BudgetSpace(**formats)
+
+
+def _check_formats(bits: BitsSpace | BudgetSpace, kernels: KernelSpace) -> None:
+    """That there are formats for every kind of multiplier, and multipliers for every format."""
+    for kind in kernels.multipliers:
+        if not set(bits.weights) & set(weight_formats(kind)):
+            raise InputError(
+                f"none of {', '.join(bits.weights)} is taken by {kind} multipliers",
+                where="bits: weights",
+                hint=f"add {weight_formats(kind)[0]}, or leave {kind} out",
+            )
+    for name in bits.weights:
+        if not any(name in weight_formats(kind) for kind in kernels.multipliers):
+            kinds = [kind for kind in MULTIPLIERS if name in weight_formats(kind)]
+            raise InputError(
+                f"{name} is taken by none of {', '.join(kernels.multipliers)} multipliers",
+                where="bits: weights",
+                hint=f"add {' or '.join(kinds)} to the multipliers"
+                if kinds
+                else "use int2 .. int8, or a block format of a multiplier",
+            )
 
 
 def _kernels(values: Values) -> KernelSpace:
