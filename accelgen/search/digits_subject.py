@@ -32,7 +32,7 @@ from accelgen.sweep.metrics import METRICS
 
 __all__ = ["DigitsSubject", "DigitsTrial", "evaluate_point"]
 
-_RECORDS = 1
+_RECORDS = 2
 """Changes with what is recorded of a trial."""
 
 
