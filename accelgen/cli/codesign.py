@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from accelgen.cli.codesign_compare import compare_strategies
 from accelgen.cli.command import Command, add_json, print_json, remark, table
+from accelgen.cli.options import add_workers
 from accelgen.cli.progress import counting
 from accelgen.cli.sweep import figure
 
@@ -30,7 +31,6 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="results and journal (default: <name>_search, or _comparison)",
     )
-    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one per core)")
     parser.add_argument(
         "--evaluations", type=int, metavar="N", help="designs to judge (default: the file's)"
     )
@@ -45,11 +45,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="go on from the journal in the output folder"
     )
-    parser.add_argument(
-        "--executor", choices=("local", "ray"), default="local",
-        help="processes on this machine (default), or Ray",
-    )  # fmt: skip
-    parser.add_argument("--address", metavar="HOST:PORT", help="of a Ray cluster")
+    add_workers(parser)
     add_json(parser)
 
 

@@ -1,4 +1,4 @@
-"""The options of commands that take a description."""
+"""Options that several commands have."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from accelgen.cli.values import axes, extents, pairs
 if TYPE_CHECKING:
     from accelgen.affine import Description
 
-__all__ = ["BOUNDS", "SPACE", "add_description", "add_hardware", "passes_without",
-           "read_description", "with_options"]  # fmt: skip
+__all__ = ["BOUNDS", "SPACE", "add_description", "add_hardware", "add_workers",
+           "passes_without", "read_description", "with_options"]  # fmt: skip
 
 BOUNDS = "m=64,n=64"
 SPACE = "i=16,j=16"
@@ -101,3 +101,13 @@ def with_options(
         chain=axes(chain, "--chain", "A=j,Y=none") if chain is not None else None,
         skew=extents(skew, "--skew", "i=1,j=1") if skew is not None and "=" in skew else skew,
     )
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Add what says where many evaluations run: ``--jobs``, ``--executor`` and ``--address``."""
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one per core)")
+    parser.add_argument(
+        "--executor", choices=("local", "ray"), default="local",
+        help="processes on this machine (default), or Ray",
+    )  # fmt: skip
+    parser.add_argument("--address", metavar="HOST:PORT", help="of a Ray cluster")

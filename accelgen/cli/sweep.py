@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accelgen.cli.command import Command, add_json, print_json, remark, table
+from accelgen.cli.options import add_workers
 from accelgen.cli.progress import counting
 
 if TYPE_CHECKING:
@@ -31,12 +32,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         "--journal", metavar="FILE",
         help="what is known of points, to go on from (default: the results with .journal)",
     )  # fmt: skip
-    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one per core)")
-    parser.add_argument(
-        "--executor", choices=("local", "ray"), default="local",
-        help="processes on this machine (default), or Ray",
-    )  # fmt: skip
-    parser.add_argument("--address", metavar="HOST:PORT", help="of a Ray cluster")
+    add_workers(parser)
     add_json(parser)
 
 
