@@ -3,8 +3,8 @@
     python -m benchmarks.joint_search [--evaluations N] [--seeds S ...] [--jobs N] [-o DIR]
         > benchmarks/results/joint_search.json
 
-The shipped search ``digits`` with each of three strategies (``accelgen.search.strategies``): joint,
-sequential (network, then bits, then kernels, each with a third of the evaluations), sizes alone.
+The shipped search ``digits`` with each of three strategies: joint, sequential (network, then bits,
+then kernels, each with a third of the evaluations), sizes alone.
 ``joint_needs`` has the evaluations after which the joint search has the hypervolume that the
 sequential one of the same seed ends with, and the median over seeds as part of all; all
 hypervolumes are below one reference point.  ``encodings`` are joint searches with the bits of every
@@ -21,9 +21,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from accelgen.search import Search, load_search
-from accelgen.search.compare import Comparison, compare
-from accelgen.search.compare_pictures import draw_comparison
-from accelgen.search.strategies import Strategy
+from accelgen.search.comparison.compare import Comparison, compare
+from accelgen.search.comparison.pictures import draw_comparison
+from accelgen.search.comparison.strategies import Strategy
 from accelgen.sweep.run import default_jobs
 from benchmarks.record import Mark, emit, header, progress, table
 

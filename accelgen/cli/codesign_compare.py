@@ -13,7 +13,7 @@ from accelgen.cli.progress import counting
 
 if TYPE_CHECKING:
     from accelgen.search import Search, State
-    from accelgen.search.compare import Comparison
+    from accelgen.search.comparison.compare import Comparison
 
 __all__ = ["SEEDS", "compare_strategies"]
 
@@ -23,8 +23,8 @@ SEEDS = (0, 1, 2, 3, 4)
 def compare_strategies(search: Search, folder: Path, arguments: argparse.Namespace) -> int:
     """Compare, write and print; the exit code."""
     from accelgen.errors import InputError
-    from accelgen.search.compare import compare
-    from accelgen.search.strategies import strategies_of
+    from accelgen.search.comparison.compare import compare
+    from accelgen.search.comparison.strategies import strategies_of
 
     seeds = tuple(dict.fromkeys(arguments.seeds or SEEDS))
     if min(seeds) < 0:
@@ -75,7 +75,7 @@ def compare_strategies(search: Search, folder: Path, arguments: argparse.Namespa
 
 
 def _draw(found: Comparison, folder: Path) -> list[str]:
-    from accelgen.search.compare_pictures import draw_comparison
+    from accelgen.search.comparison.pictures import draw_comparison
 
     return [str(path) for path in draw_comparison(found, folder)]
 

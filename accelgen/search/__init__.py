@@ -6,14 +6,14 @@ A few lines make a search::
     outcome = run(load_search("eyeriss_mobilenet_v2", evaluations=100), "found/journal")
 """
 
-from accelgen.search.baseline import Baseline, load_baseline
-from accelgen.search.budget import Budget, resources_of
-from accelgen.search.hardware_space import Design, HardwareSpace
 from accelgen.search.load import list_searches, load_search, make_search, parse_search
 from accelgen.search.results import SearchResult
 from accelgen.search.search import Search
-from accelgen.search.sizing_space import SizingSpace
 from accelgen.search.space import Joint, Space
+from accelgen.search.spaces.baseline import Baseline, load_baseline
+from accelgen.search.spaces.budget import Budget, resources_of
+from accelgen.search.spaces.hardware import Design, HardwareSpace
+from accelgen.search.spaces.sizing import SizingSpace
 from accelgen.search.study import Outcome, State, run
 from accelgen.search.vector import Gene, Reader, Rejected
 

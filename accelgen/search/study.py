@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from accelgen.errors import InputError
 from accelgen.search.hypervolume import Volume
-from accelgen.search.optimisers import Optimiser, optimiser_of
+from accelgen.search.optimisers.optimiser import Optimiser, optimiser_of
 from accelgen.search.results import SearchResult, Step, result_of
 from accelgen.search.search import Search
 from accelgen.search.subject import Candidate, TrialLike

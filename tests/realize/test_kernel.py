@@ -15,7 +15,7 @@ from accelgen.realize.kernel import (
     describe,
     weight_formats,
 )
-from accelgen.search.kernel_space import KernelSpace
+from accelgen.search.spaces.kernels import KernelSpace
 from accelgen.search.vector import Rejected
 
 BOUNDS = {"k": 5, "c": 3, "p": 4, "q": 4, "r": 3, "s": 3}

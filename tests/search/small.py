@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from accelgen.search import Search, make_search
-from accelgen.search.evaluate import Trial
-from accelgen.search.hardware_subject import HardwareSubject
+from accelgen.search.subjects.evaluate import Trial
+from accelgen.search.subjects.hardware import HardwareSubject
 from accelgen.store import Json
 from accelgen.sweep.sources import NetworkSource
 

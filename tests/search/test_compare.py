@@ -16,13 +16,18 @@ from accelgen.errors import InfeasibleError, InputError
 from accelgen.realize.kernel import Kernel
 from accelgen.realize.point import Point
 from accelgen.search import Search, make_search, run
-from accelgen.search.compare import Comparison, compare
-from accelgen.search.compare_pictures import draw_comparison
-from accelgen.search.digits_subject import DigitsTrial
+from accelgen.search.comparison.compare import Comparison, compare
+from accelgen.search.comparison.pictures import draw_comparison
+from accelgen.search.comparison.strategies import (
+    front_of,
+    objectives_of,
+    run_strategy,
+    strategies_of,
+)
 from accelgen.search.hypervolume import hypervolume, logarithms
-from accelgen.search.kernel_space import KernelSpace
-from accelgen.search.offered_bits import OfferedBits
-from accelgen.search.strategies import front_of, objectives_of, run_strategy, strategies_of
+from accelgen.search.spaces.kernels import KernelSpace
+from accelgen.search.spaces.offered_bits import OfferedBits
+from accelgen.search.subjects.digits import DigitsTrial
 from accelgen.store import Json
 from tests.search import small
 

@@ -22,10 +22,10 @@ from accelgen.errors import InputError
 from accelgen.hardware import load_hardware
 from accelgen.networks import load_network
 from accelgen.search import Rejected, Search, SearchResult, make_search, parse_search, run
-from accelgen.search.elastic_subject import ElasticDesign
-from accelgen.search.elastic_trial import ElasticTrial, evaluate_elastic
-from accelgen.search.offered_bits import OfferedBits, layers_of
+from accelgen.search.spaces.offered_bits import OfferedBits, layers_of
 from accelgen.search.subject import Candidate
+from accelgen.search.subjects.elastic import ElasticDesign
+from accelgen.search.subjects.elastic_trial import ElasticTrial, evaluate_elastic
 from accelgen.simulation import simulate
 from accelgen.store import Json
 from accelgen.sweep.metrics import Constraint

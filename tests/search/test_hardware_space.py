@@ -22,7 +22,7 @@ from accelgen.search import (
     make_search,
     resources_of,
 )
-from accelgen.search.budget import link_rates
+from accelgen.search.spaces.budget import link_rates
 from tests.search import small
 
 BASELINES = ("eyeriss", "nvdla_256", "nvdla_1024", "shidiannao", "gemmini", "tpu_128", "tpu_edge")

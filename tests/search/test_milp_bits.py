@@ -14,8 +14,8 @@ from accelgen.digits.supernet import load_supernet
 from accelgen.errors import InputError
 from accelgen.realize.point import Point
 from accelgen.search import make_search, run
-from accelgen.search.digits_bits import allocated, bit_table, sensitivities
-from accelgen.search.milp_bits import BitBudget, BudgetSpace
+from accelgen.search.spaces.bit_budget import BitBudget, BudgetSpace
+from accelgen.search.subjects.digits_bits import allocated, bit_table, sensitivities
 
 SPACE = load_supernet().space
 OFFERED = BudgetSpace().reference

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from accelgen.search.offspring import Children, Elite, crowding, fitness, parts_of
-from accelgen.search.optimisers import Nsga2
-from accelgen.search.screening import Screened, features
+from accelgen.search.optimisers.offspring import Children, Elite, crowding, fitness, parts_of
+from accelgen.search.optimisers.optimiser import Nsga2
+from accelgen.search.optimisers.screening import Screened, features
 from accelgen.search.vector import Gene, Vector
 
 GENES = tuple(

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from accelgen.search.hypervolume import Volume, hypervolume
-from accelgen.search.optimisers import CmaEs, Nsga2, Optimiser, RandomVectors
+from accelgen.search.optimisers.optimiser import CmaEs, Nsga2, Optimiser, RandomVectors
 from accelgen.search.vector import Vector
 
 MAKERS: dict[str, Callable[[int], Optimiser]] = {

@@ -12,8 +12,8 @@ from accelgen.errors import InputError
 from accelgen.hardware import load_hardware
 from accelgen.mapper.cache import Solved
 from accelgen.search import Design, SearchResult, State, run
-from accelgen.search.evaluate import Trial, evaluate, figures_of
 from accelgen.search.pictures import draw_all, gene_importance
+from accelgen.search.subjects.evaluate import Trial, evaluate, figures_of
 from accelgen.simulation import simulate
 from accelgen.store import Json
 from accelgen.sweep import BugError, Results

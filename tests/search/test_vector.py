@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from accelgen.errors import InputError
 from accelgen.search import Gene, Joint, Reader, Rejected, Space
-from accelgen.search.array_genes import arranged
+from accelgen.search.spaces.array_genes import arranged
 
 UNIT = st.floats(0, 1)
 

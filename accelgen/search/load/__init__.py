@@ -9,7 +9,6 @@ from accelgen.affine.yaml_text import Node, parse_yaml, read_text
 from accelgen.content import content_path, list_content
 from accelgen.errors import InputError
 from accelgen.names import unknown, within
-from accelgen.search.hardware_subject import HardwareSubject
 from accelgen.search.load.digits import KEYS as JOINT
 from accelgen.search.load.digits import search_of_digits
 from accelgen.search.load.elastic import is_elastic, search_of_elastic
@@ -24,6 +23,7 @@ from accelgen.search.load.values import (
 )
 from accelgen.search.search import Search
 from accelgen.search.space import Joint
+from accelgen.search.subjects.hardware import HardwareSubject
 from accelgen.sweep.sources import network_source
 
 __all__ = ["list_searches", "load_search", "make_search", "parse_search"]

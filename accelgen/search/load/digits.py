@@ -8,8 +8,6 @@ from accelgen.elastic.digits import DigitsSpace
 from accelgen.errors import InputError
 from accelgen.names import shorten, unknown, within
 from accelgen.realize.kernel import MULTIPLIERS, weight_formats
-from accelgen.search.digits_subject import DigitsSubject
-from accelgen.search.kernel_space import KernelSpace
 from accelgen.search.load.values import (
     Values,
     check_keys,
@@ -20,10 +18,12 @@ from accelgen.search.load.values import (
     names_of,
     number_of,
 )
-from accelgen.search.milp_bits import BudgetSpace
-from accelgen.search.network_genes import ArchitectureSpace, BitsSpace
 from accelgen.search.search import Search
 from accelgen.search.space import Joint
+from accelgen.search.spaces.bit_budget import BudgetSpace
+from accelgen.search.spaces.kernels import KernelSpace
+from accelgen.search.spaces.networks import ArchitectureSpace, BitsSpace
+from accelgen.search.subjects.digits import DigitsSubject
 
 __all__ = ["KEYS", "search_of_digits"]
 

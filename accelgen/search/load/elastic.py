@@ -18,9 +18,6 @@ from accelgen.errors import InputError
 from accelgen.hardware.words import ANY_FORMAT
 from accelgen.names import FrozenMap, shorten, unknown, within
 from accelgen.networks.elastic_file import elastic_parameters
-from accelgen.search.elastic_subject import ElasticSubject
-from accelgen.search.fixed_space import FixedSpace
-from accelgen.search.hardware_space import HardwareSpace
 from accelgen.search.load.hardware import about, roles_in, space_of
 from accelgen.search.load.values import (
     Values,
@@ -31,11 +28,14 @@ from accelgen.search.load.values import (
     mapping_of,
     names_of,
 )
-from accelgen.search.network_genes import ArchitectureSpace
-from accelgen.search.offered_bits import OfferedBits, layers_of
 from accelgen.search.search import Search
-from accelgen.search.sizing_space import SizingSpace
 from accelgen.search.space import Joint
+from accelgen.search.spaces.fixed import FixedSpace
+from accelgen.search.spaces.hardware import HardwareSpace
+from accelgen.search.spaces.networks import ArchitectureSpace
+from accelgen.search.spaces.offered_bits import OfferedBits, layers_of
+from accelgen.search.spaces.sizing import SizingSpace
+from accelgen.search.subjects.elastic import ElasticSubject
 
 __all__ = ["KEYS", "accuracy_of", "is_elastic", "search_of_elastic"]
 

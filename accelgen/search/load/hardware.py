@@ -12,11 +12,6 @@ from accelgen.errors import InputError
 from accelgen.hardware.words import unit_kind
 from accelgen.names import FrozenMap, unknown, within
 from accelgen.networks import Layer
-from accelgen.search.array_genes import ArrayGenes
-from accelgen.search.baseline import load_baseline
-from accelgen.search.budget import Budget
-from accelgen.search.fixed_space import FixedSpace
-from accelgen.search.hardware_space import HardwareSpace
 from accelgen.search.load.values import (
     Values,
     check_keys,
@@ -28,8 +23,13 @@ from accelgen.search.load.values import (
     names_of,
     number_of,
 )
-from accelgen.search.memory_genes import MemoryGenes
-from accelgen.search.sizing_space import SizingSpace
+from accelgen.search.spaces.array_genes import ArrayGenes
+from accelgen.search.spaces.baseline import load_baseline
+from accelgen.search.spaces.budget import Budget
+from accelgen.search.spaces.fixed import FixedSpace
+from accelgen.search.spaces.hardware import HardwareSpace
+from accelgen.search.spaces.memory_genes import MemoryGenes
+from accelgen.search.spaces.sizing import SizingSpace
 from accelgen.sweep.evaluate import read_network
 from accelgen.sweep.sources import NetworkSource
 

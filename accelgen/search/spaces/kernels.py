@@ -1,7 +1,7 @@
 """Kernels for convolutions that accelgen generates, as genes.
 
-Importance encoding as for hardware (:mod:`accelgen.search.array_genes`): the loops of largest
-importance run in space, one per axis; a second importance orders all loops in time.
+Importance encoding as for hardware (:mod:`accelgen.search.spaces.array_genes`): the loops of
+largest importance run in space, one per axis; a second importance orders all loops in time.
 """
 
 from __future__ import annotations

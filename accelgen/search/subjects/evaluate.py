@@ -107,7 +107,7 @@ def _solve(trial: Trial, networks: list[Network]) -> float | None:
     """
     if trial.limited_in not in LIMITED or trial.limit == math.inf:
         return None
-    from accelgen.search.floors import floor_of, works_of
+    from accelgen.search.subjects.floors import floor_of, works_of
     from accelgen.simulation import layer_problem
 
     hardware = trial.hardware

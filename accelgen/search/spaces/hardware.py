@@ -20,12 +20,12 @@ from accelgen.hardware import Hardware, hardware_from
 from accelgen.hardware.words import UnitKind
 from accelgen.names import FrozenMap, unknown
 from accelgen.output_file import write_whole
-from accelgen.search.array_genes import ArrayGenes
-from accelgen.search.baseline import Baseline
-from accelgen.search.budget import Budget
-from accelgen.search.describe import described
-from accelgen.search.memory_genes import MemoryGenes
 from accelgen.search.space import Space
+from accelgen.search.spaces.array_genes import ArrayGenes
+from accelgen.search.spaces.baseline import Baseline
+from accelgen.search.spaces.budget import Budget
+from accelgen.search.spaces.describe import described
+from accelgen.search.spaces.memory_genes import MemoryGenes
 from accelgen.search.vector import Gene, Reader, Rejected
 from accelgen.store import Json
 from accelgen.sweep.fields import Value
@@ -44,7 +44,7 @@ class Design:
     hardware: Hardware
 
     def described(self) -> dict[str, int | float | str]:
-        """See :func:`accelgen.search.describe.described`."""
+        """See :func:`accelgen.search.spaces.describe.described`."""
         return described(self.hardware)
 
     def to_json(self) -> dict[str, Json]:
@@ -127,7 +127,7 @@ class HardwareSpace:
     def sizing(self) -> Space[Design]:
         """The baseline at other sizes."""
         # Only here, because the space of sizes has designs of this module.
-        from accelgen.search.sizing_space import SizingSpace
+        from accelgen.search.spaces.sizing import SizingSpace
 
         return SizingSpace(self.baseline, self.budget)
 

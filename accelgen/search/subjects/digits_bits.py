@@ -24,7 +24,7 @@ from accelgen.digits.supernet import load_supernet
 from accelgen.names import FrozenMap
 from accelgen.quantised.run import answers, image_codes
 from accelgen.realize.words import elements_per_word, width_of
-from accelgen.search.milp_bits import BitBudget, Trade
+from accelgen.search.spaces.bit_budget import BitBudget, Trade
 
 __all__ = ["allocated", "bit_table", "sensitivities"]
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from accelgen.search.baseline import Baseline
-from accelgen.search.budget import Budget, link_rates
-from accelgen.search.hardware_space import Design, designed
+from accelgen.search.spaces.baseline import Baseline
+from accelgen.search.spaces.budget import Budget, link_rates
+from accelgen.search.spaces.hardware import Design, designed
 from accelgen.search.vector import Gene, Reader, Rejected
 
 __all__ = ["SizingSpace"]

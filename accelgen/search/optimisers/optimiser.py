@@ -15,8 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from accelgen.search.offspring import Children, Elite, parts_of
-from accelgen.search.screening import Screened
+from accelgen.search.optimisers.offspring import Children, Elite, parts_of
+from accelgen.search.optimisers.screening import Screened
 from accelgen.search.search import Search
 from accelgen.search.vector import Vector
 
@@ -158,7 +158,8 @@ class Nsga2(_Sampled):
     """NSGA-II with ``population`` vectors per generation, of which several times as many are kept.
 
     The first generation has the vectors ``starts`` and others at random; those after it are
-    ``children`` (:mod:`accelgen.search.offspring`, :mod:`accelgen.search.screening`).
+    ``children`` (:mod:`accelgen.search.optimisers.offspring`,
+    :mod:`accelgen.search.optimisers.screening`).
     """
 
     def __init__(

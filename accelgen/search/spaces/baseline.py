@@ -19,7 +19,7 @@ from accelgen.formats import BlockFormat, get_format
 from accelgen.hardware import Hardware, hardware_from, hardware_values
 from accelgen.hardware.words import ANY_FORMAT, UnitKind, words_of
 from accelgen.names import FrozenMap, within
-from accelgen.search.budget import Budget, resources_of
+from accelgen.search.spaces.budget import Budget, resources_of
 from accelgen.sweep.fields import Value, replaced
 
 __all__ = ["TAKEN", "Baseline", "load_baseline"]

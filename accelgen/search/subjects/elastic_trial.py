@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from accelgen.accuracy.source import Accuracy, AccuracySource, LayerBits
 from accelgen.errors import AccelgenError, MissingToolError
-from accelgen.search.evaluate import Trial, evaluate, figures_of
 from accelgen.search.subject import Figures
+from accelgen.search.subjects.evaluate import Trial, evaluate, figures_of
 from accelgen.store import Json
 from accelgen.sweep.metrics import Constraint
 
@@ -54,9 +54,9 @@ def evaluate_elastic(trial: ElasticTrial) -> dict[str, Json]:
     """Judge the accuracy; where it is within the limits, simulate with the best mappings.
 
     Returns ``accuracy``, ``accuracy_kind`` and ``accuracy_source`` with what
-    :func:`accelgen.search.evaluate.evaluate` does; without the figures of networks where the
-    accuracy is out of the limits; ``error`` where it cannot be judged.  Depends on nothing but the
-    trial.
+    :func:`accelgen.search.subjects.evaluate.evaluate` does; without the figures of networks where
+    the accuracy is out of the limits; ``error`` where it cannot be judged.  Depends on nothing but
+    the trial.
     """
     start, busy = time.perf_counter(), time.process_time()
     hardware = trial.mapped.hardware
@@ -82,8 +82,8 @@ def evaluate_elastic(trial: ElasticTrial) -> dict[str, Json]:
 
 
 def elastic_figures(record: Mapping[str, Json]) -> Figures:
-    """Those of :func:`accelgen.search.evaluate.figures_of`, and ``accuracy`` (``None``: not
-    known).
+    """Those of :func:`accelgen.search.subjects.evaluate.figures_of`, and ``accuracy`` (``None``:
+    not known).
     """
     value = record.get("accuracy")
     accuracy = float(value) if isinstance(value, int | float) else None

@@ -19,9 +19,7 @@ from numpy.typing import NDArray
 
 from accelgen.errors import InfeasibleError
 from accelgen.output_file import write_whole
-from accelgen.search.hypervolume import Volume, logarithms
-from accelgen.search.search import Search
-from accelgen.search.strategies import (
+from accelgen.search.comparison.strategies import (
     Run,
     Strategy,
     front_of,
@@ -30,6 +28,8 @@ from accelgen.search.strategies import (
     shifted,
     strategies_of,
 )
+from accelgen.search.hypervolume import Volume, logarithms
+from accelgen.search.search import Search
 from accelgen.search.study import Progress
 from accelgen.sweep.metrics import is_maximised
 
@@ -193,7 +193,7 @@ def compare(
     """Run every strategy (``None``: all that make sense) with every seed, journals in ``folder``.
 
     ``progress`` is told of all of them together.  Raises what
-    :func:`accelgen.search.strategies.run_strategy` raises.
+    :func:`accelgen.search.comparison.strategies.run_strategy` raises.
     """
     names = tuple(strategies or strategies_of(search))
     total = len(names) * len(seeds) * search.evaluations

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from accelgen.names import FrozenMap
-from accelgen.search.baseline import Baseline
-from accelgen.search.budget import Budget
-from accelgen.search.hardware_space import Design
+from accelgen.search.spaces.baseline import Baseline
+from accelgen.search.spaces.budget import Budget
+from accelgen.search.spaces.hardware import Design
 from accelgen.search.vector import Gene, Reader
 
 __all__ = ["FixedSpace"]

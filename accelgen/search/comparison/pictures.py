@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
-from accelgen.search.compare import Comparison
+from accelgen.search.comparison.compare import Comparison
+from accelgen.search.comparison.strategies import Strategy, front_of, objectives_of
 from accelgen.search.pictures import draw_importance, has_enough
-from accelgen.search.strategies import Strategy, front_of, objectives_of
 from accelgen.show.style import COLOURS, FAINT, INK, check_suffix, plain_settings, save
 from accelgen.sweep.metrics import label
 

@@ -12,10 +12,10 @@ from accelgen.cache import digest
 from accelgen.errors import InputError
 from accelgen.hardware import Hardware
 from accelgen.names import FrozenMap, unknown
-from accelgen.search.describe import COLUMNS
-from accelgen.search.evaluate import LIMITED, Trial, evaluate, figures_of
-from accelgen.search.hardware_space import Design
+from accelgen.search.spaces.describe import COLUMNS
+from accelgen.search.spaces.hardware import Design
 from accelgen.search.subject import Candidate, Figures
+from accelgen.search.subjects.evaluate import LIMITED, Trial, evaluate, figures_of
 from accelgen.store import Json
 from accelgen.sweep.executors import Task
 from accelgen.sweep.sources import NetworkSource
@@ -57,7 +57,7 @@ class HardwareSubject:
 
     @property
     def task(self) -> Task[Any]:
-        """See :func:`accelgen.search.evaluate.evaluate`."""
+        """See :func:`accelgen.search.subjects.evaluate.evaluate`."""
         return evaluate
 
     @property
@@ -77,7 +77,7 @@ class HardwareSubject:
         return Candidate(design, Trial(number, key, design.hardware, self.networks, self.minimise))
 
     def figures(self, record: Mapping[str, Json]) -> Figures:
-        """See :func:`accelgen.search.evaluate.figures_of`."""
+        """See :func:`accelgen.search.subjects.evaluate.figures_of`."""
         return figures_of(record)
 
     def next_command(self, folder: Path, point: int) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.search.hypervolume import logarithms
-from accelgen.search.offspring import Children, parts_of
+from accelgen.search.optimisers.offspring import Children, parts_of
 from accelgen.search.vector import Gene
 
 __all__ = ["Screened", "features"]

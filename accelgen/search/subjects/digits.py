@@ -23,9 +23,9 @@ from accelgen.realize.estimate import PARTS, estimate
 from accelgen.realize.kernel import Kernel, weight_formats
 from accelgen.realize.point import COLUMNS, Point
 from accelgen.realize.program import compile_network, design_kernel, largest_bounds
-from accelgen.search.digits_bits import allocated
-from accelgen.search.milp_bits import BitBudget
+from accelgen.search.spaces.bit_budget import BitBudget
 from accelgen.search.subject import Candidate, Figures
+from accelgen.search.subjects.digits_bits import allocated
 from accelgen.store import Json
 from accelgen.sweep.executors import Task
 from accelgen.sweep.metrics import METRICS

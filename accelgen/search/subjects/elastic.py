@@ -21,13 +21,13 @@ from accelgen.errors import InputError
 from accelgen.names import FrozenMap, unknown
 from accelgen.networks.elastic_file import elastic_text
 from accelgen.output_file import write_whole
-from accelgen.search.describe import COLUMNS
-from accelgen.search.elastic_trial import ElasticTrial, elastic_figures, evaluate_elastic
-from accelgen.search.evaluate import LIMITED, Trial
-from accelgen.search.hardware_space import Design
-from accelgen.search.hardware_subject import content_of, model
-from accelgen.search.offered_bits import OfferedBits
+from accelgen.search.spaces.describe import COLUMNS
+from accelgen.search.spaces.hardware import Design
+from accelgen.search.spaces.offered_bits import OfferedBits
 from accelgen.search.subject import Candidate, Figures
+from accelgen.search.subjects.elastic_trial import ElasticTrial, elastic_figures, evaluate_elastic
+from accelgen.search.subjects.evaluate import LIMITED, Trial
+from accelgen.search.subjects.hardware import content_of, model
 from accelgen.search.vector import Rejected
 from accelgen.store import Json
 from accelgen.sweep.executors import Task
@@ -101,7 +101,7 @@ class ElasticSubject:
     formats of ``offered`` on hardware, judged by ``accuracy``.
 
     ``limits`` are constraints on ``accuracy``: what is out of them is not mapped.  ``minimise`` and
-    ``hardware_about`` as in :class:`accelgen.search.hardware_subject.HardwareSubject`.
+    ``hardware_about`` as in :class:`accelgen.search.subjects.hardware.HardwareSubject`.
 
     A :class:`~accelgen.search.subject.Subject` for spaces with the parts ``hardware`` (designs),
     ``network`` (architectures) and ``bits`` (of ``offered``).  With several processes trials carry
@@ -141,7 +141,7 @@ class ElasticSubject:
 
     @property
     def task(self) -> Task[Any]:
-        """See :func:`accelgen.search.elastic_trial.evaluate_elastic`."""
+        """See :func:`accelgen.search.subjects.elastic_trial.evaluate_elastic`."""
         return evaluate_elastic
 
     @property
@@ -182,7 +182,7 @@ class ElasticSubject:
         return Candidate(design, ElasticTrial(key, mapped, architecture, bits, judge, self.limits))
 
     def figures(self, record: Mapping[str, Json]) -> Figures:
-        """See :func:`accelgen.search.elastic_trial.elastic_figures`."""
+        """See :func:`accelgen.search.subjects.elastic_trial.elastic_figures`."""
         return elastic_figures(record)
 
     def next_command(self, folder: Path, point: int) -> tuple[str, ...]:

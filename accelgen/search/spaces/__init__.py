@@ -1,0 +1,1 @@
+"""Spaces: genes, and the legal values that vectors of them stand for."""

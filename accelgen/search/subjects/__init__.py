@@ -1,0 +1,1 @@
+"""Subjects: how designs are judged, and what is recorded of them."""
