@@ -1,7 +1,7 @@
 """Searched hardware beside fixed designs at their own resources, on the same cost model.
 
     python -m benchmarks.search_hardware [--evaluations N] [--seeds S ...] [--designs NAME ...]
-        [--jobs N] > RESULT.json
+        [--spaces SPACE ...] [--jobs N] [-o DIR] > RESULT.json
 
 Of every design: the search by importance encoding, by index encoding, and of sizes alone (with the
 connections of the design), each with N evaluations for EDP; latency, energy and EDP of the best
@@ -9,8 +9,8 @@ beside the fixed design, geometric means over three networks.  ``least_latency``
 with these units and this DRAM is below: every unit busy in every cycle, every tensor moved once;
 ``least_energy`` is that of the multiplications and of moving every tensor once from or to the DRAM.
 ``cpu`` are CPU seconds per evaluated design.  Solved mappings of the fixed designs are kept in the
-user's cache (those of Eyeriss take six minutes of CPU time).  The exit code is 1 when a mark is
-missed.
+user's cache (those of Eyeriss take six minutes of CPU time).  With -o journals are kept, and the
+same command goes on from them.  The exit code is 1 when a mark is missed.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ def main() -> int:
     parser.add_argument("--designs", nargs="+", choices=list(DESIGNS), default=list(DESIGNS))
     parser.add_argument("--spaces", nargs="+", choices=SPACES, default=list(SPACES))
     parser.add_argument("--jobs", type=int, default=default_jobs())
+    parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
     result = header("search_hardware")
     found: dict[str, object] = {}
@@ -72,7 +73,9 @@ def main() -> int:
             if (name, space) == ("eyeriss", "sizing"):
                 continue
             runs = [
-                searched(name, networks, space, options.evaluations, seed, options.jobs)
+                searched(
+                    name, networks, space, options.evaluations, seed, options.jobs, options.output
+                )
                 for seed in options.seeds
             ]
             searches[space] = runs
@@ -129,7 +132,13 @@ def least_energy(result: NetworkResult) -> float:
 
 
 def searched(
-    name: str, networks: Sequence[str], space: str, evaluations: int, seed: int, jobs: int
+    name: str,
+    networks: Sequence[str],
+    space: str,
+    evaluations: int,
+    seed: int,
+    jobs: int,
+    kept: Path | None,
 ) -> Entry:
     """The best design of a search for EDP."""
     search = make_search(
@@ -142,7 +151,8 @@ def searched(
         }
     )
     with tempfile.TemporaryDirectory() as folder:
-        outcome = run(search, Path(folder) / "journal", jobs=jobs)
+        journal = (kept or Path(folder)) / f"{search.name}_{seed}.journal"
+        outcome = run(search, journal, jobs=jobs)
     return entry(outcome.result, seed)
 
 
