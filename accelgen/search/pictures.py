@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from accelgen.search.hypervolume import Volume
+from accelgen.search.hypervolume import Volume, logarithms
 from accelgen.search.results import SearchResult
 from accelgen.show.style import COLOURS, FAINT, GREY, INK, check_suffix, plain_settings, save
 from accelgen.sweep.metrics import label
@@ -89,7 +89,7 @@ def gene_importance(result: SearchResult) -> dict[str, float]:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     genes = [gene.name for gene in result.search.space.genes]
-    values = np.log(np.abs(result.values)).sum(axis=1)
+    values = logarithms(result.values).sum(axis=1)
     unit = optuna.distributions.FloatDistribution(0.0, 1.0)
     study = optuna.create_study(direction="minimize")
     study.add_trials(
