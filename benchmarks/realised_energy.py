@@ -30,7 +30,6 @@ from accelgen.realize.point import read_point
 from accelgen.realize.realize import Realised, build
 from benchmarks.record import emit, header, progress
 
-TECHNOLOGY = "sg13g2"
 PRIOR = 0.05
 """Weight of the factors in use, of relative changes beside relative errors."""
 
@@ -45,6 +44,7 @@ class Rows:
     """
 
     point: int
+    technology: str
     measured: Floats
     constant: Floats
     coefficients: Floats
@@ -81,7 +81,7 @@ def main() -> int:
     emit(
         {
             **result,
-            "technology": TECHNOLOGY,
+            "technology": sorted({row.technology for row in rows}),
             "points": points,
             "factors": {"used": dict(zip(NAMES, used.tolist(), strict=True)), "fitted": fitted},
             "errors": {"median": statistics.median(errors), "most": max(errors)},
@@ -96,7 +96,7 @@ def measured(results: Path, number: int, liberty: Sequence[Path]) -> Rows:
     with tempfile.TemporaryDirectory() as folder:
         chip = build(point, Path(folder) / "chip")
         codes = image_codes(chip.program.network, digits("validation").images[:IMAGES])
-        found = measure_energy(chip, codes, tuple(liberty), technology=TECHNOLOGY)
+        found = measure_energy(chip, codes, tuple(liberty))
     progress(f"point {number}: {found.measured_nj:.1f} nJ, {found.estimated_nj:.1f} estimated")
     return rows_of(
         number, chip, [x.cycles for x in found.layers], [x.measured_nj for x in found.layers]
@@ -109,7 +109,7 @@ def rows_of(number: int, chip: Realised, cycles: Sequence[int], energies: Sequen
     found = np.array(
         [
             [
-                sum(energy_of(chip.program.kernel, step, chip.design, TECHNOLOGY, count,
+                sum(energy_of(chip.program.kernel, step, chip.design, chip.point.technology, count,
                               Factors(*one.tolist())).values()) / 1e3
                 for one in asked
             ]
@@ -117,7 +117,8 @@ def rows_of(number: int, chip: Realised, cycles: Sequence[int], energies: Sequen
         ]
     )  # fmt: skip
     constant = found[:, 0]
-    return Rows(number, np.array(energies), constant, found[:, 1:] - constant[:, None])
+    technology = chip.point.technology
+    return Rows(number, technology, np.array(energies), constant, found[:, 1:] - constant[:, None])
 
 
 def fit(rows: Sequence[Rows]) -> Floats:

@@ -67,15 +67,14 @@ def measure_energy(
     codes: NDArray[np.int64],
     liberty: tuple[Path, ...],
     *,
-    technology: str = "sg13g2",
     seed: int = 0,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> MeasuredEnergy:
     """Map the design to the cells (and macros) of ``liberty``, and simulate its gates on three
     images of ``codes`` [images, channels, rows, columns].
 
-    The estimate beside it is priced by ``technology``.  Raises :class:`InputError` for fewer
-    images, :class:`AccelgenError` when a result is wrong, and what synthesis raises.
+    The estimate beside it is that of the point's technology and clock.  Raises
+    :class:`InputError` for fewer images, :class:`AccelgenError` when a result is wrong, and what synthesis raises.
     """
     if len(codes) < IMAGES:
         raise InputError(f"{len(codes)} images", where="--images", hint=f"use {IMAGES} or more")
@@ -88,7 +87,9 @@ def measure_energy(
     design, program = realised.design, realised.program
     layers = []
     for step, problem in zip(program.steps, report.power.problems, strict=True):
-        found = energy_of(program.kernel, step, design, technology, problem.run.cycles)
+        found = energy_of(
+            program.kernel, step, design, realised.point.technology, problem.run.cycles
+        )
         leakage = realised.estimate.leakage_mw * problem.run.cycles * report.power.period
         estimated = (sum(found.values()) + leakage) / 1e3
         layers.append(LayerEnergy(step.layer.name, problem.run.cycles, problem.energy, estimated))

@@ -30,11 +30,15 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Point:
-    """A sub-network of the digits supernet with the formats of its layers, and what it runs on."""
+    """A sub-network of the digits supernet with the formats of its layers, and what it runs on:
+    a kernel, whose energy and area are those of ``technology`` at a clock of ``period_ns``.
+    """
 
     kernel: Kernel
     architecture: FrozenMap[str, int]
     bits: FrozenMap[str, LayerBits]
+    technology: str = "sg13g2"
+    period_ns: float = 5.0
 
     def network(self) -> QuantisedNetwork:
         """The network in integers.  Raises :class:`InputError` for formats it cannot have."""
@@ -71,6 +75,8 @@ class Point:
             },
             "architecture": dict(self.architecture),
             "bits": {name: asdict(both) for name, both in self.bits.items()},
+            "technology": self.technology,
+            "period_ns": self.period_ns,
         }
 
     def write(self, folder: Path, name: str, comment: str) -> list[Path]:
@@ -108,6 +114,11 @@ def read_point(results: Path, number: int) -> tuple[Point, Mapping[str, Json]]:
                     f"point {number} has no {key}: {shorten(entry.get(key))}",
                     hint="realize takes searches with network: {space: digits}",
                 )
+        if not {"technology", "period_ns"} <= entry.keys():
+            raise InputError(
+                f"point {number} has no technology or no clock period",
+                hint="run the search again: accelgen codesign",
+            )
     values = entry["kernel"]
     kernel = Kernel(
         tuple((str(loop), int(extent)) for loop, extent in values["space"]),
@@ -118,7 +129,13 @@ def read_point(results: Path, number: int) -> tuple[Point, Mapping[str, Json]]:
     )
     bits = {name: LayerBits(**both) for name, both in entry["bits"].items()}
     return (
-        Point(kernel, FrozenMap(entry["architecture"]), FrozenMap(bits)),
+        Point(
+            kernel,
+            FrozenMap(entry["architecture"]),
+            FrozenMap(bits),
+            entry["technology"],
+            entry["period_ns"],
+        ),
         cast("Mapping[str, Json]", entry),
     )
 

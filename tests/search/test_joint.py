@@ -119,3 +119,16 @@ def test_searches_of_hardware_have_no_point_to_realise(tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text(json.dumps({"front": [{"point": 0}]}))
     with pytest.raises(InputError, match="has no kernel"):
         read_point(tmp_path, 0)
+
+
+def test_points_have_the_technology_and_the_clock_of_their_search(tmp_path: Path) -> None:
+    result = run(search(period_ns=12.5, evaluations=8), tmp_path / "out" / "j", jobs=1).result
+    result.write(tmp_path / "out")
+    path = tmp_path / "out" / "results.json"
+    point, _ = read_point(path, result.front[0])
+    assert (point.technology, point.period_ns) == ("sg13g2", 12.5)
+    written = json.loads(path.read_text())
+    del written["front"][0]["period_ns"]
+    path.write_text(json.dumps(written))
+    with pytest.raises(InputError, match="no clock period"):
+        read_point(path, result.front[0])

@@ -38,13 +38,11 @@ _RECORDS = 2
 
 @dataclass(frozen=True)
 class DigitsTrial:
-    """A point to evaluate, in a technology at a clock period in ns."""
+    """A point to evaluate, in its technology at its clock period."""
 
     number: int
     key: str
     point: Point
-    technology: str
-    period_ns: float
     limit: float = inf
 
     def limited(self, metric: str, limit: float) -> DigitsTrial:
@@ -110,9 +108,9 @@ class DigitsSubject:
             all_bits = allocated(architecture, all_bits)
         layers = [layer.name for layer in MeasuredDigits().supernet.space.layers(architecture)]
         bits = {name: self._taken(kernel, all_bits[name]) for name in layers}
-        point = Point(kernel, architecture, FrozenMap(bits))
+        point = Point(kernel, architecture, FrozenMap(bits), self.technology, self.period_ns)
         key = digest((repr(sorted(self.definition.items())), repr(point)))
-        return Candidate(point, DigitsTrial(number, key, point, self.technology, self.period_ns))
+        return Candidate(point, DigitsTrial(number, key, point))
 
     def _taken(self, kernel: Kernel, bits: LayerBits) -> LayerBits:
         """The formats with those weights, of the ones that the kernel takes, that are in the same
@@ -160,13 +158,13 @@ def evaluate_point(trial: DigitsTrial) -> dict[str, Json]:
     """
     start, busy = time.perf_counter(), time.process_time()
     point = trial.point
-    record: dict[str, Json] = {"clock_mhz": 1000.0 / trial.period_ns}
+    record: dict[str, Json] = {"clock_mhz": 1000.0 / point.period_ns}
     try:
         measured = MeasuredDigits().accuracy(point.architecture, point.bits)
         network = point.network()
         design = design_kernel(point.kernel, largest_bounds([network], point.kernel))
         program = compile_network(network, point.kernel, design)
-        found = estimate(program, design, trial.technology, trial.period_ns)
+        found = estimate(program, design, point.technology, point.period_ns)
         macs = sum(step.macs for step in program.steps)
         record |= {
             "accuracy": measured.value,
