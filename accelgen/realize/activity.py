@@ -74,7 +74,8 @@ def measure_energy(
     images of ``codes`` [images, channels, rows, columns].
 
     The estimate beside it is that of the point's technology and clock.  Raises
-    :class:`InputError` for fewer images, :class:`AccelgenError` when a result is wrong, and what synthesis raises.
+    :class:`InputError` for fewer images, :class:`AccelgenError` when a result is wrong, and what
+    synthesis raises.
     """
     if len(codes) < IMAGES:
         raise InputError(f"{len(codes)} images", where="--images", hint=f"use {IMAGES} or more")
