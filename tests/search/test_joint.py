@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,9 @@ import numpy as np
 import pytest
 
 from accelgen.accuracy.measured import MeasuredDigits
+from accelgen.content import content_path
+from accelgen.digits import supernet
+from accelgen.digits.supernet import Supernet, load_supernet, write_supernet
 from accelgen.errors import InputError
 from accelgen.realize.kernel import check_weights
 from accelgen.realize.point import Point, read_point
@@ -119,6 +124,53 @@ def test_searches_of_hardware_have_no_point_to_realise(tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text(json.dumps({"front": [{"point": 0}]}))
     with pytest.raises(InputError, match="has no kernel"):
         read_point(tmp_path, 0)
+
+
+@pytest.fixture
+def retrain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """Puts a supernet in the place of the shipped one that gives every image the same answer."""
+
+    def put() -> None:
+        shipped = load_supernet()
+        values = {
+            name: np.zeros_like(x) if name.endswith(".gain") else x
+            for name, x in shipped.parameters.items()
+        }
+        write_supernet(tmp_path / "other.npz", Supernet(values, shipped.facts))
+        monkeypatch.setattr(supernet, "content_path", lambda *_: tmp_path / "other.npz")
+        load_supernet.cache_clear()
+
+    yield put
+    load_supernet.cache_clear()
+
+
+@pytest.mark.parametrize("space", ["kernels", "fixed"])
+def test_records_are_of_the_weights(
+    tmp_path: Path, retrain: Callable[[], None], space: str
+) -> None:
+    fixed = {"hardware": {"space": "fixed", "baseline": "composable16"}}
+    changes = {"evaluations": 2, "population": 2, **(fixed if space == "fixed" else {})}
+    before = run(search(**changes), tmp_path / "j", jobs=1)
+    assert before.evaluated > 0
+    assert run(search(**changes), tmp_path / "j", jobs=1).evaluated == 0
+    retrain()
+    with pytest.raises(InputError, match=r"another search \(accuracy differ\)"):
+        run(search(**changes), tmp_path / "j", jobs=1)
+    after = run(search(**changes), tmp_path / "other", jobs=1)
+    assert not {x.key for x in before.result.steps} & {x.key for x in after.result.steps}
+    assert all(0.05 < float(str(x.record["accuracy"])) < 0.2 for x in after.result.steps)
+
+
+def test_records_are_of_the_prices(tmp_path: Path) -> None:
+    text = content_path("mapping", "technology/energy/sg13g2.yaml").read_text()
+    other = tmp_path / "own.yaml"
+    definitions = []
+    for pj in ("0.01", "0.02"):
+        changed = re.sub(r"pj_per_bit: [\d.]+", f"pj_per_bit: {pj}", text)
+        assert changed != text
+        other.write_text(changed)
+        definitions.append(search(technology=str(other)).definition)
+    assert definitions[0] != definitions[1]
 
 
 def test_points_have_the_technology_and_the_clock_of_their_search(tmp_path: Path) -> None:

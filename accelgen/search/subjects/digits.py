@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,14 @@ from accelgen import __version__
 from accelgen.accuracy.measured import MeasuredDigits
 from accelgen.accuracy.source import LayerBits
 from accelgen.cache import digest
+from accelgen.energy import load_energies
 from accelgen.errors import AccelgenError, InputError
 from accelgen.names import FrozenMap
 from accelgen.realize.estimate import PARTS, estimate
 from accelgen.realize.kernel import Kernel, weight_formats
 from accelgen.realize.point import COLUMNS, Point
 from accelgen.realize.program import compile_network, design_kernel, largest_bounds
+from accelgen.realize.sources import SOURCES
 from accelgen.search.spaces.bit_budget import BitBudget
 from accelgen.search.subject import Candidate, Figures
 from accelgen.search.subjects.digits_bits import allocated
@@ -89,13 +92,15 @@ class DigitsSubject:
         """See :func:`evaluate_point`."""
         return evaluate_point
 
-    @property
+    @cached_property
     def definition(self) -> Mapping[str, Json]:
-        """Cost model and accuracy."""
+        """Cost model and accuracy, with the code and the weights of these, and prices."""
+        measured = MeasuredDigits()
+        prices = digest([repr(load_energies(self.technology))])
         return {
-            "model": f"accelgen {__version__}, records {_RECORDS}",
-            "accuracy": MeasuredDigits().source,
-            "technology": self.technology,
+            "model": f"accelgen {__version__}, {SOURCES}, records {_RECORDS}",
+            "accuracy": f"{measured.source} {measured.content}",
+            "technology": f"{self.technology} {prices}",
             "period_ns": self.period_ns,
         }
 
