@@ -59,7 +59,10 @@ class MeasuredDigits:
 
         Raises :class:`InputError` for illegal architectures and bits.
         """
-        network = self.supernet.quantised(architecture, bits)
+        return self.of(self.supernet.quantised(architecture, bits))
+
+    def of(self, network: QuantisedNetwork) -> Accuracy:
+        """The same of a sub-network of the supernet in integers."""
         images = digits(self.part)
         return Accuracy(right_answers(network, images) / len(images), self.kind, self.source)
 

@@ -19,7 +19,7 @@ from accelgen.accuracy.measured import MeasuredDigits
 from accelgen.accuracy.source import LayerBits
 from accelgen.cache import digest
 from accelgen.energy import load_energies
-from accelgen.errors import AccelgenError, InputError
+from accelgen.errors import AccelgenError, InputError, MissingToolError
 from accelgen.names import FrozenMap
 from accelgen.realize.estimate import PARTS, estimate
 from accelgen.realize.kernel import Kernel, weight_formats
@@ -165,21 +165,23 @@ def evaluate_point(trial: DigitsTrial) -> dict[str, Json]:
     point = trial.point
     record: dict[str, Json] = {"clock_mhz": 1000.0 / point.period_ns}
     try:
-        measured = MeasuredDigits().accuracy(point.architecture, point.bits)
         network = point.network()
+        measured = MeasuredDigits().of(network)
         design = design_kernel(point.kernel, largest_bounds([network], point.kernel))
         program = compile_network(network, point.kernel, design)
         found = estimate(program, design, point.technology, point.period_ns)
-        macs = sum(step.macs for step in program.steps)
+        products = sum(step.products for step in program.steps)
         record |= {
             "accuracy": measured.value,
             "accuracy_kind": measured.kind,
             "accuracy_source": measured.source,
             "cycles": found.cycles,
             "energy_pj": {part: found.energy_pj[part] for part in (*PARTS, "leakage")},
-            "utilisation": macs / (point.kernel.units * found.cycles),
+            "utilisation": products / (point.kernel.units * found.cycles),
             "area_mm2": found.area_mm2,
         }
+    except MissingToolError:
+        raise
     except AccelgenError as error:
         record["error"] = " ".join(str(error).split())
     record["seconds"] = round(time.perf_counter() - start, 6)
