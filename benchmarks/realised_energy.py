@@ -23,11 +23,13 @@ from numpy.typing import NDArray
 from scipy.optimize import lsq_linear
 
 from accelgen.digits.data import digits
+from accelgen.energy import load_energies
 from accelgen.quantised.run import image_codes
 from accelgen.realize.activity import IMAGES, measure_energy
 from accelgen.realize.estimate import FACTORS, Factors, energy_of
 from accelgen.realize.point import read_point
 from accelgen.realize.realize import Realised, build
+from accelgen.realize.structure import structure_of
 from benchmarks.record import emit, header, progress
 
 PRIOR = 0.05
@@ -103,22 +105,31 @@ def measured(results: Path, number: int, liberty: Sequence[Path]) -> Rows:
     )
 
 
-def rows_of(number: int, chip: Realised, cycles: Sequence[int], energies: Sequence[float]) -> Rows:
-    """The estimate is linear in the factors: it is asked for none and for one of each."""
+def rows_of(
+    number: int, chip: Realised, cycles: Sequence[int], measured_nj: Sequence[float]
+) -> Rows:
+    """The estimate is linear in the factors: it is asked for none and for one of each.  Leakage,
+    which gate level has too, is a constant.
+    """
+    energies = load_energies(chip.point.technology)
+    structure = structure_of(chip.design, energies)
     asked = np.vstack([np.zeros(len(NAMES)), np.eye(len(NAMES))])
     found = np.array(
         [
             [
-                sum(energy_of(chip.program.kernel, step, chip.design, chip.point.technology, count,
+                sum(energy_of(chip.program.kernel, step, structure, energies, count,
                               Factors(*one.tolist())).values()) / 1e3
                 for one in asked
             ]
             for step, count in zip(chip.program.steps, cycles, strict=True)
         ]
     )  # fmt: skip
-    constant = found[:, 0]
-    technology = chip.point.technology
-    return Rows(number, technology, np.array(energies), constant, found[:, 1:] - constant[:, None])
+    coefficients = found[:, 1:] - found[:, :1]
+    estimate = chip.estimate
+    leakage = estimate.leakage_mw * estimate.period_ns * np.array(cycles) / 1e3
+    return Rows(
+        number, chip.point.technology, np.array(measured_nj), found[:, 0] + leakage, coefficients
+    )
 
 
 def fit(rows: Sequence[Rows]) -> Floats:

@@ -118,8 +118,8 @@ def estimate(
     Raises :class:`InputError` when the technology has no memories or no such products.
     """
     energies = load_energies(technology)
-    area, leakage = area_of(program.kernel, design, energies)
     structure = structure_of(design, energies)
+    area, leakage = area_of(program.kernel, structure, energies)
     layers = tuple(_layer(program.kernel, step, structure, energies) for step in program.steps)
     return Estimate(layers, period, leakage, area)
 
@@ -145,7 +145,7 @@ def check_technology(name: str, multipliers: Sequence[str]) -> None:
                     )
 
 
-def area_of(kernel: Kernel, design: ProcessorDesign, energies: Energies) -> tuple[float, float]:
+def area_of(kernel: Kernel, structure: Structure, energies: Energies) -> tuple[float, float]:
     """Square millimetres of multipliers, memories and their registers, and leakage in mW.
 
     Of a technology without areas the area is that of what it knows.
@@ -153,32 +153,19 @@ def area_of(kernel: Kernel, design: ProcessorDesign, energies: Energies) -> tupl
     unit = _units(kernel, energies)[_widest(kernel)]
     area = (unit.area_mm2 or 0.0) * kernel.units
     leakage = unit.leakage_mw * kernel.units
-    for banks in structure_of(design, energies).memories:
+    for banks in structure.memories:
         area += PAGES * banks.count * (banks.cost.area_mm2 or 0.0)
         leakage += PAGES * banks.count * banks.cost.leakage_mw
     return area, leakage
 
 
-def energy_of(
-    kernel: Kernel,
-    step: Step,
-    design: ProcessorDesign,
-    technology: str,
-    cycles: int,
-    factors: Factors = FACTORS,
-) -> dict[str, float]:
-    """Picojoules by part of a layer that has the design for ``cycles`` cycles, computing or not."""
-    energies = load_energies(technology)
-    return _energy(kernel, step, structure_of(design, energies), energies, cycles, factors)
-
-
 def _layer(kernel: Kernel, step: Step, structure: Structure, energies: Energies) -> LayerEstimate:
     cycles = step.problem.cycles.total_cycles
-    found = _energy(kernel, step, structure, energies, cycles)
+    found = energy_of(kernel, step, structure, energies, cycles)
     return LayerEstimate(step.layer.name, cycles, FrozenMap(found))
 
 
-def _energy(
+def energy_of(
     kernel: Kernel,
     step: Step,
     structure: Structure,
@@ -186,6 +173,9 @@ def _energy(
     cycles: int,
     factors: Factors = FACTORS,
 ) -> dict[str, float]:
+    """Picojoules by part of a layer that has a design of that ``structure`` for ``cycles`` cycles,
+    computing or not.
+    """
     fabric = step.problem.fabric
     iterations = prod(fabric.kernel.bounds)
     # Blocks as plain ones: theirs is not measured.
