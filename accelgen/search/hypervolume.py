@@ -16,6 +16,9 @@ Floats = NDArray[np.float64]
 _SETTLED = 16
 """Values after which the reference point of :class:`Volume` is fixed."""
 
+_LEAST = 1e-300
+"""Objectives below are taken as this: the logarithm of 0 is none."""
+
 
 def hypervolume(values: Floats, reference: Sequence[float]) -> float:
     """The volume between the points (rows) and the reference, of which less is better.
@@ -64,19 +67,24 @@ class Volume:
     def add(self, values: Sequence[float]) -> None:
         """Take another feasible design's objectives into account."""
         point = logarithms(np.array([values], dtype=np.float64))
-        self._front = np.concatenate([self._front, point])
+        front, self._front = self._front, np.concatenate([self._front, point])
         if self.reference is None:
-            if len(self._front) < _SETTLED:
-                return
-            self.reference = tuple(float(x) for x in self._front.max(axis=0))
-        elif self._front.shape[0] > 1 and (self._front[:-1] <= point).all(axis=1).any():
-            # Dominated by one before.
-            self._front = self._front[:-1]
+            if len(self._front) == _SETTLED:
+                self.reference = tuple(float(x) for x in self._front.max(axis=0))
+                self.value = hypervolume(self._front, self.reference)
+                self._front = self._front[non_dominated(self._front)]
             return
+        if (front <= point).all(axis=1).any():
+            self._front = front
+            return
+        limit = np.array(self.reference)
+        if (point < limit).all():
+            # What it dominates alone: its box, less what the others dominate of it.
+            shared = hypervolume(np.maximum(front, point), self.reference)
+            self.value += float((limit - point).prod()) - shared
         self._front = self._front[non_dominated(self._front)]
-        self.value = hypervolume(self._front, self.reference)
 
 
 def logarithms(values: Floats) -> Floats:
-    """Of objectives; of a maximised one, which is negative, minus that of its size."""
-    return np.sign(values) * np.log(np.maximum(np.abs(values), 1e-300))
+    """Of objectives; of a maximised one, which is negative (-0.0 for 0), minus that of its size."""
+    return np.where(np.signbit(values), -1.0, 1.0) * np.log(np.maximum(np.abs(values), _LEAST))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from accelgen.search.hypervolume import Volume, hypervolume
+from accelgen.search.hypervolume import Volume, hypervolume, logarithms
 from accelgen.search.optimisers.optimiser import CmaEs, Nsga2, Optimiser, RandomVectors
 from accelgen.search.vector import Vector
 
@@ -102,3 +102,22 @@ def test_a_growing_volume() -> None:
         before = volume.value
     assert volume.reference == tuple(np.log(values[:16]).max(axis=0))
     assert volume.value == pytest.approx(hypervolume(np.log(values), volume.reference))
+
+
+def test_a_growing_volume_is_that_of_all() -> None:
+    draws = np.random.default_rng(1)
+    values = draws.random((120, 3)) * [1.0, 1.0, -1.0]
+    volume = Volume(3)
+    for row in values:
+        volume.add(row.tolist())
+    assert volume.reference is not None
+    assert volume.value == pytest.approx(hypervolume(logarithms(values), volume.reference))
+    before = volume.value
+    volume.add([0.5, 0.5, -0.0])  # an accuracy of nothing
+    assert volume.value == before
+
+
+def test_logarithms_keep_the_order() -> None:
+    signs = np.array([[-0.99], [-0.5], [-1e-6], [-0.0]])
+    assert (np.diff(logarithms(signs), axis=0) > 0).all()
+    assert (np.diff(logarithms(np.array([[0.0], [1e-12], [2.0]])), axis=0) > 0).all()
