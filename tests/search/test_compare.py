@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from accelgen.accuracy.source import LayerBits
 from accelgen.affine.yaml_text import Plain
 from accelgen.cli import main
 from accelgen.errors import InfeasibleError, InputError
@@ -26,6 +27,7 @@ from accelgen.search.comparison.strategies import (
 )
 from accelgen.search.hypervolume import hypervolume, logarithms
 from accelgen.search.spaces.kernels import KernelSpace
+from accelgen.search.spaces.networks import BitsSpace
 from accelgen.search.spaces.offered_bits import OfferedBits
 from accelgen.search.subjects.digits import DigitsTrial
 from accelgen.store import Json
@@ -205,6 +207,30 @@ def test_kernels_as_vectors() -> None:
         assert space.decode(space.encode(kernel)) == kernel
     with pytest.raises(InputError, match="64 is none of"):
         space.encode(replace(space.reference, space=(("k", 64), ("c", 1))))
+
+
+def test_the_reference_does_not_depend_on_the_order_written() -> None:
+    hardware = {
+        "units": 16, "sizes": [4, 2], "dimensions": [2, 1], "multipliers": ["composable", "plain"],
+        "buses": [128, 64],
+    }  # fmt: skip
+    written = search(
+        bits={"weights": ["int8", "int4"], "activations": ["uint8", "uint4"]}, hardware=hardware
+    )
+    bits = written.space.spaces["bits"]
+    assert isinstance(bits, BitsSpace)
+    assert set(bits.reference.values()) == {LayerBits("int8", "uint8")}
+    first, *_, last = (set(bits.decode(start).values()) for start in bits.starts)
+    assert (first, last) == ({LayerBits("int8", "uint8")}, {LayerBits("int4", "uint4")})
+    usual = KernelSpace(16, (1, 2), (2, 4), ("plain", "composable"), (64, 128))
+    assert kernels(written).reference == usual.reference
+    assert usual.reference.multiplier == "composable"
+    assert usual.reference.bus_bits == 128
+    decoded = [kernels(written).decode(start) for start in kernels(written).starts]
+    assert decoded == [usual.decode(start) for start in usual.starts]
+    # Integers of 8 bits are what block formats are compared with.
+    mixed = KernelSpace(16, (2,), (4,), ("plain", "nvfp4"), (128,))
+    assert mixed.reference.multiplier == "plain"
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,10 @@ from accelgen.affine.workload import Workload
 from accelgen.bits.table import element_bits
 from accelgen.elastic.space import ElasticSpace
 from accelgen.errors import InputError
-from accelgen.formats import get_format
 from accelgen.hardware import Hardware, Level, Memory
-from accelgen.names import FrozenMap, within
+from accelgen.names import FrozenMap
 from accelgen.networks import Layer, Network
+from accelgen.search.spaces.formats import check_formats
 from accelgen.search.vector import Gene, Reader, Rejected, middle_of
 
 __all__ = ["OfferedBits", "Places", "layers_of"]
@@ -47,12 +47,7 @@ class OfferedBits:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", FrozenMap(self.layers))
-        for where, names in (("weights", self.weights), ("activations", self.activations)):
-            if not names:
-                raise InputError("no format", where=where, hint="give one at least")
-            with within(where):
-                for name in names:
-                    get_format(name)
+        check_formats(self.weights, self.activations)
 
     @cached_property
     def genes(self) -> tuple[Gene, ...]:
