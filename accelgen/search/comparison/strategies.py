@@ -7,6 +7,8 @@
   found.  All that it judged is its result.
 - ``sizing``: sizes of the reference hardware, with the reference of all other parts.
 
+References are within the budget that is searched, so that no strategy may use more than another.
+
 Searches of hardware alone have no phases.
 """
 
@@ -67,7 +69,8 @@ class Run:
 def strategies_of(search: Search) -> tuple[Strategy, ...]:
     """Those that make sense for a search.
 
-    Raises :class:`InputError` where it is of sizes alone already.
+    Raises :class:`InputError` where it is of sizes alone already, and where no reference is
+    within the budget.
     """
     space = _joint(search)
     if not all(isinstance(part, Referenced) for part in space.spaces.values()):
@@ -76,6 +79,7 @@ def strategies_of(search: Search) -> tuple[Strategy, ...]:
             where=search.name,
             hint="space: importance",
         )
+    _references(space)
     left_out: set[Strategy] = set()
     if len(_order(space)) < 2:
         left_out.add("sequential")
