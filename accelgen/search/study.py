@@ -29,7 +29,7 @@ from accelgen.store import Store
 from accelgen.sweep.executors import Executor, Task
 from accelgen.sweep.run import default_jobs, executor_of
 
-__all__ = ["JOURNAL", "Outcome", "Progress", "State", "run"]
+__all__ = ["JOURNAL", "NoDesignError", "Outcome", "Progress", "State", "run"]
 
 JOURNAL = "search"
 """The kind of the store that a journal is."""
@@ -41,6 +41,10 @@ LIMIT = 4.0
 _PATIENCE = 0.1
 _IN_VAIN = 50
 """Batches without a new design after which a search ends."""
+
+
+class NoDesignError(InputError):
+    """Every vector was rejected: a search without any design."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def run(
     ``local`` uses ``jobs`` processes (1: this one; default: one per core), ``ray`` the cluster
     at ``address``; ``task`` evaluates trials in place of that of the subject. Raises
     :class:`InputError` for a journal of another search, for one that is there without
-    ``resume``, and when vector after vector is rejected.
+    ``resume``, and :class:`NoDesignError` when vector after vector is rejected.
     """
     start = time.monotonic()
     if jobs is not None and jobs < 1:
@@ -178,7 +182,7 @@ class _Study:
         """End a search that finds nothing new; raise where it never found anything."""
         reasons = [x.reason for x in found if isinstance(x, Rejected)]
         if reasons and not self.steps and not self._told:
-            raise InputError(
+            raise NoDesignError(
                 f"no vector of the last {_IN_VAIN} batches is a design: {reasons[-1]}",
                 where=self.search.name,
                 hint="give a larger budget",

@@ -26,10 +26,11 @@ from accelgen.search.comparison.strategies import (
     strategies_of,
 )
 from accelgen.search.hypervolume import hypervolume, logarithms
-from accelgen.search.spaces.kernels import KernelSpace
+from accelgen.search.spaces.kernels import KernelSizes, KernelSpace
 from accelgen.search.spaces.networks import BitsSpace
 from accelgen.search.spaces.offered_bits import OfferedBits
 from accelgen.search.subjects.digits import DigitsTrial
+from accelgen.search.vector import Rejected
 from accelgen.store import Json
 from tests.search import small
 
@@ -184,10 +185,41 @@ def test_published_spaces_have_phases_too() -> None:
     assert set(offered.reference.values()) == {(0.0, 0.0)}
 
 
-def test_nothing_feasible(tmp_path: Path) -> None:
+def hard(trial: DigitsTrial) -> dict[str, Json]:
+    """As :func:`quick`, and accurate on kernels of one axis alone: not on the reference."""
+    record = quick(trial)
+    return record if len(trial.point.kernel.space) == 1 else {**record, "accuracy": 0.1}
+
+
+def test_to_find_nothing_is_a_result(tmp_path: Path) -> None:
+    asked = search(constraints={"accuracy": {"min": 0.5}}, evaluations=24)
+    found = compare(asked, tmp_path, (0,), jobs=1, task=hard)
+    (run,) = found.runs["sequential"]
+    assert run.ended == "no design is feasible before bits is searched"
+    assert [phase.folder.name for phase in run.phases] == ["network"]
+    assert len(run.steps) == run.evaluated == 8
+    assert (found.curves["sequential"] == 0).all()
+    assert found.curves["joint"][0, -1] > 0
+    found.write(tmp_path)
+    assert all(path.is_file() for path in draw_comparison(found, tmp_path))
+    figures = json.loads((tmp_path / "results.json").read_text())["strategies"]
+    assert figures["sequential"]["ended"] == [run.ended]
+    assert figures["joint"]["ended"] == [""]
+    assert figures["sequential"]["designs"] == [8]
+
+
+def test_no_strategy_found_anything(tmp_path: Path) -> None:
     asked = search(constraints={"accuracy": {"min": 1}}, evaluations=12)
-    with pytest.raises(InfeasibleError, match="no design is feasible before bits"):
-        run_strategy(asked, "sequential", tmp_path, jobs=1, task=quick)
+    found = compare(asked, tmp_path, (0,), jobs=1, task=quick)
+    with pytest.raises(InfeasibleError, match="no strategy found anything feasible"):
+        found.to_json()
+
+
+def test_to_have_no_design_is_a_result_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(KernelSizes, "decode", lambda self, vector: Rejected("never"))
+    found = run_strategy(search(), "sizing", tmp_path, jobs=1, task=quick)
+    assert found.phases == ()
+    assert "is a design: hardware: never" in found.ended
 
 
 def test_designs_known_before_are_not_judged(tmp_path: Path) -> None:
