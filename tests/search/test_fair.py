@@ -9,12 +9,17 @@ import pytest
 
 from accelgen.accuracy.user import UserAccuracy
 from accelgen.errors import InputError
+from accelgen.names import FrozenMap
 from accelgen.search import Design, HardwareSpace, Search, SizingSpace, make_search, resources_of
 from accelgen.search.comparison.compare import compare
 from accelgen.search.comparison.strategies import STRATEGIES, strategies_of
+from accelgen.search.space import Given, Joint
 from accelgen.search.spaces.baseline import load_baseline
 from accelgen.search.spaces.budget import Budget
+from accelgen.search.spaces.networks import ArchitectureSpace
+from accelgen.search.spaces.offered_bits import OfferedBits
 from accelgen.search.subjects.elastic import ElasticDesign
+from accelgen.search.vector import Rejected
 from tests.search.test_elastic import quick
 
 HARDWARE = {
@@ -84,3 +89,35 @@ def test_a_baseline_without_a_size_that_fits() -> None:
     asked = macro(hardware={**HARDWARE, "budget": {"dram_bytes": 1}})
     with pytest.raises(InputError, match="no size of nvdla_256 is within it: dram_bytes"):
         strategies_of(asked)
+
+
+def legal(space: Joint | Given) -> list[FrozenMap[str, Any]]:
+    decoded = [space.decode(start) for start in space.starts]
+    return [found for found in decoded if not isinstance(found, Rejected)]
+
+
+def test_every_strategy_has_starts() -> None:
+    asked = macro()
+    assert isinstance(asked.space, Joint)
+    spaces = asked.space.spaces
+    whole = legal(asked.space)
+    assert len(whole) == 6
+    assert {name: len({repr(found[name]) for found in whole}) for name in spaces} == {
+        "hardware": 1, "network": 3, "bits": 2,
+    }  # fmt: skip
+    # That of the references comes first.
+    assert isinstance(spaces["network"], ArchitectureSpace)
+    assert isinstance(spaces["bits"], OfferedBits)
+    assert whole[0]["network"] == spaces["network"].reference
+    assert whole[0]["bits"] == spaces["bits"].reference
+    for name, count in (("network", 3), ("bits", 2), ("hardware", 0)):
+        assert len(legal(Given({name: spaces[name]}, (FrozenMap(),)))) == count
+    # Designs that were found before are all tried again.
+    two = Given({"hardware": spaces["hardware"]}, (FrozenMap({"x": 1}), FrozenMap({"x": 2})))
+    assert [found["x"] for found in legal(two)] == [1, 2]
+    assert Joint({"hardware": spaces["hardware"]}).starts == ()
+    sizes = Given({"hardware": hardware_of(asked).sizing}, (FrozenMap(),))
+    first, *others = [found["hardware"].hardware for found in legal(sizes)]
+    assert first == hardware_of(asked).reference.hardware
+    assert others
+    assert all(other.units < first.units for other in others)

@@ -121,6 +121,11 @@ class SizingSpace:
             hint="give a larger budget, or another baseline",
         )
 
+    @property
+    def starts(self) -> tuple[Vector, ...]:
+        """The proportions of the baseline: at all of the budget, and at less of it."""
+        return tuple(self._proportioned(at, at) for at in (0.5, 0.25, 0.0))
+
     def _proportioned(self, units: float, size: float) -> Vector:
         """The vector of shares as the baseline has them, with genes ``units`` and ``buffer.bytes``
         of these values.
