@@ -23,6 +23,7 @@ from accelgen.search.hypervolume import Volume
 from accelgen.search.optimisers.optimiser import Optimiser, optimiser_of
 from accelgen.search.results import SearchResult, Step, result_of
 from accelgen.search.search import Search
+from accelgen.search.space import Given
 from accelgen.search.subject import Candidate, TrialLike
 from accelgen.search.vector import Rejected, Vector
 from accelgen.store import Store
@@ -134,10 +135,13 @@ def _begin(search: Search, store: Store, resume: bool) -> None:
     if not isinstance(found, Mapping) or dict(found) != wanted:
         other = found if isinstance(found, Mapping) else {}
         named = [key for key, value in wanted.items() if other.get(key) != value]
+        hint = "name another folder with -o, or remove this one"
+        if named == ["space"] and isinstance(search.space, Given):
+            # What a phase is given follows from how many designs those before it judged.
+            hint = f"go on with the same --evaluations, {hint}"
         raise InputError(
-            f"is of another search ({', '.join(named)} differ)", where=str(store.path),
-            hint="name another folder with -o, or remove this one",
-        )  # fmt: skip
+            f"is of another search ({', '.join(named)} differ)", where=str(store.path), hint=hint
+        )
     if not resume and len(store) > 1:
         raise InputError(
             f"has {len(store) - 1} designs of this search", where=str(store.path),

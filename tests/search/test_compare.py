@@ -158,6 +158,19 @@ def test_a_comparison_goes_on(compared: tuple[Comparison, Path], tmp_path: Path)
         compare(search(), folder, (0, 1), jobs=1, task=quick, resume=False)
 
 
+def test_a_sequence_goes_on_with_the_same_evaluations(tmp_path: Path) -> None:
+    one: dict[str, Any] = {"jobs": 1, "task": quick}
+    few = compare(search(evaluations=12), tmp_path, (0,), **one)
+    more = search(evaluations=96)
+    both = compare(more, tmp_path, (0,), strategies=["joint", "sizing"], **one)
+    for strategy, runs in both.runs.items():
+        known = few.runs[strategy][0]
+        assert [x.key for x in runs[0].steps][: len(known.steps)] == [x.key for x in known.steps]
+        assert runs[0].evaluated == len(runs[0].steps) - len(known.steps)
+    with pytest.raises(InputError, match=r"space differ.* the same --evaluations, name another"):
+        compare(more, tmp_path, (0,), **one)
+
+
 def test_hardware_alone_has_no_phases(tmp_path: Path) -> None:
     asked = small.search(tmp_path, objectives=["latency", "energy"], evaluations=24)
     assert strategies_of(asked) == ("joint", "sizing")
