@@ -59,6 +59,8 @@ def compare_strategies(search: Search, folder: Path, arguments: argparse.Namespa
             "the same command with --resume goes on from there"
         )
         return 130
+    for run in (run for runs in found.runs.values() for run in runs if run.ended):
+        remark(f"{run.strategy}, seed {run.seed}, ended after {len(run.steps)}: {run.ended}")
     found.write(folder)
     pictures = _draw(found, folder)
     if arguments.json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -80,7 +80,9 @@ class Joint:
 
     @property
     def starts(self) -> tuple[Vector, ...]:
-        """Every combination of those of the parts; none where a part has none."""
+        """Every combination of those of the parts, with the middle of all genes for a part that
+        knows none; none where no part does.
+        """
         return _starts(self.spaces)
 
     def decode(self, vector: Sequence[float]) -> FrozenMap[str, Any] | Rejected:
@@ -116,8 +118,9 @@ class Given:
         these.
         """
         rest, count = _starts(self.spaces), len(self.given)
-        if count == 1 or not rest:
+        if count == 1:
             return rest
+        rest = rest or (_neutral(self.spaces.values()),)
         picks = [(k, rest[0]) for k in range(count)]
         picks += [(k * count // len(rest), start) for k, start in enumerate(rest) if k]
         return tuple((middle_of(k, count), *start) for k, start in picks)
@@ -142,8 +145,17 @@ def _genes(spaces: Mapping[str, Space[Any]]) -> tuple[Gene, ...]:
 
 
 def _starts(spaces: Mapping[str, Space[Any]]) -> tuple[Vector, ...]:
-    parts = [space.starts if isinstance(space, Started) else () for space in spaces.values()]
+    known = [space.starts if isinstance(space, Started) else () for space in spaces.values()]
+    if not any(known):
+        return ()
+    parts = [
+        own or (_neutral((space,)),) for own, space in zip(known, spaces.values(), strict=True)
+    ]
     return tuple(tuple(x for part in parts for x in part) for parts in product(*parts))
+
+
+def _neutral(spaces: Iterable[Space[Any]]) -> Vector:
+    return (0.5,) * sum(len(space.genes) for space in spaces)
 
 
 def _decoded(

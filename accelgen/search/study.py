@@ -23,13 +23,14 @@ from accelgen.search.hypervolume import Volume
 from accelgen.search.optimisers.optimiser import Optimiser, optimiser_of
 from accelgen.search.results import SearchResult, Step, result_of
 from accelgen.search.search import Search
+from accelgen.search.space import Given
 from accelgen.search.subject import Candidate, TrialLike
 from accelgen.search.vector import Rejected, Vector
 from accelgen.store import Store
 from accelgen.sweep.executors import Executor, Task
 from accelgen.sweep.run import default_jobs, executor_of
 
-__all__ = ["JOURNAL", "Outcome", "Progress", "State", "run"]
+__all__ = ["JOURNAL", "NoDesignError", "Outcome", "Progress", "State", "run"]
 
 JOURNAL = "search"
 """The kind of the store that a journal is."""
@@ -41,6 +42,10 @@ LIMIT = 4.0
 _PATIENCE = 0.1
 _IN_VAIN = 50
 """Batches without a new design after which a search ends."""
+
+
+class NoDesignError(InputError):
+    """Every vector was rejected: a search without any design."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ def run(
     ``local`` uses ``jobs`` processes (1: this one; default: one per core), ``ray`` the cluster
     at ``address``; ``task`` evaluates trials in place of that of the subject. Raises
     :class:`InputError` for a journal of another search, for one that is there without
-    ``resume``, and when vector after vector is rejected.
+    ``resume``, and :class:`NoDesignError` when vector after vector is rejected.
     """
     start = time.monotonic()
     if jobs is not None and jobs < 1:
@@ -130,10 +135,13 @@ def _begin(search: Search, store: Store, resume: bool) -> None:
     if not isinstance(found, Mapping) or dict(found) != wanted:
         other = found if isinstance(found, Mapping) else {}
         named = [key for key, value in wanted.items() if other.get(key) != value]
+        hint = "name another folder with -o, or remove this one"
+        if named == ["space"] and isinstance(search.space, Given):
+            # What a phase is given follows from how many designs those before it judged.
+            hint = f"go on with the same --evaluations, {hint}"
         raise InputError(
-            f"is of another search ({', '.join(named)} differ)", where=str(store.path),
-            hint="name another folder with -o, or remove this one",
-        )  # fmt: skip
+            f"is of another search ({', '.join(named)} differ)", where=str(store.path), hint=hint
+        )
     if not resume and len(store) > 1:
         raise InputError(
             f"has {len(store) - 1} designs of this search", where=str(store.path),
@@ -178,7 +186,7 @@ class _Study:
         """End a search that finds nothing new; raise where it never found anything."""
         reasons = [x.reason for x in found if isinstance(x, Rejected)]
         if reasons and not self.steps and not self._told:
-            raise InputError(
+            raise NoDesignError(
                 f"no vector of the last {_IN_VAIN} batches is a design: {reasons[-1]}",
                 where=self.search.name,
                 hint="give a larger budget",

@@ -9,10 +9,13 @@ from typing import TypeVar
 
 from accelgen.errors import InputError
 
-__all__ = ["Gene", "Reader", "Rejected", "Vector", "middle_of", "slot_of"]
+__all__ = ["SPREAD", "Gene", "Reader", "Rejected", "Vector", "middle_of", "slot_of"]
 
 Vector = tuple[float, ...]
 """A number from 0 to 1 per gene."""
+
+SPREAD = 64.0
+"""The most that two shares of one thing differ by, as a factor."""
 
 T = TypeVar("T")
 
@@ -76,7 +79,7 @@ class Reader:
         """
         return tuple(sorted(names, key=lambda name: -self.values[f"{prefix}.{name}"]))
 
-    def shares(self, prefix: str, names: Sequence[str], spread: float = 64.0) -> dict[str, float]:
+    def shares(self, prefix: str, names: Sequence[str], spread: float = SPREAD) -> dict[str, float]:
         """Parts of 1 by the weights ``prefix.<name>``; two parts differ by a factor of at most
         ``spread``.
         """

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from accelgen.accuracy.source import LayerBits
 from accelgen.affine.yaml_text import Plain
 from accelgen.cli import main
 from accelgen.errors import InfeasibleError, InputError
@@ -25,9 +26,11 @@ from accelgen.search.comparison.strategies import (
     strategies_of,
 )
 from accelgen.search.hypervolume import hypervolume, logarithms
-from accelgen.search.spaces.kernels import KernelSpace
+from accelgen.search.spaces.kernels import KernelSizes, KernelSpace
+from accelgen.search.spaces.networks import BitsSpace
 from accelgen.search.spaces.offered_bits import OfferedBits
 from accelgen.search.subjects.digits import DigitsTrial
+from accelgen.search.vector import Rejected
 from accelgen.store import Json
 from tests.search import small
 
@@ -155,6 +158,19 @@ def test_a_comparison_goes_on(compared: tuple[Comparison, Path], tmp_path: Path)
         compare(search(), folder, (0, 1), jobs=1, task=quick, resume=False)
 
 
+def test_a_sequence_goes_on_with_the_same_evaluations(tmp_path: Path) -> None:
+    one: dict[str, Any] = {"jobs": 1, "task": quick}
+    few = compare(search(evaluations=12), tmp_path, (0,), **one)
+    more = search(evaluations=96)
+    both = compare(more, tmp_path, (0,), strategies=["joint", "sizing"], **one)
+    for strategy, runs in both.runs.items():
+        known = few.runs[strategy][0]
+        assert [x.key for x in runs[0].steps][: len(known.steps)] == [x.key for x in known.steps]
+        assert runs[0].evaluated == len(runs[0].steps) - len(known.steps)
+    with pytest.raises(InputError, match=r"space differ.* the same --evaluations, name another"):
+        compare(more, tmp_path, (0,), **one)
+
+
 def test_hardware_alone_has_no_phases(tmp_path: Path) -> None:
     asked = small.search(tmp_path, objectives=["latency", "energy"], evaluations=24)
     assert strategies_of(asked) == ("joint", "sizing")
@@ -182,10 +198,41 @@ def test_published_spaces_have_phases_too() -> None:
     assert set(offered.reference.values()) == {(0.0, 0.0)}
 
 
-def test_nothing_feasible(tmp_path: Path) -> None:
+def hard(trial: DigitsTrial) -> dict[str, Json]:
+    """As :func:`quick`, and accurate on kernels of one axis alone: not on the reference."""
+    record = quick(trial)
+    return record if len(trial.point.kernel.space) == 1 else {**record, "accuracy": 0.1}
+
+
+def test_to_find_nothing_is_a_result(tmp_path: Path) -> None:
+    asked = search(constraints={"accuracy": {"min": 0.5}}, evaluations=24)
+    found = compare(asked, tmp_path, (0,), jobs=1, task=hard)
+    (run,) = found.runs["sequential"]
+    assert run.ended == "no design is feasible before bits is searched"
+    assert [phase.folder.name for phase in run.phases] == ["network"]
+    assert len(run.steps) == run.evaluated == 8
+    assert (found.curves["sequential"] == 0).all()
+    assert found.curves["joint"][0, -1] > 0
+    found.write(tmp_path)
+    assert all(path.is_file() for path in draw_comparison(found, tmp_path))
+    figures = json.loads((tmp_path / "results.json").read_text())["strategies"]
+    assert figures["sequential"]["ended"] == [run.ended]
+    assert figures["joint"]["ended"] == [""]
+    assert figures["sequential"]["designs"] == [8]
+
+
+def test_no_strategy_found_anything(tmp_path: Path) -> None:
     asked = search(constraints={"accuracy": {"min": 1}}, evaluations=12)
-    with pytest.raises(InfeasibleError, match="no design is feasible before bits"):
-        run_strategy(asked, "sequential", tmp_path, jobs=1, task=quick)
+    found = compare(asked, tmp_path, (0,), jobs=1, task=quick)
+    with pytest.raises(InfeasibleError, match="no strategy found anything feasible"):
+        found.to_json()
+
+
+def test_to_have_no_design_is_a_result_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(KernelSizes, "decode", lambda self, vector: Rejected("never"))
+    found = run_strategy(search(), "sizing", tmp_path, jobs=1, task=quick)
+    assert found.phases == ()
+    assert "is a design: hardware: never" in found.ended
 
 
 def test_designs_known_before_are_not_judged(tmp_path: Path) -> None:
@@ -205,6 +252,30 @@ def test_kernels_as_vectors() -> None:
         assert space.decode(space.encode(kernel)) == kernel
     with pytest.raises(InputError, match="64 is none of"):
         space.encode(replace(space.reference, space=(("k", 64), ("c", 1))))
+
+
+def test_the_reference_does_not_depend_on_the_order_written() -> None:
+    hardware = {
+        "units": 16, "sizes": [4, 2], "dimensions": [2, 1], "multipliers": ["composable", "plain"],
+        "buses": [128, 64],
+    }  # fmt: skip
+    written = search(
+        bits={"weights": ["int8", "int4"], "activations": ["uint8", "uint4"]}, hardware=hardware
+    )
+    bits = written.space.spaces["bits"]
+    assert isinstance(bits, BitsSpace)
+    assert set(bits.reference.values()) == {LayerBits("int8", "uint8")}
+    first, *_, last = (set(bits.decode(start).values()) for start in bits.starts)
+    assert (first, last) == ({LayerBits("int8", "uint8")}, {LayerBits("int4", "uint4")})
+    usual = KernelSpace(16, (1, 2), (2, 4), ("plain", "composable"), (64, 128))
+    assert kernels(written).reference == usual.reference
+    assert usual.reference.multiplier == "composable"
+    assert usual.reference.bus_bits == 128
+    decoded = [kernels(written).decode(start) for start in kernels(written).starts]
+    assert decoded == [usual.decode(start) for start in usual.starts]
+    # Integers of 8 bits are what block formats are compared with.
+    mixed = KernelSpace(16, (2,), (4,), ("plain", "nvfp4"), (128,))
+    assert mixed.reference.multiplier == "plain"
 
 
 @pytest.mark.parametrize(

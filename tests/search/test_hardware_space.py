@@ -112,6 +112,27 @@ def test_sizing_keeps_the_connections() -> None:
     assert found.hardware.array != baseline.array
 
 
+def test_registers_of_composable_baselines_hold_words(tmp_path: Path) -> None:
+    path = tmp_path / "composable.yaml"
+    path.write_text(
+        "name: fused\narray: {i: 4, j: 4}\nclock_mhz: 200\ntechnology: sg13g2\nunit: composable\n"
+        "registers: {bytes: 96}\nlevels:\n  - {name: sram, bytes: 8192}\n"
+        "  - {name: dram, type: lpddr4, bytes_per_cycle: 8}\n"
+    )
+    baseline = load_baseline(path)
+    own = baseline.element_bytes(baseline.macs)
+    assert own == baseline.element_bytes(baseline.macs, "composable", 1)
+    plain = baseline.element_bytes(baseline.macs, "plain", 1)
+    assert own["inputs"] > plain["inputs"]
+    space = SizingSpace(baseline, baseline.budget)
+    genes = [gene.name for gene in space.genes]
+    found = space.decode([0.0 if name == "registers.bytes" else 0.5 for name in genes])
+    assert isinstance(found, Design)
+    assert found.hardware.registers is not None
+    (registers,) = found.hardware.registers.memories
+    assert registers.size == sum(own.values())
+
+
 def test_importance_decides_what_runs_in_space() -> None:
     space = space_of(baseline="nvdla_256", dimensions=[2], loops_per_axis=[2])
     names = [gene.name for gene in space.genes]

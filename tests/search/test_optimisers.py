@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 from accelgen.search.hypervolume import Volume, hypervolume, logarithms
 from accelgen.search.optimisers.optimiser import CmaEs, Nsga2, Optimiser, RandomVectors
-from accelgen.search.vector import Vector
+from accelgen.search.optimisers.screening import Screened
+from accelgen.search.vector import Gene, Vector
 
+GENES = tuple(Gene(f"part.{n}", "a number") for n in range(6))
 MAKERS: dict[str, Callable[[int], Optimiser]] = {
     "cma_es": lambda seed: CmaEs(6, seed),
     "nsga2": lambda seed: Nsga2(6, 1, seed, 16),
+    "forest": lambda seed: Nsga2(6, 1, seed, 16, (), Screened(GENES, seed, 1e30)),
     "random": lambda seed: RandomVectors(6, 1, seed, 16),
 }
 
@@ -49,6 +52,7 @@ def test_cma_es_beats_random_vectors() -> None:
     found = {name: best(asked(MAKERS[name](3), 600)) for name in MAKERS}
     assert found["cma_es"] < 1e-3
     assert found["cma_es"] < found["nsga2"] < found["random"]
+    assert found["forest"] < found["nsga2"]
 
 
 def test_cma_es_of_one_gene() -> None:

@@ -14,6 +14,7 @@ from accelgen.hardware import load_hardware
 from accelgen.mapper.cache import Solved
 from accelgen.search import Design, SearchResult, State, run
 from accelgen.search.pictures import draw_all, gene_importance
+from accelgen.search.search import METHODS
 from accelgen.search.subjects.evaluate import Trial, evaluate, figures_of
 from accelgen.simulation import simulate
 from accelgen.store import Json
@@ -36,8 +37,9 @@ def test_jobs_change_nothing(tmp_path: Path) -> None:
     assert alone.result.table.feasible.any()
 
 
-def test_a_killed_search_goes_on(tmp_path: Path) -> None:
-    search = small.search(tmp_path, evaluations=60)
+@pytest.mark.parametrize("optimiser", METHODS)
+def test_a_killed_search_goes_on(tmp_path: Path, optimiser: str) -> None:
+    search = small.search(tmp_path, evaluations=60, optimiser=optimiser)
     whole = run(search, tmp_path / "whole", jobs=1, task=small.quick)
     count = [0]
 

@@ -92,7 +92,7 @@ class Comparison:
     @cached_property
     def curves(self) -> Mapping[Strategy, Floats]:
         """The hypervolume after every evaluation: a row per seed.  A run that ended with fewer,
-        because there was nothing left to find, stays where it was.
+        because there was nothing left to find or nothing feasible, stays where it was.
         """
         return {
             strategy: np.stack([self._curve(run) for run in runs])
@@ -150,6 +150,7 @@ class Comparison:
                 [self._point(run.steps[k].figures) for k in front_of(self.search, run.steps)]
                 for run in self.runs[strategy]
             ],
+            "ended": [run.ended for run in self.runs[strategy]],
             "folders": [[str(x.folder) for x in run.phases] for run in self.runs[strategy]],
         }
         if strategy != "joint":

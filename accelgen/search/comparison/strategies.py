@@ -7,6 +7,8 @@
   found.  All that it judged is its result.
 - ``sizing``: sizes of the reference hardware, with the reference of all other parts.
 
+References are within the budget that is searched, so that no strategy may use more than another.
+
 Searches of hardware alone have no phases.
 """
 
@@ -19,12 +21,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from accelgen.errors import InfeasibleError, InputError
+from accelgen.errors import InputError
 from accelgen.names import FrozenMap
 from accelgen.search.results import SearchResult, Step
 from accelgen.search.search import Search
 from accelgen.search.space import Given, Joint, Referenced, Sizable
-from accelgen.search.study import Progress, State, run
+from accelgen.search.study import NoDesignError, Progress, State, run
 from accelgen.sweep.front import non_dominated
 
 __all__ = [
@@ -50,13 +52,15 @@ class Phase:
 @dataclass(frozen=True, eq=False)
 class Run:
     """What a strategy found with a seed, by phases; ``evaluated`` designs here, the others were in
-    journals.
+    journals.  ``ended`` is why it ended before all phases were searched; the steps until then are
+    its result.
     """
 
     strategy: Strategy
     seed: int
     phases: tuple[Phase, ...]
     evaluated: int
+    ended: str = ""
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -67,7 +71,8 @@ class Run:
 def strategies_of(search: Search) -> tuple[Strategy, ...]:
     """Those that make sense for a search.
 
-    Raises :class:`InputError` where it is of sizes alone already.
+    Raises :class:`InputError` where it is of sizes alone already, and where no reference is
+    within the budget.
     """
     space = _joint(search)
     if not all(isinstance(part, Referenced) for part in space.spaces.values()):
@@ -76,6 +81,7 @@ def strategies_of(search: Search) -> tuple[Strategy, ...]:
             where=search.name,
             hint="space: importance",
         )
+    _references(space)
     left_out: set[Strategy] = set()
     if len(_order(space)) < 2:
         left_out.add("sequential")
@@ -98,14 +104,14 @@ def run_strategy(
 
     A space that is exhausted ends a phase, and what is left goes to those after it; a strategy may
     end with fewer.  ``progress`` is told of all phases together.  Raises what
-    :func:`accelgen.search.study.run` raises, and :class:`InfeasibleError` when no design of a
-    phase is feasible.
+    :func:`accelgen.search.study.run` raises; but of another strategy than ``joint`` it is a result
+    that a phase has no design, or that none is feasible before the next (``Run.ended``).
     """
     space = _joint(search)
     phases: list[Phase] = []
     steps: list[Step] = []
     done: list[tuple[Search, Step]] = []
-    evaluated = 0
+    evaluated, ended = 0, ""
     names = _order(space) if strategy == "sequential" else (strategy,)
     for number, name in enumerate(names):
         left = search.evaluations - len(steps)
@@ -113,20 +119,30 @@ def run_strategy(
         if not part:
             continue
         if strategy == "sequential":
-            here: Joint | Given = _phase(search, name, done)
+            found = _phase(search, name, done)
+            if found is None:
+                ended = f"no design is feasible before {name} is searched"
+                break
+            here: Joint | Given = found
         else:
             here = space if strategy == "joint" else _sizing(space)
         asked = replace(search, space=here, evaluations=part)
         where = folder / name if len(names) > 1 else folder
-        outcome = run(
-            asked, where / "journal", jobs=jobs, resume=resume, known=steps,
-            progress=progress and shifted(progress, len(steps), search.evaluations), **options,
-        )  # fmt: skip
+        try:
+            outcome = run(
+                asked, where / "journal", jobs=jobs, resume=resume, known=steps,
+                progress=progress and shifted(progress, len(steps), search.evaluations), **options,
+            )  # fmt: skip
+        except NoDesignError as error:
+            if strategy == "joint":
+                raise
+            ended = error.message
+            break
         phases.append(Phase(where, outcome.result))
         steps += outcome.result.steps
         done += [(asked, step) for step in outcome.result.steps]
         evaluated += outcome.evaluated
-    return Run(strategy, search.seed, tuple(phases), evaluated)
+    return Run(strategy, search.seed, tuple(phases), evaluated, ended)
 
 
 def shifted(progress: Progress, begin: int, total: int) -> Progress:
@@ -177,18 +193,16 @@ def _references(space: Joint) -> FrozenMap[str, Any]:
     )
 
 
-def _phase(search: Search, name: str, done: Sequence[tuple[Search, Step]]) -> Given:
-    """The part ``name`` alone, with the others as in the front of what is done."""
+def _phase(search: Search, name: str, done: Sequence[tuple[Search, Step]]) -> Given | None:
+    """The part ``name`` alone, with the others as in the front of what is done; ``None`` where
+    nothing of that is feasible.
+    """
     space = _joint(search)
     given = [_references(space)]
     if done:
         front = front_of(search, [step for _, step in done])
         if not front:
-            raise InfeasibleError(
-                f"no design is feasible before {name} is searched",
-                where=search.name,
-                hint="ease the constraints",
-            )
+            return None
         decoded = [asked.space.decode(step.vector) for asked, step in (done[k] for k in front)]
         given = [values for values in decoded if isinstance(values, FrozenMap)]
     others = [

@@ -85,12 +85,13 @@ class Baseline:
         return tuple(self.hardware.mac_pj)
 
     def element_bytes(
-        self, macs: tuple[str, ...], unit: UnitKind = "plain", lanes: int = 1
+        self, macs: tuple[str, ...], unit: UnitKind | None = None, lanes: int | None = None
     ) -> dict[Role, int]:
-        """Bytes of an element by role on units of these formats: a port of registers holds one;
-        of block formats a block with its scale, of units of widths chosen at run time the widest
-        word, of outputs an unfinished sum.
+        """Bytes of an element by role on units of these formats, of the baseline's kind and lanes
+        where no other are given: a port of registers holds one; of block formats a block with its
+        scale, of units of widths chosen at run time the widest word, of outputs an unfinished sum.
         """
+        unit, lanes = unit or self.hardware.unit, lanes or self.hardware.lanes
         pairs = [name.split("*") for name in macs if name != ANY_FORMAT]
         widest = max((_widest(pair, unit, lanes) for pair in pairs), default=1)
         sums = -(-(self.hardware.sum_bits or _SUM_BITS) // 8)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from accelgen.accuracy.source import LayerBits
 from accelgen.bits.front import front
 from accelgen.bits.table import Allocation, BitTable
-from accelgen.errors import InputError
 from accelgen.names import FrozenMap
+from accelgen.search.spaces.formats import check_formats, narrowest_first
 from accelgen.search.vector import Gene, Reader, Vector
 
 __all__ = ["BitBudget", "BudgetSpace", "Trade"]
@@ -43,18 +43,19 @@ class BitBudget:
 
 @dataclass(frozen=True)
 class BudgetSpace:
-    """Budgets for formats of ``weights`` and ``activations`` (names, the fewest bits first).
+    """Budgets for formats of ``weights`` and ``activations`` (names, kept with the fewest bits
+    first).
 
-    Raises :class:`InputError` where there is nothing to choose from.
+    Raises :class:`accelgen.errors.InputError` where there is nothing to choose from.
     """
 
     weights: tuple[str, ...] = ("int2", "int4", "int8")
     activations: tuple[str, ...] = ("uint2", "uint4", "uint8")
 
     def __post_init__(self) -> None:
-        for where, names in (("weights", self.weights), ("activations", self.activations)):
-            if not names:
-                raise InputError("no format", where=where, hint="give one at least")
+        check_formats(self.weights, self.activations)
+        object.__setattr__(self, "weights", narrowest_first(self.weights))
+        object.__setattr__(self, "activations", narrowest_first(self.activations))
 
     @property
     def genes(self) -> tuple[Gene, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import yaml
 
@@ -20,7 +20,6 @@ from accelgen.hardware import Hardware, hardware_from
 from accelgen.hardware.words import UnitKind
 from accelgen.names import FrozenMap, unknown
 from accelgen.output_file import write_whole
-from accelgen.search.space import Space
 from accelgen.search.spaces.array_genes import ArrayGenes
 from accelgen.search.spaces.baseline import Baseline
 from accelgen.search.spaces.budget import Budget
@@ -29,6 +28,9 @@ from accelgen.search.spaces.memory_genes import MemoryGenes
 from accelgen.search.vector import Gene, Reader, Rejected
 from accelgen.store import Json
 from accelgen.sweep.fields import Value
+
+if TYPE_CHECKING:
+    from accelgen.search.spaces.sizing import SizingSpace
 
 __all__ = ["Design", "HardwareSpace", "designed"]
 
@@ -118,13 +120,18 @@ class HardwareSpace:
             found.append(Gene("dram", "bandwidth of the DRAM"))
         return tuple(found)
 
-    @property
+    @cached_property
     def reference(self) -> Design:
-        """The baseline."""
-        return Design(FrozenMap(self.baseline.values), self.baseline.hardware)
+        """The baseline, or where it exceeds the budget the largest sizing of it that does not.
+
+        Raises :class:`InputError` where there is none.
+        """
+        if self.budget.excess(self.baseline.hardware) is None:
+            return Design(FrozenMap(self.baseline.values), self.baseline.hardware)
+        return self.sizing.largest
 
     @property
-    def sizing(self) -> Space[Design]:
+    def sizing(self) -> SizingSpace:
         """The baseline at other sizes."""
         # Only here, because the space of sizes has designs of this module.
         from accelgen.search.spaces.sizing import SizingSpace

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 
+from accelgen.bits.table import element_bits
 from accelgen.errors import InputError
 from accelgen.names import unknown
-from accelgen.realize.kernel import LOOPS, MULTIPLIERS, Kernel, Multiplier
+from accelgen.realize.kernel import LOOPS, MULTIPLIERS, Kernel, Multiplier, weight_formats
 from accelgen.search.vector import Gene, Reader, Rejected, Vector, slot_of
 
 __all__ = ["KernelSizes", "KernelSpace"]
@@ -79,8 +80,8 @@ class KernelSpace:
     @property
     def reference(self) -> Kernel:
         """Output and input channels along the axes, weights stationary, data broadcast; the most
-        units that the sizes allow, as square as they allow, the last kind of multiplier and the
-        last bus.
+        units that the sizes allow, as square as they allow, the kind of multiplier that takes the
+        widest weights (of equal ones the last of ``MULTIPLIERS``) and the widest bus.
         """
         axes = max(n for n in self.dimensions if min(self.sizes) ** n <= self.units)
         fit = [x for x in product(self.sizes, repeat=axes) if prod(x) <= self.units]
@@ -89,17 +90,16 @@ class KernelSpace:
             tuple(zip(_ALONG, extents, strict=False)),
             _STATIONARY,
             (False,) * axes,
-            self.multipliers[-1],
-            self.buses[-1],
+            max(self.multipliers, key=_generality),
+            max(self.buses),
         )
 
     @property
     def starts(self) -> tuple[Vector, ...]:
         """The reference with every kind of multiplier."""
-        return tuple(
-            self.encode(replace(self.reference, multiplier=kind))
-            for kind in reversed(self.multipliers)
-        )
+        reference = self.reference
+        kinds = dict.fromkeys((reference.multiplier, *reversed(self.multipliers)))
+        return tuple(self.encode(replace(reference, multiplier=kind)) for kind in kinds)
 
     @property
     def sizing(self) -> KernelSizes:
@@ -137,6 +137,11 @@ class KernelSpace:
         if kernel.units > self.units:
             return Rejected(f"{kernel.units} units, and there are {self.units}")
         return kernel
+
+
+def _generality(kind: Multiplier) -> tuple[int, int]:
+    """Bits of the widest weights that a kind of multiplier takes, and its place among all kinds."""
+    return max(map(element_bits, weight_formats(kind))), list(MULTIPLIERS).index(kind)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from functools import cached_property
 
 from accelgen.accuracy.source import LayerBits
 from accelgen.elastic.space import ElasticSpace
-from accelgen.errors import InputError
 from accelgen.names import FrozenMap
+from accelgen.search.spaces.formats import check_formats, narrowest_first
 from accelgen.search.vector import Gene, Reader, Vector
 
 __all__ = ["ArchitectureSpace", "BitsSpace"]
@@ -53,9 +53,9 @@ class ArchitectureSpace:
 @dataclass(frozen=True)
 class BitsSpace:
     """Formats of weights and activations of every one of ``layers``, from ``weights`` and
-    ``activations`` (names of formats, the fewest bits first).
+    ``activations`` (names of formats, kept with the fewest bits first).
 
-    Raises :class:`InputError` where there is nothing to choose from.
+    Raises :class:`accelgen.errors.InputError` where there is nothing to choose from.
     """
 
     layers: tuple[str, ...]
@@ -63,9 +63,9 @@ class BitsSpace:
     activations: tuple[str, ...] = ("uint2", "uint4", "uint8")
 
     def __post_init__(self) -> None:
-        for where, names in (("weights", self.weights), ("activations", self.activations)):
-            if not names:
-                raise InputError("no format", where=where, hint="give one at least")
+        check_formats(self.weights, self.activations)
+        object.__setattr__(self, "weights", narrowest_first(self.weights))
+        object.__setattr__(self, "activations", narrowest_first(self.activations))
 
     @cached_property
     def genes(self) -> tuple[Gene, ...]:
@@ -84,7 +84,7 @@ class BitsSpace:
 
     @property
     def widest(self) -> LayerBits:
-        """The last format of weights and of activations."""
+        """The formats of weights and of activations of most bits."""
         return LayerBits(self.weights[-1], self.activations[-1])
 
     @property

@@ -17,11 +17,11 @@ from accelgen.affine.workload import Workload
 from accelgen.bits.table import element_bits
 from accelgen.elastic.space import ElasticSpace
 from accelgen.errors import InputError
-from accelgen.formats import get_format
 from accelgen.hardware import Hardware, Level, Memory
-from accelgen.names import FrozenMap, within
+from accelgen.names import FrozenMap
 from accelgen.networks import Layer, Network
-from accelgen.search.vector import Gene, Reader, Rejected, middle_of
+from accelgen.search.spaces.formats import check_formats
+from accelgen.search.vector import Gene, Reader, Rejected, Vector, middle_of
 
 __all__ = ["OfferedBits", "Places", "layers_of"]
 
@@ -47,12 +47,7 @@ class OfferedBits:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", FrozenMap(self.layers))
-        for where, names in (("weights", self.weights), ("activations", self.activations)):
-            if not names:
-                raise InputError("no format", where=where, hint="give one at least")
-            with within(where):
-                for name in names:
-                    get_format(name)
+        check_formats(self.weights, self.activations)
 
     @cached_property
     def genes(self) -> tuple[Gene, ...]:
@@ -68,8 +63,21 @@ class OfferedBits:
     @property
     def reference(self) -> Places:
         """The places of the formats of most bits."""
-        places = _widest(self.weights), _widest(self.activations)
+        places = _place(self.weights, 1.0), _place(self.activations, 1.0)
         return FrozenMap(dict.fromkeys(self.layers, places))
+
+    @property
+    def starts(self) -> tuple[Vector, ...]:
+        """The same formats in all layers: those of most bits, in the middle, of fewest bits."""
+        places = [
+            [_place(names, rank) for rank in (1.0, 0.5, 0.0)]
+            for names in (self.weights, self.activations)
+        ]
+        found = (
+            tuple(weights if gene.name.startswith("weights.") else other for gene in self.genes)
+            for weights, other in zip(*places, strict=True)
+        )
+        return tuple(dict.fromkeys(found))
 
     def decode(self, vector: Sequence[float]) -> Places:
         """The places of all layers, those too that an architecture lacks."""
@@ -109,12 +117,14 @@ class OfferedBits:
         return FrozenMap(found)
 
 
-def _widest(names: tuple[str, ...]) -> float:
-    """Where the first format of most bits is: at an end, where it is the first or the last, for a
-    layer may have fewer to choose from.
+def _place(names: tuple[str, ...], rank: float) -> float:
+    """Where the format of most bits is (``rank`` 1), of fewest (0) or between, of equal ones the
+    first: at an end, where it is the first or the last, for a layer may have fewer to choose
+    from.
     """
     bits = [element_bits(name) for name in names]
-    at = bits.index(max(bits))
+    widths = sorted(set(bits))
+    at = bits.index(widths[round(rank * (len(widths) - 1))])
     if at in (0, len(names) - 1):
         return float(at > 0)
     return middle_of(at, len(names))

@@ -11,17 +11,30 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any
 
+from accelgen.affine.roles import Role
+from accelgen.errors import InputError
 from accelgen.search.spaces.baseline import Baseline
 from accelgen.search.spaces.budget import Budget, link_rates
 from accelgen.search.spaces.hardware import Design, designed
-from accelgen.search.vector import Gene, Reader, Rejected
+from accelgen.search.vector import SPREAD, Gene, Reader, Rejected, Vector
 
 __all__ = ["SizingSpace"]
 
 _FEWEST = 0.25
 _ALIGNED = 64
+_EVEN = 0.02
+"""Added to the importances of axes, so that all of them 0 make a square."""
+
+_HIGHEST = 0.8
+_NUDGES = tuple(k / 20 for k in range(-5, 6))
+"""Importance of the longest axis of a baseline, and what importances are moved by to use all units.
+"""
+
+_DESCENDING = tuple(k / 16 for k in range(8, -1, -1))
+"""Values of genes from all of a budget (:meth:`Reader.filling`) to the least."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +102,78 @@ class SizingSpace:
         self._links(reader, values["levels"][0])
         return designed(values, self.budget)
 
+    @cached_property
+    def largest(self) -> Design:
+        """The largest design of the proportions of the baseline: of the most units of the budget
+        that fit, that with the most bytes of buffers.
+
+        Raises :class:`InputError` where none is within the budget.
+        """
+        reason = ""
+        for units, size in product(_DESCENDING, repeat=2):
+            found = self.decode(self._proportioned(units, size))
+            if isinstance(found, Design):
+                return found
+            reason = reason or found.reason
+        raise InputError(
+            f"no size of {self.baseline.source} is within it: {reason}",
+            where="hardware: budget",
+            hint="give a larger budget, or another baseline",
+        )
+
+    @property
+    def starts(self) -> tuple[Vector, ...]:
+        """The proportions of the baseline: at all of the budget, and at less of it."""
+        return tuple(self._proportioned(at, at) for at in (0.5, 0.25, 0.0))
+
+    def _proportioned(self, units: float, size: float) -> Vector:
+        """The vector of shares as the baseline has them, with genes ``units`` and ``buffer.bytes``
+        of these values.
+        """
+        hardware = self.baseline.hardware
+        values = {"units": units, "buffer.bytes": size}
+        values |= self._lengths(units)
+        beside = {m.name: m.size or 1 for level in hardware.levels[:-1] for m in level.memories}
+        values |= _shared("buffer", {name: beside[name] for name in self._memories})
+        values |= _shared("link", hardware.levels[0].links)
+        if hardware.registers is not None and self._files:
+            files = {m.name: m.size or 1 for m in hardware.registers.memories}
+            spare = {name: max(files[name] - least, 0) for name, least in self._files.items()}
+            values |= _shared("registers", spare)
+            most = self.budget.on_chip_bytes // (2 * self._units(units))
+            least = sum(self._files.values())
+            span = math.log(most / least) if most > least else 0.0
+            part = math.log((least + sum(spare.values())) / least)
+            values["registers.bytes"] = min(1.0, part / span) if span else 0.0
+        return tuple(values[gene.name] for gene in self.genes)
+
+    def _lengths(self, units: float) -> dict[str, float]:
+        """Genes of axes whose lengths are powers of the units as in the baseline, moved as little
+        as it takes to leave the fewest units of the budget out.
+        """
+        sizes = self.baseline.hardware.array
+        most = math.log(max(2, *sizes.values()))
+        usual = {axis: _HIGHEST * math.log(n) / most - _EVEN for axis, n in sizes.items()}
+        found = []
+        for steps in product(_NUDGES, repeat=len(usual) - 1):
+            moved = zip(usual.items(), (*steps, 0.0), strict=True)
+            genes = {f"size.{axis}": min(1.0, max(0.0, x + step)) for (axis, x), step in moved}
+            array = self._array(Reader({"units": units, **genes}))
+            found.append((math.prod(array.values()), -sum(map(abs, steps)), genes))
+        return max(found, key=lambda entry: entry[:2])[2]
+
+    def _units(self, gene: float) -> int:
+        """The most units of a design."""
+        most = self.budget.units
+        part = Reader({"units": gene}).filling("units", max(1.0, _FEWEST * most), most)
+        return max(1, math.floor(part + 1e-9))
+
     def _array(self, reader: Reader) -> dict[str, int]:
         axes = tuple(self.baseline.hardware.array)
-        most = self.budget.units
-        left = max(1, math.floor(reader.filling("units", max(1.0, _FEWEST * most), most) + 1e-9))
+        left = self._units(reader.values["units"])
         found: dict[str, int] = {}
         for n, axis in enumerate(axes[:-1]):
-            weights = [0.02 + reader.values[f"size.{other}"] for other in axes[n:]]
+            weights = [_EVEN + reader.values[f"size.{other}"] for other in axes[n:]]
             found[axis] = min(left, max(1, round(left ** (weights[0] / sum(weights)))))
             left //= found[axis]
         return {**found, axes[-1]: left}
@@ -129,6 +207,17 @@ class SizingSpace:
             **{role: math.floor(1000 * total * shares[role]) / 1000 for role in links},
             **free,
         }
+
+
+def _shared(prefix: str, amounts: Mapping[str, float] | Mapping[Role, float]) -> dict[str, float]:
+    """Genes by which :meth:`Reader.shares` gives parts in these proportions, as far as it can."""
+    most = max(amounts.values(), default=0.0)
+    return {
+        f"{prefix}.{name}": max(0.0, 1.0 + math.log(amount / most) / math.log(SPREAD))
+        if amount > 0
+        else 0.0
+        for name, amount in amounts.items()
+    }
 
 
 def _resize(memory: dict[str, Any], size: int) -> str | None:
