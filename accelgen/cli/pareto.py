@@ -104,6 +104,8 @@ def _figures(
 
 
 def _table(results: Results, names: tuple[str, ...], front: tuple[int, ...]) -> str:
+    from accelgen.sweep.metrics import ACCURACY_FROM
+
     columns = [*names, *(field for field in results.fields if field not in names)]
     rows: list[tuple[object, ...]] = [("point", *columns)]
     for number in front[:_SHOWN]:
@@ -114,6 +116,9 @@ def _table(results: Results, names: tuple[str, ...], front: tuple[int, ...]) -> 
         f"({len(results)} in all) are on the front of {', '.join(names)}",
         table(rows, indent="  "),
     ]
+    judged = {row for row in results.columns.get(ACCURACY_FROM, ()) if row is not None}
+    if "accuracy" in names and judged:
+        lines.insert(1, f"  accuracy {'; '.join(sorted(map(str, judged)))}")
     if len(front) > _SHOWN:
         lines.append(f"  and {len(front) - _SHOWN} more; --json has all")
     return "\n".join(lines)

@@ -60,7 +60,8 @@ def _realize(arguments: argparse.Namespace) -> int:
             where="--images",
             hint=f"use 0 to {len(whole)} of the {arguments.part} images",
         )
-    folder = Path(arguments.output or results / f"point_{arguments.point}")
+    beside = results.parent if results.is_file() else results
+    folder = Path(arguments.output or beside / f"point_{arguments.point}")
     with stages(f"point {arguments.point}") as progress:
         realised = build(point, folder, progress=progress)
     figures: dict[str, object] = {"images": 0, "faults": []}
@@ -69,6 +70,7 @@ def _realize(arguments: argparse.Namespace) -> int:
         with counting(f"point {arguments.point}", "images") as shown:
             _, figures = run_images(realised, some, seed=arguments.seed, progress=shown.step)
             shown.step(len(some), len(some))
+        figures = {**figures, "accuracy_in_search": entry.get("accuracy")}
     if arguments.liberty:
         figures = {**figures, "energy": _measured(arguments, realised, whole)}
     good = not figures["faults"]
@@ -111,7 +113,7 @@ def _summary(
     lines = [
         f"point {arguments.point}: {entry['space']}, {entry['multiplier']}, "
         f"{len(realised.program.steps)} layers",
-        f"  accuracy   {figure(entry.get('accuracy'))} in the search, measured in integers",
+        f"  accuracy   {figure(entry.get('accuracy'))} ({entry.get('accuracy_from', 'unknown')})",
         f"  estimate   {found.cycles} cycles, {found.latency_us:.4g} us, {found.energy_nj:.4g} nJ, "
         f"{found.area_mm2:.3g} mm2 in {realised.point.technology} at {found.period_ns:g} ns",
     ]

@@ -24,7 +24,7 @@ __all__ = ["COLUMNS", "Point", "read_point"]
 
 COLUMNS = (
     "units", "space", "order", "skewed", "multiplier", "bus_bits", "layers", "weight_bits",
-    "activation_bits",
+    "activation_bits", "network", "formats",
 )  # fmt: skip
 """What :meth:`Point.described` says."""
 
@@ -46,7 +46,9 @@ class Point:
         return load_supernet().quantised(self.architecture, self.bits)
 
     def described(self) -> dict[str, int | float | str]:
-        """The columns of tables; bits are the mean over layers."""
+        """The columns of tables; bits are the mean over layers, ``formats`` are weights and
+        activations layer by layer.
+        """
         kernel, count = self.kernel, len(self.bits)
         return {
             "units": kernel.units,
@@ -61,6 +63,8 @@ class Point:
             "layers": count,
             "weight_bits": sum(element_bits(x.weights) for x in self.bits.values()) / count,
             "activation_bits": sum(element_bits(x.activations) for x in self.bits.values()) / count,
+            "network": " ".join(map(str, self.architecture.values())),
+            "formats": " ".join(f"{x.weights}*{x.activations}" for x in self.bits.values()),
         }
 
     def to_json(self) -> dict[str, Json]:
@@ -96,6 +100,10 @@ def read_point(results: Path, number: int) -> tuple[Point, Mapping[str, Json]]:
     path = results / "results.json" if results.is_dir() else results
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
+        if "strategies" in found:
+            raise InputError(
+                "is a comparison", where=str(path), hint=f"name a run: {path.parent / 'joint_0'}"
+            )
         front = {entry["point"]: entry for entry in found["front"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
@@ -113,7 +121,7 @@ def read_point(results: Path, number: int) -> tuple[Point, Mapping[str, Json]]:
             if not isinstance(entry.get(key), dict):
                 raise InputError(
                     f"point {number} has no {key}: {shorten(entry.get(key))}",
-                    hint="realize takes searches with network: {space: digits}",
+                    hint="realize takes searches of digits with hardware: {space: kernels}",
                 )
         if not {"technology", "period_ns"} <= entry.keys():
             raise InputError(

@@ -20,7 +20,7 @@ from accelgen.search.subject import DesignLike, Figures
 from accelgen.search.vector import Vector
 from accelgen.store import Json
 from accelgen.sweep.front import pareto_front
-from accelgen.sweep.metrics import METRICS, is_maximised
+from accelgen.sweep.metrics import ACCURACY_FROM, METRICS, is_maximised
 from accelgen.sweep.results import Cell, Results
 
 __all__ = ["SCHEMA", "SearchResult", "Step", "result_of"]
@@ -184,13 +184,15 @@ def result_of(search: Search, steps: Sequence[Step]) -> SearchResult:
                 "feasible": not step.reason,
                 "reason": step.reason or None,
                 "seconds": float(seconds) if isinstance(seconds, int | float) else None,
+                **_judged(step.record),
                 **genes,
             }
         )
+    judged = dict.fromkeys(name for step in steps for name in _judged(step.record))
     beside = [name for name in names if name not in METRICS]
     columns = (
         "point", "trial", *search.subject.columns, *METRICS, *beside,
-        "feasible", "reason", "seconds",
+        "feasible", "reason", "seconds", *judged,
         *(f"{GENE}{gene.name}" for gene in search.space.genes),
     )  # fmt: skip
     table = Results(
@@ -201,3 +203,10 @@ def result_of(search: Search, steps: Sequence[Step]) -> SearchResult:
         FrozenMap({name: tuple(row.get(name) for row in rows) for name in columns}),
     )
     return SearchResult(search, tuple(steps), table)
+
+
+def _judged(record: Mapping[str, Json]) -> dict[str, Cell]:
+    """Where an accuracy is from, beside it in every table."""
+    if "accuracy_source" not in record:
+        return {}
+    return {ACCURACY_FROM: f"{record['accuracy_kind']}: {record['accuracy_source']}"}

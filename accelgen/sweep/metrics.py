@@ -11,6 +11,7 @@ from accelgen.names import unknown
 from accelgen.store import Json
 
 __all__ = [
+    "ACCURACY_FROM",
     "FURTHER",
     "METRICS",
     "Constraint",
@@ -50,6 +51,9 @@ FURTHER: dict[str, Metric] = {
     metric.name: metric for metric in (Metric("accuracy", "accuracy", "", maximised=True),)
 }
 """Metrics of designs whose network is chosen, too."""
+
+ACCURACY_FROM = "accuracy_from"
+"""The column that says of what kind accuracies are, and where they come from."""
 
 _SHORT = {
     "latency": "latency_ms",
