@@ -23,14 +23,15 @@ from numpy.typing import NDArray
 from scipy.optimize import lsq_linear
 
 from accelgen.digits.data import digits
+from accelgen.energy import load_energies
 from accelgen.quantised.run import image_codes
 from accelgen.realize.activity import IMAGES, measure_energy
 from accelgen.realize.estimate import FACTORS, Factors, energy_of
 from accelgen.realize.point import read_point
 from accelgen.realize.realize import Realised, build
+from accelgen.realize.structure import structure_of
 from benchmarks.record import emit, header, progress
 
-TECHNOLOGY = "sg13g2"
 PRIOR = 0.05
 """Weight of the factors in use, of relative changes beside relative errors."""
 
@@ -45,6 +46,7 @@ class Rows:
     """
 
     point: int
+    technology: str
     measured: Floats
     constant: Floats
     coefficients: Floats
@@ -81,7 +83,7 @@ def main() -> int:
     emit(
         {
             **result,
-            "technology": TECHNOLOGY,
+            "technology": sorted({row.technology for row in rows}),
             "points": points,
             "factors": {"used": dict(zip(NAMES, used.tolist(), strict=True)), "fitted": fitted},
             "errors": {"median": statistics.median(errors), "most": max(errors)},
@@ -96,28 +98,38 @@ def measured(results: Path, number: int, liberty: Sequence[Path]) -> Rows:
     with tempfile.TemporaryDirectory() as folder:
         chip = build(point, Path(folder) / "chip")
         codes = image_codes(chip.program.network, digits("validation").images[:IMAGES])
-        found = measure_energy(chip, codes, tuple(liberty), technology=TECHNOLOGY)
+        found = measure_energy(chip, codes, tuple(liberty))
     progress(f"point {number}: {found.measured_nj:.1f} nJ, {found.estimated_nj:.1f} estimated")
     return rows_of(
         number, chip, [x.cycles for x in found.layers], [x.measured_nj for x in found.layers]
     )
 
 
-def rows_of(number: int, chip: Realised, cycles: Sequence[int], energies: Sequence[float]) -> Rows:
-    """The estimate is linear in the factors: it is asked for none and for one of each."""
+def rows_of(
+    number: int, chip: Realised, cycles: Sequence[int], measured_nj: Sequence[float]
+) -> Rows:
+    """The estimate is linear in the factors: it is asked for none and for one of each.  Leakage,
+    which gate level has too, is a constant.
+    """
+    energies = load_energies(chip.point.technology)
+    structure = structure_of(chip.design, energies)
     asked = np.vstack([np.zeros(len(NAMES)), np.eye(len(NAMES))])
     found = np.array(
         [
             [
-                sum(energy_of(chip.program.kernel, step, chip.design, TECHNOLOGY, count,
+                sum(energy_of(chip.program.kernel, step, structure, energies, count,
                               Factors(*one.tolist())).values()) / 1e3
                 for one in asked
             ]
             for step, count in zip(chip.program.steps, cycles, strict=True)
         ]
     )  # fmt: skip
-    constant = found[:, 0]
-    return Rows(number, np.array(energies), constant, found[:, 1:] - constant[:, None])
+    coefficients = found[:, 1:] - found[:, :1]
+    estimate = chip.estimate
+    leakage = estimate.leakage_mw * estimate.period_ns * np.array(cycles) / 1e3
+    return Rows(
+        number, chip.point.technology, np.array(measured_nj), found[:, 0] + leakage, coefficients
+    )
 
 
 def fit(rows: Sequence[Rows]) -> Floats:

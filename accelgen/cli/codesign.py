@@ -107,7 +107,7 @@ def _said(search: Search, state: State) -> str:
     said = []
     if state.best is not None:
         said.append(f"best {search.objectives[0]} {figure(abs(state.best))}")
-    if len(search.objectives) > 1:
+    if len(search.objectives) > 1 and state.hypervolume:
         said.append(f"hypervolume {state.hypervolume:.3g}")
     return ", ".join(said)
 
@@ -140,8 +140,8 @@ def _summary(outcome: Outcome, folder: Path) -> str:
         f"{len(front)} on the front of {objectives}",
         f"  within {search.subject.about}",
     ]
-    if len(search.objectives) > 1:
-        lines.append(f"  hypervolume {result.hypervolume():.4g}")
+    if len(search.objectives) > 1 and (volume := result.hypervolume()) is not None:
+        lines.append(f"  hypervolume {volume:.4g}")
     rows: list[tuple[object, ...]] = [("point", *_metrics(search), *search.subject.shown)]
     for number in front[:_SHOWN]:
         row = rows_of.row(number)

@@ -22,7 +22,7 @@ _SHOWN = 40
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("results", metavar="RESULTS", help="what accelgen sweep wrote (Parquet)")
+    parser.add_argument("results", metavar="RESULTS", help="what accelgen sweep or codesign wrote")
     parser.add_argument(
         "--objectives", metavar="NAME,...",
         help="metrics or columns of numbers (default: the objectives of the sweep)",

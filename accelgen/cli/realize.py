@@ -61,9 +61,8 @@ def _realize(arguments: argparse.Namespace) -> int:
             hint=f"use 0 to {len(whole)} of the {arguments.part} images",
         )
     folder = Path(arguments.output or results / f"point_{arguments.point}")
-    period = 1000.0 / float(str(entry["clock_mhz"])) if "clock_mhz" in entry else 5.0
     with stages(f"point {arguments.point}") as progress:
-        realised = build(point, folder, period_ns=period, progress=progress)
+        realised = build(point, folder, progress=progress)
     figures: dict[str, object] = {"images": 0, "faults": []}
     if arguments.images:
         some = Digits(whole.images[: arguments.images], whole.labels[: arguments.images])
@@ -114,7 +113,7 @@ def _summary(
         f"{len(realised.program.steps)} layers",
         f"  accuracy   {figure(entry.get('accuracy'))} in the search, measured in integers",
         f"  estimate   {found.cycles} cycles, {found.latency_us:.4g} us, {found.energy_nj:.4g} nJ, "
-        f"{found.area_mm2:.3g} mm2",
+        f"{found.area_mm2:.3g} mm2 in {realised.point.technology} at {found.period_ns:g} ns",
     ]
     if figures["images"]:
         images, right = figures["images"], figures["right"]

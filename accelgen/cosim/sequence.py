@@ -164,12 +164,17 @@ class Phase:
 
 @dataclass(frozen=True)
 class Seen:
-    """What was wrong in a phase, and the cycles of its problems: how many, and the first ones."""
+    """What was wrong in a phase, and the cycles of its problems: how many, and the first ones.
+
+    ``results`` are the elements that came for every problem with a result, in row-major order;
+    ``None`` where none came, or not as many as there are.
+    """
 
     faults: tuple[str, ...]
     busy: tuple[int, ...]
     total: int | None
     begins: tuple[int, ...] = ()
+    results: tuple[NDArray[np.int64] | None, ...] = ()
 
 
 def run_sequences(
@@ -325,6 +330,7 @@ def _judge(
     faults = [str(violation) for violation in listed(seen["violations"])]
     if seen["hung"] or len(outputs) != len(known):
         faults.append(f"{len(outputs)} of {len(known)} results came")
+    results: list[NDArray[np.int64] | None] = [None] * len(known)
     for number, (asked, beats) in enumerate(zip(known, outputs, strict=False)):
         expected = asked.output
         output = output_of(design, asked.problem)
@@ -333,6 +339,7 @@ def _judge(
             faults.append(f"{which}{len(beats)} beats for {expected.size} elements")
             continue
         values, clean = unpack(beats, output.elements, output.number, output.bus_bits)
+        results[number] = values
         wrong = np.flatnonzero(values != expected.reshape(-1))
         if len(wrong):
             k = int(wrong[0])
@@ -365,4 +372,5 @@ def _judge(
     timed = len(known) == 1 and not paused and not known[0].wrong
     if timed and total != known[0].problem.cycles.total_cycles:
         faults.append(f"total_cycles {total} instead of {known[0].problem.cycles.total_cycles}")
-    return Seen(tuple(faults), busy, total, tuple(start for start, _ in spans))
+    begins = tuple(start for start, _ in spans)
+    return Seen(tuple(faults), busy, total, begins, tuple(results))

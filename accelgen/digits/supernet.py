@@ -20,13 +20,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.accuracy.source import LayerBits
+from accelgen.cache import digest
 from accelgen.content import content_path
 from accelgen.elastic.digits import SIDE, VARIANTS, DigitsLayer, DigitsSpace
 from accelgen.errors import InputError
@@ -77,6 +78,15 @@ class Supernet:
                         where=f"supernet: {layer.name}.{name}",
                         hint="train it again: python -m accelgen.digits.train",
                     )
+
+    @cached_property
+    def digest(self) -> str:
+        """Changes with every parameter."""
+        parts: list[str | bytes] = []
+        for name in sorted(self.parameters):
+            values = np.asarray(self.parameters[name], "<f4")
+            parts += [name, repr(values.shape), values.tobytes()]
+        return digest(parts)
 
     def weights(self, layer: DigitsLayer) -> Float64s:
         """The real weights [k, c, r, s] of a layer of a sub-network."""

@@ -16,11 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.cosim.sequence import Phase, run_sequences
+from accelgen.energy import load_energies
 from accelgen.errors import AccelgenError, InputError
 from accelgen.quantised.run import tensors
 from accelgen.realize.estimate import energy_of
 from accelgen.realize.realize import NAME, Realised
 from accelgen.realize.run import ask
+from accelgen.realize.structure import structure_of
 from accelgen.silicon.activity import LEAST_SAMPLES, TRACED, Recorded, Run
 from accelgen.silicon.power import Power
 from accelgen.silicon.synth import Options, synthesise
@@ -67,15 +69,15 @@ def measure_energy(
     codes: NDArray[np.int64],
     liberty: tuple[Path, ...],
     *,
-    technology: str = "sg13g2",
     seed: int = 0,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> MeasuredEnergy:
     """Map the design to the cells (and macros) of ``liberty``, and simulate its gates on three
     images of ``codes`` [images, channels, rows, columns].
 
-    The estimate beside it is priced by ``technology``.  Raises :class:`InputError` for fewer
-    images, :class:`AccelgenError` when a result is wrong, and what synthesis raises.
+    The estimate beside it is that of the point's technology and clock.  Raises
+    :class:`InputError` for fewer images, :class:`AccelgenError` when a result is wrong, and what
+    synthesis raises.
     """
     if len(codes) < IMAGES:
         raise InputError(f"{len(codes)} images", where="--images", hint=f"use {IMAGES} or more")
@@ -86,9 +88,11 @@ def measure_energy(
     if report.power is None:
         raise AccelgenError("its power was not measured", where=str(realised.folder))
     design, program = realised.design, realised.program
+    energies = load_energies(realised.point.technology)
+    structure = structure_of(design, energies)
     layers = []
     for step, problem in zip(program.steps, report.power.problems, strict=True):
-        found = energy_of(program.kernel, step, design, technology, problem.run.cycles)
+        found = energy_of(program.kernel, step, structure, energies, problem.run.cycles)
         leakage = realised.estimate.leakage_mw * problem.run.cycles * report.power.period
         estimated = (sum(found.values()) + leakage) / 1e3
         layers.append(LayerEnergy(step.layer.name, problem.run.cycles, problem.energy, estimated))

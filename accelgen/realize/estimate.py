@@ -10,8 +10,9 @@ of the energy with random data is counted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import prod
 
 from accelgen.energy import Energies, UnitCost, load_energies, mac_name
@@ -19,7 +20,7 @@ from accelgen.errors import InputError
 from accelgen.fabric.fabric import InputPlan, OutputPlan
 from accelgen.names import FrozenMap
 from accelgen.processor.design import ProcessorDesign
-from accelgen.realize.kernel import Kernel
+from accelgen.realize.kernel import LOOPS, Kernel
 from accelgen.realize.program import Program, Step
 from accelgen.realize.structure import PAGES, Banks, Structure, structure_of
 
@@ -30,6 +31,7 @@ __all__ = [
     "Factors",
     "LayerEstimate",
     "area_of",
+    "check_technology",
     "energy_of",
     "estimate",
 ]
@@ -37,6 +39,9 @@ __all__ = [
 PARTS = ("products", "inputs", "weights", "results", "output", "clock")
 
 _WIDEST = "int8*int8"
+_WIDTHS = (8, 4, 2)
+_WIDE = 1024
+"""Bits of a bus that blocks of any format fit."""
 
 
 @dataclass(frozen=True)
@@ -113,13 +118,34 @@ def estimate(
     Raises :class:`InputError` when the technology has no memories or no such products.
     """
     energies = load_energies(technology)
-    area, leakage = area_of(program.kernel, design, energies)
     structure = structure_of(design, energies)
+    area, leakage = area_of(program.kernel, structure, energies)
     layers = tuple(_layer(program.kernel, step, structure, energies) for step in program.steps)
     return Estimate(layers, period, leakage, area)
 
 
-def area_of(kernel: Kernel, design: ProcessorDesign, energies: Energies) -> tuple[float, float]:
+def check_technology(name: str, multipliers: Sequence[str]) -> None:
+    """Raise :class:`InputError` unless a technology has what estimates of points with those kinds
+    of multipliers need: memories of both kinds and all products.
+    """
+    energies = load_energies(name)
+    for what, table in (("registers", energies.register_table), ("SRAM", energies.sram_table)):
+        if table is None:
+            raise InputError(f"{energies.name} has no {what}", hint="use sg13g2")
+    for kind in multipliers:
+        kernel = Kernel((("k", 1),), LOOPS, (False,), kind, bus_bits=_WIDE)
+        known = _units(kernel, energies)
+        if kind == "composable":
+            for one, other in product(_WIDTHS, _WIDTHS):
+                if mac_name(f"int{one}*int{other}") not in known:
+                    raise InputError(
+                        f"no energy of composable int{one}*int{other}",
+                        where=energies.name,
+                        hint="use sg13g2, where they are measured",
+                    )
+
+
+def area_of(kernel: Kernel, structure: Structure, energies: Energies) -> tuple[float, float]:
     """Square millimetres of multipliers, memories and their registers, and leakage in mW.
 
     Of a technology without areas the area is that of what it knows.
@@ -127,32 +153,19 @@ def area_of(kernel: Kernel, design: ProcessorDesign, energies: Energies) -> tupl
     unit = _units(kernel, energies)[_widest(kernel)]
     area = (unit.area_mm2 or 0.0) * kernel.units
     leakage = unit.leakage_mw * kernel.units
-    for banks in structure_of(design, energies).memories:
+    for banks in structure.memories:
         area += PAGES * banks.count * (banks.cost.area_mm2 or 0.0)
         leakage += PAGES * banks.count * banks.cost.leakage_mw
     return area, leakage
 
 
-def energy_of(
-    kernel: Kernel,
-    step: Step,
-    design: ProcessorDesign,
-    technology: str,
-    cycles: int,
-    factors: Factors = FACTORS,
-) -> dict[str, float]:
-    """Picojoules by part of a layer that has the design for ``cycles`` cycles, computing or not."""
-    energies = load_energies(technology)
-    return _energy(kernel, step, structure_of(design, energies), energies, cycles, factors)
-
-
 def _layer(kernel: Kernel, step: Step, structure: Structure, energies: Energies) -> LayerEstimate:
     cycles = step.problem.cycles.total_cycles
-    found = _energy(kernel, step, structure, energies, cycles)
+    found = energy_of(kernel, step, structure, energies, cycles)
     return LayerEstimate(step.layer.name, cycles, FrozenMap(found))
 
 
-def _energy(
+def energy_of(
     kernel: Kernel,
     step: Step,
     structure: Structure,
@@ -160,6 +173,9 @@ def _energy(
     cycles: int,
     factors: Factors = FACTORS,
 ) -> dict[str, float]:
+    """Picojoules by part of a layer that has a design of that ``structure`` for ``cycles`` cycles,
+    computing or not.
+    """
     fabric = step.problem.fabric
     iterations = prod(fabric.kernel.bounds)
     # Blocks as plain ones: theirs is not measured.
@@ -201,7 +217,7 @@ def _units(kernel: Kernel, energies: Energies) -> Mapping[str, UnitCost]:
         raise InputError(
             f"no energy of {kernel.multiplier} multipliers of 8 bits",
             where=energies.name,
-            hint="use sg13g2 or asap7, where they are measured",
+            hint="use sg13g2, where they are measured",
         )
     return found
 

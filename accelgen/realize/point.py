@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import inf
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from accelgen.accuracy.source import LayerBits
 from accelgen.bits.table import element_bits
@@ -30,11 +31,15 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Point:
-    """A sub-network of the digits supernet with the formats of its layers, and what it runs on."""
+    """A sub-network of the digits supernet with the formats of its layers, and what it runs on:
+    a kernel, whose energy and area are those of ``technology`` at a clock of ``period_ns``.
+    """
 
     kernel: Kernel
     architecture: FrozenMap[str, int]
     bits: FrozenMap[str, LayerBits]
+    technology: str = "sg13g2"
+    period_ns: float = 5.0
 
     def network(self) -> QuantisedNetwork:
         """The network in integers.  Raises :class:`InputError` for formats it cannot have."""
@@ -71,6 +76,8 @@ class Point:
             },
             "architecture": dict(self.architecture),
             "bits": {name: asdict(both) for name, both in self.bits.items()},
+            "technology": self.technology,
+            "period_ns": self.period_ns,
         }
 
     def write(self, folder: Path, name: str, comment: str) -> list[Path]:
@@ -108,6 +115,22 @@ def read_point(results: Path, number: int) -> tuple[Point, Mapping[str, Json]]:
                     f"point {number} has no {key}: {shorten(entry.get(key))}",
                     hint="realize takes searches with network: {space: digits}",
                 )
+        if not {"technology", "period_ns"} <= entry.keys():
+            raise InputError(
+                f"point {number} has no technology or no clock period",
+                hint="run the search again: accelgen codesign",
+            )
+        try:
+            return _point(entry), cast("Mapping[str, Json]", entry)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(
+                f"point {number} is not as searches write it: {shorten(error)}",
+                hint="run the search again: accelgen codesign",
+            ) from error
+
+
+def _point(entry: Mapping[str, Any]) -> Point:
+    """From what :meth:`Point.to_json` made."""
     values = entry["kernel"]
     kernel = Kernel(
         tuple((str(loop), int(extent)) for loop, extent in values["space"]),
@@ -117,9 +140,13 @@ def read_point(results: Path, number: int) -> tuple[Point, Mapping[str, Json]]:
         values["bus_bits"],
     )
     bits = {name: LayerBits(**both) for name, both in entry["bits"].items()}
-    return (
-        Point(kernel, FrozenMap(entry["architecture"]), FrozenMap(bits)),
-        cast("Mapping[str, Json]", entry),
+    period = float(entry["period_ns"])
+    if not 0 < period < inf:
+        raise ValueError(f"period_ns {period:g}")
+    if not isinstance(entry["technology"], str):
+        raise TypeError(f"technology {entry['technology']}")
+    return Point(
+        kernel, FrozenMap(entry["architecture"]), FrozenMap(bits), entry["technology"], period
     )
 
 

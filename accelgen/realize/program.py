@@ -56,6 +56,12 @@ class Step:
         return int(k * c * r * s) * self.bounds["p"] * self.bounds["q"]
 
     @property
+    def products(self) -> int:
+        """Products of words or blocks: a unit makes one in a cycle."""
+        k, c, r, s = self.layer.weights.shape
+        return int(k * -(-c // self.count) * r * s) * self.bounds["p"] * self.bounds["q"]
+
+    @property
     def staged(self) -> Staged:
         """What the output stage does."""
         return Staged(self.layer.stage)

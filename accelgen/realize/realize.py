@@ -32,9 +32,10 @@ PROGRAM, TENSORS, REPORT = "program.json", "program.npz", "realised.json"
 
 @dataclass(frozen=True, eq=False)
 class Realised:
-    """A design in a folder with the program that runs its network."""
+    """A design in a folder with the program that runs its network, of ``point``."""
 
     folder: Path
+    point: Point
     design: ProcessorDesign
     program: Program
     estimate: Estimate
@@ -44,11 +45,10 @@ def build(
     point: Point,
     folder: Path,
     *,
-    technology: str = "sg13g2",
-    period_ns: float = 5.0,
     progress: Callable[[str], None] | None = None,
 ) -> Realised:
-    """Generate the accelerator of a point into ``folder``, with the program of its network.
+    """Generate the accelerator of a point into ``folder``, with the program of its network, and
+    estimate what that takes in the point's technology at its clock.
 
     The folder has what :func:`accelgen.processor.generate.generate_processor` writes,
     ``program.json`` (the steps in order: registers, shapes, where tensors come from and how they
@@ -84,7 +84,8 @@ def build(
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
     write_whole(folder / TENSORS, save)
-    return Realised(folder, design, program, estimate(program, design, technology, period_ns))
+    found = estimate(program, design, point.technology, point.period_ns)
+    return Realised(folder, point, design, program, found)
 
 
 def run_images(
@@ -116,6 +117,7 @@ def run_images(
         "cycles": found.cycles,
         "cycles_predicted": realised.program.cycles,
         "layers": [{**asdict(layer), "equal": layer.equal} for layer in found.layers],
+        "technology": realised.point.technology,
         "estimate": _estimate_json(realised.estimate),
     }
     text = json.dumps(figures, indent=1)

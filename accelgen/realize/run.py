@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelgen.cosim.sequence import Asked, Phase, build_bench, simulate_sequences
+from accelgen.cosim.sequence import Asked, Phase, Seen, build_bench, simulate_sequences
 from accelgen.errors import InputError
 from accelgen.quantised.run import tensors
 from accelgen.realize.program import Program, Step
 
-__all__ = ["Inferences", "LayerCycles", "ask", "run_program"]
+__all__ = ["NONE", "Inferences", "LayerCycles", "ask", "run_program"]
 
 Int64s = NDArray[np.int64]
 
 Progress = Callable[[int, int], None]
 """Is told how many of how many images are done."""
+
+NONE = -1
+"""The prediction of an image of which the hardware has none."""
 
 _TOGETHER = 10
 """Images that are simulated between two reports of progress."""
@@ -45,6 +48,8 @@ class LayerCycles:
 class Inferences:
     """Images that ran through the hardware: their ``predictions``, and cycles by layer.
 
+    A prediction is the largest of the answers that came out of the simulated design.  It is
+    ``NONE`` where they did not come, or where what came of a layer is not what the next was given.
     ``faults`` are all differences from the integer network and from the cycle model; without any,
     every tensor of every image was the same, and so were all cycles.
     """
@@ -80,10 +85,9 @@ def run_program(
         raise InputError("no images", where=program.network.name, hint="give one at least")
     found = tensors(program.network, codes)
     bench = build_bench(program.model, verilog)
-    answers = program.network.layers[-1].name
     faults: list[str] = []
     layers: list[LayerCycles] = []
-    predictions = []
+    predictions: list[int] = []
     for begin in range(0, len(codes), _TOGETHER):
         if progress is not None:
             progress(begin, len(codes))
@@ -97,7 +101,6 @@ def run_program(
             for step, one in zip(program.steps, asked, strict=True):
                 if not np.array_equal(one.output, found[step.layer.name][image]):
                     faults.append(f"image {image}: {step.layer.name}: two models differ")
-            predictions.append(int(asked[-1].output.reshape(-1).argmax()))
             names = [f"image {image}: {step.layer.name}" for step in program.steps]
             if image == 0:
                 phases += [Phase([one], name) for one, name in zip(asked, names, strict=True)]
@@ -106,6 +109,7 @@ def run_program(
         seen = simulate_sequences(program.model, bench, phases, seed=seed + begin)
         for phase, result in zip(phases, seen, strict=True):
             faults += [f"{phase.name}: {fault}" for fault in result.faults]
+        predictions += _predictions(program, images, found, seen)
         if begin == 0:
             for step, result in zip(program.steps, seen, strict=False):
                 cycles = step.problem.cycles
@@ -118,8 +122,25 @@ def run_program(
                         cycles.total_cycles,
                     )
                 )
-    assert found[answers].shape[0] == len(predictions)
     return Inferences(np.array(predictions, np.int64), tuple(layers), tuple(faults))
+
+
+def _predictions(
+    program: Program, images: range, found: Mapping[str, Int64s], seen: Sequence[Seen]
+) -> list[int]:
+    """Of ``images`` whose layers were given tensors of ``found``, from what came of each."""
+    came = iter([values for phase in seen for values in phase.results])
+    *layers, _ = (step.layer.name for step in program.steps)
+    predictions = []
+    for image in images:
+        good = [_same(next(came), found[name][image]) for name in layers]
+        last = next(came)
+        predictions.append(NONE if last is None or not all(good) else int(last.argmax()))
+    return predictions
+
+
+def _same(values: Int64s | None, given: Int64s) -> bool:
+    return values is not None and np.array_equal(values, given.reshape(-1))
 
 
 def ask(program: Program, step: Step, tensor: dict[str, Int64s]) -> Asked:

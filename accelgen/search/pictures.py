@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from accelgen.search.hypervolume import Volume, logarithms
 from accelgen.search.results import SearchResult
 from accelgen.show.style import COLOURS, FAINT, GREY, INK, check_suffix, plain_settings, save
-from accelgen.sweep.metrics import label
+from accelgen.sweep.metrics import is_maximised, label
 from accelgen.sweep.picture import draw_front
 
 __all__ = ["draw_all", "draw_convergence", "draw_importance", "gene_importance", "has_enough"]
@@ -46,7 +46,7 @@ def draw_convergence(result: SearchResult, path: Path) -> Path:
     check_suffix(path)
     names = result.search.objectives
     panels: list[tuple[str, NDArray[np.float64], bool]] = [
-        (label(name), np.abs(column), True)
+        (label(name), np.abs(column), not is_maximised(name))
         for name, column in zip(names, result.convergence.T, strict=True)
     ]
     if len(names) > 1:
@@ -71,12 +71,12 @@ def draw_convergence(result: SearchResult, path: Path) -> Path:
 
 
 def _volumes(result: SearchResult) -> NDArray[np.float64]:
-    """The hypervolume after every design."""
+    """The hypervolume after every design; NaN while there is none."""
     volume, found = Volume(len(result.search.objectives)), []
     for row in result.values:
         if not np.isnan(row).any():
             volume.add(row.tolist())
-        found.append(volume.value)
+        found.append(np.nan if volume.reference is None else volume.value)
     return np.array(found)
 
 

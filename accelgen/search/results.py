@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -94,9 +95,10 @@ class SearchResult:
         best = np.minimum.accumulate(filled, axis=0)
         return np.where(np.isinf(best), np.nan, best)
 
-    def hypervolume(self, reference: Sequence[float] | None = None) -> float:
+    def hypervolume(self, reference: Sequence[float] | None = None) -> float | None:
         """Of the logarithms of the objectives, below ``reference`` (values of the objectives;
-        ``None``: the worst of the first feasible ones, see :class:`Volume`).
+        ``None``: the worst of the first feasible ones, see :class:`Volume`; there is no volume yet
+        of fewer designs than that takes).
         """
         values = self.values[~np.isnan(self.values).any(axis=1)]
         if reference is not None:
@@ -106,7 +108,7 @@ class SearchResult:
         volume = Volume(len(self.search.objectives))
         for row in values:
             volume.add(row.tolist())
-        return volume.value
+        return None if volume.reference is None else volume.value
 
     def to_json(self) -> dict[str, object]:
         """The search, its best design and its front with the values of hardware files."""
@@ -134,7 +136,8 @@ class SearchResult:
         return {**row, "vector": list(step.vector), **step.design.to_json()}
 
     def write(self, folder: Path) -> list[Path]:
-        """Write ``results.parquet``, ``results.json`` and a hardware file per point of the front.
+        """Write ``results.parquet``, ``results.json`` and a hardware file per point of the front,
+        in place of those of an earlier front.
 
         Returns what was written.  Raises :class:`accelgen.errors.InputError` where nothing can be.
         """
@@ -142,11 +145,19 @@ class SearchResult:
         self.table.write(table)
         text = json.dumps(self.to_json(), indent=1)
         written = [table, write_whole(folder / "results.json", lambda x: _put(x, f"{text}\n"))]
+        for path in folder.glob("*_*.yaml"):
+            with path.open(encoding="utf-8") as file:
+                if _OURS.match(file.readline()):
+                    path.unlink()
         for number in self.front:
             comment = f"Point {number} of the search {self.search.name}, seed {self.search.seed}."
             design = self.steps[number].design
             written += design.write(folder, f"{self.search.name}_{number}", comment)
         return written
+
+
+_OURS = re.compile(r"# Point \d+ of the search ")
+"""How files of points begin."""
 
 
 def _put(path: Path, text: str) -> None:

@@ -61,16 +61,22 @@ def pareto_front(results: Results, objectives: Sequence[str] | None = None) -> t
     Less is better, but for utilisation.  Raises :class:`InfeasibleError` when nothing is
     feasible, saying which constraint binds.
     """
-    names = objective_names(results, objectives)
-    values = _values(results, names)
+    if len(results) and not results.feasible.any():
+        # Before the objectives, of which no point may have a number then.
+        raise _infeasible(results)
+    values = _values(results, objective_names(results, objectives))
     values[~results.feasible] = np.nan
     numbers = np.flatnonzero(non_dominated(values))
     if not len(numbers):
-        raise InfeasibleError(
-            f"none of {len(results)} points is feasible", where=results.name, hint=_binding(results)
-        )
+        raise _infeasible(results)
     order = np.lexsort(values[numbers].T[::-1])
     return tuple(int(number) for number in numbers[order])
+
+
+def _infeasible(results: Results) -> InfeasibleError:
+    return InfeasibleError(
+        f"none of {len(results)} points is feasible", where=results.name, hint=_binding(results)
+    )
 
 
 def _values(results: Results, names: Sequence[str]) -> NDArray[np.float64]:

@@ -30,6 +30,8 @@ class RayTasks(Generic[Work]):
     def __init__(self, task: Task[Work], jobs: int, address: str | None = None) -> None:
         try:
             ray: Any = import_module("ray")
+            # A folder of that name is imported as an empty package.
+            import_module("ray.util")
         except ImportError:
             raise MissingToolError(
                 "ray is not installed", hint="pip install 'accelgen[ray]'"

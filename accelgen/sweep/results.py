@@ -107,8 +107,13 @@ class Results:
 
     @classmethod
     def read(cls, path: Path) -> Results:
-        """Read what :meth:`write` wrote.  Raises :class:`InputError` for anything else."""
-        hint = "give what accelgen sweep wrote"
+        """Read what :meth:`write` wrote, or ``results.parquet`` in a folder.
+
+        Raises :class:`InputError` for anything else.
+        """
+        hint = "give what accelgen sweep or codesign wrote"
+        if path.is_dir():
+            path /= "results.parquet"
         if not path.is_file():
             raise InputError("there is no such file", where=str(path), hint=hint)
         try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 from itertools import pairwise, product
 from math import prod
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from accelgen.accuracy.source import LayerBits
@@ -17,8 +19,10 @@ from accelgen.realize.estimate import FACTORS, PARTS, _moves, energy_of, estimat
 from accelgen.realize.kernel import Kernel
 from accelgen.realize.point import Point
 from accelgen.realize.program import Program, compile_network, design_kernel, largest_bounds
+from accelgen.realize.realize import Realised
 from accelgen.realize.structure import _macro, structure_of
 from accelgen.silicon.memories import Macro, Memory, tile
+from benchmarks.realised_energy import rows_of
 
 Built = tuple[ProcessorDesign, Program]
 
@@ -77,14 +81,18 @@ def test_macros_are_those_of_synthesis() -> None:
 def test_parts_are_where_they_belong(built: Built) -> None:
     design, program = built
     step = program.steps[0]
-    found = energy_of(program.kernel, step, design, "sg13g2", 1000)
+    energies = load_energies("sg13g2")
+    structure = structure_of(design, energies)
+    found = energy_of(program.kernel, step, structure, energies, 1000)
     assert set(found) == set(PARTS)
     assert min(found.values()) > 0
-    longer = energy_of(program.kernel, step, design, "sg13g2", 2000)
+    longer = energy_of(program.kernel, step, structure, energies, 2000)
     assert longer["clock"] == pytest.approx(2 * found["clock"])
     assert longer["products"] == found["products"]
     kind = program.kernel.multiplier
-    none = energy_of(program.kernel, step, design, "sg13g2", 1000, replace(FACTORS, **{kind: 0.0}))
+    none = energy_of(
+        program.kernel, step, structure, energies, 1000, replace(FACTORS, **{kind: 0.0})
+    )
     assert none["products"] == 0
     assert {key: none[key] for key in PARTS[1:]} == {key: found[key] for key in PARTS[1:]}
 
@@ -98,3 +106,16 @@ def test_an_inference_is_its_layers(built: Built) -> None:
     memories = structure_of(design, load_energies("sg13g2")).memories
     assert len(memories) == 3
     assert found.area_mm2 > sum(2 * m.count * (m.cost.area_mm2 or 0) for m in memories)
+
+
+def test_rows_of_the_fit_are_the_estimate_with_leakage(built: Built) -> None:
+    design, program = built
+    kernel, network = program.kernel, program.network
+    point = Point(kernel, FrozenMap(load_supernet().space.smallest), FrozenMap({}))
+    found = estimate(program, design)
+    assert found.energy_pj["leakage"] > 0
+    chip = Realised(Path(), point, design, program, found)
+    cycles = [layer.cycles for layer in found.layers]
+    rows = rows_of(0, chip, cycles, [1.0] * len(network.layers))
+    total = rows.ratio(np.array(astuple(FACTORS))) * len(network.layers)
+    assert total == pytest.approx(found.energy_nj)

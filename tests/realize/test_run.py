@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from accelgen.quantised.run import image_codes, predictions
 from accelgen.realize.kernel import Kernel
 from accelgen.realize.point import Point
 from accelgen.realize.realize import build, run_images
-from accelgen.realize.run import run_program
+from accelgen.realize.run import NONE, run_program
 
 pytestmark = pytest.mark.rtl
 
@@ -85,3 +86,37 @@ def test_a_wrong_weight_is_found(tmp_path: Path) -> None:
     codes = image_codes(network, digits("validation").images[:1])
     found = run_program(program, tmp_path / "design" / "realised.v", codes)
     assert any("two models differ" in fault for fault in found.faults)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "layers"),
+    [
+        # Answers alone can be below zero: theirs are turned round.
+        (r"y <= (_\w+);", r"y <= low[16] ? ~\1 : \1;", 1),
+        # All layers.
+        (r"\$signed\(sum\) \+ \$signed\(bias\)", r"$signed(sum) - $signed(bias)", 2),
+    ],
+)
+def test_predictions_are_those_of_the_verilog(
+    tmp_path: Path, old: str, new: str, layers: int
+) -> None:
+    realised = build(point("plain", depth1=1), tmp_path / "design")
+    verilog = tmp_path / "design" / "realised.v"
+    before, begin, rest = verilog.read_text().partition("module realised_requantise(")
+    unit, end, after = rest.partition("endmodule")
+    altered, count = re.subn(old, new, unit)
+    assert count == 1
+    verilog.write_text(before + begin + altered + end + after)
+    some = digits("validation")
+    found, figures = run_images(realised, Digits(some.images[:3], some.labels[:3]))
+    wrong = {fault.split(": ")[1] for fault in found.faults if fault.startswith("image 0: ")}
+    assert "classify" in wrong
+    assert (len(wrong) == 1) == (layers == 1)
+    right, of_integers = int(str(figures["right"])), int(str(figures["right_in_integers"]))
+    assert right < of_integers
+    assert int(str(figures["same_predictions"])) < 3
+    if layers > 1:
+        # What came of a layer is not what the next was given: nothing is known of the answer.
+        assert found.predictions.tolist() == [NONE] * 3
+    else:
+        assert NONE not in found.predictions

@@ -69,6 +69,8 @@ def test_a_search_as_text() -> None:
         ("evaluations: 50", "minimise: area", "unknown objective of mappings"),
         ("evaluations: 50", "evaluation: 50", "unknown key 'evaluation'; did you mean 'evaluatio"),
         ("[latency, energy]", "[speed]", "unknown metric"),
+        ("[latency, energy]", "[energy_typo_uj]", "search:7: objectives: unknown metric"),
+        ("[latency, energy]", "[accuracy]", "search:7: objectives: unknown metric"),
         ("power: 500", "power: {most: 5}", "constraints: unknown limit"),
     ],
 )

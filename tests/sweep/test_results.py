@@ -93,7 +93,7 @@ def test_files_of_something_else(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is no Parquet file"):
         Results.read(path)
     pq.write_table(pa.table({"a": [1]}), path)
-    with pytest.raises(InputError, match="is no result of a sweep; give what accelgen sweep wrote"):
+    with pytest.raises(InputError, match="is no result of a sweep; give what accelgen"):
         Results.read(path)
     results().write(path)
     path.write_bytes(path.read_bytes()[:-100])

@@ -99,5 +99,6 @@ def _title(found: Comparison) -> str:
 
 def _plain(axes: Axes) -> None:
     axes.grid(color=FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

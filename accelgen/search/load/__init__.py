@@ -20,6 +20,7 @@ from accelgen.search.load.values import (
     integer_of,
     mapping_of,
     names_of,
+    objectives_of,
 )
 from accelgen.search.search import Search
 from accelgen.search.space import Joint
@@ -99,8 +100,7 @@ def make_search(values: Values, folder: Path = Path()) -> Search:
         hardware = space_of(mapping_of(values.get("hardware")), roles, folder)
         if not hardware.genes:
             raise InputError("nothing to search", where="space", hint="space: importance")
-    with within("objectives"):
-        objectives = tuple(names_of(values.get("objectives", ["edp"])))
+    objectives = objectives_of(values, ("edp",), ())
     several = len(objectives) > 1
     return Search(
         str(values["name"]),

@@ -7,6 +7,7 @@ from typing import Any, cast
 from accelgen.elastic.digits import DigitsSpace
 from accelgen.errors import InputError
 from accelgen.names import shorten, unknown, within
+from accelgen.realize.estimate import PARTS, check_technology
 from accelgen.realize.kernel import MULTIPLIERS, weight_formats
 from accelgen.search.load.values import (
     Values,
@@ -17,6 +18,7 @@ from accelgen.search.load.values import (
     mapping_of,
     names_of,
     number_of,
+    objectives_of,
 )
 from accelgen.search.search import Search
 from accelgen.search.space import Joint
@@ -61,8 +63,10 @@ def search_of_digits(values: Values) -> Search:
         bits.weights,
     )
     _check_formats(bits, kernels)
-    with within("objectives"):
-        objectives = tuple(names_of(values.get("objectives", ["accuracy", "latency", "energy"])))
+    with within("technology"):
+        check_technology(subject.technology, kernels.multipliers)
+    parts = [f"energy_{part}_uj" for part in (*PARTS, "leakage")]
+    objectives = objectives_of(values, ("accuracy", "latency", "energy"), ("accuracy", *parts))
     return Search(
         str(values["name"]),
         Joint({"hardware": kernels, "network": ArchitectureSpace(space), "bits": bits}),

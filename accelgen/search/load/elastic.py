@@ -27,6 +27,7 @@ from accelgen.search.load.values import (
     integers_of,
     mapping_of,
     names_of,
+    objectives_of,
 )
 from accelgen.search.search import Search
 from accelgen.search.space import Joint
@@ -85,8 +86,7 @@ def search_of_elastic(values: Values, folder: Path) -> Search:
         )
         has_weights = {name: layer.weights is not None for name, layer in layers.items()}
         offered = OfferedBits(has_weights, weights, activations)
-    with within("objectives"):
-        objectives = tuple(names_of(values.get("objectives", ["accuracy", "latency", "energy"])))
+    objectives = objectives_of(values, ("accuracy", "latency", "energy"), ("accuracy",))
     constraints = constraints_of(values)
     subject = ElasticSubject(
         named,

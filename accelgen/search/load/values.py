@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from accelgen.affine.yaml_text import Plain, flag
 from accelgen.errors import InputError
 from accelgen.names import shorten, unknown, within
-from accelgen.sweep.metrics import Constraint
+from accelgen.sweep.metrics import METRICS, Constraint, metric_name
 
 __all__ = [
     "Values", "check_keys", "constraints_of", "flags_of", "integer_of", "integers_of", "list_of",
-    "mapping_of", "names_of", "number_of",
+    "mapping_of", "names_of", "number_of", "objectives_of",
 ]  # fmt: skip
 
 Values = Mapping[str, Plain]
@@ -40,6 +40,24 @@ def constraints_of(values: Values) -> tuple[Constraint, ...]:
             low, high = numbers.get("min", -math.inf), numbers.get("max", math.inf)
             found.append(Constraint(metric, low, high))
     return tuple(found)
+
+
+def objectives_of(
+    values: Values, default: Sequence[str], further: Sequence[str]
+) -> tuple[str, ...]:
+    """The key ``objectives``: metrics of every search, and ``further`` ones of this.
+
+    Raises :class:`InputError` for others, which no design would have a number for.
+    """
+    known = (*METRICS, *further)
+    with within("objectives"):
+        names = tuple(
+            metric_name(x, further) for x in names_of(values.get("objectives", [*default]))
+        )
+        for name in names:
+            if name not in known:
+                raise unknown(name, "metric of this search", known)
+    return names
 
 
 def mapping_of(value: Plain) -> dict[str, Plain]:

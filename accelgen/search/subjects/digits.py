@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,14 @@ from accelgen import __version__
 from accelgen.accuracy.measured import MeasuredDigits
 from accelgen.accuracy.source import LayerBits
 from accelgen.cache import digest
-from accelgen.errors import AccelgenError, InputError
+from accelgen.energy import load_energies
+from accelgen.errors import AccelgenError, InputError, MissingToolError
 from accelgen.names import FrozenMap
 from accelgen.realize.estimate import PARTS, estimate
 from accelgen.realize.kernel import Kernel, weight_formats
 from accelgen.realize.point import COLUMNS, Point
 from accelgen.realize.program import compile_network, design_kernel, largest_bounds
+from accelgen.realize.sources import SOURCES
 from accelgen.search.spaces.bit_budget import BitBudget
 from accelgen.search.subject import Candidate, Figures
 from accelgen.search.subjects.digits_bits import allocated
@@ -38,13 +41,11 @@ _RECORDS = 2
 
 @dataclass(frozen=True)
 class DigitsTrial:
-    """A point to evaluate, in a technology at a clock period in ns."""
+    """A point to evaluate, in its technology at its clock period."""
 
     number: int
     key: str
     point: Point
-    technology: str
-    period_ns: float
     limit: float = inf
 
     def limited(self, metric: str, limit: float) -> DigitsTrial:
@@ -91,13 +92,15 @@ class DigitsSubject:
         """See :func:`evaluate_point`."""
         return evaluate_point
 
-    @property
+    @cached_property
     def definition(self) -> Mapping[str, Json]:
-        """Cost model and accuracy."""
+        """Cost model and accuracy, with the code and the weights of these, and prices."""
+        measured = MeasuredDigits()
+        prices = digest([repr(load_energies(self.technology))])
         return {
-            "model": f"accelgen {__version__}, records {_RECORDS}",
-            "accuracy": MeasuredDigits().source,
-            "technology": self.technology,
+            "model": f"accelgen {__version__}, {SOURCES}, records {_RECORDS}",
+            "accuracy": f"{measured.source} {measured.content}",
+            "technology": f"{self.technology} {prices}",
             "period_ns": self.period_ns,
         }
 
@@ -110,9 +113,9 @@ class DigitsSubject:
             all_bits = allocated(architecture, all_bits)
         layers = [layer.name for layer in MeasuredDigits().supernet.space.layers(architecture)]
         bits = {name: self._taken(kernel, all_bits[name]) for name in layers}
-        point = Point(kernel, architecture, FrozenMap(bits))
+        point = Point(kernel, architecture, FrozenMap(bits), self.technology, self.period_ns)
         key = digest((repr(sorted(self.definition.items())), repr(point)))
-        return Candidate(point, DigitsTrial(number, key, point, self.technology, self.period_ns))
+        return Candidate(point, DigitsTrial(number, key, point))
 
     def _taken(self, kernel: Kernel, bits: LayerBits) -> LayerBits:
         """The formats with those weights, of the ones that the kernel takes, that are in the same
@@ -160,23 +163,25 @@ def evaluate_point(trial: DigitsTrial) -> dict[str, Json]:
     """
     start, busy = time.perf_counter(), time.process_time()
     point = trial.point
-    record: dict[str, Json] = {"clock_mhz": 1000.0 / trial.period_ns}
+    record: dict[str, Json] = {"clock_mhz": 1000.0 / point.period_ns}
     try:
-        measured = MeasuredDigits().accuracy(point.architecture, point.bits)
         network = point.network()
+        measured = MeasuredDigits().of(network)
         design = design_kernel(point.kernel, largest_bounds([network], point.kernel))
         program = compile_network(network, point.kernel, design)
-        found = estimate(program, design, trial.technology, trial.period_ns)
-        macs = sum(step.macs for step in program.steps)
+        found = estimate(program, design, point.technology, point.period_ns)
+        products = sum(step.products for step in program.steps)
         record |= {
             "accuracy": measured.value,
             "accuracy_kind": measured.kind,
             "accuracy_source": measured.source,
             "cycles": found.cycles,
             "energy_pj": {part: found.energy_pj[part] for part in (*PARTS, "leakage")},
-            "utilisation": macs / (point.kernel.units * found.cycles),
+            "utilisation": products / (point.kernel.units * found.cycles),
             "area_mm2": found.area_mm2,
         }
+    except MissingToolError:
+        raise
     except AccelgenError as error:
         record["error"] = " ".join(str(error).split())
     record["seconds"] = round(time.perf_counter() - start, 6)

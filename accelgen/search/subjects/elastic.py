@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from accelgen.accuracy.measured import MeasuredDigits
 from accelgen.accuracy.source import Accuracy, AccuracySource, LayerBits
 from accelgen.accuracy.user import source_text
 from accelgen.cache import digest
@@ -144,13 +145,13 @@ class ElasticSubject:
         """See :func:`accelgen.search.subjects.elastic_trial.evaluate_elastic`."""
         return evaluate_elastic
 
-    @property
+    @cached_property
     def definition(self) -> Mapping[str, Json]:
         """Cost model, space and source of accuracy."""
         return {
             "model": f"{model()}, {_RECORDS}",
             "elastic": f"{self.named} {dict(self.parameters)}",
-            "accuracy": f"{self._judged_by} {digest([source_text(self.accuracy)])}",
+            "accuracy": f"{self._judged_by} {_content(self.accuracy)}",
             "minimise": self.minimise,
         }
 
@@ -195,6 +196,13 @@ class ElasticSubject:
     @property
     def _judged_by(self) -> str:
         return f"{self.accuracy.kind}: {self.accuracy.source}"
+
+
+def _content(source: AccuracySource) -> str:
+    """Changes with the code and the weights that accuracies are from."""
+    if isinstance(source, MeasuredDigits):
+        return source.content
+    return digest([source_text(source)])
 
 
 def _counts(names: list[str]) -> str:
