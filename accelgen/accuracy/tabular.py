@@ -83,7 +83,7 @@ def load_table(path: str | Path, space: ElasticSpace) -> TabularAccuracy:
             _add(rows, *_row(item, space))
     if not rows:
         raise InputError("no rows", where=where, hint="give a row for every architecture")
-    return TabularAccuracy(space, FrozenMap(rows), where)
+    return TabularAccuracy(space, FrozenMap(rows), Path(path).name)
 
 
 def load_nas_bench_macro(path: str | Path) -> TabularAccuracy:

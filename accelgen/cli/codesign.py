@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from accelgen.cli.codesign_compare import compare_strategies
 from accelgen.cli.command import Command, add_json, print_json, remark, table
 from accelgen.cli.options import add_workers
-from accelgen.cli.progress import counting
+from accelgen.cli.search_progress import INTERRUPTED, shown
 from accelgen.cli.sweep import figure
 
 if TYPE_CHECKING:
@@ -70,30 +70,22 @@ def _codesign(arguments: argparse.Namespace) -> int:
     if arguments.compare:
         return compare_strategies(search, folder, arguments)
     journal = folder / "journal"
-    done = [0]
-    try:
-        with counting(search.name, "designs") as shown:
-
-            def progress(state: State) -> None:
-                done[0] = state.done
-                shown.step(state.done, state.total)
-                shown.stage(_said(search, state))
-
-            outcome = run(
-                search,
-                journal,
-                jobs=arguments.jobs,
-                executor=arguments.executor,
-                address=arguments.address,
-                progress=progress,
-                resume=arguments.resume,
-            )
-    except KeyboardInterrupt:
-        remark(
-            f"interrupted with {done[0]} of {search.evaluations} designs in {journal}; "
-            "the same command with --resume goes on from there"
-        )
-        return 130
+    outcome = shown(
+        search.name,
+        journal,
+        lambda state: _said(search, state),
+        lambda progress: run(
+            search,
+            journal,
+            jobs=arguments.jobs,
+            executor=arguments.executor,
+            address=arguments.address,
+            progress=progress,
+            resume=arguments.resume,
+        ),
+    )
+    if outcome is None:
+        return INTERRUPTED
     if outcome.dropped:
         remark(f"{journal}: {outcome.dropped} damaged lines were left out and computed again")
     result = outcome.result

@@ -6,13 +6,14 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 from accelgen.cli.command import print_json, remark, table
-from accelgen.cli.progress import counting
+from accelgen.cli.search_progress import INTERRUPTED, shown
 
 if TYPE_CHECKING:
-    from accelgen.search import Search, State
+    from accelgen.search import Search
     from accelgen.search.comparison.compare import Comparison
 
 __all__ = ["SEEDS", "compare_strategies"]
@@ -34,31 +35,23 @@ def compare_strategies(search: Search, folder: Path, arguments: argparse.Namespa
         remark("the search is of one part: there is no sequence of parts to compare with")
     if "sizing" not in names:
         remark("the hardware is given: there are no sizes to compare with")
-    done = [0, 0]
-    try:
-        with counting(search.name, "designs") as shown:
-
-            def progress(state: State) -> None:
-                done[:] = state.done, state.total
-                shown.step(state.done, state.total)
-                shown.stage(f"hypervolume {state.hypervolume:.3g}")
-
-            found = compare(
-                search,
-                folder,
-                seeds,
-                jobs=arguments.jobs,
-                executor=arguments.executor,
-                address=arguments.address,
-                progress=progress,
-                resume=arguments.resume,
-            )
-    except KeyboardInterrupt:
-        remark(
-            f"interrupted after {done[0]} of {done[1]} designs in {folder}; "
-            "the same command with --resume goes on from there"
-        )
-        return 130
+    found = shown(
+        search.name,
+        folder,
+        lambda state: f"hypervolume {state.hypervolume:.3g}",
+        lambda progress: compare(
+            search,
+            folder,
+            seeds,
+            jobs=arguments.jobs,
+            executor=arguments.executor,
+            address=arguments.address,
+            progress=progress,
+            resume=arguments.resume,
+        ),
+    )
+    if found is None:
+        return INTERRUPTED
     for run in (run for runs in found.runs.values() for run in runs if run.ended):
         remark(f"{run.strategy}, seed {run.seed}, ended after {len(run.steps)}: {run.ended}")
     found.write(folder)
@@ -96,9 +89,8 @@ def _summary(found: Comparison, folder: Path) -> str:
     for name, curves in found.curves.items():
         finals = sorted(curves[:, -1])
         designs = max(len(run.steps) for run in found.runs[name])
-        middle = (finals[(len(finals) - 1) // 2] + finals[len(finals) // 2]) / 2
         rows.append(
-            (name, *(f"{x:.4g}" for x in (middle, finals[0], finals[-1])), designs,
+            (name, *(f"{x:.4g}" for x in (median(finals), finals[0], finals[-1])), designs,
              *_needs(found, name))
         )  # fmt: skip
     lines.append(table(rows, indent="  "))

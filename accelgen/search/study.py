@@ -225,7 +225,9 @@ class _Study:
     def _next_limit(self) -> float | None:
         """Of one objective that is minimised, without constraints to satisfy first."""
         names = self.search.objectives
-        if self._best is None or len(names) > 1 or names[0] not in self.search.subject.limited:
+        if self._best is None or self.search.constraints or len(names) > 1:
+            return None
+        if names[0] not in self.search.subject.limited:
             return None
         return LIMIT * self._best
 

@@ -33,7 +33,7 @@ def test_csv(tmp_path: Path) -> None:
     path = table(tmp_path, "0,0,0,0,0,0,0,0,0.81", "1,2,1,2,1,2,1,2,0.925")
     source = load_table(path, NasBenchMacro())
     found = source.accuracy(architecture("12121212"), {"stem": HIGH})
-    assert (found.value, found.kind, found.source) == (0.925, "tabular", str(path))
+    assert (found.value, found.kind, found.source) == (0.925, "tabular", path.name)
     with pytest.raises(InputError, match="the architecture is not in the table"):
         source.accuracy(architecture("22222222"), {})
     with pytest.raises(InputError, match="it knows nothing of int4 in stem"):

@@ -199,7 +199,7 @@ def test_a_table_is_looked_up_before_anything_is_evaluated(folder: Path) -> None
         assert isinstance(step.design, ElasticDesign)
         kinds = step.design.architecture.values()
         assert step.figures["accuracy"] == pytest.approx(0.5 + sum(kinds) / 100)
-        assert step.design.to_json()["accuracy_from"] == f"tabular: {folder / 'all.csv'}"
+        assert step.design.to_json()["accuracy_from"] == "tabular: all.csv"
     # What it does not have is rejected, and takes no evaluation.
     table(folder / "one.csv", [(1, 0, 0, 0, 0, 0, 0, 0)])
     few = search(folder, accuracy={"table": "one.csv"})
@@ -285,6 +285,18 @@ def test_formats_are_legal_by_construction(folder: Path, space: str) -> None:
         for layer in read.matrix_layers:
             tensors = dict(layer.workload.types)
             assert tensors[layer.activations[0]] == design.bits[layer.name].activations
+
+
+def test_a_search_with_a_table_goes_on_from_another_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = folder / "below"
+    elsewhere.mkdir()
+    table(elsewhere / "t.csv", [(1,) * 8, (0,) * 8])
+    near = search(elsewhere, accuracy={"table": "t.csv"})
+    monkeypatch.chdir(elsewhere)
+    far = search(Path(), accuracy={"table": "t.csv"})
+    assert near.definition == far.definition
 
 
 def test_formats_without_units_are_rejected(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -134,6 +135,20 @@ def test_constraints_decide_what_is_feasible(tmp_path: Path) -> None:
     assert all("latency_ms <= 0.0001 is wanted" in step.reason for step in out)
     latency = result.table.numbers("latency_ms")
     assert (latency[result.table.feasible] <= 1e-4).all()
+
+
+@pytest.mark.parametrize("limited", [True, False])
+def test_no_design_is_given_up_where_constraints_come_first(tmp_path: Path, limited: bool) -> None:
+    limits: list[float] = []
+
+    def noted(trial: Trial) -> dict[str, Json]:
+        limits.append(trial.limit)
+        return small.quick(trial)
+
+    constraints = {} if limited else {"latency_ms": 1}
+    search = small.search(tmp_path, constraints=constraints)
+    run(search, tmp_path / "j", jobs=1, task=noted)
+    assert any(limit < math.inf for limit in limits) == limited
 
 
 def test_results_are_files(tmp_path: Path) -> None:

@@ -185,7 +185,7 @@ class SizingSpace:
         shares = reader.shares("registers", tuple(self._files))
         used = 0
         for memory in level.get("memories") or [level]:
-            name = memory.get("name", level.get("name"))
+            name = memory.get("name", level.get("name", "registers"))
             if name in shares:
                 element = self._files[name]
                 memory["bytes"] = element * (1 + int(spare * shares[name]) // element)
