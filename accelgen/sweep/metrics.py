@@ -75,7 +75,7 @@ def metric_name(name: str, further: Sequence[str] = ()) -> str:
         return _SHORT[name]
     if name.startswith("energy_") and name.endswith("_uj") and not further:
         return name
-    raise unknown(name, "metric", [*METRICS, *_SHORT, *further])
+    raise unknown(name, "metric", [*METRICS, *_SHORT, *FURTHER, *further])
 
 
 def is_maximised(column: str) -> bool:

@@ -42,7 +42,9 @@ def search_of_digits(values: Values) -> Search:
     check_keys(values, KEYS, "key of a search with a network")
     with within("network"):
         network = mapping_of(values["network"])
-        if network != {"space": "digits"}:
+        if network.get("space") == "digits":
+            check_keys(network, ("space",))
+        else:
             raise InputError(
                 f"{shorten(network)} is not searched with kernels",
                 hint="network: {space: digits}; others: hardware: {space: importance, ...}",
