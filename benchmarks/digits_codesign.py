@@ -3,12 +3,12 @@
     python -m benchmarks.digits_codesign [--evaluations N] [--seed S] [--images N] [--energies N]
         [--liberty FILE ...] [--folder DIR] [--jobs N] > RESULT.json
 
-The shipped search ``digits`` is run; of its front the point of least energy with at least 97 % is
-built and runs ``--images`` images on Verilator; its accuracy is measured again on the images that
-the search did not see.  With ``--liberty`` (cells and macros of SG13G2)
-that point and others of the front, evenly spaced, ``--energies`` in all, are simulated at gate
-level on their own networks, and their energy is compared with the estimate that the search used.
-The exit code is 1 when a mark is missed.
+The shipped search ``digits`` is run; of its front the point of least energy with at least 98 % (the
+mark of 97 %, and a point for what choosing on the same images flatters) is built and runs
+``--images`` images on Verilator; its accuracy is measured again on the images that the search did
+not see.  With ``--liberty`` (cells and macros of SG13G2) that point and others of the front, evenly
+spaced, ``--energies`` in all, are simulated at gate level on their own networks, and their energy
+is compared with the estimate that the search used.  The exit code is 1 when a mark is missed.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from benchmarks.record import Mark, emit, header, progress
 
 MINUTES = 10.0
 ACCURACY = 0.97
+SOUGHT = 0.98
 ERROR = 0.15
 
 
@@ -132,7 +133,7 @@ def choice(outcome: Outcome, front: Sequence[int]) -> int:
     """The point of least energy that is accurate enough; where none is, the most accurate."""
     rows = {number: outcome.result.table.row(number) for number in front}
     accuracy = {n: float(str(row["accuracy"])) for n, row in rows.items()}
-    good = [n for n in front if accuracy[n] >= ACCURACY]
+    good = [n for n in front if accuracy[n] >= SOUGHT]
     if not good:
         return max(front, key=lambda n: accuracy[n])
     return min(good, key=lambda n: float(str(rows[n]["energy_uj"])))

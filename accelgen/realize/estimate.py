@@ -62,7 +62,7 @@ class Factors:
     sum_bits: float
 
 
-FACTORS = Factors(0.96, 0.12, 0.43, 0.29, 0.65, 0.75, 330.0)
+FACTORS = Factors(0.42, 0.26, 0.37, 0.31, 0.63, 0.76, 490.0)
 
 
 @dataclass(frozen=True)

@@ -63,11 +63,13 @@ class Banks:
 @dataclass(frozen=True)
 class Structure:
     """The memories of the tensors, the output's last, and what has a clock in every cycle:
-    register ``bits`` and clock ``gates`` (one per word of a memory of flip-flops).
+    register ``bits``, ``lines`` of them in the array, and clock ``gates`` (one per word of a memory
+    of flip-flops).
     """
 
     memories: tuple[Banks, ...]
     bits: int
+    lines: int
     gates: int
 
 
@@ -78,9 +80,9 @@ def structure_of(design: ProcessorDesign, energies: Energies) -> Structure:
     """
     fabric, pipeline = design.flows[0].fabric, design.pipeline
     nodes = pipeline.netlist.nodes
-    bits = measure(pipeline.netlist, pipeline.registers).register_bits
-    bits -= sum(nodes[enable.node].format.bits for enable in pipeline.enables)
-    bits += _STAGE_BITS + _BUS_BITS * fabric.bus_bits
+    lines = measure(pipeline.netlist, pipeline.registers).register_bits
+    lines -= sum(nodes[enable.node].format.bits for enable in pipeline.enables)
+    bits = lines + _STAGE_BITS + _BUS_BITS * fabric.bus_bits
     gates = _PARAMETERS * PAGES * (design.stage.channels if design.stage else 0)
     memories = []
     for plan in fabric.plans:
@@ -95,7 +97,7 @@ def structure_of(design: ProcessorDesign, energies: Energies) -> Structure:
             bits += banks.count * banks.width
         if not banks.macro:
             gates += banks.count * PAGES * banks.words
-    return Structure(tuple(memories), bits, gates)
+    return Structure(tuple(memories), bits, lines, gates)
 
 
 def _around(access: BankedAccess) -> int:
