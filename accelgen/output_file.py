@@ -9,7 +9,7 @@ from pathlib import Path
 
 from accelgen.errors import InputError
 
-__all__ = ["check_file", "write_whole"]
+__all__ = ["check_file", "write_text", "write_whole"]
 
 
 def check_file(path: Path) -> None:
@@ -42,3 +42,12 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> Path:
             hint="name a file in a folder you can write to",
         ) from error
     return path
+
+
+def write_text(path: Path, text: str) -> Path:
+    """The same of a text, in UTF-8."""
+
+    def write(beside: Path) -> None:
+        beside.write_text(text, encoding="utf-8")
+
+    return write_whole(path, write)

@@ -101,15 +101,11 @@ def _asking(text: str) -> Asking:
 
 
 def _write(folder: Path, values: Mapping[str, object], text: str) -> None:
-    from accelgen.output_file import write_whole
+    from accelgen.output_file import write_text
 
     content = json.dumps({"schema": values["synth_schema"], **values}, indent=2) + "\n"
-    write_whole(folder / "synth.json", lambda path: _put(path, content))
-    write_whole(folder / "synth.md", lambda path: _put(path, text))
-
-
-def _put(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    write_text(folder / "synth.json", content)
+    write_text(folder / "synth.md", text)
 
 
 def _summary(report: SiliconReport, directory: Path, folder: Path) -> str:

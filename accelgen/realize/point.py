@@ -14,7 +14,7 @@ from accelgen.bits.table import element_bits
 from accelgen.digits.supernet import load_supernet
 from accelgen.errors import InputError
 from accelgen.names import FrozenMap, shorten, within
-from accelgen.output_file import write_whole
+from accelgen.output_file import write_text
 from accelgen.quantised.graph import QuantisedNetwork
 from accelgen.realize.kernel import Kernel, describe
 from accelgen.realize.program import largest_bounds
@@ -89,7 +89,7 @@ class Point:
         bounds = largest_bounds([self.network()], self.kernel)
         text = f"# {comment}\n{describe(self.kernel, bounds, name)}"
         path = folder / f"kernel_{name.rpartition('_')[2]}.yaml"
-        return [write_whole(path, lambda x: _put(x, text))]
+        return [write_text(path, text)]
 
 
 def read_point(results: Path, number: int) -> tuple[Point, Mapping[str, Json]]:
@@ -156,7 +156,3 @@ def _point(entry: Mapping[str, Any]) -> Point:
     return Point(
         kernel, FrozenMap(entry["architecture"]), FrozenMap(bits), entry["technology"], period
     )
-
-
-def _put(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

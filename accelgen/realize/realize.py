@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from accelgen.digits.data import Digits
-from accelgen.output_file import write_whole
+from accelgen.output_file import write_text, write_whole
 from accelgen.processor.design import ProcessorDesign
 from accelgen.processor.generate import generate_processor
 from accelgen.processor.output_stage import parameter_words
@@ -68,7 +68,7 @@ def build(
     )
     program = compile_network(network, point.kernel, design)
     text = json.dumps(_program_json(program, point), indent=1)
-    write_whole(folder / PROGRAM, lambda path: _put(path, f"{text}\n"))
+    write_text(folder / PROGRAM, f"{text}\n")
     arrays = {f"{step.layer.name}.weights": step.weights for step in program.steps}
     arrays |= {
         f"{step.layer.name}.scales": step.scales
@@ -121,7 +121,7 @@ def run_images(
         "estimate": _estimate_json(realised.estimate),
     }
     text = json.dumps(figures, indent=1)
-    write_whole(realised.folder / REPORT, lambda path: _put(path, f"{text}\n"))
+    write_text(realised.folder / REPORT, f"{text}\n")
     return found, figures
 
 
@@ -175,7 +175,3 @@ def _estimate_json(found: Estimate) -> Mapping[str, object]:
             for layer in found.layers
         ],
     }
-
-
-def _put(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

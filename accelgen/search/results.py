@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.names import FrozenMap
-from accelgen.output_file import write_whole
+from accelgen.output_file import write_text
 from accelgen.search.hypervolume import Volume, hypervolume, logarithms
 from accelgen.search.search import Search
 from accelgen.search.subject import DesignLike, Figures
@@ -144,7 +144,7 @@ class SearchResult:
         table = folder / "results.parquet"
         self.table.write(table)
         text = json.dumps(self.to_json(), indent=1)
-        written = [table, write_whole(folder / "results.json", lambda x: _put(x, f"{text}\n"))]
+        written = [table, write_text(folder / "results.json", f"{text}\n")]
         for path in folder.glob("*_*.yaml"):
             with path.open(encoding="utf-8") as file:
                 if _OURS.match(file.readline()):
@@ -158,10 +158,6 @@ class SearchResult:
 
 _OURS = re.compile(r"# Point \d+ of the search ")
 """How files of points begin."""
-
-
-def _put(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def result_of(search: Search, steps: Sequence[Step]) -> SearchResult:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.errors import InfeasibleError
-from accelgen.output_file import write_whole
+from accelgen.output_file import write_text
 from accelgen.search.comparison.strategies import (
     Run,
     Strategy,
@@ -170,16 +170,12 @@ class Comparison:
         Raises :class:`accelgen.errors.InputError` where nothing can be.
         """
         text = json.dumps(self.to_json(), indent=1)
-        written = [write_whole(folder / "results.json", lambda x: _put(x, f"{text}\n"))]
+        written = [write_text(folder / "results.json", f"{text}\n")]
         for run in (run for runs in self.runs.values() for run in runs):
             for phase in run.phases:
                 if phase.result.table.feasible.any():
                     written += phase.result.write(phase.folder)
         return written
-
-
-def _put(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def compare(

@@ -19,7 +19,7 @@ from accelgen.errors import InputError
 from accelgen.hardware import Hardware, hardware_from
 from accelgen.hardware.words import UnitKind
 from accelgen.names import FrozenMap, unknown
-from accelgen.output_file import write_whole
+from accelgen.output_file import write_text
 from accelgen.search.spaces.array_genes import ArrayGenes
 from accelgen.search.spaces.baseline import Baseline
 from accelgen.search.spaces.budget import Budget
@@ -60,7 +60,7 @@ class Design:
             values, sort_keys=False, default_flow_style=None, width=100
         )
         path = folder / f"hardware_{name.rpartition('_')[2]}.yaml"
-        return [write_whole(path, lambda x: _put(x, text))]
+        return [write_text(path, text)]
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,3 @@ def designed(values: dict[str, Value], budget: Budget) -> Design | Rejected:
     if excess is not None:
         return Rejected(excess)
     return Design(FrozenMap(values), hardware)
-
-
-def _put(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

@@ -21,7 +21,7 @@ from accelgen.elastic.space import ElasticSpace
 from accelgen.errors import InputError
 from accelgen.names import FrozenMap, unknown
 from accelgen.networks.elastic_file import elastic_text
-from accelgen.output_file import write_whole
+from accelgen.output_file import write_text
 from accelgen.search.spaces.describe import COLUMNS
 from accelgen.search.spaces.hardware import Design
 from accelgen.search.spaces.offered_bits import OfferedBits
@@ -93,7 +93,7 @@ class ElasticDesign:
         path = folder / f"network_{name.rpartition('_')[2]}.yaml"
         text = f"# {comment}\n# Its accuracy: {self.judged_by}.\nname: {name}\n{self.text}"
         written = self.hardware.write(folder, name, comment)
-        return [*written, write_whole(path, lambda x: _put(x, text))]
+        return [*written, write_text(path, text)]
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,3 @@ def _content(source: AccuracySource) -> str:
 def _counts(names: list[str]) -> str:
     """``int8 12, int4 40``."""
     return ", ".join(f"{name} {names.count(name)}" for name in dict.fromkeys(sorted(names)))
-
-
-def _put(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
