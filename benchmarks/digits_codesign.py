@@ -57,7 +57,7 @@ def main() -> int:
         outcome = run(search, folder / "journal", jobs=options.jobs)
         outcome.result.write(folder)
         minutes = (time.perf_counter() - begin) / 60
-        front = outcome.result.distinct_front
+        front = outcome.result.front
         progress(f"{len(front)} on the front after {minutes:.2f} min")
         chosen = choice(outcome, front)
         point, recorded = read_point(folder, chosen)

@@ -132,7 +132,7 @@ def _figures(outcome: Outcome) -> dict[str, object]:
 def _summary(outcome: Outcome, folder: Path) -> str:
     result = outcome.result
     search, rows_of = result.search, result.table
-    front = result.distinct_front
+    front = result.front
     objectives = ", ".join(search.objectives)
     lines = [
         f"{search.name}: {len(result.steps)} designs, {outcome.evaluated} evaluated, "

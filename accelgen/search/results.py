@@ -66,15 +66,6 @@ class SearchResult:
         return pareto_front(self.table, self.search.objectives)
 
     @property
-    def distinct_front(self) -> tuple[int, ...]:
-        """The same, of points that are one design only the first."""
-        first: dict[str, int] = {}
-        for number in self.front:
-            design = json.dumps(self.steps[number].design.to_json(), sort_keys=True, default=str)
-            first.setdefault(design, number)
-        return tuple(first.values())
-
-    @property
     def best(self) -> int:
         """The point with the best first objective."""
         return self.front[0]
