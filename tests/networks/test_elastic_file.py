@@ -60,7 +60,7 @@ def _first() -> dict[str, int]:
         ("stem", "sten", "n.yaml:6: bits: nas_bench_macro: unknown layer 'sten'"),
         ("stem: {weights: int4}", "stem: int4", "n.yaml:6: bits: stem: no formats"),
         ("{weights: int4}", "{weight: int4}", "n.yaml:6: bits: stem: unknown operand 'weight'"),
-        ("{weights: int4}", "{weights: nvfp4}", "n.yaml:6: bits: stem: types: "),
+        ("{weights: int4}", "{weights: bf16}", "n.yaml:6: bits: stem: types: W: "),
         ("{weights: int4}", "{weights: int99}", "n.yaml:6: bits: stem: types: W: "),
         ("bits:", "bit:", "n.yaml:6: unknown key 'bit'; did you mean 'bits'"),
     ],
