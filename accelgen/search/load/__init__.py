@@ -17,7 +17,7 @@ from accelgen.search.load.values import (
     Values,
     check_keys,
     constraints_of,
-    integer_of,
+    effort_of,
     mapping_of,
     names_of,
     objectives_of,
@@ -112,10 +112,7 @@ def make_search(values: Values, folder: Path = Path()) -> Search:
         ),
         objectives,
         constraints_of(values),
-        cast("Any", str(values.get("optimiser", "nsga2" if several else "cma_es"))),
-        integer_of(values, "evaluations", 1000),
-        None if values.get("population") is None else integer_of(values, "population", 0),
-        integer_of(values, "seed", 0),
+        **effort_of(values, "nsga2" if several else "cma_es"),
     )
 
 

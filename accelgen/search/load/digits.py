@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 from accelgen.elastic.digits import DigitsSpace
 from accelgen.errors import InputError
 from accelgen.names import shorten, unknown, within
@@ -13,6 +11,7 @@ from accelgen.search.load.values import (
     Values,
     check_keys,
     constraints_of,
+    effort_of,
     integer_of,
     integers_of,
     mapping_of,
@@ -75,10 +74,7 @@ def search_of_digits(values: Values) -> Search:
         subject,
         objectives,
         constraints_of(values),
-        cast("Any", str(values.get("optimiser", "nsga2"))),
-        integer_of(values, "evaluations", 1000),
-        None if values.get("population") is None else integer_of(values, "population", 0),
-        integer_of(values, "seed", 0),
+        **effort_of(values, "nsga2"),
     )
 
 

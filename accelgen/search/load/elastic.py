@@ -23,7 +23,7 @@ from accelgen.search.load.values import (
     Values,
     check_keys,
     constraints_of,
-    integer_of,
+    effort_of,
     integers_of,
     mapping_of,
     names_of,
@@ -104,10 +104,7 @@ def search_of_elastic(values: Values, folder: Path) -> Search:
         subject,
         objectives,
         constraints,
-        cast("Any", str(values.get("optimiser", "nsga2" if several else "cma_es"))),
-        integer_of(values, "evaluations", 1000),
-        None if values.get("population") is None else integer_of(values, "population", 0),
-        integer_of(values, "seed", 0),
+        **effort_of(values, "nsga2" if several else "cma_es"),
     )
 
 

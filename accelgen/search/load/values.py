@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TypedDict, cast
 
 from accelgen.affine.yaml_text import Plain, flag
 from accelgen.errors import InputError
 from accelgen.names import shorten, unknown, within
+from accelgen.search.search import Method
 from accelgen.sweep.metrics import METRICS, Constraint, metric_name
 
 __all__ = [
-    "Values", "check_keys", "constraints_of", "flags_of", "integer_of", "integers_of", "list_of",
-    "mapping_of", "names_of", "number_of", "objectives_of",
+    "Values", "check_keys", "constraints_of", "effort_of", "flags_of", "integer_of", "integers_of",
+    "list_of", "mapping_of", "names_of", "number_of", "objectives_of",
 ]  # fmt: skip
 
 Values = Mapping[str, Plain]
@@ -116,3 +118,27 @@ def number_of(value: Plain | float, where: str) -> float:
     if not math.isfinite(number):
         raise InputError(f"{shorten(value)} is no number", where=where, hint="use 0.5")
     return number
+
+
+class Effort(TypedDict):
+    """How a search is made, and for how long: fields of :class:`accelgen.search.search.Search`."""
+
+    method: Method
+    evaluations: int
+    population: int | None
+    seed: int
+
+
+def effort_of(values: Values, optimiser: Method) -> Effort:
+    """The keys ``optimiser`` (by default the one given), ``evaluations``, ``population`` and
+    ``seed``.
+    """
+    return {
+        # What is none of them, Search refuses.
+        "method": cast("Method", str(values.get("optimiser", optimiser))),
+        "evaluations": integer_of(values, "evaluations", 1000),
+        "population": (
+            None if values.get("population") is None else integer_of(values, "population", 0)
+        ),
+        "seed": integer_of(values, "seed", 0),
+    }

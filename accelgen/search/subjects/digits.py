@@ -6,7 +6,6 @@ Latency is that of the cycle model, which equals the hardware; energy and area a
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +18,7 @@ from accelgen.accuracy.measured import MeasuredDigits
 from accelgen.accuracy.source import LayerBits
 from accelgen.cache import digest
 from accelgen.energy import load_energies
-from accelgen.errors import AccelgenError, InputError, MissingToolError
+from accelgen.errors import InputError
 from accelgen.names import FrozenMap
 from accelgen.realize.estimate import PARTS, estimate
 from accelgen.realize.kernel import Kernel, weight_formats
@@ -29,6 +28,7 @@ from accelgen.realize.sources import SOURCES
 from accelgen.search.spaces.bit_budget import BitBudget
 from accelgen.search.subject import Candidate, Figures
 from accelgen.search.subjects.digits_bits import allocated
+from accelgen.search.subjects.records import recorded
 from accelgen.store import Json
 from accelgen.sweep.executors import Task
 from accelgen.sweep.metrics import METRICS
@@ -161,10 +161,9 @@ def evaluate_point(trial: DigitsTrial) -> dict[str, Json]:
     ``energy_pj`` by part, ``utilisation``, ``area_mm2``, ``seconds``; ``error`` where the kernel
     cannot be built.  Depends on nothing but the trial.
     """
-    start, busy = time.perf_counter(), time.process_time()
     point = trial.point
-    record: dict[str, Json] = {"clock_mhz": 1000.0 / point.period_ns}
-    try:
+
+    def judge(record: dict[str, Json]) -> None:
         network = point.network()
         measured = MeasuredDigits().of(network)
         design = design_kernel(point.kernel, largest_bounds([network], point.kernel))
@@ -180,10 +179,5 @@ def evaluate_point(trial: DigitsTrial) -> dict[str, Json]:
             "utilisation": products / (point.kernel.units * found.cycles),
             "area_mm2": found.area_mm2,
         }
-    except MissingToolError:
-        raise
-    except AccelgenError as error:
-        record["error"] = " ".join(str(error).split())
-    record["seconds"] = round(time.perf_counter() - start, 6)
-    record["cpu_seconds"] = round(time.process_time() - busy, 6)
-    return record
+
+    return recorded({"clock_mhz": 1000.0 / point.period_ns}, judge)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from accelgen.accuracy.source import Accuracy, AccuracySource, LayerBits
-from accelgen.errors import AccelgenError, MissingToolError
 from accelgen.search.subject import Figures
 from accelgen.search.subjects.evaluate import Trial, evaluate, figures_of
+from accelgen.search.subjects.records import recorded
 from accelgen.store import Json
 from accelgen.sweep.metrics import Constraint
 
@@ -58,10 +57,9 @@ def evaluate_elastic(trial: ElasticTrial) -> dict[str, Json]:
     the accuracy is out of the limits; ``error`` where it cannot be judged.  Depends on nothing but
     the trial.
     """
-    start, busy = time.perf_counter(), time.process_time()
     hardware = trial.mapped.hardware
-    record: dict[str, Json] = {"clock_mhz": hardware.clock_mhz, "area_mm2": hardware.area_mm2}
-    try:
+
+    def judge(record: dict[str, Json]) -> None:
         found = trial.judge
         if not isinstance(found, Accuracy):
             found = found.accuracy(trial.architecture, trial.bits)
@@ -72,13 +70,8 @@ def evaluate_elastic(trial: ElasticTrial) -> dict[str, Json]:
         }
         if all(limit.holds(found.value) for limit in trial.limits):
             record |= evaluate(trial.mapped)
-    except MissingToolError:
-        raise
-    except AccelgenError as error:
-        record["error"] = " ".join(str(error).split())
-    record["seconds"] = round(time.perf_counter() - start, 6)
-    record["cpu_seconds"] = round(time.process_time() - busy, 6)
-    return record
+
+    return recorded({"clock_mhz": hardware.clock_mhz, "area_mm2": hardware.area_mm2}, judge)
 
 
 def elastic_figures(record: Mapping[str, Json]) -> Figures:

@@ -9,15 +9,15 @@ with the floors of the others, is above it, the rest is not mapped.  Layers come
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from accelgen.errors import AccelgenError, InputError, MissingToolError
+from accelgen.errors import InputError
 from accelgen.hardware import Hardware
 from accelgen.search.subject import Figures
+from accelgen.search.subjects.records import recorded
 from accelgen.store import Json
 from accelgen.sweep.evaluate import read_network
 from accelgen.sweep.metrics import METRICS
@@ -74,11 +74,10 @@ def evaluate(trial: Trial) -> dict[str, Json]:
     # Compiled code takes a second to import, which reading and drawing results need not.
     from accelgen.simulation import simulate
 
-    start, busy = time.perf_counter(), time.process_time()
     hardware = trial.hardware
-    record: dict[str, Json] = {"clock_mhz": hardware.clock_mhz, "area_mm2": hardware.area_mm2}
     found: dict[str, Json] = {}
-    try:
+
+    def judge(record: dict[str, Json]) -> None:
         networks = {source.name: read_network(source) for source in trial.networks}
         least = _solve(trial, list(networks.values()))
         if least is not None:
@@ -92,13 +91,8 @@ def evaluate(trial: Trial) -> dict[str, Json]:
                     "utilisation": float(result.utilisation),
                 }
             record["networks"] = found
-    except MissingToolError:
-        raise
-    except AccelgenError as error:
-        record["error"] = " ".join(str(error).split())
-    record["seconds"] = round(time.perf_counter() - start, 6)
-    record["cpu_seconds"] = round(time.process_time() - busy, 6)
-    return record
+
+    return recorded({"clock_mhz": hardware.clock_mhz, "area_mm2": hardware.area_mm2}, judge)
 
 
 def _solve(trial: Trial, networks: list[Network]) -> float | None:
