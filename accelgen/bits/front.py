@@ -12,17 +12,27 @@ from accelgen.bits.table import Allocation, BitTable
 from accelgen.errors import InputError
 from accelgen.names import FrozenMap
 
-__all__ = ["front"]
+__all__ = ["Part", "front", "trade_off"]
 
-_Part = tuple[float, float, tuple[LayerBits, ...]]
+Part = tuple[float, float, tuple[LayerBits, ...]]
+"""Cost, sensitivity, and the bits of the layers in the order of the table."""
 
 
 def front(table: BitTable, most: int = 200_000) -> tuple[Allocation, ...]:
-    """The non-dominated allocations by rising cost, sums as :meth:`BitTable.allocation` has them.
+    """The non-dominated allocations by rising cost, sums as :meth:`BitTable.allocation` has them;
+    raises as :func:`trade_off`.
+    """
+    names = [layer.name for layer in table.layers]
+    found = trade_off(table, most)
+    return tuple(table.allocation(FrozenMap(zip(names, bits, strict=True))) for _, _, bits in found)
+
+
+def trade_off(table: BitTable, most: int = 200_000) -> tuple[Part, ...]:
+    """The same as plain numbers.
 
     Raises :class:`InputError` when more than ``most`` parts are to be kept.
     """
-    parts: list[_Part] = [(0.0, 0.0, ())]
+    parts: list[Part] = [(0.0, 0.0, ())]
     for layer in table.layers:
         longer = sorted(
             (
@@ -42,5 +52,4 @@ def front(table: BitTable, most: int = 200_000) -> tuple[Allocation, ...]:
                 where="front",
                 hint="round costs and sensitivities, or offer fewer formats",
             )
-    names = [layer.name for layer in table.layers]
-    return tuple(table.allocation(FrozenMap(zip(names, bits, strict=True))) for _, _, bits in parts)
+    return tuple(parts)

@@ -34,6 +34,7 @@ __all__ = [
     "check_technology",
     "energy_of",
     "estimate",
+    "product_pj",
 ]
 
 PARTS = ("products", "inputs", "weights", "results", "output", "clock")
@@ -178,9 +179,8 @@ def energy_of(
     """
     fabric = step.problem.fabric
     iterations = prod(fabric.kernel.bounds)
-    # Blocks as plain ones: theirs is not measured.
-    share = getattr(factors, kernel.multiplier, factors.plain)
-    found = {"products": share * iterations * step.count * _product_pj(kernel, step, energies)}
+    each = step.count * product_pj(kernel, step.widths, energies, factors)
+    found = {"products": iterations * each}
     *inputs, output = structure.memories
     for number, (plan, banks) in enumerate(zip(fabric.inputs, inputs, strict=True)):
         # Blocks have their scales behind them.
@@ -194,14 +194,18 @@ def energy_of(
     return found
 
 
-def _product_pj(kernel: Kernel, step: Step, energies: Energies) -> float:
-    """Of one product of the elements that units work on."""
+def product_pj(
+    kernel: Kernel, widths: tuple[int, int], energies: Energies, factors: Factors = FACTORS
+) -> float:
+    """Of one product of elements of these widths that units work on."""
+    # Blocks as plain ones: theirs is not measured.
+    share = getattr(factors, kernel.multiplier, factors.plain)
     if kernel.lanes > 1:
-        return _units(kernel, energies)[_widest(kernel)].pj / kernel.lanes
-    name = f"int{step.widths[0]}*int{step.widths[1]}"
+        return share * _units(kernel, energies)[_widest(kernel)].pj / kernel.lanes
+    name = f"int{widths[0]}*int{widths[1]}"
     if kernel.multiplier == "plain":
         name = "int8*int8"
-    return _units(kernel, energies)[mac_name(name)].pj
+    return float(share * _units(kernel, energies)[mac_name(name)].pj)
 
 
 def _widest(kernel: Kernel) -> str:

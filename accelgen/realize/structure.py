@@ -16,7 +16,7 @@ from accelgen.passes.metrics import measure
 from accelgen.processor.design import ProcessorDesign
 from accelgen.rtl.streams.geometry import address_bits, bank_depth
 
-__all__ = ["PAGES", "Banks", "Structure", "structure_of"]
+__all__ = ["BUS_BITS", "PAGES", "STAGE_BITS", "Banks", "Structure", "banks", "structure_of"]
 
 PAGES = 2
 """Of every memory: one is streamed while the other is computed with."""
@@ -26,10 +26,10 @@ _FLIP_FLOP = 0.29
 take more are not used (:func:`accelgen.silicon.memories.tile`).
 """
 
-_BUS_BITS = 12
+BUS_BITS = 12
 """Register bits of loaders, spread and packer for every bit of a bus."""
 
-_STAGE_BITS = 2170
+STAGE_BITS = 2170
 """Of the multipliers of the output stage and of what drives problems, whatever the design is."""
 
 _PARAMETERS = 3
@@ -82,21 +82,21 @@ def structure_of(design: ProcessorDesign, energies: Energies) -> Structure:
     nodes = pipeline.netlist.nodes
     lines = measure(pipeline.netlist, pipeline.registers).register_bits
     lines -= sum(nodes[enable.node].format.bits for enable in pipeline.enables)
-    bits = lines + _STAGE_BITS + _BUS_BITS * fabric.bus_bits
+    bits = lines + STAGE_BITS + BUS_BITS * fabric.bus_bits
     gates = _PARAMETERS * PAGES * (design.stage.channels if design.stage else 0)
     memories = []
     for plan in fabric.plans:
-        banks = _banks(plan, energies)
-        memories.append(banks)
+        memory = _banks(plan, energies)
+        memories.append(memory)
         bits += _around(plan.banked)
         if isinstance(plan, OutputPlan) and plan.accumulate:
             # Addend, sum, the sum before, two addresses; what is read of both pages.
-            own = (3 + PAGES) * banks.width + 2 * address_bits(plan.banked.layout)
-            bits += banks.count * own
-        elif isinstance(plan, InputPlan) and not banks.macro:
-            bits += banks.count * banks.width
-        if not banks.macro:
-            gates += banks.count * PAGES * banks.words
+            own = (3 + PAGES) * memory.width + 2 * address_bits(plan.banked.layout)
+            bits += memory.count * own
+        elif isinstance(plan, InputPlan) and not memory.macro:
+            bits += memory.count * memory.width
+        if not memory.macro:
+            gates += memory.count * PAGES * memory.words
     return Structure(tuple(memories), bits, lines, gates)
 
 
@@ -111,13 +111,24 @@ def _around(access: BankedAccess) -> int:
 
 def _banks(plan: InputPlan | OutputPlan, energies: Energies) -> Banks:
     layout = plan.banked.layout
-    words, width = bank_depth(layout), layout.element_bits
-    found = None
-    if not (isinstance(plan, OutputPlan) and plan.accumulate):
-        # What is read and written in one cycle has no place in macros of one port.
-        found = _macro(energies, words, width)
-    cost = found or energies.registers(-(-words * width // 8), width)
-    return Banks(layout.memories, words, width, cost, found is not None)
+    accumulates = isinstance(plan, OutputPlan) and plan.accumulate
+    return banks(layout.memories, bank_depth(layout), layout.element_bits, accumulates, energies)
+
+
+def banks(count: int, words: int, width: int, accumulates: bool, energies: Energies) -> Banks:
+    """Memories as synthesis makes them.
+
+    Raises :class:`accelgen.errors.InputError` when the technology has none.
+    """
+    return Banks(count, words, width, *_cost(words, width, accumulates, energies))
+
+
+@lru_cache(maxsize=16384)
+def _cost(words: int, width: int, accumulates: bool, energies: Energies) -> tuple[MemoryCost, bool]:
+    """Of a page, and whether it is made of macros."""
+    # What is read and written in one cycle has no place in macros of one port.
+    found = None if accumulates else _macro(energies, words, width)
+    return found or energies.registers(-(-words * width // 8), width), found is not None
 
 
 @lru_cache(maxsize=4096)

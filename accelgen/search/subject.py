@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from accelgen.names import FrozenMap
 from accelgen.search.vector import Rejected
 from accelgen.store import Json
 from accelgen.sweep.executors import Task
 
-__all__ = ["Candidate", "DesignLike", "Figures", "Subject", "TrialLike"]
+__all__ = ["Candidate", "DesignLike", "Figures", "Forecast", "Foretold", "Subject", "TrialLike"]
 
 Figures = dict[str, float | None]
 """By the names of metrics (:mod:`accelgen.sweep.metrics`), and what else is known of a design."""
@@ -99,3 +99,22 @@ class Subject(Protocol):
 
     def next_command(self, folder: Path, point: int) -> tuple[str, ...]:
         """What to do with a point of results in ``folder``: words of a command line."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is known of a design at once: ``traits``, numbers that figures follow, the same names
+    for all designs of a subject, and first estimates of some ``figures``.  Two designs with the
+    same traits are expected to have the same figures.
+    """
+
+    traits: Mapping[str, float]
+    figures: Mapping[str, float]
+
+
+@runtime_checkable
+class Foretold(Protocol):
+    """A subject that knows something of designs before they are evaluated."""
+
+    def forecast(self, design: Any) -> Forecast:  # noqa: ANN401 - a DesignLike of its own
+        """Of a design of this subject."""

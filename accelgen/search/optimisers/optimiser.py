@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.search.optimisers.offspring import Children, Elite, parts_of
+from accelgen.search.optimisers.outlook import outlook_of
 from accelgen.search.optimisers.screening import Screened
 from accelgen.search.search import Search
 from accelgen.search.vector import Vector
@@ -42,8 +43,11 @@ _BAD = 1e30
 _BATCH = 32
 
 _GENERATION = 12
-_KEPT = 3
-"""Generations' worth of vectors that are parents of the next one."""
+_SCREENED = 6
+"""Vectors per generation where a model chooses them: it learns from every one."""
+
+_KEPT = 36
+"""Vectors, and at least three generations of them, that are parents of the next one."""
 
 
 class Optimiser(Protocol):
@@ -180,7 +184,7 @@ class Nsga2(_Sampled):
             sampler = optuna.samplers.NSGAIISampler(
                 population_size=count,
                 seed=seed,
-                elite_population_selection_strategy=Elite(_KEPT * count),
+                elite_population_selection_strategy=Elite(max(_KEPT, 3 * count)),
                 child_generation_strategy=children or Children((genes,), seed),
             )
         super().__init__(genes, objectives, sampler, count, starts)
@@ -207,7 +211,9 @@ def optimiser_of(search: Search) -> Optimiser:
         return RandomVectors(genes, objectives, search.seed, search.population)
     space = search.space
     if search.method == "forest":
-        children: Children = Screened(space.genes, search.seed, _BAD)
+        count = search.population or _SCREENED
+        children: Children = Screened(space.genes, search.seed, _BAD, count, outlook_of(search))
     else:
+        count = search.population or _GENERATION
         children = Children(parts_of(space.genes), search.seed)
-    return Nsga2(genes, objectives, search.seed, search.population, space.starts, children)
+    return Nsga2(genes, objectives, search.seed, count, space.starts, children)

@@ -1,11 +1,13 @@
-"""Children of NSGA-II, found by a search of their own on what a regression forest predicts.
+"""Children of NSGA-II, chosen by what a model of the designs so far expects of them.
 
-Where an evaluation is dear, what was evaluated so far tells which child is worth it: extremely
-randomised trees (Geurts et al. 2006) predict the logarithms of the objectives, and children of
-children are made and selected by the augmented Tchebycheff sum under random weights, as in ParEGO
-(Knowles 2006, doi.org/10.1109/TEVC.2005.851274), of the mean of the trees less half their standard
-deviation (what is uncertain is worth a try).  Every child has weights of its own, so that the front
-is searched along its whole length.
+Where an evaluation is dear, those before it tell which is worth it.  From what is known of designs
+at once (:mod:`.outlook`) a model (:mod:`.model`) predicts the logarithms of the objectives, or how
+far first estimates of these are off.  Children of children are made and selected by the hypervolume
+that they would add to the front (:mod:`.improvement`), as predicted less part of the deviation, for
+what is uncertain is worth a try; a generation takes the best of them one by one, each as if those
+before it had come out as predicted (as the kriging believer, Ginsbourger et al. 2010,
+doi.org/10.1007/978-3-642-10701-6_6).  Designs of which the same is known as of one before are left
+out: orders of loops that make no difference are many.
 """
 
 from __future__ import annotations
@@ -17,113 +19,163 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.search.hypervolume import logarithms
+from accelgen.search.optimisers.improvement import improvements, open_boxes
+from accelgen.search.optimisers.model import Model
 from accelgen.search.optimisers.offspring import Children, parts_of
+from accelgen.search.optimisers.outlook import Outlook, OutlookOf
 from accelgen.search.vector import Gene
+from accelgen.sweep.front import non_dominated
 
-__all__ = ["Screened", "features"]
+__all__ = ["Screened"]
 
 Floats = NDArray[np.float64]
 
-_CHILDREN, _PARENTS, _GENERATIONS = 64, 16, 4
-"""Children made, the best of them that have children, and how often."""
+_CHILDREN, _PARENTS, _ROUNDS = 96, 48, 6
+"""Children made in a round, the best of them that have children, and rounds."""
+
+_FIRST = 4
+"""Rounds' worth of children before the first."""
 
 _OPTIMISM = 0.5
-"""Standard deviations of the trees that a prediction is lowered by."""
+"""Deviations that a prediction is lowered by."""
 
-_SCREENED = 2 / 3
-"""The part of children that are found so; the others go where the forest would not."""
+_BEYOND = 0.3
+"""What is predicted farther below the least so far counts as this part of the range below it."""
 
-_TREES = 32
+_MARGIN = 0.1
+"""The reference of hypervolumes is this part of the range beyond the worst of the front."""
+
+_UNSCREENED = 0.15
+"""The part of children that are made as without a model, where it would not look."""
+
 _FEWEST = 8
 """Designs with objectives from which something is predicted."""
 
-_RHO = 0.05
-"""The part of the sum in the Tchebycheff scalarisation, as in ParEGO."""
-
-_WORST = 0.9
-"""Objectives are scaled from the least to this quantile: outliers do not matter."""
+_DIGITS = 9
+"""To which what is known of two designs is the same."""
 
 
 class Screened(Children):
-    """See the module; ``bad`` are objectives from which on a trial has none."""
+    """See the module; ``bad`` are objectives from which on a trial has none, ``count`` children are
+    a generation.
+    """
 
-    def __init__(self, genes: Sequence[Gene], seed: int, bad: float) -> None:
+    def __init__(
+        self, genes: Sequence[Gene], seed: int, bad: float, count: int, outlook: OutlookOf
+    ) -> None:
         super().__init__(parts_of(genes), seed)
-        self._genes, self._seed, self._bad = tuple(genes), seed, bad
-        self._model: Any = None
-        self._known = self._told = 0
-        self._low = self._spread = np.empty(0)
+        self._seed, self._bad, self._count, self._source = seed, bad, count, outlook
+        self._known: dict[bytes, Outlook | None] = {}
+        self._told = 0
+        self._waiting: list[Floats] = []
 
     def __call__(self, study: Any, space: dict[str, Any], parents: list[Any]) -> dict[str, float]:  # noqa: ANN401 - Optuna's
         """The values of all genes."""
         self._is_new(parents)
-        if self._is_next(study):
-            self._fit(study, space)
-        if self._model is None or self._rng.random() >= _SCREENED:
+        trials = [trial for trial in study.get_trials(deepcopy=False) if trial.values]
+        if len(trials) > self._told:
+            self._told = len(trials)
+            self._waiting = self._chosen(trials, space, parents)
+        if not self._waiting or self._rng.random() < _UNSCREENED:
             return self._named(space, self._child(space, parents))
-        weights = self._rng.dirichlet(np.ones(len(self._low)))
-        found = np.stack([self._child(space, parents) for _ in range(_CHILDREN)])
-        sums = self._predicted(found, weights)
-        for _ in range(_GENERATIONS):
-            kept = np.argsort(sums, kind="stable")[:_PARENTS]
-            found, sums = found[kept], sums[kept]
-            pairs = self._rng.integers(_PARENTS, size=(_CHILDREN - _PARENTS, 2))
-            more = np.stack([self._mutated(self._mixed(*found[pair])) for pair in pairs])
-            found = np.concatenate([found, more])
-            sums = np.concatenate([sums, self._predicted(more, weights)])
-        return self._named(space, found[int(sums.argmin())])
+        return self._named(space, self._waiting.pop(0))
 
-    def _is_next(self, study: Any) -> bool:  # noqa: ANN401 - Optuna's
-        """Whether trials were told since the last child."""
-        last, self._told = (
-            self._told,
-            sum(bool(trial.values) for trial in study.get_trials(deepcopy=False)),
-        )
-        return self._told > last
-
-    def _predicted(self, vectors: Floats, weights: Floats) -> Floats:
-        """The scalarised objectives of every vector, less being better."""
-        known = features(self._genes, vectors).astype(np.float32)
-        trees = np.stack(
-            [tree.predict(known).reshape(len(known), -1) for tree in self._model.estimators_]
-        )
-        values = trees.mean(axis=0) - _OPTIMISM * trees.std(axis=0)
-        scaled = weights * (values - self._low) / self._spread
-        return np.asarray(scaled.max(axis=1) + _RHO * scaled.sum(axis=1))
-
-    def _fit(self, study: Any, space: dict[str, Any]) -> None:  # noqa: ANN401 - Optuna's
-        """Learn from all designs that have objectives."""
-        from sklearn.ensemble import ExtraTreesRegressor
-
+    def _chosen(self, trials: list[Any], space: dict[str, Any], parents: list[Any]) -> list[Floats]:
+        """A generation, the child that adds most first; none where too little is known."""
         told = {
             tuple(trial.params[name] for name in space): trial.values
-            for trial in study.get_trials(deepcopy=False)
-            if trial.values and trial.values[0] < self._bad
+            for trial in trials
+            if trial.values[0] < self._bad
         }
-        # Nothing new was learnt: what it would propose was proposed.
-        count = len({tuple(values) for values in told.values()})
-        stale, self._known = count == self._known, count
-        if stale or len(told) < _FEWEST:
-            self._model = None
-            return
+        if len(told) < _FEWEST:
+            return []
+        vectors = np.array(list(told))
         values = logarithms(np.array(list(told.values()), dtype=np.float64))
-        self._low = values.min(axis=0)
-        spread = np.quantile(values, _WORST, axis=0) - self._low
-        self._spread = np.where(spread > 0, spread, 1.0)
-        model = ExtraTreesRegressor(_TREES, max_features=0.7, random_state=self._seed)
-        self._model = model.fit(features(self._genes, np.array(list(told))), values.squeeze())
+        pool = _Pool([self._of(vector) for vector in vectors], values, self._seed)
+        best = vectors[non_dominated(values)]
+        pool.add(self._new([self._child(space, parents) for _ in range(_FIRST * _CHILDREN)], pool))
+        for _ in range(_ROUNDS):
+            pool.keep(_PARENTS, self._rng)
+            mates = np.concatenate([best, *(x[None] for x in pool.vectors)])
+            pairs = self._rng.integers(len(mates), size=(_CHILDREN, 2))
+            children = [self._mutated(self._mixed(*mates[pair])) for pair in pairs]
+            pool.add(self._new(children, pool))
+        return pool.take(self._count)
+
+    def _of(self, vector: Floats) -> Outlook | None:
+        key = vector.tobytes()
+        if key not in self._known:
+            self._known[key] = self._source(tuple(vector.tolist()))
+        return self._known[key]
+
+    def _new(self, children: Sequence[Floats], pool: _Pool) -> list[tuple[Floats, Outlook]]:
+        """Those that are designs, and not as one before, with what is known of them."""
+        known = [(child, self._of(child)) for child in children]
+        return [(child, x) for child, x in known if x is not None and pool.is_new(x)]
 
 
-def features(genes: Sequence[Gene], vectors: Floats) -> Floats:
-    """What is predicted from, a row per vector: its numbers, and of importances (genes that differ
-    in what follows the last dot) their ranks, for only these matter.
-    """
-    groups: dict[str, list[int]] = {}
-    for number, gene in enumerate(genes):
-        groups.setdefault(gene.name.rpartition(".")[0], []).append(number)
-    ranks = [
-        vectors[:, group].argsort(axis=1).argsort(axis=1)
-        for name, group in groups.items()
-        if "." in name and len(group) > 1
-    ]
-    return np.concatenate([vectors, *ranks], axis=1).astype(np.float64)
+class _Pool:
+    """Candidates with what is predicted of them, and the model that predicts it."""
+
+    def __init__(self, told: Sequence[Outlook | None], values: Floats, seed: int) -> None:
+        # Only designs have values.
+        known = [outlook for outlook in told if outlook is not None]
+        first = np.array([outlook.first for outlook in known])
+        self._model = Model(np.array([x.traits for x in known]), values - first, seed)
+        self._seen = {_rounded(outlook) for outlook in known}
+        self._front = values[non_dominated(values)]
+        low, high = self._front.min(axis=0), self._front.max(axis=0)
+        spread = np.where(high > low, high - low, 1.0)
+        self._reference, self._least = high + _MARGIN * spread, low - _BEYOND * spread
+        self._boxes = open_boxes(self._front, self._reference)
+        self.vectors: list[Floats] = []
+        self._hoped = np.empty((0, values.shape[1]))
+        self._gains = np.empty(0)
+
+    def is_new(self, outlook: Outlook) -> bool:
+        """Whether nothing with the same was asked about, which is noted."""
+        row = _rounded(outlook)
+        if row in self._seen:
+            return False
+        self._seen.add(row)
+        return True
+
+    def add(self, candidates: Sequence[tuple[Floats, Outlook]]) -> None:
+        """Predict, and weigh."""
+        if not candidates:
+            return
+        known = [outlook for _, outlook in candidates]
+        mean, deviation = self._model.predict(np.array([x.traits for x in known]))
+        mean += np.array([x.first for x in known])
+        hoped = np.maximum(mean - _OPTIMISM * deviation, self._least)
+        self.vectors += [vector for vector, _ in candidates]
+        self._hoped = np.concatenate([self._hoped, hoped])
+        self._gains = np.concatenate([self._gains, improvements(hoped, self._boxes)])
+
+    def keep(self, count: int, rng: np.random.Generator) -> None:
+        """Keep the ``count`` that add most, and as many that no other is predicted to beat, so that
+        the whole length of the front has children.
+        """
+        best = np.flatnonzero(non_dominated(self._hoped))
+        if len(best) > count:
+            best = rng.choice(best, count, replace=False)
+        most = np.argsort(-self._gains, kind="stable")[:count]
+        kept = np.unique(np.concatenate([most, best]))
+        self.vectors = [self.vectors[k] for k in kept]
+        self._hoped, self._gains = self._hoped[kept], self._gains[kept]
+
+    def take(self, count: int) -> list[Floats]:
+        """Up to ``count`` that add something, each after those before it."""
+        front, gains = self._front, self._gains
+        taken: list[Floats] = []
+        while len(taken) < count and len(gains) and gains.max() > 0:
+            best = int(gains.argmax())
+            taken.append(self.vectors[best])
+            front = np.concatenate([front, self._hoped[best : best + 1]])
+            front = front[non_dominated(front)]
+            gains = improvements(self._hoped, open_boxes(front, self._reference))
+        return taken
+
+
+def _rounded(outlook: Outlook) -> tuple[float, ...]:
+    return tuple(round(x, _DIGITS) for x in outlook.traits)

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from accelgen.accuracy.source import LayerBits
-from accelgen.bits.front import front
-from accelgen.bits.table import Allocation, BitTable
+from accelgen.bits.front import Part, trade_off
+from accelgen.bits.table import BitTable
 from accelgen.names import FrozenMap
 from accelgen.search.spaces.formats import check_formats, narrowest_first
 from accelgen.search.vector import Gene, Reader, Vector
@@ -80,19 +80,21 @@ class BudgetSpace:
 
 @dataclass(frozen=True)
 class Trade:
-    """The non-dominated allocations of a table, by rising cost."""
+    """The non-dominated allocations of the layers ``names``, by rising cost."""
 
-    allocations: tuple[Allocation, ...]
+    names: tuple[str, ...]
+    parts: tuple[Part, ...]
 
     @classmethod
     def of(cls, table: BitTable) -> Trade:
-        """All of them, exactly; raises as :func:`accelgen.bits.front.front`."""
-        return cls(front(table))
+        """All of them, exactly; raises as :func:`accelgen.bits.front.trade_off`."""
+        return cls(tuple(layer.name for layer in table.layers), trade_off(table))
 
     def within(self, budget: BitBudget) -> FrozenMap[str, LayerBits]:
         """The formats of least sensitivity within a budget."""
-        costs = [allocation.cost for allocation in self.allocations]
+        costs = [cost for cost, _, _ in self.parts]
         low, high = max(costs[0], 1e-300), max(costs[-1], 1e-300)
         limit = low * math.exp(budget.share * math.log(high / low))
         number = bisect_right(costs, limit * (1.0 + _ROUNDING)) - 1
-        return self.allocations[max(number, 0)].bits
+        _, _, bits = self.parts[max(number, 0)]
+        return FrozenMap(zip(self.names, bits, strict=True))

@@ -21,12 +21,13 @@ from accelgen.energy import load_energies
 from accelgen.errors import InputError
 from accelgen.names import FrozenMap
 from accelgen.realize.estimate import PARTS, estimate
+from accelgen.realize.forecast import forecast_of
 from accelgen.realize.kernel import Kernel, weight_formats
 from accelgen.realize.point import COLUMNS, Point
 from accelgen.realize.program import compile_network, design_kernel, largest_bounds
 from accelgen.realize.sources import SOURCES
 from accelgen.search.spaces.bit_budget import BitBudget
-from accelgen.search.subject import Candidate, Figures
+from accelgen.search.subject import Candidate, Figures, Forecast
 from accelgen.search.subjects.digits_bits import allocated
 from accelgen.search.subjects.records import recorded
 from accelgen.store import Json
@@ -126,6 +127,10 @@ class DigitsSubject:
             return bits
         at = self.weights.index(bits.weights) * len(taken) // len(self.weights)
         return bits if bits.weights in taken else LayerBits(taken[at], bits.activations)
+
+    def forecast(self, design: Point) -> Forecast:
+        """See :func:`accelgen.realize.forecast.forecast_of`."""
+        return Forecast(*forecast_of(design))
 
     def next_command(self, folder: Path, point: int) -> tuple[str, ...]:
         """Build the point, and run images on it."""

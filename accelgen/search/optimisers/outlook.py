@@ -1,0 +1,70 @@
+"""What a search knows of a design before it is evaluated, for optimisers that predict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from accelgen.search.hypervolume import logarithms
+from accelgen.search.search import Search
+from accelgen.search.subject import Foretold
+from accelgen.search.vector import Gene, Rejected, Vector
+from accelgen.sweep.metrics import is_maximised
+
+__all__ = ["Outlook", "OutlookOf", "outlook_of"]
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Numbers that the objectives follow, and first estimates of the logarithms of the objectives
+    (0: there is none).
+    """
+
+    traits: tuple[float, ...]
+    first: tuple[float, ...]
+
+
+OutlookOf = Callable[[Vector], Outlook | None]
+"""Of the design of a vector; ``None``: it is none."""
+
+
+def outlook_of(search: Search) -> OutlookOf:
+    """What the subject of a search foretells, or what vectors say themselves."""
+    subject = search.subject
+    if not isinstance(subject, Foretold):
+        return _Vectors(search.space.genes, len(search.objectives))
+
+    def outlook(vector: Vector) -> Outlook | None:
+        found = search.candidate(0, vector)
+        if isinstance(found, Rejected):
+            return None
+        forecast = subject.forecast(found.design)
+        first = []
+        for name in search.objectives:
+            # Less is better of all of them.
+            value = forecast.figures.get(name)
+            sign = -1.0 if is_maximised(name) else 1.0
+            first.append(0.0 if value is None else float(logarithms(np.array([sign * value]))[0]))
+        return Outlook(tuple(forecast.traits.values()), tuple(first))
+
+    return outlook
+
+
+class _Vectors:
+    """The numbers of a vector, and of importances (genes that differ in what follows the last dot)
+    their ranks, for only these matter.
+    """
+
+    def __init__(self, genes: Sequence[Gene], objectives: int) -> None:
+        groups: dict[str, list[int]] = {}
+        for number, gene in enumerate(genes):
+            groups.setdefault(gene.name.rpartition(".")[0], []).append(number)
+        self._groups = [group for name, group in groups.items() if "." in name and len(group) > 1]
+        self._first = (0.0,) * objectives
+
+    def __call__(self, vector: Vector) -> Outlook:
+        numbers = np.array(vector)
+        ranks = [numbers[group].argsort().argsort() for group in self._groups]
+        return Outlook(tuple(np.concatenate([numbers, *ranks]).tolist()), self._first)
