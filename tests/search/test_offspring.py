@@ -1,4 +1,4 @@
-"""Children of NSGA-II: parts stay together, and a forest finds the better of many."""
+"""Children of NSGA-II: parts stay together, and a part changes at a time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 
 from accelgen.search.optimisers.offspring import Children, Elite, crowding, fitness, parts_of
 from accelgen.search.optimisers.optimiser import Nsga2
-from accelgen.search.optimisers.screening import Screened, features
 from accelgen.search.vector import Gene, Vector
 
 GENES = tuple(
@@ -53,43 +52,6 @@ def test_a_child_has_one_part_changed_and_the_others_of_a_parent() -> None:
     assert 0.4 < new[:, 5].mean() < 0.6
     whole = (children[:, :5] == children[:, :1]).all(axis=1)
     assert whole.any()
-
-
-def test_features_have_ranks_of_importances() -> None:
-    found = features(GENES, np.array([[0.1, 0.4, 0.3, 0.2, 0.9, 0.5]]))
-    assert found[0, :6].tolist() == [0.1, 0.4, 0.3, 0.2, 0.9, 0.5]
-    assert [0.0, 3.0, 2.0, 1.0] in [found[0, k : k + 4].tolist() for k in range(6, 8)]
-
-
-class Study:
-    def __init__(self, trials: list[Trial]) -> None:
-        self.trials = trials
-
-    def get_trials(self, *, deepcopy: bool) -> list[Trial]:
-        return self.trials
-
-
-def cost(vector: Vector) -> float:
-    """What depends on the order of importances and on an option, as hardware does."""
-    order = sorted(range(4), key=lambda k: -vector[k])
-    misplaced = sum(abs(place - k) for place, k in enumerate(order))
-    return float(np.exp(misplaced + int(vector[4] * 4) + vector[5]))
-
-
-def test_a_forest_picks_better_children() -> None:
-    draws = np.random.default_rng(0)
-    vectors = [tuple(map(float, draws.random(6))) for _ in range(60)]
-    trials = [Trial(k, (cost(vector),), vector) for k, vector in enumerate(vectors)]
-    parents = Elite(20)(None, trials)
-    study, space = Study(trials), dict.fromkeys(trials[0].params)
-    means = {}
-    for name, made in (
-        ("plain", Children(parts_of(GENES), 0)),
-        ("screened", Screened(GENES, 0, 1e30)),
-    ):
-        children = [tuple(made(study, space, parents).values()) for _ in range(60)]
-        means[name] = np.mean([np.log(cost(child)) for child in children])
-    assert means["screened"] < means["plain"] - 1
 
 
 def test_the_first_generation_has_the_starts() -> None:

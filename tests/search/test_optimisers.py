@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from accelgen.search.hypervolume import Volume, hypervolume, logarithms
 from accelgen.search.optimisers.optimiser import CmaEs, Nsga2, Optimiser, RandomVectors
+from accelgen.search.optimisers.outlook import VectorOutlook
 from accelgen.search.optimisers.screening import Screened
 from accelgen.search.vector import Gene, Vector
 
@@ -17,7 +18,9 @@ GENES = tuple(Gene(f"part.{n}", "a number") for n in range(6))
 MAKERS: dict[str, Callable[[int], Optimiser]] = {
     "cma_es": lambda seed: CmaEs(6, seed),
     "nsga2": lambda seed: Nsga2(6, 1, seed, 16),
-    "forest": lambda seed: Nsga2(6, 1, seed, 16, (), Screened(GENES, seed, 1e30)),
+    "forest": lambda seed: Nsga2(
+        6, 1, seed, 16, (), Screened(GENES, seed, 1e30, 16, VectorOutlook(GENES, 1))
+    ),
     "random": lambda seed: RandomVectors(6, 1, seed, 16),
 }
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from accelgen.sweep.front import non_dominated
 
-__all__ = ["improvements", "open_boxes"]
+__all__ = ["improvements", "open_boxes", "shortfalls"]
 
 Floats = NDArray[np.float64]
 
@@ -55,3 +55,12 @@ def improvements(points: Floats, boxes: Floats) -> Floats:
     sides = (high - np.maximum(part[:, None], low) for part in parts)
     found = [np.maximum(side, 0.0).prod(axis=2).sum(axis=1) for side in sides]
     return np.concatenate(found) if found else np.empty(0)
+
+
+def shortfalls(points: Floats, front: Floats) -> Floats:
+    """How much every point (row) would have to be less in all objectives for no row of ``front`` to
+    dominate it (0: none does): the additive epsilon indicator (Zitzler et al. 2003,
+    doi.org/10.1109/TEVC.2003.810758).
+    """
+    lacking = (points[:, None] - front).min(axis=2).max(axis=1)
+    return np.asarray(np.maximum(lacking, 0.0))

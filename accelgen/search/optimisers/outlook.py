@@ -13,7 +13,7 @@ from accelgen.search.subject import Foretold
 from accelgen.search.vector import Gene, Rejected, Vector
 from accelgen.sweep.metrics import is_maximised
 
-__all__ = ["Outlook", "OutlookOf", "outlook_of"]
+__all__ = ["Outlook", "OutlookOf", "VectorOutlook", "outlook_of"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def outlook_of(search: Search) -> OutlookOf:
     """What the subject of a search foretells, or what vectors say themselves."""
     subject = search.subject
     if not isinstance(subject, Foretold):
-        return _Vectors(search.space.genes, len(search.objectives))
+        return VectorOutlook(search.space.genes, len(search.objectives))
 
     def outlook(vector: Vector) -> Outlook | None:
         found = search.candidate(0, vector)
@@ -52,7 +52,7 @@ def outlook_of(search: Search) -> OutlookOf:
     return outlook
 
 
-class _Vectors:
+class VectorOutlook:
     """The numbers of a vector, and of importances (genes that differ in what follows the last dot)
     their ranks, for only these matter.
     """
@@ -65,6 +65,7 @@ class _Vectors:
         self._first = (0.0,) * objectives
 
     def __call__(self, vector: Vector) -> Outlook:
+        """Of any vector: designs are not looked at."""
         numbers = np.array(vector)
         ranks = [numbers[group].argsort().argsort() for group in self._groups]
         return Outlook(tuple(np.concatenate([numbers, *ranks]).tolist()), self._first)

@@ -3,10 +3,10 @@
 Where an evaluation is dear, those before it tell which is worth it.  From what is known of designs
 at once (:mod:`.outlook`) a model (:mod:`.model`) predicts the logarithms of the objectives, or how
 far first estimates of these are off.  Children of children are made and selected by the hypervolume
-that they would add to the front (:mod:`.improvement`), as predicted less part of the deviation, for
-what is uncertain is worth a try; a generation takes the best of them one by one, each as if those
-before it had come out as predicted (as the kriging believer, Ginsbourger et al. 2010,
-doi.org/10.1007/978-3-642-10701-6_6).  Designs of which the same is known as of one before are left
+that they would add to the front, or by how little they would fall short of it
+(:mod:`.improvement`), as predicted less part of the deviation, for what is uncertain is worth a
+try; a generation takes the best of them one by one, each as if those before it had come out as
+predicted (as the kriging believer, Ginsbourger et al. 2010, doi.org/10.1007/978-3-642-10701-6_6).  Designs of which the same is known as of one before are left
 out: orders of loops that make no difference are many.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.search.hypervolume import logarithms
-from accelgen.search.optimisers.improvement import improvements, open_boxes
+from accelgen.search.optimisers.improvement import improvements, open_boxes, shortfalls
 from accelgen.search.optimisers.model import Model
 from accelgen.search.optimisers.offspring import Children, parts_of
 from accelgen.search.optimisers.outlook import Outlook, OutlookOf
@@ -125,12 +125,12 @@ class _Pool:
         self._seen = {_rounded(outlook) for outlook in known}
         self._front = values[non_dominated(values)]
         low, high = self._front.min(axis=0), self._front.max(axis=0)
-        spread = np.where(high > low, high - low, 1.0)
-        self._reference, self._least = high + _MARGIN * spread, low - _BEYOND * spread
+        self._spread = np.where(high > low, high - low, 1.0)
+        self._reference, self._least = high + _MARGIN * self._spread, low - _BEYOND * self._spread
         self._boxes = open_boxes(self._front, self._reference)
         self.vectors: list[Floats] = []
         self._hoped = np.empty((0, values.shape[1]))
-        self._gains = np.empty(0)
+        self._worths = np.empty(0)
 
     def is_new(self, outlook: Outlook) -> bool:
         """Whether nothing with the same was asked about, which is noted."""
@@ -150,31 +150,38 @@ class _Pool:
         hoped = np.maximum(mean - _OPTIMISM * deviation, self._least)
         self.vectors += [vector for vector, _ in candidates]
         self._hoped = np.concatenate([self._hoped, hoped])
-        self._gains = np.concatenate([self._gains, improvements(hoped, self._boxes)])
+        worth = self._worth(hoped, self._front, self._boxes)
+        self._worths = np.concatenate([self._worths, worth])
+
+    def _worth(self, hoped: Floats, front: Floats, boxes: Floats) -> Floats:
+        """The hypervolume that is added; below 0 where none is, by how far it is from adding."""
+        gains = improvements(hoped, boxes)
+        lacking = shortfalls(hoped / self._spread, front / self._spread)
+        return np.where(gains > 0, gains, -lacking)
 
     def keep(self, count: int, rng: np.random.Generator) -> None:
-        """Keep the ``count`` that add most, and as many that no other is predicted to beat, so that
+        """Keep the best ``count``, and as many that no other is predicted to beat, so that
         the whole length of the front has children.
         """
         best = np.flatnonzero(non_dominated(self._hoped))
         if len(best) > count:
             best = rng.choice(best, count, replace=False)
-        most = np.argsort(-self._gains, kind="stable")[:count]
+        most = np.argsort(-self._worths, kind="stable")[:count]
         kept = np.unique(np.concatenate([most, best]))
         self.vectors = [self.vectors[k] for k in kept]
-        self._hoped, self._gains = self._hoped[kept], self._gains[kept]
+        self._hoped, self._worths = self._hoped[kept], self._worths[kept]
 
     def take(self, count: int) -> list[Floats]:
-        """Up to ``count`` that add something, each after those before it."""
-        front, gains = self._front, self._gains
-        taken: list[Floats] = []
-        while len(taken) < count and len(gains) and gains.max() > 0:
-            best = int(gains.argmax())
-            taken.append(self.vectors[best])
-            front = np.concatenate([front, self._hoped[best : best + 1]])
+        """Up to ``count``, each the best after those before it."""
+        front, worths = self._front, self._worths
+        taken: list[int] = []
+        while len(taken) < min(count, len(self.vectors)):
+            taken.append(int(worths.argmax()))
+            front = np.concatenate([front, self._hoped[taken[-1:]]])
             front = front[non_dominated(front)]
-            gains = improvements(self._hoped, open_boxes(front, self._reference))
-        return taken
+            worths = self._worth(self._hoped, front, open_boxes(front, self._reference))
+            worths[taken] = -np.inf
+        return [self.vectors[k] for k in taken]
 
 
 def _rounded(outlook: Outlook) -> tuple[float, ...]:
