@@ -15,6 +15,7 @@ from accelgen.cli.search_progress import INTERRUPTED, shown
 if TYPE_CHECKING:
     from accelgen.search import Search
     from accelgen.search.comparison.compare import Comparison
+    from accelgen.search.comparison.strategies import Strategy
 
 __all__ = ["SEEDS", "compare_strategies"]
 
@@ -98,10 +99,10 @@ def _summary(found: Comparison, folder: Path) -> str:
     return "\n".join(lines)
 
 
-def _needs(found: Comparison, name: str) -> tuple[str, str]:
+def _needs(found: Comparison, name: Strategy) -> tuple[str, str]:
     """Evaluations by seed, and the median as part of all."""
     if name == "joint":
         return "", ""
-    reached = found.reached("sequential" if name == "sequential" else "sizing")
+    reached = found.reached(name)
     needed = " ".join("never" if x is None else str(x) for x in reached.evaluations)
     return needed, "never" if reached.fraction is None else f"{100 * reached.fraction:.0f} %"

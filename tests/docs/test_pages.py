@@ -128,3 +128,11 @@ def test_documentation_builds_without_a_warning(tmp_path: Path) -> None:
     for page in (ROOT / "docs").rglob("*.md"):
         built = page.relative_to(ROOT / "docs").with_suffix(".html")
         assert (tmp_path / "html" / built).is_file()
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_no_page_has_both_sides_of_a_merge(page: Path) -> None:
+    lines = page.read_text(encoding="utf-8").splitlines()
+    assert [x for x in lines if re.match(r"(<{7}|={7}|>{7})( |$)", x)] == []
+    rooms = [line.split("|")[1] for line in lines if line.startswith("| `accelgen.")]
+    assert sorted(rooms) == sorted(set(rooms))

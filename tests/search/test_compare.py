@@ -96,6 +96,22 @@ def test_phases_change_one_part_each(tmp_path: Path) -> None:
     assert len({point.kernel for point in hardware}) > 1
 
 
+def test_the_greedy_hand_on_one_design(tmp_path: Path) -> None:
+    asked = search(evaluations=96)
+    found = run_strategy(asked, "greedy", tmp_path, jobs=1, task=quick)
+    network, bits, hardware = (points(phase.result.steps) for phase in found.phases)
+    assert len({point.architecture for point in network}) > 1
+    (chosen,) = {point.architecture for point in bits}
+    steps = found.phases[0].result.steps
+    values = logarithms(objectives_of(asked, steps)[list(front_of(asked, steps))])
+    away = (values - values.min(axis=0)) / np.ptp(values, axis=0).clip(1e-300)
+    away[:, np.ptp(values, axis=0) == 0] = 0
+    nearest = front_of(asked, steps)[int((away**2).sum(axis=1).argmin())]
+    assert chosen == points(steps)[nearest].architecture
+    assert len({(point.architecture, point.bits) for point in hardware}) == 1
+    assert len({point.kernel for point in hardware}) > 1
+
+
 def test_sizing_changes_no_connection(tmp_path: Path) -> None:
     asked = search()
     found = run_strategy(asked, "sizing", tmp_path, jobs=1, task=quick)
@@ -115,7 +131,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Comparison, Path
 
 def test_hypervolumes_have_one_reference(compared: tuple[Comparison, Path]) -> None:
     found, _ = compared
-    assert list(found.runs) == ["joint", "sequential", "sizing"]
+    assert list(found.runs) == ["joint", "sequential", "greedy", "sizing"]
     for strategy, runs in found.runs.items():
         for place, one in enumerate(runs):
             values = objectives_of(found.search, one.steps)
@@ -152,7 +168,7 @@ def test_results_and_pictures_are_files(compared: tuple[Comparison, Path]) -> No
 def test_a_comparison_goes_on(compared: tuple[Comparison, Path], tmp_path: Path) -> None:
     found, folder = compared
     again = compare(search(), folder, (0, 1), jobs=1, task=small.broken)
-    assert [x.evaluated for runs in again.runs.values() for x in runs] == [0] * 6
+    assert [x.evaluated for runs in again.runs.values() for x in runs] == [0] * 8
     assert again.to_json() == found.to_json()
     with pytest.raises(InputError, match="go on with --resume"):
         compare(search(), folder, (0, 1), jobs=1, task=quick, resume=False)
@@ -190,9 +206,9 @@ def test_published_spaces_have_phases_too() -> None:
         "bits": {"weights": ["int8", "int4"], "activations": ["int8"]},
         "hardware": {"space": "fixed", "baseline": "nvdla_256"},
     }
-    assert strategies_of(make_search(values)) == ("joint", "sequential")
+    assert strategies_of(make_search(values)) == ("joint", "sequential", "greedy")
     whole = make_search({**values, "hardware": {"space": "importance", "baseline": "nvdla_256"}})
-    assert strategies_of(whole) == ("joint", "sequential", "sizing")
+    assert strategies_of(whole) == ("joint", "sequential", "greedy", "sizing")
     offered = whole.space.spaces["bits"]
     assert isinstance(offered, OfferedBits)
     assert set(offered.reference.values()) == {(0.0, 0.0)}

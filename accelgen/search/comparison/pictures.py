@@ -22,6 +22,7 @@ __all__ = ["draw_comparison", "draw_fronts", "draw_volumes"]
 _LOOKS: dict[Strategy, tuple[str, str]] = {
     "joint": (COLOURS["wire"], "o"),
     "sequential": (COLOURS["hop"], "s"),
+    "greedy": (COLOURS["fifo"], "D"),
     "sizing": (COLOURS["partial"], "^"),
 }
 """Colour and marker of a strategy."""

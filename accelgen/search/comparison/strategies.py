@@ -5,6 +5,8 @@
   then bits for the networks on that front; then hardware for the networks with bits on that one.
   Every phase has an equal part of what is left of the evaluations, and knows what those before
   found.  All that it judged is its result.
+- ``greedy``: as ``sequential``, but a phase hands on one design, as who decides one thing after the
+  other does: of the front the one that is nearest to the best of all objectives.
 - ``sizing``: sizes of the reference hardware, with the reference of all other parts.
 
 References are within the budget that is searched, so that no strategy may use more than another.
@@ -23,6 +25,7 @@ import numpy as np
 
 from accelgen.errors import InputError
 from accelgen.names import FrozenMap
+from accelgen.search.hypervolume import logarithms
 from accelgen.search.results import SearchResult, Step
 from accelgen.search.search import Search
 from accelgen.search.space import Given, Joint, Referenced, Sizable
@@ -34,8 +37,9 @@ __all__ = [
     "shifted", "strategies_of",
 ]  # fmt: skip
 
-Strategy = Literal["joint", "sequential", "sizing"]
-STRATEGIES: tuple[Strategy, ...] = ("joint", "sequential", "sizing")
+Strategy = Literal["joint", "sequential", "greedy", "sizing"]
+STRATEGIES: tuple[Strategy, ...] = ("joint", "sequential", "greedy", "sizing")
+_PHASED: tuple[Strategy, ...] = ("sequential", "greedy")
 
 PHASES = ("network", "bits", "hardware")
 """The parts that a sequential search decides one after the other."""
@@ -84,7 +88,7 @@ def strategies_of(search: Search) -> tuple[Strategy, ...]:
     _references(space)
     left_out: set[Strategy] = set()
     if len(_order(space)) < 2:
-        left_out.add("sequential")
+        left_out.update(_PHASED)
     if not any(isinstance(part, Sizable) for part in space.spaces.values()):
         left_out.add("sizing")
     return tuple(name for name in STRATEGIES if name not in left_out)
@@ -112,14 +116,14 @@ def run_strategy(
     steps: list[Step] = []
     done: list[tuple[Search, Step]] = []
     evaluated, ended = 0, ""
-    names = _order(space) if strategy == "sequential" else (strategy,)
+    names = _order(space) if strategy in _PHASED else (strategy,)
     for number, name in enumerate(names):
         left = search.evaluations - len(steps)
         part = left // (len(names) - number)
         if not part:
             continue
-        if strategy == "sequential":
-            found = _phase(search, name, done)
+        if strategy in _PHASED:
+            found = _phase(search, name, done, one=strategy == "greedy")
             if found is None:
                 ended = f"no design is feasible before {name} is searched"
                 break
@@ -193,16 +197,21 @@ def _references(space: Joint) -> FrozenMap[str, Any]:
     )
 
 
-def _phase(search: Search, name: str, done: Sequence[tuple[Search, Step]]) -> Given | None:
-    """The part ``name`` alone, with the others as in the front of what is done; ``None`` where
-    nothing of that is feasible.
+def _phase(
+    search: Search, name: str, done: Sequence[tuple[Search, Step]], *, one: bool
+) -> Given | None:
+    """The part ``name`` alone, with the others as in the front of what is done, or as in ``one`` of
+    it; ``None`` where nothing of that is feasible.
     """
     space = _joint(search)
     given = [_references(space)]
     if done:
-        front = front_of(search, [step for _, step in done])
+        steps = [step for _, step in done]
+        front = front_of(search, steps)
         if not front:
             return None
+        if one:
+            front = (_middle(search, steps, front),)
         decoded = [asked.space.decode(step.vector) for asked, step in (done[k] for k in front)]
         given = [values for values in decoded if isinstance(values, FrozenMap)]
     others = [
@@ -212,6 +221,16 @@ def _phase(search: Search, name: str, done: Sequence[tuple[Search, Step]]) -> Gi
     # By their text, for hardware has lists, which have no hash.
     distinct = {repr(values): values for values in others}
     return Given({name: space.spaces[name]}, tuple(distinct.values()))
+
+
+def _middle(search: Search, steps: Sequence[Step], front: Sequence[int]) -> int:
+    """The one of a front that is nearest to the best of all objectives: of the logarithms, as parts
+    of their range.
+    """
+    values = logarithms(objectives_of(search, [steps[k] for k in front]))
+    low, high = values.min(axis=0), values.max(axis=0)
+    away = (values - low) / np.where(high > low, high - low, 1.0)
+    return front[int((away**2).sum(axis=1).argmin())]
 
 
 def _sizing(space: Joint) -> Given:

@@ -5,9 +5,10 @@ at once (:mod:`.outlook`) a model (:mod:`.model`) predicts the logarithms of the
 far first estimates of these are off.  Children of children are made and selected by the hypervolume
 that they would add to the front, or by how little they would fall short of it
 (:mod:`.improvement`), as predicted less part of the deviation, for what is uncertain is worth a
-try; a generation takes the best of them one by one, each as if those before it had come out as
-predicted (as the kriging believer, Ginsbourger et al. 2010, doi.org/10.1007/978-3-642-10701-6_6).  Designs of which the same is known as of one before are left
-out: orders of loops that make no difference are many.
+try.  A generation takes the best of them one by one, each as if those before it had come out as
+predicted (the kriging believer, Ginsbourger et al. 2010, doi.org/10.1007/978-3-642-10701-6_6).
+Designs of which the same is known as of one before are left out: orders of loops that make no
+difference are many.
 """
 
 from __future__ import annotations
