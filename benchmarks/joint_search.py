@@ -7,10 +7,10 @@ The shipped search ``digits`` with each of four strategies: joint, sequential (n
 then kernels, each with a third of the evaluations; phases hand on whole fronts), greedy (the same,
 phases hand on one design, as pipelines of tools do), sizes alone.
 ``joint_needs`` has the evaluations after which the joint search has the hypervolume that another
-strategy of the same seed ends with, and the median over seeds as part of all; all
-hypervolumes are below one reference point.  The mark is asked of both sequences.  ``encodings`` are joint searches with the bits of every
-layer as genes and with a budget, at a quarter of the evaluations.  With -o journals,
-results and pictures are kept.  The exit code is 1 when a mark is missed.
+strategy of the same seed ends with, and the median over seeds as part of all; all hypervolumes are
+below one reference point.  The mark is asked of both sequences.  ``encodings`` are joint searches
+with the bits of every layer as genes and with a budget, at a quarter of the evaluations.  With -o
+journals, results and pictures are kept.  The exit code is 1 when a mark is missed.
 """
 
 from __future__ import annotations
