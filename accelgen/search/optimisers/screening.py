@@ -37,6 +37,9 @@ _CHILDREN, _PARENTS, _ROUNDS = 96, 48, 6
 _FIRST = 4
 """Rounds' worth of children before the first."""
 
+_FAR = 4
+"""Of these the rounds' worth that have a mate from anywhere too."""
+
 _OPTIMISM = 0.5
 """Deviations that a prediction is lowered by."""
 
@@ -94,7 +97,9 @@ class Screened(Children):
         values = logarithms(np.array(list(told.values()), dtype=np.float64))
         pool = _Pool([self._of(vector) for vector in vectors], values, self._seed)
         best = vectors[non_dominated(values)]
-        pool.add(self._new([self._child(space, parents) for _ in range(_FIRST * _CHILDREN)], pool))
+        near = [self._child(space, parents) for _ in range(_FIRST * _CHILDREN)]
+        far = [self._mixed(x, self._rng.random(len(x))) for x in near[: _FAR * _CHILDREN]]
+        pool.add(self._new([*near, *far], pool))
         for _ in range(_ROUNDS):
             pool.keep(_PARENTS, self._rng)
             mates = np.concatenate([best, *(x[None] for x in pool.vectors)])
