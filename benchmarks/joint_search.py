@@ -107,7 +107,7 @@ def encoded(
     other = replace(search, space=space, evaluations=quarter)
     runs = compare(other, folder / "bits_layers", found.seeds, jobs=jobs, strategies=["joint"])
     curves = {
-        "milp": found.curves["joint"],
+        "budget": found.curves["joint"],
         "layers": replace(runs, reference_point=found.reference).curves["joint"],
     }
     result: dict[str, dict[str, object]] = {}

@@ -39,7 +39,7 @@ def search(**changes: Any) -> Search:  # noqa: ANN401 - any key's value
     values = {
         "name": "joint",
         "network": {"space": "digits"},
-        "bits": {"by": "milp"},
+        "bits": {"by": "budget"},
         "hardware": {"units": 16, "sizes": [2, 4]},
         "evaluations": 48,
         "population": 8,

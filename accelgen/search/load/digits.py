@@ -32,7 +32,7 @@ KEYS = (
     "name", "network", "accuracy", "bits", "hardware", "technology", "period_ns", "objectives",
     "constraints", "optimiser", "population", "evaluations", "seed",
 )  # fmt: skip
-_BITS_BY = ("layers", "milp")
+_BITS_BY = ("layers", "budget")
 _KERNELS = ("space", "units", "dimensions", "sizes", "multipliers", "buses")
 
 

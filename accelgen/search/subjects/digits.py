@@ -78,7 +78,9 @@ class DigitsSubject:
 
     def __post_init__(self) -> None:
         if not 0 < self.period_ns < inf:
-            raise InputError(f"{self.period_ns:g}", where="period_ns", hint="use 5")
+            raise InputError(
+                f"{self.period_ns:g} ns", where="period_ns", hint="use more than 0, such as 5"
+            )
 
     @property
     def about(self) -> str:

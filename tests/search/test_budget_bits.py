@@ -85,7 +85,7 @@ def test_a_search_with_a_budget(tmp_path: Path) -> None:
     values: dict[str, Plain] = {
         "name": "budget",
         "network": {"space": "digits"},
-        "bits": {"by": "milp", "weights": ["int4", "int8"], "activations": ["uint4", "uint8"]},
+        "bits": {"by": "budget", "weights": ["int4", "int8"], "activations": ["uint4", "uint8"]},
         "hardware": {"units": 16, "sizes": [2, 4]},
         "evaluations": 8,
         "population": 4,
