@@ -13,7 +13,7 @@ from matplotlib.ticker import LogFormatterMathtext, NullFormatter, ScalarFormatt
 from accelgen.errors import InputError
 from accelgen.show.style import COLOURS, FAINT, GREY, INK, LINE, check_suffix, plain_settings, save
 from accelgen.sweep.front import objective_names, pareto_front
-from accelgen.sweep.metrics import label
+from accelgen.sweep.metrics import ACCURACY_FROM, label
 from accelgen.sweep.results import Results
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _panel(
             label=f"point {chosen}",
         )  # fmt: skip
     for axis, values, name in ((axes.xaxis, x, names[0]), (axes.yaxis, y, names[1])):
-        axis.set_label_text(label(name))
+        axis.set_label_text(_titled(results, name))
         if np.nanmin(values) > 0 and np.nanmax(values) > _LOG_FROM * np.nanmin(values):
             (axes.set_xscale if axis is axes.xaxis else axes.set_yscale)("log")
             wide = np.nanmax(values) > 1e3 * np.nanmin(values)
@@ -110,3 +110,11 @@ def _panel(
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
+
+
+def _titled(results: Results, name: str) -> str:
+    """The label of an axis; of accuracies with their kind: measured, predicted, ..."""
+    if name != "accuracy":
+        return label(name)
+    judged = {str(x).partition(":")[0] for x in results.columns.get(ACCURACY_FROM, ()) if x}
+    return f"{label(name)} ({', '.join(sorted(judged))})" if judged else label(name)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from accelgen.errors import InfeasibleError, InputError
+from accelgen.names import FrozenMap
 from accelgen.sweep import (
     Constraint,
     Results,
@@ -21,8 +22,9 @@ from accelgen.sweep import (
     pareto_front,
 )
 from accelgen.sweep.front import objective_names
+from accelgen.sweep.metrics import ACCURACY_FROM
 from accelgen.sweep.picture import draw_front
-from accelgen.sweep.results import results_of
+from accelgen.sweep.results import Cell, results_of
 from tests.sweep.tasks import quick, sweep
 
 
@@ -146,6 +148,18 @@ def test_a_picture(tmp_path: Path, suffix: str) -> None:
     data = path.read_bytes()
     assert data.startswith(b"<?xml" if suffix == "svg" else b"\x89PNG")
     assert data == draw_front(found, path, chosen=3).read_bytes()
+
+
+def test_pictures_say_where_accuracies_are_from(tmp_path: Path) -> None:
+    found = results(objectives=("latency", "area"))
+    judged: dict[str, tuple[Cell, ...]] = {
+        "accuracy": (0.5,) * len(found),
+        ACCURACY_FROM: ("predicted: a file",) * len(found),
+    }
+    told = replace(found, columns=FrozenMap({**found.columns, **judged}))
+    path = draw_front(told, tmp_path / "f.svg", ["accuracy", "latency"])
+    assert "accuracy (predicted)" in path.read_text(encoding="utf-8")
+    assert "(predicted)" not in draw_front(found, path).read_text(encoding="utf-8")
 
 
 def test_pictures_that_cannot_be(tmp_path: Path) -> None:
