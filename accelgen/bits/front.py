@@ -15,7 +15,7 @@ from accelgen.names import FrozenMap
 __all__ = ["Part", "front", "trade_off"]
 
 Part = tuple[float, float, tuple[LayerBits, ...]]
-"""Cost, sensitivity, and the bits of the layers in the order of the table."""
+"""Cost, sensitivity and bits of the first layers, in the order of the table."""
 
 
 def front(table: BitTable, most: int = 200_000) -> tuple[Allocation, ...]:
@@ -28,7 +28,8 @@ def front(table: BitTable, most: int = 200_000) -> tuple[Allocation, ...]:
 
 
 def trade_off(table: BitTable, most: int = 200_000) -> tuple[Part, ...]:
-    """The same as plain numbers.
+    """The non-dominated allocations as plain numbers, by rising cost; sums are taken in the
+    order of the layers.
 
     Raises :class:`InputError` when more than ``most`` parts are to be kept.
     """

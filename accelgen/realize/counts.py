@@ -15,21 +15,12 @@ from accelgen.bits.table import element_bits
 from accelgen.elastic.digits import DigitsLayer
 from accelgen.names import FrozenMap
 from accelgen.realize.kernel import LOOPS, Kernel
-from accelgen.realize.words import BLOCK_BITS, elements_per_word, width_of
+from accelgen.realize.words import BLOCK_BITS, width_of
 
 __all__ = [
-    "INPUT",
-    "OUTPUT",
-    "WEIGHT",
-    "Counts",
-    "Shape",
-    "bounds_of",
-    "counts_of",
-    "extents_of",
-    "tiles_of",
-    "total",
-    "widths_of",
-]
+    "INPUT", "OUTPUT", "WEIGHT", "Counts", "Shape", "counts_of", "extents_of", "tiles_of", "total",
+    "widths_of", "word_bounds_of",
+]  # fmt: skip
 
 Bounds = Mapping[str, int]
 
@@ -71,10 +62,12 @@ INPUT, WEIGHT, OUTPUT = (Shape(tuple(x)) for x in ("cpqrs", "kcrs", "kpq"))
 
 @dataclass(frozen=True)
 class Counts:
-    """Of a layer, or of several together: ``steps`` of the array, those to wait if operands that
-    stay go along the array,
-    ``products`` of words or blocks and ``macs`` of elements, beats of each bus and of both at once,
-    ``sums`` that the output stage takes, bits of weights; how often inputs and weights move, and
+    """Of a layer, or of several together.
+
+    ``steps`` of the array, and those it would wait for operands that stay (input, weight, result)
+    if each went along a skewed axis; ``products`` of words or blocks, ``macs`` of elements; beats
+    of the input and weight buses, and of both at once (``beats``); ``sums`` that the output stage
+    takes, one in a cycle; ``weight_bits`` as sent; steps in which inputs and weights move, and
     results are updated.
     """
 
@@ -105,16 +98,16 @@ def total(counts: Sequence[Counts]) -> Counts:
 
 
 def widths_of(kernel: Kernel, bits: LayerBits) -> tuple[tuple[int, int], int]:
-    """Bits of an activation and of a weight as multipliers take them, and how many they take in a
-    cycle.
+    """Bits of an activation and of a weight as they are sent, and how many a unit multiplies in a
+    cycle: plain multipliers take all integers as 8 bits.
     """
+    widths = 8, 8 if kernel.lanes == 1 else BLOCK_BITS
     if kernel.multiplier == "composable":
         widths = width_of(element_bits(bits.activations)), width_of(element_bits(bits.weights))
-        return widths, elements_per_word(*widths)
-    return (8, 8 if kernel.lanes == 1 else BLOCK_BITS), kernel.lanes
+    return widths, kernel.elements(*widths)
 
 
-def bounds_of(layer: DigitsLayer, count: int) -> FrozenMap[str, int]:
+def word_bounds_of(layer: DigitsLayer, count: int) -> FrozenMap[str, int]:
     """Of its loops, channels in words or blocks of ``count``."""
     words = -(-layer.channels_in // count)
     side, taps = layer.side, layer.kernel
@@ -134,7 +127,7 @@ def tiles_of(bounds: Bounds, extents: Bounds) -> FrozenMap[str, int]:
 def counts_of(kernel: Kernel, layer: DigitsLayer, bits: LayerBits) -> Counts:
     """Of a layer with its formats."""
     (activation, weight), count = widths_of(kernel, bits)
-    bounds = bounds_of(layer, count)
+    bounds = word_bounds_of(layer, count)
     weight_bits = prod(WEIGHT.of(bounds)) * count * weight
     input_bits = prod(INPUT.of(bounds)) * count * activation
     extents = extents_of(kernel)

@@ -9,6 +9,7 @@ from accelgen.affine import Description, parse_description
 from accelgen.errors import InputError
 from accelgen.formats import block_format
 from accelgen.names import FrozenMap, unknown
+from accelgen.realize.words import elements_per_word
 
 __all__ = [
     "BLOCK_FORMATS",
@@ -124,6 +125,12 @@ class Kernel:
         if self.multiplier not in BLOCK_FORMATS:
             return 1
         return block_format(self.multiplier).block or 1
+
+    def elements(self, activation: int, weight: int) -> int:
+        """How many of each, of these widths, a unit multiplies in a cycle: a word or a block."""
+        if self.multiplier == "composable":
+            return elements_per_word(activation, weight)
+        return self.lanes
 
     @property
     def units(self) -> int:

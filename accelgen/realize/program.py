@@ -17,7 +17,6 @@ from accelgen.realize.words import (
     BLOCK_BITS,
     E8M0_ONE,
     blocks_of,
-    elements_per_word,
     padded,
     width_of,
     words_of,
@@ -109,9 +108,7 @@ def layer_bounds(
         check_weights(kernel.multiplier, layer.weight_name)
         blocks = layer.blocks
         weight = width_of(layer.weight_format.bits) if blocks is None else BLOCK_BITS
-    count = kernel.lanes
-    if kernel.multiplier == "composable":
-        count = elements_per_word(activation, weight)
+    count = kernel.elements(activation, weight)
     k, c, r, s = layer.weights.shape
     _, p, q = network.sum_shapes[layer.name]
     # Bounds count words, but elements of blocks.

@@ -104,8 +104,8 @@ class Subject(Protocol):
 @dataclass(frozen=True)
 class Forecast:
     """What is known of a design at once: ``traits``, numbers that figures follow, the same names
-    for all designs of a subject, and first estimates of some ``figures``.  Two designs with the
-    same traits are expected to have the same figures.
+    for all designs of a subject, and first estimates of some ``figures``.  Designs with the
+    same traits are expected to have nearly the same figures.
     """
 
     traits: Mapping[str, float]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import pairwise, product
 from math import exp, prod
 
@@ -17,12 +17,12 @@ from accelgen.realize.counts import (
     OUTPUT,
     WEIGHT,
     Counts,
-    bounds_of,
     counts_of,
     extents_of,
     tiles_of,
     total,
     widths_of,
+    word_bounds_of,
 )
 from accelgen.realize.estimate import estimate
 from accelgen.realize.forecast import forecast_of
@@ -60,10 +60,10 @@ def test_counts_are_those_of_the_design(kernel: Kernel) -> None:
         assert one.products == step.products
         assert one.macs == step.macs
         assert one.sums == fabric.output.banked.layout.elements
-        assert (
-            one.weight_bits
-            >= step.layer.weights.size * widths_of(kernel, LayerBits("int4", "uint8"))[0][1]
-        )
+        # Words and blocks are filled up with zeros.
+        words = -(-step.layer.weights.shape[1] // step.count)
+        elements = step.layer.weights.size // step.layer.weights.shape[1] * words * step.count
+        assert one.weight_bits == elements * widths_of(kernel, LayerBits("int4", "uint8"))[0][1]
     whole = total(found)
     assert all(
         getattr(whole, x.name) == sum(getattr(one, x.name) for one in found) for x in fields(Counts)
@@ -92,7 +92,7 @@ def test_moves_are_steps_with_another_tile() -> None:
 def test_waits_are_for_what_stays_less_than_it_takes() -> None:
     layer = next(x for x in load_supernet().space.layers(load_supernet().space.largest))
     order = ("c", "r", "s", "k", "p", "q")
-    tiles = tiles_of(bounds_of(layer, 1), FrozenMap(dict.fromkeys(LOOPS, 1)))
+    tiles = tiles_of(word_bounds_of(layer, 1), FrozenMap(dict.fromkeys(LOOPS, 1)))
     none = dict.fromkeys(LOOPS, 1)
     assert WEIGHT.waits(order, tiles, none) == 0
     # Positions run inside of weights, more of them than there are units.
@@ -112,14 +112,42 @@ def test_traits_have_the_same_names_and_tell_designs_apart() -> None:
 
 
 def test_orders_that_make_no_difference_have_the_same_traits() -> None:
-    """A loop whose extent is one tile may run anywhere among those of its operand."""
-    whole = Kernel((("k", 32), ("c", 32)), ("k", "c", "p", "q", "r", "s"), (False, False))
-    other = Kernel((("k", 32), ("c", 32)), ("c", "k", "p", "q", "r", "s"), (False, False))
+    """A loop of one tile may run anywhere among those of its operand."""
     space = load_supernet().space
     small = space.legal({**space.smallest, "width2": 8, "width3": 16})
-    layers = [layer.name for layer in space.layers(small)]
-    bits = FrozenMap({name: LayerBits("int8", "uint8") for name in layers})
-    points = [Point(kernel, small, bits) for kernel in (whole, other)]
-    assert extents_of(whole)["k"] == 32
-    one, two = (forecast_of(point)[0] for point in points)
-    assert one == two
+    bits = FrozenMap({x.name: LayerBits("int8", "uint8") for x in space.layers(small)})
+    found = []
+    for order in (("k", "c", "p", "q", "r", "s"), ("c", "k", "p", "q", "r", "s")):
+        kernel = Kernel((("k", 32), ("c", 32)), order, (False, False))
+        point = Point(kernel, small, bits)
+        network = point.network()
+        program = compile_network(
+            network, kernel, design_kernel(kernel, largest_bounds([network], kernel))
+        )
+        assert extents_of(kernel)["k"] == 32
+        found.append((forecast_of(point)[0], program.cycles))
+    assert found[0] == found[1]
+
+
+def test_orders_that_end_in_another_loop_are_told_apart() -> None:
+    """Bounds are registers: what stays follows the order of all loops, of one tile or more."""
+    found = []
+    for order in ("kcpsrq", "kpcqsr"):
+        kernel = Kernel((("p", 8), ("q", 8)), tuple(order), (True, False))
+        point = point_of(kernel)
+        network = point.network()
+        design = design_kernel(kernel, largest_bounds([network], kernel))
+        cycles = compile_network(network, kernel, design).cycles
+        found.append((tuple(forecast_of(point)[0].values()), cycles))
+    (one, first), (two, second) = found
+    assert first != second
+    assert one != two
+
+
+def test_a_technology_without_wires_has_a_forecast() -> None:
+    point = replace(point_of(KERNELS[0]), technology="horowitz_45nm")
+    traits, first = forecast_of(point)
+    assert np.isfinite(list(traits.values())).all()
+    assert first["energy_uj"] > 0
+    assert first["edp_js"] == pytest.approx(first["energy_uj"] * first["latency_ms"] * 1e-9)
+    assert first["cycles"] * point.period_ns == pytest.approx(first["latency_ms"] * 1e6)

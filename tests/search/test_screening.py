@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from accelgen.search import load_search
 from accelgen.search.hypervolume import hypervolume
 from accelgen.search.optimisers.improvement import improvements, open_boxes, shortfalls
-from accelgen.search.optimisers.model import Model
+from accelgen.search.optimisers.model import Chance, Model
 from accelgen.search.optimisers.offspring import Children, Elite, parts_of
-from accelgen.search.optimisers.outlook import Outlook, OutlookOf, VectorOutlook
+from accelgen.search.optimisers.optimiser import Nsga2
+from accelgen.search.optimisers.outlook import Outlook, OutlookOf, VectorOutlook, outlook_of
 from accelgen.search.optimisers.screening import Screened
-from accelgen.search.vector import Gene, Vector
+from accelgen.search.subject import Candidate, Foretold
+from accelgen.search.vector import Gene, Rejected, Vector
+from tests.search import small
 
 GENES = tuple(
     Gene(name, "")
@@ -66,6 +71,31 @@ def test_a_model_knows_what_it_was_told() -> None:
     right = np.abs(mean[:, 0] - (others[:, 0] > 0.5) * 3.0) < 1.5
     assert right.mean() > 0.8
     assert deviation[:, 1].mean() > 0.01
+
+
+def test_outlooks_of_digits() -> None:
+    search = load_search("digits", evaluations=1)
+    outlook = outlook_of(search)
+    start = search.space.starts[0]
+    found, candidate = outlook(start), search.candidate(0, start)
+    assert found is not None
+    assert isinstance(candidate, Candidate)
+    assert isinstance(search.subject, Foretold)
+    forecast = search.subject.forecast(candidate.design)
+    assert found.traits == tuple(forecast.traits.values())
+    first = [forecast.figures[name] for name in ("latency_ms", "energy_uj")]
+    # Of accuracy, which is maximised, there is no estimate.
+    assert found.first == (0.0, *np.log(first).tolist())
+
+
+def test_outlooks_of_other_subjects_are_vectors(tmp_path: Path) -> None:
+    search = small.search(tmp_path)
+    outlook, draws = outlook_of(search), np.random.default_rng(0)
+    for _ in range(60):
+        vector = tuple(map(float, draws.random(len(search.space.genes))))
+        found = outlook(vector)
+        assert (found is None) == isinstance(search.space.decode(vector), Rejected)
+        assert found is None or found.traits[: len(vector)] == vector
 
 
 def test_vectors_have_ranks_of_importances() -> None:
@@ -161,6 +191,38 @@ def test_what_is_no_design_is_not_proposed() -> None:
     # A part of all children is made without a model.
     assert sum(vector[4] < 0.5 for vector in found) >= 0.7 * len(found)
     assert sum(vector[4] >= 0.5 for vector in children(Children((5, 1), 0), trials)) > 0
+
+
+def test_what_breaks_a_constraint_is_learnt() -> None:
+    """Two objectives that are best where a constraint forbids it; four of five children broke it
+    when only feasible designs taught anything.
+    """
+    made = Screened(GENES, 0, 1e30, 6, VectorOutlook(GENES, 2))
+    optimiser = Nsga2(len(GENES), 2, 0, 6, (), made)
+    feasible = []
+    for _ in range(20):
+        told: list[tuple[Vector, tuple[float, ...] | None]] = []
+        for vector in optimiser.ask():
+            feasible.append(vector[4] + vector[5] >= 1.0)
+            told.append((vector, (1 + vector[4], 1 + vector[5]) if feasible[-1] else None))
+        optimiser.tell(told)
+    assert np.mean(feasible[60:]) > 0.4
+
+
+def test_nothing_feasible_is_no_model() -> None:
+    trials = trials_of(30)
+    for trial in trials:
+        trial.values = (1e30,)
+    found = children(screened(VectorOutlook(GENES, 1)), trials)
+    assert len(set(found)) > 30
+
+
+def test_a_chance_is_that_of_what_was_told() -> None:
+    known = np.random.default_rng(0).random((60, 3))
+    feasible = known[:, 1] > 0.4
+    chance = Chance(known, feasible, 0)
+    np.testing.assert_allclose(chance.predict(known), feasible, atol=1e-9)
+    assert (Chance(known, np.ones(60, bool), 0).predict(known) == 1).all()
 
 
 def test_too_few_designs_are_no_model() -> None:

@@ -6,7 +6,7 @@
   Every phase has an equal part of what is left of the evaluations, and knows what those before
   found.  All that it judged is its result.
 - ``greedy``: as ``sequential``, but a phase hands on one design, as who decides one thing after the
-  other does: of the front the one that is nearest to the best of all objectives.
+  other does: of the front the one that is nearest to the ideal point, the best of every objective.
 - ``sizing``: sizes of the reference hardware, with the reference of all other parts.
 
 References are within the budget that is searched, so that no strategy may use more than another.
@@ -211,7 +211,7 @@ def _phase(
         if not front:
             return None
         if one:
-            front = (_middle(search, steps, front),)
+            front = (_nearest_ideal(search, steps, front),)
         decoded = [asked.space.decode(step.vector) for asked, step in (done[k] for k in front)]
         given = [values for values in decoded if isinstance(values, FrozenMap)]
     others = [
@@ -223,9 +223,9 @@ def _phase(
     return Given({name: space.spaces[name]}, tuple(distinct.values()))
 
 
-def _middle(search: Search, steps: Sequence[Step], front: Sequence[int]) -> int:
-    """The one of a front that is nearest to the best of all objectives: of the logarithms, as parts
-    of their range.
+def _nearest_ideal(search: Search, steps: Sequence[Step], front: Sequence[int]) -> int:
+    """The one of a front that is nearest to the ideal point; objectives are logarithms, scaled to
+    their range on the front.
     """
     values = logarithms(objectives_of(search, [steps[k] for k in front]))
     low, high = values.min(axis=0), values.max(axis=0)

@@ -12,13 +12,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Model"]
+__all__ = ["Chance", "Model"]
 
 Floats = NDArray[np.float64]
 
 _TREES = 64
 _FEATURES = 0.7
 """The part of what is known that a tree looks at for a split."""
+
+
+class Chance:
+    """How likely designs are to be feasible, learnt from ``known`` (a row per design) and which of
+    these were; 1 where all were.
+    """
+
+    def __init__(self, known: Floats, feasible: NDArray[np.bool_], seed: int) -> None:
+        from sklearn.ensemble import ExtraTreesRegressor
+
+        self._forest: Any = None
+        if not feasible.all():
+            forest = ExtraTreesRegressor(_TREES, max_features=_FEATURES, random_state=seed)
+            self._forest = forest.fit(known, feasible.astype(np.float64))
+
+    def predict(self, known: Floats) -> Floats:
+        """Of every row, 0 to 1."""
+        if self._forest is None:
+            return np.ones(len(known))
+        return np.asarray(self._forest.predict(known), np.float64)
 
 
 class Model:

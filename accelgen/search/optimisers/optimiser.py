@@ -47,7 +47,7 @@ _SCREENED = 6
 """Vectors per generation where a model chooses them: it learns from every one."""
 
 _KEPT = 36
-"""Vectors, and at least three generations of them, that are parents of the next one."""
+"""Vectors that are parents of the next generation, or three generations where that is more."""
 
 
 class Optimiser(Protocol):
@@ -171,23 +171,22 @@ class Nsga2(_Sampled):
         genes: int,
         objectives: int,
         seed: int,
-        population: int | None = None,
+        population: int = _GENERATION,
         starts: Sequence[Vector] = (),
         children: Children | None = None,
     ) -> None:
         import optuna
 
-        count = population or _GENERATION
         with warnings.catch_warnings():
             # What makes children and what is kept are called experimental arguments.
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             sampler = optuna.samplers.NSGAIISampler(
-                population_size=count,
+                population_size=population,
                 seed=seed,
-                elite_population_selection_strategy=Elite(max(_KEPT, 3 * count)),
+                elite_population_selection_strategy=Elite(max(_KEPT, 3 * population)),
                 child_generation_strategy=children or Children((genes,), seed),
             )
-        super().__init__(genes, objectives, sampler, count, starts)
+        super().__init__(genes, objectives, sampler, population, starts)
 
 
 class RandomVectors(_Sampled):

@@ -34,7 +34,12 @@ def outlook_of(search: Search) -> OutlookOf:
     """What the subject of a search foretells, or what vectors say themselves."""
     subject = search.subject
     if not isinstance(subject, Foretold):
-        return VectorOutlook(search.space.genes, len(search.objectives))
+        vectors = VectorOutlook(search.space.genes, len(search.objectives))
+
+        def looked_at(vector: Vector) -> Outlook | None:
+            return None if isinstance(search.space.decode(vector), Rejected) else vectors(vector)
+
+        return looked_at
 
     def outlook(vector: Vector) -> Outlook | None:
         found = search.candidate(0, vector)

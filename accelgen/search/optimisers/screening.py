@@ -5,10 +5,10 @@ at once (:mod:`.outlook`) a model (:mod:`.model`) predicts the logarithms of the
 far first estimates of these are off.  Children of children are made and selected by the hypervolume
 that they would add to the front, or by how little they would fall short of it
 (:mod:`.improvement`), as predicted less part of the deviation, for what is uncertain is worth a
-try.  A generation takes the best of them one by one, each as if those before it had come out as
-predicted (the kriging believer, Ginsbourger et al. 2010, doi.org/10.1007/978-3-642-10701-6_6).
-Designs of which the same is known as of one before are left out: orders of loops that make no
-difference are many.
+try, and times the chance that they are feasible.  A generation takes the best of them one by one,
+each as if those before it had come out as hoped (after the kriging believer, Ginsbourger et al.
+2010, doi.org/10.1007/978-3-642-10701-6_6).  Designs that look like one before, as far as is known
+at once, are left out: orders of loops that make no difference are many.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from accelgen.search.hypervolume import logarithms
 from accelgen.search.optimisers.improvement import improvements, open_boxes, shortfalls
-from accelgen.search.optimisers.model import Model
+from accelgen.search.optimisers.model import Chance, Model
 from accelgen.search.optimisers.offspring import Children, parts_of
 from accelgen.search.optimisers.outlook import Outlook, OutlookOf
 from accelgen.search.vector import Gene
@@ -43,8 +43,12 @@ _FAR = 4
 _OPTIMISM = 0.5
 """Deviations that a prediction is lowered by."""
 
+_LIKELY = 0.5
+"""The least chance to be feasible of what counts as adding to the front."""
+
 _BEYOND = 0.3
-"""What is predicted farther below the least so far counts as this part of the range below it."""
+"""What is predicted farther below the least so far counts as this part of the front's range below
+it (of a front of one point, of a factor of e)."""
 
 _MARGIN = 0.1
 """The reference of hypervolumes is this part of the range beyond the worst of the front."""
@@ -69,7 +73,7 @@ class Screened(Children):
     ) -> None:
         super().__init__(parts_of(genes), seed)
         self._seed, self._bad, self._count, self._source = seed, bad, count, outlook
-        self._known: dict[bytes, Outlook | None] = {}
+        self._outlooks: dict[bytes, Outlook | None] = {}
         self._told = 0
         self._waiting: list[Floats] = []
 
@@ -86,17 +90,19 @@ class Screened(Children):
 
     def _chosen(self, trials: list[Any], space: dict[str, Any], parents: list[Any]) -> list[Floats]:
         """A generation, the child that adds most first; none where too little is known."""
-        told = {
-            tuple(trial.params[name] for name in space): trial.values
-            for trial in trials
-            if trial.values[0] < self._bad
-        }
-        if len(told) < _FEWEST:
+        told = {tuple(trial.params[name] for name in space): trial.values for trial in trials}
+        if sum(values[0] < self._bad for values in told.values()) < _FEWEST:
             return []
-        vectors = np.array(list(told))
-        values = logarithms(np.array(list(told.values()), dtype=np.float64))
-        pool = _Pool([self._of(vector) for vector in vectors], values, self._seed)
-        best = vectors[non_dominated(values)]
+        found = [
+            (np.array(vector), outlook, values)
+            for vector, values in told.items()
+            if (outlook := self._told_of(np.array(vector))) is not None
+        ]
+        known = [outlook for _, outlook, _ in found]
+        feasible = np.array([values[0] < self._bad for _, _, values in found])
+        values = logarithms(np.array([values for _, _, values in found])[feasible])
+        pool = _Pool(known, feasible, values, self._seed)
+        best = np.array([vector for vector, _, _ in found])[feasible][non_dominated(values)]
         near = [self._child(space, parents) for _ in range(_FIRST * _CHILDREN)]
         far = [self._mixed(x, self._rng.random(len(x))) for x in near[: _FAR * _CHILDREN]]
         pool.add(self._new([*near, *far], pool))
@@ -108,35 +114,43 @@ class Screened(Children):
             pool.add(self._new(children, pool))
         return pool.take(self._count)
 
-    def _of(self, vector: Floats) -> Outlook | None:
+    def _told_of(self, vector: Floats) -> Outlook | None:
+        """The outlook of a vector that is told again and again."""
         key = vector.tobytes()
-        if key not in self._known:
-            self._known[key] = self._source(tuple(vector.tolist()))
-        return self._known[key]
+        if key not in self._outlooks:
+            self._outlooks[key] = self._source(tuple(vector.tolist()))
+        return self._outlooks[key]
 
     def _new(self, children: Sequence[Floats], pool: _Pool) -> list[tuple[Floats, Outlook]]:
         """Those that are designs, and not as one before, with what is known of them."""
-        known = [(child, self._of(child)) for child in children]
+        known = [(child, self._source(tuple(child.tolist()))) for child in children]
         return [(child, x) for child, x in known if x is not None and pool.is_new(x)]
 
 
 class _Pool:
-    """Candidates with what is predicted of them, and the model that predicts it."""
+    """Candidates with what is predicted of them, and the models that predict it: learnt from
+    ``known`` designs, the ``values`` of those that are ``feasible``.
+    """
 
-    def __init__(self, told: Sequence[Outlook | None], values: Floats, seed: int) -> None:
-        # Only designs have values.
-        known = [outlook for outlook in told if outlook is not None]
-        first = np.array([outlook.first for outlook in known])
-        self._model = Model(np.array([x.traits for x in known]), values - first, seed)
+    def __init__(
+        self,
+        known: Sequence[Outlook],
+        feasible: NDArray[np.bool_],
+        values: Floats,
+        seed: int,
+    ) -> None:
+        traits = np.array([outlook.traits for outlook in known])
+        first = np.array([outlook.first for outlook in known])[feasible]
+        self._model = Model(traits[feasible], values - first, seed)
+        self._chance = Chance(traits, feasible, seed)
         self._seen = {_rounded(outlook) for outlook in known}
         self._front = values[non_dominated(values)]
         low, high = self._front.min(axis=0), self._front.max(axis=0)
         self._spread = np.where(high > low, high - low, 1.0)
         self._reference, self._least = high + _MARGIN * self._spread, low - _BEYOND * self._spread
-        self._boxes = open_boxes(self._front, self._reference)
         self.vectors: list[Floats] = []
         self._hoped = np.empty((0, values.shape[1]))
-        self._worths = np.empty(0)
+        self._chances, self._worths = np.empty(0), np.empty(0)
 
     def is_new(self, outlook: Outlook) -> bool:
         """Whether nothing with the same was asked about, which is noted."""
@@ -150,24 +164,28 @@ class _Pool:
         """Predict, and weigh."""
         if not candidates:
             return
-        known = [outlook for _, outlook in candidates]
-        mean, deviation = self._model.predict(np.array([x.traits for x in known]))
-        mean += np.array([x.first for x in known])
+        traits = np.array([outlook.traits for _, outlook in candidates])
+        mean, deviation = self._model.predict(traits)
+        mean += np.array([outlook.first for _, outlook in candidates])
         hoped = np.maximum(mean - _OPTIMISM * deviation, self._least)
         self.vectors += [vector for vector, _ in candidates]
         self._hoped = np.concatenate([self._hoped, hoped])
-        worth = self._worth(hoped, self._front, self._boxes)
-        self._worths = np.concatenate([self._worths, worth])
+        self._chances = np.concatenate([self._chances, self._chance.predict(traits)])
+        self._worths = self._worths_beside(self._front)
 
-    def _worth(self, hoped: Floats, front: Floats, boxes: Floats) -> Floats:
-        """The hypervolume that is added; below 0 where none is, by how far it is from adding."""
-        gains = improvements(hoped, boxes)
-        lacking = shortfalls(hoped / self._spread, front / self._spread)
-        return np.where(gains > 0, gains, -lacking)
+    def _worths_beside(self, front: Floats) -> Floats:
+        """Of every candidate: the hypervolume that it adds to a front times the chance that it is
+        feasible; where it adds none, or is likely not to be, less than 0, by how much it falls
+        short and by that chance.
+        """
+        gains = improvements(self._hoped, open_boxes(front, self._reference))
+        lacking = shortfalls(self._hoped / self._spread, front / self._spread)
+        adds = (gains > 0) & (self._chances >= _LIKELY)
+        return np.where(adds, gains * self._chances, self._chances - 1.0 - lacking)
 
     def keep(self, count: int, rng: np.random.Generator) -> None:
-        """Keep the best ``count``, and as many that no other is predicted to beat, so that
-        the whole length of the front has children.
+        """Keep the best ``count``, and as many that no other is predicted to beat, so that the
+        whole length of the front has children.
         """
         best = np.flatnonzero(non_dominated(self._hoped))
         if len(best) > count:
@@ -175,7 +193,8 @@ class _Pool:
         most = np.argsort(-self._worths, kind="stable")[:count]
         kept = np.unique(np.concatenate([most, best]))
         self.vectors = [self.vectors[k] for k in kept]
-        self._hoped, self._worths = self._hoped[kept], self._worths[kept]
+        self._hoped, self._chances = self._hoped[kept], self._chances[kept]
+        self._worths = self._worths[kept]
 
     def take(self, count: int) -> list[Floats]:
         """Up to ``count``, each the best after those before it."""
@@ -185,7 +204,7 @@ class _Pool:
             taken.append(int(worths.argmax()))
             front = np.concatenate([front, self._hoped[taken[-1:]]])
             front = front[non_dominated(front)]
-            worths = self._worth(self._hoped, front, open_boxes(front, self._reference))
+            worths = self._worths_beside(front)
             worths[taken] = -np.inf
         return [self.vectors[k] for k in taken]
 
