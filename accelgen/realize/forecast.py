@@ -38,7 +38,7 @@ from accelgen.realize.point import Point
 from accelgen.realize.structure import BUS_BITS, PAGES, STAGE_BITS, Banks, banks
 from accelgen.realize.words import BLOCK_BITS
 
-__all__ = ["first_energy_pj", "forecast_of"]
+__all__ = ["forecast_of"]
 
 _SUM_BITS = 32
 _WORD_BITS = 32
@@ -81,7 +81,7 @@ def forecast_of(point: Point) -> tuple[dict[str, float], dict[str, float]]:
     cycles = counts.cycles + _LAYER_CYCLES * len(layers)
     accumulates = any(loop not in OUTPUT.moving for loop in kernel.order[: len(OUTPUT.moving)])
     memories = _memories(kernel, largest, accumulates, energies)
-    parts = first_energy_pj(kernel, counts, cycles, memories, accumulates, energies)
+    parts = _first_energy(kernel, counts, cycles, memories, accumulates, energies)
     parts["products"] = products_pj
     found = {name: log(max(1.0, x)) for name, x in asdict(counts).items()}
     for name in ("input", "weight", "result"):
@@ -108,7 +108,7 @@ def forecast_of(point: Point) -> tuple[dict[str, float], dict[str, float]]:
     return found, first
 
 
-def first_energy_pj(
+def _first_energy(
     kernel: Kernel,
     counts: Counts,
     cycles: float,
@@ -116,7 +116,7 @@ def first_energy_pj(
     accumulates: bool,
     energies: Energies,
 ) -> dict[str, float]:
-    """Of all but products, by part, as :func:`accelgen.realize.estimate.energy_of` counts it."""
+    """Picojoules by part, without products, as :func:`accelgen.realize.estimate.energy_of`."""
     link, bus = energies.link_pj, kernel.bus_bits
     found = {}
     *inputs, output = memories

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache, lru_cache
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from accelgen.digits.data import digits
 from accelgen.digits.supernet import load_supernet
 from accelgen.names import FrozenMap
 from accelgen.quantised.run import answers, image_codes
+from accelgen.realize.counts import word_bounds_of
 from accelgen.realize.words import elements_per_word, width_of
 from accelgen.search.spaces.bit_budget import BitBudget, Trade
 
@@ -52,14 +54,13 @@ def bit_table(architecture: Mapping[str, int], offered: tuple[LayerBits, ...]) -
     found = sensitivities(offered)
     layers = []
     for layer in load_supernet().space.layers(architecture):
-        positions = layer.channels * layer.side**2 * layer.kernel**2
         options = []
         for bits in offered:
             count = elements_per_word(
                 width_of(element_bits(bits.activations)),
                 width_of(element_bits(bits.weights)),
             )
-            cost = positions * -(-layer.channels_in // count)
+            cost = prod(word_bounds_of(layer, count).values())
             options.append(Option(bits, cost, found[layer.name, bits]))
         layers.append(LayerOptions(layer.name, tuple(options)))
     return BitTable(tuple(layers), "products of words")
