@@ -88,7 +88,7 @@ def block_weights(weights: Float64s, form: BlockFormat, steps: Float64s) -> Bloc
 
     Blocks that are too small for a scale which hardware counts are zero.
     """
-    scaled = weights / steps[:, None, None, None] * float(operand_of(form).unit)
+    scaled = weights / steps[:, None, None, None] * _unit(form.name)
     # A tensor's scale of 1: what it is for is in the steps.
     levels = form.levels if isinstance(form, TensorScaledFormat) else None
     made = form.quantise(scaled, axis=_AXIS, largest=levels)
@@ -101,6 +101,13 @@ def block_weights(weights: Float64s, form: BlockFormat, steps: Float64s) -> Bloc
     return BlockWeights(form, codes, scales)
 
 
+@cache
+def _unit(name: str) -> float:
+    """The value of the integer 1 of a format's operand."""
+    return float(operand_of(block_format(name)).unit)
+
+
+@cache
 def _most_integer(name: str) -> float:
     """The largest magnitude of a format in units of its integers."""
     form = block_format(name)

@@ -4,16 +4,20 @@ Sums are made by BLAS in floating point where that cannot round: in float32 whil
 can reach 2**24, else in float64 below 2**53 (networks keep sums within int32).  Tensors are laid
 out as [rows, channels, columns, images]: the rows a convolution touches for one row of its output
 are then one matrix, without copying, and the taps along columns are in the weights (a band matrix).
+BLAS has one thread: products are so small that several would wait for each other for longer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from functools import cache
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from accelgen.errors import InputError
 from accelgen.golden.output_stage import OutputStage
@@ -50,7 +54,8 @@ def answers(network: QuantisedNetwork, codes: Int64s) -> Int64s:
     last = network.layers[-1].name
     if network.shapes[last][1:] != (1, 1):
         raise InputError(f"answers have the shape {network.shapes[last]}", where=network.name)
-    parts = [found[last][0, :, 0].T for found in _run(network, codes)]
+    with _one_thread():
+        parts = [found[last][0, :, 0].T for found in _run(network, codes)]
     return np.concatenate(parts).astype(np.int64)
 
 
@@ -59,11 +64,22 @@ def tensors(network: QuantisedNetwork, codes: Int64s) -> dict[str, Int64s]:
 
     Raises :class:`InputError` for other shapes and for codes outside the format of images.
     """
-    parts = list(_run(network, codes))
+    with _one_thread():
+        parts = list(_run(network, codes))
     return {
         name: np.concatenate([part[name].transpose(3, 1, 0, 2) for part in parts]).astype(np.int64)
         for name in network.shapes
     }
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    found: AbstractContextManager[object] = _blas().limit(limits=1)
+    return found
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="blas")
 
 
 def _run(network: QuantisedNetwork, codes: Int64s) -> Iterator[dict[str, Reals]]:
@@ -160,13 +176,13 @@ class _Step:
             return made.reshape(rows, k, out, images)
         height, taps = self.layer.padding[0], self.layer.weights.shape[2]
         made = scratch.take("sums", (rows, k * out, images), self.kind)
-        shape = (len(x) + 2 * height, x.shape[1] * x.shape[2], images)
-        padded = scratch.take("padded", shape, self.kind)
-        padded[:height] = 0
-        padded[height : height + len(x)] = x.reshape(len(x), -1, images)
-        padded[height + len(x) :] = 0
+        flat = x.reshape(len(x), -1, images).astype(self.kind, copy=False)
+        each = flat.shape[1]
         for p in range(rows):
-            np.matmul(self.matrix, padded[p : p + taps].reshape(-1, images), out=made[p])
+            # Taps above and below the image see zeros: left out, with the rows that are not there.
+            first, stop = max(0, height - p), min(taps, len(x) + height - p)
+            seen = flat[p + first - height : p + stop - height].reshape(-1, images)
+            np.matmul(self.matrix[:, first * each : stop * each], seen, out=made[p])
         return made.reshape(rows, k, out, images)
 
 
