@@ -9,8 +9,9 @@ phases hand on one design, as pipelines of tools do), sizes alone.
 ``joint_needs`` has the evaluations after which the joint search has the hypervolume that another
 strategy of the same seed ends with, and the median over seeds as part of all; all hypervolumes are
 below one reference point.  The mark is asked of both sequences.  ``encodings`` are joint searches
-with the bits of every layer as genes and with a budget, at a quarter of the evaluations.  With -o
-journals, results and pictures are kept.  The exit code is 1 when a mark is missed.
+with the bits of every layer as genes, as shipped, and with a budget, at a quarter of the
+evaluations.  With -o journals, results and pictures are kept.  The exit code is 1 when a mark is
+missed.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def main() -> int:
         found = compare(search, folder, options.seeds, jobs=options.jobs)
         found.write(folder)
         draw_comparison(found, folder)
-        layers = encoded(search, found, folder, options.jobs)
+        encodings = encoded(search, found, folder, options.jobs)
     rows = [(name, *row(found, name)) for name in found.runs]
     progress(table(("strategy", "hypervolume", "least", "most", "designs", "joint needs"), rows))
     marks = [mark_of(found, name) for name in SEQUENCES]
@@ -73,7 +74,7 @@ def main() -> int:
                        for curve in curves]
                 for name, curves in found.curves.items()
             },
-            "encodings": layers,
+            "encodings": encodings,
             "marks": [mark.to_json() for mark in marks],
         }
     )  # fmt: skip
@@ -103,12 +104,12 @@ def encoded(
     below the reference of ``found``.
     """
     quarter = search.evaluations // 4
-    space = load_search("digits", bits={"by": "layers", **FORMATS}).space
+    space = load_search("digits", bits={"by": "budget", **FORMATS}).space
     other = replace(search, space=space, evaluations=quarter)
-    runs = compare(other, folder / "bits_layers", found.seeds, jobs=jobs, strategies=["joint"])
+    runs = compare(other, folder / "bits_budget", found.seeds, jobs=jobs, strategies=["joint"])
     curves = {
-        "budget": found.curves["joint"],
-        "layers": replace(runs, reference_point=found.reference).curves["joint"],
+        "layers": found.curves["joint"],
+        "budget": replace(runs, reference_point=found.reference).curves["joint"],
     }
     result: dict[str, dict[str, object]] = {}
     for by, rows in curves.items():
