@@ -1,7 +1,7 @@
 """Searched hardware beside fixed designs at their own resources, on the same cost model.
 
     python -m benchmarks.search_hardware [--evaluations N] [--seeds S ...] [--designs NAME ...]
-        [--spaces SPACE ...] [--jobs N] [-o DIR] > RESULT.json
+        [--spaces SPACE ...] [--jobs N] [-o DIR] > benchmarks/results/search_hardware_NAME.json
 
 Of every design: the search by importance encoding, by index encoding, and of sizes alone (with the
 connections of the design), each with N evaluations for EDP; latency, energy and EDP of the best
@@ -10,7 +10,8 @@ with these units and this DRAM is below: every unit busy in every cycle, every t
 ``least_energy`` is that of the multiplications and of moving every tensor once from or to the DRAM.
 ``cpu`` are CPU seconds per evaluated design.  Solved mappings of the fixed designs are kept in the
 user's cache (those of Eyeriss take six minutes of CPU time).  With -o journals are kept, and the
-same command goes on from them.  The exit code is 1 when a mark is missed.
+same command goes on from them.  Results are kept in a file per design, for some take longer than
+others.  The exit code is 1 when a mark is missed.
 """
 
 from __future__ import annotations

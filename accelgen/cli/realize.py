@@ -79,7 +79,8 @@ def _realize(arguments: argparse.Namespace) -> int:
     else:
         print(_summary(arguments, realised, figures, entry))
     if good:
-        print(f"next: accelgen verify {folder}", file=sys.stderr)
+        gates = "" if arguments.liberty else "; with --liberty CELLS: energy from simulated gates"
+        print(f"next: accelgen verify {folder}{gates}", file=sys.stderr)
     return 0 if good else 1
 
 

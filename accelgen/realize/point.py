@@ -119,8 +119,9 @@ def read_point(results: Path, number: int) -> tuple[Point, Mapping[str, Json]]:
     with within(str(path)):
         for key in ("kernel", "architecture", "bits"):
             if not isinstance(entry.get(key), dict):
+                other = f": {shorten(entry[key])}" if key in entry else ""
                 raise InputError(
-                    f"point {number} has no {key}: {shorten(entry.get(key))}",
+                    f"point {number} has no {key}{other}",
                     hint="realize takes searches of digits with hardware: {space: kernels}",
                 )
         if not {"technology", "period_ns"} <= entry.keys():

@@ -189,7 +189,7 @@ class _Study:
             raise NoDesignError(
                 f"no vector of the last {_IN_VAIN} batches is a design: {reasons[-1]}",
                 where=self.search.name,
-                hint="give a larger budget",
+                hint="offer others in the search",
             )
 
     def _candidate(self, vector: Vector) -> Candidate | Rejected:

@@ -18,6 +18,7 @@ import threading
 import time
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic
 
@@ -89,11 +90,7 @@ class Workers(Generic[Work]):
         try:
             sent = pickle.dumps(list(points))
         except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise InputError(
-                f"cannot be sent to another process: {error}",
-                where=str(points[0]),
-                hint="use 1 job, or functions that a module defines",
-            ) from error
+            raise _not_sent(points[0], str(error)) from error
         self._chunks[connection].append(len(points))
         self._pending[connection] += points
         try:
@@ -109,7 +106,7 @@ class Workers(Generic[Work]):
         for connection in wait(list(self._processes), timeout):
             assert isinstance(connection, Connection)
             try:
-                records, bug = connection.recv()
+                records, bug, unread = connection.recv()
             except (EOFError, OSError):
                 self._failed = self._gone(connection)
                 continue
@@ -117,6 +114,8 @@ class Workers(Generic[Work]):
             found += zip(pending[: len(records)], records, strict=True)
             del pending[: len(records)]
             self._count(connection, len(records))
+            if unread is not None:
+                self._failed = _not_sent(pending[0], unread)
             if bug is not None:
                 self._failed = BugError(f"{pending[0]}\n{bug}")
         # What has been evaluated goes into the journal before anything is raised.
@@ -153,34 +152,59 @@ class Workers(Generic[Work]):
         self._processes.clear()
 
 
+def _not_sent(point: object, why: str) -> InputError:
+    return InputError(
+        f"cannot be sent to another process: {why}",
+        where=str(point),
+        hint="use 1 job, or functions that a module defines",
+    )
+
+
 def work(file: int) -> None:
     """What a worker does: a task, then chunks of points, from the socket ``file``."""
     # Ctrl-C reaches all processes of a terminal; the one that has the journal ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = Connection(file)
     task: Task[Any] = pickle.loads(connection.recv_bytes())
-    chunks: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
+    chunks: queue.SimpleQueue[list[Any] | _Unread] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(connection, chunks), daemon=True).start()
     while True:
         records: list[Record] = []
         sent = time.monotonic()
-        for point in chunks.get():
+        chunk = chunks.get()
+        if isinstance(chunk, _Unread):
+            connection.send((records, None, chunk.why))
+            return
+        for point in chunk:
             try:
                 records.append(task(point))
             except Exception:
-                connection.send((records, traceback.format_exc()))
+                connection.send((records, traceback.format_exc(), None))
                 return
             if time.monotonic() - sent >= _SEND_EVERY:
-                connection.send((records, None))
+                connection.send((records, None, None))
                 records, sent = [], time.monotonic()
         if records:
-            connection.send((records, None))
+            connection.send((records, None, None))
 
 
-def _listen(connection: Connection, chunks: queue.SimpleQueue[list[Any]]) -> None:
+@dataclass(frozen=True)
+class _Unread:
+    """A chunk that this process cannot make points of, such as one with a function of the main
+    module of the other.
+    """
+
+    why: str
+
+
+def _listen(connection: Connection, chunks: queue.SimpleQueue[list[Any] | _Unread]) -> None:
     """Take chunks while others are worked on, and end the process when nobody sends any more."""
     try:
         while True:
-            chunks.put(connection.recv())
+            sent = connection.recv_bytes()
+            try:
+                chunks.put(pickle.loads(sent))
+            except Exception as error:
+                chunks.put(_Unread(str(error)))
     except (EOFError, OSError):
         os._exit(0)

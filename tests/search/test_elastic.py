@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import pickle
 import random
+import sys
+import types
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
@@ -162,6 +164,18 @@ def test_any_source_in_python_by_one_process(folder: Path) -> None:
     assert "user: a constant" in given.subject.about
     with pytest.raises(InputError, match="cannot be sent to another process"):
         run(given, folder / "b", jobs=2)
+
+
+def test_what_another_process_does_not_know_ends_a_search(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As a function of the main module: it has a name here and none there.
+    module = types.ModuleType("known_here_alone")
+    exec("def judge(architecture, bits): return 0.75", module.__dict__)
+    monkeypatch.setitem(sys.modules, "known_here_alone", module)
+    given = search(folder, accuracy=UserAccuracy(module.judge, "a judge"), evaluations=2)
+    with pytest.raises(InputError, match="another process: No module named 'known_here_alone'"):
+        run(given, folder / "a", jobs=2)
 
 
 def test_a_function_that_changes_is_another_source(folder: Path) -> None:

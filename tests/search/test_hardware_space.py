@@ -198,6 +198,11 @@ def test_what_exceeds_a_budget_is_named() -> None:
         Budget(0, 100)
 
 
+def test_an_area_is_no_budget_where_none_is_known() -> None:
+    with pytest.raises(InputError, match="area_mm2: the cost model of the baseline knows no areas"):
+        space_of(baseline="nvdla_256", budget={"area_mm2": 8})
+
+
 def test_a_baseline_without_technology() -> None:
     with pytest.raises(InputError, match="energies of its own sizes alone; set:"):
         space_of(baseline="tpu_128")

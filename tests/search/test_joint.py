@@ -60,6 +60,7 @@ def search(**changes: Any) -> Search:  # noqa: ANN401 - any key's value
         ({"bits": {"weights": ["nvfp4"]}}, "bits: weights"),
         ({"bits": {"weights": ["int4", "if4"]}}, "bits: weights"),
         ({"bits": {"weights": ["int4", "int9"]}}, "bits: weights"),
+        ({"bits": {"activations": ["uint8", "int8"]}}, "bits: activations"),
         ({"hardware": {"multipliers": ["plain", "nvfp4"]}}, "bits: weights"),
     ],
 )

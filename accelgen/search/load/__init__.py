@@ -80,9 +80,11 @@ def parse_search(
 
 def make_search(values: Values, folder: Path = Path()) -> Search:
     """A search from plain values, as in a file; networks and hardware are looked for in ``folder``.
+    Without a ``name`` it is ``search``.
 
     Raises :class:`InputError`.
     """
+    values = {"name": "search", **values}
     if "network" in values:
         return search_of_elastic(values, folder) if is_elastic(values) else search_of_digits(values)
     for key in values:

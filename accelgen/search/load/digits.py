@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from accelgen.digits.supernet import BITS
 from accelgen.elastic.digits import DigitsSpace
 from accelgen.errors import InputError
 from accelgen.names import shorten, unknown, within
@@ -32,6 +33,7 @@ KEYS = (
     "name", "network", "accuracy", "bits", "hardware", "technology", "period_ns", "objectives",
     "constraints", "optimiser", "population", "evaluations", "seed",
 )  # fmt: skip
+ACTIVATIONS = tuple(f"uint{bits}" for bits in BITS)
 _BITS_BY = ("layers", "budget")
 _KERNELS = ("space", "units", "dimensions", "sizes", "multipliers", "buses")
 
@@ -98,6 +100,13 @@ def _bits(values: Values, layers: tuple[str, ...]) -> BitsSpace | BudgetSpace:
 
 def _check_formats(bits: BitsSpace | BudgetSpace, kernels: KernelSpace) -> None:
     """That there are formats for every kind of multiplier, and multipliers for every format."""
+    for name in bits.activations:
+        if name not in ACTIVATIONS:
+            raise InputError(
+                f"the networks are not trained for {name}",
+                where="bits: activations",
+                hint=f"use {ACTIVATIONS[0]} .. {ACTIVATIONS[-1]}",
+            )
     for kind in kernels.multipliers:
         if not set(bits.weights) & set(weight_formats(kind)):
             raise InputError(

@@ -121,6 +121,12 @@ def _budget(values: Values, given: Budget) -> Budget:
     """That of the baseline, with what is given in its place."""
     found: dict[str, Any] = {key: getattr(given, key) for key in _BUDGET}
     check_keys(values, _BUDGET, "resource")
+    if "area_mm2" in values and given.area_mm2 is None:
+        raise InputError(
+            "the cost model of the baseline knows no areas",
+            where="area_mm2",
+            hint="set: {technology: sg13g2}, or leave it out",
+        )
     for key, value in values.items():
         whole = key in ("units", "on_chip_bytes")
         found[key] = integer_of(values, key, 0) if whole else number_of(value, key)
