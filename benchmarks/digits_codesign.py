@@ -3,9 +3,9 @@
     python -m benchmarks.digits_codesign [--evaluations N] [--seed S] [--images N] [--energies N]
         [--liberty FILE ...] [--folder DIR] [--jobs N] > RESULT.json
 
-The shipped search ``digits`` is run; of its front the point of least energy with at least 98 % (the
-mark of 97 %, and a point for what choosing on the same images flatters) is built and runs
-``--images`` images on Verilator; its accuracy is measured again on the images that the search did
+The shipped search ``digits`` is run; of its front the point of least energy with at least 98.5 %
+(the mark of 97 %, and two standard deviations of 300 images, for choosing on the same images
+flatters) is built and runs ``--images`` images on Verilator; its accuracy is measured again on the images that the search did
 not see.  With ``--liberty`` (cells and macros of SG13G2) that point and others of the front, evenly
 spaced, ``--energies`` in all, are simulated at gate level on their own networks, and their energy
 is compared with the estimate that the search used.  The exit code is 1 when a mark is missed.
@@ -35,7 +35,7 @@ from benchmarks.record import Mark, emit, header, progress
 
 MINUTES = 10.0
 ACCURACY = 0.97
-SOUGHT = 0.98
+SOUGHT = 0.985
 ERROR = 0.15
 
 
