@@ -5,10 +5,11 @@
 
 The shipped search ``digits`` is run; of its front the point of least energy with at least 98.5 %
 (the mark of 97 %, and two standard deviations of 300 images, for choosing on the same images
-flatters) is built and runs ``--images`` images on Verilator; its accuracy is measured again on the images that the search did
-not see.  With ``--liberty`` (cells and macros of SG13G2) that point and others of the front, evenly
-spaced, ``--energies`` in all, are simulated at gate level on their own networks, and their energy
-is compared with the estimate that the search used.  The exit code is 1 when a mark is missed.
+flatters) is built and runs ``--images`` images on Verilator; its accuracy is measured again on the
+images that the search did not see.  With ``--liberty`` (cells and macros of SG13G2) that point and
+others of the front, evenly spaced, ``--energies`` in all, are simulated at gate level on their own
+networks, and their energy is compared with the estimate that the search used.  The exit code is 1
+when a mark is missed.
 """
 
 from __future__ import annotations
