@@ -32,11 +32,8 @@ from accelgen.realize.realize import Realised, build
 from accelgen.realize.structure import structure_of
 from benchmarks.record import emit, header, progress
 
-PRIOR = 0.02
-"""Weight of the factors in use, of relative changes beside relative errors ..."""
-
-HELD = {"accumulate": 0.1, "gate": 0.1}
-"""... and of these, which few points tell apart: both are of memories of flip-flops."""
+PRIOR = 0.03
+"""Weight of the factors in use, of relative changes beside relative errors."""
 
 NAMES = tuple(field.name for field in fields(Factors))
 Floats = NDArray[np.float64]
@@ -166,9 +163,8 @@ def fit(rows: Sequence[Rows]) -> Floats:
         rest = row.coefficients.sum(axis=0) - row.array_coefficients
         lines += [row.array_coefficients * used / whole, rest * used / whole]
         targets += [row.array / whole, (whole - row.array - row.constant.sum()) / whole]
-    prior = [HELD.get(name, PRIOR) for name in NAMES]
-    lines += list(np.diag(prior))
-    targets += prior
+    lines += list(PRIOR * np.eye(len(used)))
+    targets += [PRIOR] * len(used)
     solution = lsq_linear(np.array(lines), np.array(targets), bounds=(0.0, np.inf))
     return np.asarray(solution.x * used, dtype=np.float64)
 

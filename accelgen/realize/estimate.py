@@ -49,23 +49,21 @@ _WIDE = 1024
 class Factors:
     """Parts of energies with random data that are counted, fitted to networks at gate level on
     SG13G2 (``benchmarks/realised_energy.py``): of products, by kind of multiplier; of reading
-    flip-flops at an address that moves, of activations and results (more than 1: what turns their
-    elements to the units is in it) and of weights, or to accumulate; of writing a bit into a
-    register (``link_pj``), what a bit and a clock gate that keep still take in a cycle, and a sum
-    in the output stage.
+    flip-flops at an address that moves, or to accumulate; of writing a bit into a register
+    (``link_pj``), what a bit and a clock gate that keep still take in a cycle, and a sum in the
+    output stage.
     """
 
     plain: float
     composable: float
     read: float
-    read_weight: float
     accumulate: float
     bit: float
     gate: float
     sum_bits: float
 
 
-FACTORS = Factors(0.42, 0.30, 1.75, 0.43, 0.18, 0.66, 0.60, 750.0)
+FACTORS = Factors(0.42, 0.26, 0.37, 0.31, 0.63, 0.76, 490.0)
 
 
 @dataclass(frozen=True)
@@ -187,8 +185,7 @@ def energy_of(
     for number, (plan, banks) in enumerate(zip(fabric.inputs, inputs, strict=True)):
         # Blocks have their scales behind them.
         part = ("inputs", "weights")[2 * number // len(inputs)]
-        share = factors.read if part == "inputs" else factors.read_weight
-        found[part] = found.get(part, 0.0) + _input_pj(plan, banks, cycles, share)
+        found[part] = found.get(part, 0.0) + _input_pj(plan, banks, cycles, factors.read)
     found["results"] = _output_pj(fabric.output, output, energies, factors)
     sums = fabric.output.banked.layout.elements
     found["output"] = factors.sum_bits * sums * energies.link_pj

@@ -120,11 +120,11 @@ def _first_energy(
     link, bus = energies.link_pj, kernel.bus_bits
     found = {}
     *inputs, output = memories
-    for name, memory, beats, moves, share in (
-        ("inputs", inputs[0], counts.input_beats, counts.input_moves, FACTORS.read),
-        ("weights", inputs[1], counts.weight_beats, counts.weight_moves, FACTORS.read_weight),
+    for name, memory, beats, moves in (
+        ("inputs", inputs[0], counts.input_beats, counts.input_moves),
+        ("weights", inputs[1], counts.weight_beats, counts.weight_moves),
     ):
-        reads = cycles if memory.macro else share * moves
+        reads = cycles if memory.macro else FACTORS.read * moves
         found[name] = beats * bus * memory.cost.write_pj + memory.count * reads * memory.read_pj
     found["results"] = counts.sums * (FACTORS.read * output.read_pj + output.write_pj)
     if accumulates:
