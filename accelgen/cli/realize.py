@@ -79,8 +79,9 @@ def _realize(arguments: argparse.Namespace) -> int:
     else:
         print(_summary(arguments, realised, figures, entry))
     if good:
-        gates = "" if arguments.liberty else "; with --liberty CELLS: energy from simulated gates"
-        print(f"next: accelgen verify {folder}{gates}", file=sys.stderr)
+        if not arguments.liberty:
+            print("energy from simulated gates: the same with --liberty CELLS", file=sys.stderr)
+        print(f"next: accelgen verify {folder}", file=sys.stderr)
     return 0 if good else 1
 
 

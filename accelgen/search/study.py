@@ -189,7 +189,7 @@ class _Study:
             raise NoDesignError(
                 f"no vector of the last {_IN_VAIN} batches is a design: {reasons[-1]}",
                 where=self.search.name,
-                hint="offer others in the search",
+                hint="change what the search offers",
             )
 
     def _candidate(self, vector: Vector) -> Candidate | Rejected:

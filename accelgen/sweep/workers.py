@@ -160,6 +160,15 @@ def _not_sent(point: object, why: str) -> InputError:
     )
 
 
+@dataclass(frozen=True)
+class _Unread:
+    """A chunk that this process cannot make points of, such as one with a function of the main
+    module of the other.
+    """
+
+    why: str
+
+
 def work(file: int) -> None:
     """What a worker does: a task, then chunks of points, from the socket ``file``."""
     # Ctrl-C reaches all processes of a terminal; the one that has the journal ends the others.
@@ -186,15 +195,6 @@ def work(file: int) -> None:
                 records, sent = [], time.monotonic()
         if records:
             connection.send((records, None, None))
-
-
-@dataclass(frozen=True)
-class _Unread:
-    """A chunk that this process cannot make points of, such as one with a function of the main
-    module of the other.
-    """
-
-    why: str
 
 
 def _listen(connection: Connection, chunks: queue.SimpleQueue[list[Any] | _Unread]) -> None:

@@ -33,7 +33,7 @@ KEYS = (
     "name", "network", "accuracy", "bits", "hardware", "technology", "period_ns", "objectives",
     "constraints", "optimiser", "population", "evaluations", "seed",
 )  # fmt: skip
-ACTIVATIONS = tuple(f"uint{bits}" for bits in BITS)
+_ACTIVATIONS = tuple(f"uint{bits}" for bits in BITS)
 _BITS_BY = ("layers", "budget")
 _KERNELS = ("space", "units", "dimensions", "sizes", "multipliers", "buses")
 
@@ -88,6 +88,13 @@ def _bits(values: Values, layers: tuple[str, ...]) -> BitsSpace | BudgetSpace:
         error.where = "by"
         raise error
     formats = {key: tuple(names_of(x)) for key, x in values.items() if key != "by"}
+    for name in formats.get("activations", ()):
+        if name not in _ACTIVATIONS:
+            raise InputError(
+                f"the networks are not trained for {name}",
+                where="activations",
+                hint=f"use {_ACTIVATIONS[0]} .. {_ACTIVATIONS[-1]}",
+            )
     if by == "layers":
         return BitsSpace(layers, **formats)
     for name in formats.get("weights", ()):
@@ -100,13 +107,6 @@ def _bits(values: Values, layers: tuple[str, ...]) -> BitsSpace | BudgetSpace:
 
 def _check_formats(bits: BitsSpace | BudgetSpace, kernels: KernelSpace) -> None:
     """That there are formats for every kind of multiplier, and multipliers for every format."""
-    for name in bits.activations:
-        if name not in ACTIVATIONS:
-            raise InputError(
-                f"the networks are not trained for {name}",
-                where="bits: activations",
-                hint=f"use {ACTIVATIONS[0]} .. {ACTIVATIONS[-1]}",
-            )
     for kind in kernels.multipliers:
         if not set(bits.weights) & set(weight_formats(kind)):
             raise InputError(
