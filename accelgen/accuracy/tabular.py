@@ -42,6 +42,11 @@ class TabularAccuracy:
 
     kind: ClassVar[AccuracyKind] = "tabular"
 
+    @property
+    def architectures(self) -> tuple[FrozenMap[str, int], ...]:
+        """Those that there is a row of, each once, in the order of the rows."""
+        return tuple(dict.fromkeys(architecture for architecture, _ in self.rows))
+
     def accuracy(self, architecture: Mapping[str, int], bits: Mapping[str, LayerBits]) -> Accuracy:
         """What the table says; :class:`InputError` when it says nothing."""
         chosen = self.space.legal(architecture)

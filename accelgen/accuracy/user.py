@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -58,11 +59,14 @@ class UserAccuracy:
                 f"{type(error).__name__}: {error}", where=self.name, hint="mend the function"
             ) from error
         try:
-            number = float(value)
+            # A text is no share that was worked out, not even one of digits.
+            number = math.nan if isinstance(value, str | bytes | bool) else float(value)
         except (TypeError, ValueError):
+            number = math.nan
+        if math.isnan(number):
             raise InputError(
                 f"{shorten(value)} is no number", where=self.name, hint="return 0.93, say"
-            ) from None
+            )
         return Accuracy(number, self.kind, self.name)
 
 

@@ -69,12 +69,26 @@ def _pareto(arguments: argparse.Namespace) -> int:
         print(_explained(results, names, said))
     for path in drawn:
         print(path)
-    if said is None:
-        words = ["accelgen", "pareto", arguments.results, "--point", str(front[0])]
-        if given is not None:
-            words += ["--objectives", arguments.objectives]
+    words = ["accelgen", "pareto", arguments.results, "--point", str(front[0])]
+    if said is None and given is not None:
+        words += ["--objectives", arguments.objectives]
+    if said is not None:
+        words = ["accelgen", "realize", arguments.results, "--point", str(said.point)]
+    if said is None or _can_be_built(Path(arguments.results), said.point):
         print(f"next: {shlex.join(words)}", file=sys.stderr)
     return 0
+
+
+def _can_be_built(results: Path, point: int) -> bool:
+    """Whether ``accelgen realize`` takes the point."""
+    from accelgen.errors import InputError
+    from accelgen.realize.point import read_point
+
+    try:
+        read_point(results, point)
+    except InputError:
+        return False
+    return True
 
 
 def _figures(

@@ -42,6 +42,8 @@ LIMIT = 4.0
 _PATIENCE = 0.1
 _IN_VAIN = 50
 """Batches without a new design after which a search ends."""
+_FAILED = 20
+"""Designs after which a search ends if one and the same error is all that came of them."""
 
 
 class NoDesignError(InputError):
@@ -99,7 +101,8 @@ def run(
     ``local`` uses ``jobs`` processes (1: this one; default: one per core), ``ray`` the cluster
     at ``address``; ``task`` evaluates trials in place of that of the subject. Raises
     :class:`InputError` for a journal of another search, for one that is there without
-    ``resume``, and :class:`NoDesignError` when vector after vector is rejected.
+    ``resume``, and where one and the same error is all that comes of designs; and
+    :class:`NoDesignError` when vector after vector is rejected.
     """
     start = time.monotonic()
     if jobs is not None and jobs < 1:
@@ -177,10 +180,21 @@ class _Study:
             before = len(self.steps)
             optimiser.tell([(v, self._judge(v, x)) for v, x in zip(vectors, found, strict=True)])
             self._limit = self._next_limit()
+            self._check_evaluations()
             vain = 0 if len(self.steps) > before else vain + 1
             if vain == _IN_VAIN:
                 self._give_up(found)
                 return
+
+    def _check_evaluations(self) -> None:
+        """Raise where evaluations only fail: what they ask does not work."""
+        errors = [step.record.get("error") for step in self.steps]
+        if len(errors) >= _FAILED and errors[0] is not None and len(set(errors)) == 1:
+            raise InputError(
+                f"all of {len(errors)} designs end in one error: {errors[0]}",
+                where=self.search.name,
+                hint="name another folder with -o once it is mended",
+            )
 
     def _give_up(self, found: list[Candidate | Rejected]) -> None:
         """End a search that finds nothing new; raise where it never found anything."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -167,6 +168,12 @@ def test_functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         load_function("my_other_judge:judge")
     with pytest.raises(InputError, match="write module:function"):
         load_function("my_own_judge")
+
+
+@pytest.mark.parametrize("said", ["0.93", True, None, float("nan"), [0.9]])
+def test_a_function_that_says_no_number(said: Any) -> None:  # noqa: ANN401 - anything
+    with pytest.raises(InputError, match="is no number"):
+        UserAccuracy(lambda architecture, bits: said, "mine").accuracy({}, {})
 
 
 def test_a_function_that_says_too_much() -> None:

@@ -30,6 +30,8 @@ def test_a_point_at_the_clock_of_its_search(
     assert (best["technology"], best["period_ns"]) == ("sg13g2", 10.0)
     words = ["realize", "out", "--point", str(best["point"])]
     assert f"accelgen {' '.join(words)}" in said.err
+    assert main(["pareto", "out", "--point", str(best["point"])]) == 0
+    assert f"next: accelgen {' '.join(words)}\n" in capsys.readouterr().err
 
     assert main([*words, "--images", "2"]) == 0
     text = capsys.readouterr().out

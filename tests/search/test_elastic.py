@@ -17,13 +17,16 @@ import pytest
 
 from accelgen.accuracy.measured import MeasuredDigits
 from accelgen.accuracy.source import Accuracy, LayerBits
+from accelgen.accuracy.tabular import load_table
 from accelgen.accuracy.user import UserAccuracy, load_function
 from accelgen.cli import main
+from accelgen.elastic.nas_bench_macro import NasBenchMacro
 from accelgen.elastic.registry import elastic_space
 from accelgen.errors import InputError
 from accelgen.hardware import load_hardware
 from accelgen.networks import load_network
 from accelgen.search import Rejected, Search, SearchResult, make_search, parse_search, run
+from accelgen.search.spaces.networks import ArchitectureSpace
 from accelgen.search.spaces.offered_bits import OfferedBits, layers_of
 from accelgen.search.subject import Candidate
 from accelgen.search.subjects.elastic import ElasticDesign
@@ -214,18 +217,30 @@ def test_a_table_is_looked_up_before_anything_is_evaluated(folder: Path) -> None
         kinds = step.design.architecture.values()
         assert step.figures["accuracy"] == pytest.approx(0.5 + sum(kinds) / 100)
         assert step.design.to_json()["accuracy_from"] == "tabular: all.csv"
-    # What it does not have is rejected, and takes no evaluation.
-    table(folder / "one.csv", [(1, 0, 0, 0, 0, 0, 0, 0)])
-    few = search(folder, accuracy={"table": "one.csv"})
-    for found in draws(few, 10):
-        assert isinstance(found, Rejected)
-        assert found.reason.startswith("accuracy: ")
-        assert "is not in the table" in found.reason
     # It knows nothing of networks in fewer than 8 bits either.
     low = search(folder, accuracy={"table": "all.csv"}, hardware=MEASURED,
                  bits={"weights": ["nvfp4"], "activations": ["nvfp4"]})  # fmt: skip
     (found,) = draws(low, 1)
     assert isinstance(found, Rejected)
+
+
+def test_only_what_a_table_has_is_searched(folder: Path) -> None:
+    rows = [(0,) * 8, (1, 2, 1, 2, 0, 1, 1, 0), (2,) * 8, (2, 2, 2, 2, 2, 2, 2, 1)]
+    table(folder / "few.csv", [*rows, rows[1]])
+    given = search(folder, accuracy={"table": "few.csv"})
+    found = [draw for draw in draws(given, 40) if isinstance(draw, Candidate)]
+    seen = {tuple(x.design.architecture.values()) for x in found
+            if isinstance(x.design, ElasticDesign)}  # fmt: skip
+    assert seen <= set(rows)
+    assert len(seen) > 1
+    # One that it has is itself, and one beside it the one that is nearest.
+    few = load_table(folder / "few.csv", NasBenchMacro()).architectures
+    space = ArchitectureSpace(NasBenchMacro(), few)
+    assert [tuple(one.values()) for one in few] == rows
+    assert [space.decode([(kind + 0.5) / 3 for kind in row]) for row in rows] == list(few)
+    assert space.decode([0.9] * 7 + [0.5]) == few[3]
+    assert space.decode([0.1] * 7 + [0.5]) == few[0]
+    assert space.reference == few[2]
 
 
 def test_a_predictor_speaks_for_its_own_sizes_and_widths(folder: Path) -> None:

@@ -87,6 +87,26 @@ def test_nothing_but_rejections_ends(tmp_path: Path) -> None:
         run(small.search(tmp_path, hardware=tiny), tmp_path / "j", jobs=1, task=small.quick)
 
 
+def test_one_error_of_all_designs_ends(tmp_path: Path) -> None:
+    count = [0]
+
+    def fails(trial: Trial) -> dict[str, Json]:
+        count[0] += 1
+        return {**small.quick(trial), "error": "judge: KeyError: 'two'; mend the function"}
+
+    search = small.search(tmp_path, evaluations=60)
+    with pytest.raises(InputError, match=r"all of \d+ designs end in one error: judge: Key"):
+        run(search, tmp_path / "journal", jobs=1, task=fails)
+    assert 20 <= count[0] < 40
+
+    def sometimes(trial: Trial) -> dict[str, Json]:
+        return fails(trial) if trial.hardware.units % 2 else small.quick(trial)
+
+    found = run(search, tmp_path / "another", jobs=1, task=sometimes)
+    assert len(found.result.steps) == 60
+    assert any("KeyError" in step.reason for step in found.result.steps)
+
+
 def test_progress(tmp_path: Path) -> None:
     said: list[State] = []
     search = small.search(tmp_path, objectives=["latency", "energy"], evaluations=48)

@@ -8,7 +8,7 @@ from typing import Any, cast
 from accelgen.accuracy.measured import MeasuredDigits
 from accelgen.accuracy.predicted import load_ofa_predictor
 from accelgen.accuracy.source import AccuracySource
-from accelgen.accuracy.tabular import load_nas_bench_macro, load_table
+from accelgen.accuracy.tabular import TabularAccuracy, load_nas_bench_macro, load_table
 from accelgen.accuracy.user import load_function
 from accelgen.elastic.digits import DigitsSpace
 from accelgen.elastic.nas_bench_macro import NasBenchMacro
@@ -98,9 +98,11 @@ def search_of_elastic(values: Values, folder: Path) -> Search:
         about(hardware),
     )
     several = len(objectives) > 1
+    known = accuracy.architectures if isinstance(accuracy, TabularAccuracy) else ()
+    networks = ArchitectureSpace(space, known)
     return Search(
         str(values["name"]),
-        Joint({"hardware": hardware, "network": ArchitectureSpace(space), "bits": offered}),
+        Joint({"hardware": hardware, "network": networks, "bits": offered}),
         subject,
         objectives,
         constraints,

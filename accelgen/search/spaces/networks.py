@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
+
 from accelgen.accuracy.source import LayerBits
 from accelgen.elastic.space import ElasticSpace
 from accelgen.names import FrozenMap
@@ -20,10 +23,13 @@ class ArchitectureSpace:
     """The architectures of ``elastic``: a gene per choice, which picks one of its options.
 
     Every vector is a legal architecture; choices without effect are set to their first option, so
-    that vectors that differ in these alone are one architecture.
+    that vectors that differ in these alone are one architecture.  Where ``known`` has any, there
+    are no others: a vector is the nearest of these, by how far options are from each other in the
+    order of their choice.
     """
 
     elastic: ElasticSpace
+    known: tuple[FrozenMap[str, int], ...] = ()
 
     @property
     def genes(self) -> tuple[Gene, ...]:
@@ -36,7 +42,7 @@ class ArchitectureSpace:
     @property
     def reference(self) -> FrozenMap[str, int]:
         """The last option of every choice: the network as it is without a search."""
-        return self.elastic.legal({x.name: x.values[-1] for x in self.elastic.choices})
+        return self._nearest({x.name: x.values[-1] for x in self.elastic.choices})
 
     @property
     def starts(self) -> tuple[Vector, ...]:
@@ -47,7 +53,28 @@ class ArchitectureSpace:
         """The architecture of a vector."""
         reader = Reader.of(self.genes, vector)
         choices = self.elastic.choices
-        return self.elastic.legal({x.name: reader.pick(x.name, x.values) for x in choices})
+        return self._nearest({x.name: reader.pick(x.name, x.values) for x in choices})
+
+    def _nearest(self, architecture: Mapping[str, int]) -> FrozenMap[str, int]:
+        legal = self.elastic.legal(architecture)
+        if not self.known:
+            return legal
+        far = np.abs(self._places - self._place(legal)).sum(axis=1)
+        return self.known[int(far.argmin())]
+
+    @cached_property
+    def _places(self) -> NDArray[np.float64]:
+        """A row per known architecture."""
+        return np.stack([self._place(architecture) for architecture in self.known])
+
+    def _place(self, architecture: Mapping[str, int]) -> NDArray[np.float64]:
+        """Of every choice, where the option is between the first (0) and the last (1)."""
+        return np.array(
+            [
+                x.values.index(architecture[x.name]) / max(1, len(x.values) - 1)
+                for x in self.elastic.choices
+            ]
+        )
 
 
 @dataclass(frozen=True)
