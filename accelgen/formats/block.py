@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -179,7 +180,10 @@ class BlockFormat(ABC):
             blocks = np.where(bad, np.float32(0), blocks)
         codes = np.empty(blocks.shape, dtype=code_type(self.element_bits))
         scales = np.empty(len(blocks), dtype=code_type(self.scale_bits))
-        kernel = self._kernel(replace(policy, overflow="saturate"), top)
+        policy = replace(policy, overflow="saturate")
+        # Random numbers begin anew with every tensor.
+        anew = policy.rounding == "stochastic"
+        kernel = self._kernel(policy, top) if anew else _kernel_of(self, policy, top)
         step = max(1, _CHUNK // max(1, blocks.shape[1]))
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             for start in range(0, len(blocks), step):
@@ -273,6 +277,12 @@ def block_maxima(blocks: Float32s) -> Float32s:
     """The largest magnitude of every block (block x blocks)."""
     top: Float32s = np.maximum(blocks.max(axis=0, initial=0), -blocks.min(axis=0, initial=0))
     return top
+
+
+@lru_cache(maxsize=64)
+def _kernel_of(form: BlockFormat, policy: Policy, largest: np.float32) -> Kernel:
+    """Its tables take longer than small tensors, many of which have the same ``largest``."""
+    return form._kernel(policy, largest)
 
 
 def _real(values: object) -> Float32s:

@@ -11,6 +11,7 @@ the digits networks those 36 times (nvfp4), 5 times (if4) smaller than the large
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -83,22 +84,38 @@ def block_slack(weights: Float64s) -> Float64s:
     return np.asarray(flat.shape[1] * flat.max(axis=1) / 4)
 
 
-def block_weights(weights: Float64s, form: BlockFormat, steps: Float64s) -> BlockWeights:
-    """``weights`` [k, c, r, s] where the integer 1 is worth ``steps`` [k].
+def block_weights(
+    layers: Sequence[tuple[Float64s, Float64s]], form: BlockFormat
+) -> tuple[BlockWeights, ...]:
+    """Of every layer ``weights`` [k, c, r, s] where the integer 1 is worth ``steps`` [k].
 
-    Blocks that are too small for a scale which hardware counts are zero.
+    Blocks that are too small for a scale which hardware counts are zero.  All layers are rounded
+    together: what a call takes is more than what the blocks of a small layer do.
     """
-    scaled = weights / steps[:, None, None, None] * _unit(form.name)
+    assert form.block is not None
+    rows = []
+    for weights, steps in layers:
+        scaled = np.moveaxis(weights / steps[:, None, None, None] * _unit(form.name), _AXIS, -1)
+        short = -scaled.shape[-1] % form.block
+        rows.append(np.pad(scaled, [(0, 0)] * 3 + [(0, short)]).reshape(-1, form.block))
     # A tensor's scale of 1: what it is for is in the steps.
     levels = form.levels if isinstance(form, TensorScaledFormat) else None
-    made = form.quantise(scaled, axis=_AXIS, largest=levels)
-    codes, scales = np.array(made.codes), np.array(made.scales)
+    made = form.quantise(np.concatenate(rows), axis=1, largest=levels)
+    codes, scales = np.array(made.codes), made.scales[:, 0].copy()
     _, wholes = _tables(form.name)
     lost = wholes[scales] == 0
-    scales[lost] = 0
-    assert form.block is not None
-    codes[np.repeat(lost, form.block, axis=_AXIS)[:, : codes.shape[1]]] = 0
-    return BlockWeights(form, codes, scales)
+    scales[lost], codes[lost] = 0, 0
+    found, first = [], 0
+    for (weights, _), part in zip(layers, rows, strict=True):
+        stop = first + len(part)
+        k, c, r, s = weights.shape
+        of_layer = codes[first:stop].reshape(k, r, s, -1)[..., :c]
+        of_blocks = scales[first:stop].reshape(k, r, s, -1)
+        found.append(
+            BlockWeights(form, *(np.moveaxis(x, -1, _AXIS).copy() for x in (of_layer, of_blocks)))
+        )
+        first = stop
+    return tuple(found)
 
 
 @cache

@@ -45,7 +45,6 @@ __all__ = [
     "activation_format",
     "gaussian_step",
     "quantise",
-    "rounded_blocks",
     "rounded_weights",
     "weight_format",
     "weight_scales",
@@ -111,6 +110,23 @@ class _Scaled:
         return self.most / self.form.max
 
 
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """A layer between two tensors, before its weights are rounded: codes of ``inner`` stand for
+    multiples of ``scale``, of which pooling makes those of ``form`` for multiples of ``output``;
+    codes of the residual stand for multiples of ``residual``.
+    """
+
+    layer: FloatLayer
+    weights: WeightFormat
+    source: _Scaled
+    residual: float | None
+    inner: IntFormat
+    scale: float
+    form: IntFormat
+    output: float
+
+
 def quantise(
     name: str,
     layers: Sequence[FloatLayer],
@@ -131,7 +147,7 @@ def quantise(
     """
     formats = _tensor_formats(layers, bits)
     ranges = {IMAGE: image_most}
-    done: list[QuantisedLayer] = []
+    plans: list[_Plan] = []
     for layer in layers:
         with within(layer.name):
             weights = weight_format(bits[layer.name].weights)
@@ -141,12 +157,17 @@ def quantise(
                 residual = ranges[layer.residual] / formats[layer.residual].max
             form = formats.get(layer.name)
             if form is None:
-                done.append(_last_layer(layer, weights, source))
+                plans.append(_last(layer, weights, source))
             elif layer.most is None or not 0 < layer.most < np.inf:
                 raise InputError("outputs have no range", hint="give most, above 0")
             else:
                 ranges[layer.name] = layer.most
-                done.append(_layer(layer, weights, source, residual, form, layer.most))
+                plans.append(_plan(layer, weights, source, residual, form, layer.most))
+    rounded = _rounded(plans)
+    done = []
+    for plan in plans:
+        with within(plan.layer.name):
+            done.append(_finished(plan, rounded[plan.layer.name]))
     form = formats[IMAGE]
     return QuantisedNetwork(name, tuple(done), image_shape, form, image_most / form.max)
 
@@ -214,30 +235,6 @@ def rounded_weights(
     return RoundedWeights(codes, steps[best], tries[best].astype(np.int64), shift)
 
 
-def rounded_blocks(
-    layer: FloatLayer,
-    form: BlockFormat,
-    source: float,
-    scale: float,
-    residual: float | None,
-    most: int,
-) -> RoundedWeights:
-    """The weights of ``layer`` in a block format, for inputs of codes up to ``most``; else as in
-    :func:`rounded_weights`.  The integer 1 is worth as little as int32 has room for.
-    """
-    # A bias, too, has to fit.
-    wanted = np.maximum(
-        block_steps(layer.weights, form, most), np.abs(layer.bias) / (source * 2.0**30)
-    )
-    wanted = np.where(wanted > 0, wanted, scale / source)
-    factors = wanted * (source / scale)
-    shift = _shifts(np.maximum(factors, 0.0 if residual is None else residual / scale), MOST_SHIFT)
-    multiplier = np.clip(np.ceil(factors * np.exp2(shift)), 1, MOST_MULTIPLIER)
-    steps = multiplier * (np.exp2(-shift) * scale / source)
-    blocks = block_weights(layer.weights, form, steps)
-    return RoundedWeights(blocks.integers, steps, multiplier.astype(np.int64), shift, blocks)
-
-
 @cache
 def gaussian_step(bits: int) -> float:
     """The step of the symmetric quantiser of ``bits`` bits (codes up to 2**(bits - 1) - 1 and their
@@ -255,34 +252,22 @@ def gaussian_step(bits: int) -> float:
     return float(min(steps, key=error))
 
 
-def _layer(
+def _plan(
     layer: FloatLayer,
     weights: WeightFormat,
     source: _Scaled,
     residual: float | None,
     form: IntFormat,
     most: float,
-) -> QuantisedLayer:
+) -> _Plan:
     """A layer with ReLU; ``residual`` is a scale."""
     inner = form
-    pool_multiplier, pool_shift = 1, 0
     if layer.pool == "average":
         inner = IntFormat(max(AVERAGED_BITS, form.bits), signed=False)
-        factor = form.max / (inner.max * layer.window[0] * layer.window[1])
-        pool_multiplier, pool_shift = _fixed_point(factor, MOST_POOL_SHIFT)
-    scale = most / inner.max
-    made, bias = _integers(layer, weights, source, scale, residual)
-    residual_multiplier = None
-    if residual is not None:
-        residual_multiplier = np.rint(residual / scale * np.exp2(made.shift)).astype(np.int64)
-    stage = OutputStage(
-        bias, made.multiplier, made.shift, 0, inner.max, residual_multiplier,
-        layer.pool, layer.window, pool_multiplier, pool_shift,
-    )  # fmt: skip
-    return _finished(layer, weights, made, stage, form, most / form.max)
+    return _Plan(layer, weights, source, residual, inner, most / inner.max, form, most / form.max)
 
 
-def _last_layer(layer: FloatLayer, weights: WeightFormat, source: _Scaled) -> QuantisedLayer:
+def _last(layer: FloatLayer, weights: WeightFormat, source: _Scaled) -> _Plan:
     """The layer without ReLU."""
     if layer.residual is not None or layer.pool != "none":
         raise InputError("the last layer has a residual or a pool", hint="add a layer after it")
@@ -295,40 +280,75 @@ def _last_layer(layer: FloatLayer, weights: WeightFormat, source: _Scaled) -> Qu
         slack = weight_scales(layer.weights, weights) * layer.weights[0].size / 2
     reach = float((sums + slack * reached + np.abs(layer.bias)).max())
     scale = max(reach, np.finfo(np.float64).tiny) * (1 + 2**-12) / ANSWERS.max
-    made, bias = _integers(layer, weights, source, scale, None)
-    stage = OutputStage(bias, made.multiplier, made.shift, ANSWERS.min, ANSWERS.max)
-    return _finished(layer, weights, made, stage, ANSWERS, scale)
+    return _Plan(layer, weights, source, None, ANSWERS, scale, ANSWERS, scale)
 
 
-def _finished(
-    layer: FloatLayer,
-    weights: WeightFormat,
-    made: RoundedWeights,
-    stage: OutputStage,
-    form: IntFormat,
-    scale: float,
-) -> QuantisedLayer:
+def _rounded(plans: Sequence[_Plan]) -> dict[str, RoundedWeights]:
+    """The weights of every layer by its name."""
+    found = {}
+    blocks: dict[str, list[_Plan]] = {}
+    for plan in plans:
+        if isinstance(plan.weights, BlockFormat):
+            blocks.setdefault(plan.weights.name, []).append(plan)
+            continue
+        with within(plan.layer.name):
+            found[plan.layer.name] = rounded_weights(
+                plan.layer.weights, plan.weights, plan.source.scale, plan.scale, plan.residual
+            )
+    for name, some in blocks.items():
+        found |= _rounded_blocks(some, block_format(name))
+    return found
+
+
+def _rounded_blocks(plans: Sequence[_Plan], form: BlockFormat) -> dict[str, RoundedWeights]:
+    """Those in a block format.  The integer 1 is worth as little as int32 has room for."""
+    scaled = {}
+    for plan in plans:
+        layer, source, scale = plan.layer, plan.source, plan.scale
+        # A bias, too, has to fit.
+        wanted = np.maximum(
+            block_steps(layer.weights, form, source.form.max),
+            np.abs(layer.bias) / (source.scale * 2.0**30),
+        )
+        wanted = np.where(wanted > 0, wanted, scale / source.scale)
+        factors = wanted * (source.scale / scale)
+        least = 0.0 if plan.residual is None else plan.residual / scale
+        with within(layer.name):
+            shift = _shifts(np.maximum(factors, least), MOST_SHIFT)
+        multiplier = np.clip(np.ceil(factors * np.exp2(shift)), 1, MOST_MULTIPLIER)
+        steps = multiplier * (np.exp2(-shift) * scale / source.scale)
+        scaled[layer.name] = (steps, multiplier.astype(np.int64), shift)
+    pairs = [(plan.layer.weights, scaled[plan.layer.name][0]) for plan in plans]
+    return {
+        plan.layer.name: RoundedWeights(made.integers, *scaled[plan.layer.name], made)
+        for plan, made in zip(plans, block_weights(pairs, form), strict=True)
+    }
+
+
+def _finished(plan: _Plan, made: RoundedWeights) -> QuantisedLayer:
+    """The layer with its weights, and an output stage for them."""
+    layer, weights = plan.layer, plan.weights
+    bias = np.rint(layer.bias / (made.steps * plan.source.scale))
+    if np.abs(bias).max(initial=0) >= 2**31:
+        raise InputError("a bias leaves int32", hint="weights are too small beside it")
+    pool_multiplier, pool_shift = 1, 0
+    if layer.pool == "average":
+        factor = plan.form.max / (plan.inner.max * layer.window[0] * layer.window[1])
+        pool_multiplier, pool_shift = _fixed_point(factor, MOST_POOL_SHIFT)
+    residual = None
+    if plan.residual is not None:
+        residual = np.rint(plan.residual / plan.scale * np.exp2(made.shift)).astype(np.int64)
+    stage = OutputStage(
+        bias.astype(np.int64), made.multiplier, made.shift, plan.inner.min, plan.inner.max,
+        residual, layer.pool, layer.window, pool_multiplier, pool_shift,
+    )  # fmt: skip
     if isinstance(weights, BlockFormat):
         most = int(np.abs(made.codes).max())
         weights = IntFormat.for_range(-max(1, most), max(1, most))
     return QuantisedLayer(
-        layer.name, made.codes, weights, stage, form, scale,
+        layer.name, made.codes, weights, stage, plan.form, plan.output,
         layer.padding, layer.source, layer.residual, made.blocks,
     )  # fmt: skip
-
-
-def _integers(
-    layer: FloatLayer, form: WeightFormat, source: _Scaled, scale: float, residual: float | None
-) -> tuple[RoundedWeights, Int64s]:
-    """The weights in integers, and the bias per channel."""
-    if isinstance(form, BlockFormat):
-        made = rounded_blocks(layer, form, source.scale, scale, residual, source.form.max)
-    else:
-        made = rounded_weights(layer.weights, form, source.scale, scale, residual)
-    bias = np.rint(layer.bias / (made.steps * source.scale))
-    if np.abs(bias).max(initial=0) >= 2**31:
-        raise InputError("a bias leaves int32", hint="weights are too small beside it")
-    return made, bias.astype(np.int64)
 
 
 def _fixed_point(factor: float, most_shift: int) -> tuple[int, int]:

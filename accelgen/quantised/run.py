@@ -128,13 +128,11 @@ class _Step:
         layer, stage = self.layer, self.layer.stage
         sums = self._sums(found[layer.source], scratch)
         y = scratch.take("y", sums.shape, np.float64)
-        y[...] = sums
-        y *= self.multiplier
+        np.multiply(sums, self.multiplier, out=y)
         y += self.offset
         if layer.residual is not None and self.residual is not None:
             residual = scratch.take("residual", sums.shape, np.float64)
-            residual[...] = found[layer.residual]
-            residual *= self.residual
+            np.multiply(found[layer.residual], self.residual, out=residual)
             y += residual
         np.floor(y, out=y)
         # Narrowing keeps the order, and both ends are exact: it may come first.

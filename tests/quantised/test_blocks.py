@@ -37,7 +37,7 @@ def test_integers_are_those_of_the_golden_model(name: str, seed: int, channels: 
     """A block with a single 1 beside it gives its element, by the model of the hardware."""
     form = block_format(name)
     weights = drawn_weights(seed, channels)
-    made = block_weights(weights, form, block_steps(weights, form, 255))
+    (made,) = block_weights([(weights, block_steps(weights, form, 255))], form)
     assert form.block is not None
     pair = BlockPair(block_format("mxint8" if form.block == 32 else "nvint4"), form, form.block)
     one, scale = 1, (127 if form.block == 32 else 1)  # the least scales that count
@@ -64,7 +64,7 @@ def test_weights_are_near_and_sums_fit(name: str, seed: int, channels: int, most
     weights = drawn_weights(seed, channels)
     steps = block_steps(weights, form, most)
     steps = np.where(steps > 0, steps, 1.0)
-    made = block_weights(weights, form, steps)
+    (made,) = block_weights([(weights, steps)], form)
     sums = np.abs(made.integers).sum(axis=(1, 2, 3)) * most
     assert sums.max() < 2**31
     assert form.block is not None
