@@ -1,11 +1,12 @@
 """What a program takes on a design, estimated without simulating it: energy by part, and area.
 
 Actions are counted in closed form and priced by a technology (:mod:`accelgen.energy`): products at
-the widths of the layer; reads and writes of memories; results, added up in memory or written once.
-What waits takes energy too: ``clock`` is that of the register bits and clock gates of
-:mod:`accelgen.realize.structure`, which have a clock in every cycle; ``output`` is the output
-stage's, per sum that it takes.  How much switches is not known without data: FACTORS says what part
-of the energy with random data is counted.
+the widths of the layer, of all units in every step; reads of memories, of flip-flops where the
+address changes; results, added up in memory or written once, and read.  What waits takes energy
+too: ``clock`` is that of the register bits and clock gates of :mod:`accelgen.realize.structure`,
+which have a clock in every cycle; ``output`` is the output stage's, per sum that it takes.  How
+much switches is not known without data: FACTORS says what part of the energy with random data is
+counted.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from accelgen.errors import InputError
 from accelgen.fabric.fabric import InputPlan, OutputPlan
 from accelgen.names import FrozenMap
 from accelgen.processor.design import ProcessorDesign
+from accelgen.realize.accesses import accesses_of
 from accelgen.realize.kernel import LOOPS, Kernel
 from accelgen.realize.program import Program, Step
-from accelgen.realize.structure import PAGES, Banks, Structure, structure_of
+from accelgen.realize.structure import PAGES, STAGE_BITS, Banks, Structure, structure_of
 
 __all__ = [
     "FACTORS",
@@ -35,6 +37,7 @@ __all__ = [
     "energy_of",
     "estimate",
     "product_pj",
+    "waiting_pj",
 ]
 
 PARTS = ("products", "inputs", "weights", "results", "output", "clock")
@@ -45,25 +48,32 @@ _WIDE = 1024
 """Bits of a bus that blocks of any format fit."""
 
 
+OUTSIDE = 0.475
+"""Of a product, what a unit takes whose step is outside of the loop nest: operands come all the
+same.  Fitted at gate level to the arrays of eleven networks, layer by layer."""
+
+
 @dataclass(frozen=True)
 class Factors:
     """Parts of energies with random data that are counted, fitted to networks at gate level on
     SG13G2 (``benchmarks/realised_energy.py``): of products, by kind of multiplier; of reading
-    flip-flops at an address that moves, or to accumulate; of writing a bit into a register
-    (``link_pj``), what a bit and a clock gate that keep still take in a cycle, and a sum in the
-    output stage.
+    flip-flops at another address, of writing them, and of writing sums that add up
+    (``accumulate``).  Of writing a bit into a register (``link_pj``) what takes a cycle of a
+    register bit, of a clock gate and of a bit of the output stage (``stage``), and a sum there.
     """
 
     plain: float
     composable: float
     read: float
+    write: float
     accumulate: float
     bit: float
     gate: float
+    stage: float
     sum_bits: float
 
 
-FACTORS = Factors(0.42, 0.26, 0.37, 0.31, 0.63, 0.76, 490.0)
+FACTORS = Factors(0.82, 0.257, 0.68, 1.06, 0.14, 0.52, 0.37, 0.91, 1010.0)
 
 
 @dataclass(frozen=True)
@@ -178,20 +188,36 @@ def energy_of(
     computing or not.
     """
     fabric = step.problem.fabric
-    iterations = prod(fabric.kernel.bounds)
+    inside = prod(fabric.kernel.bounds)
+    outside = kernel.units * prod(fabric.domain.extents) - inside
     each = step.count * product_pj(kernel, step.widths, energies, factors)
-    found = {"products": iterations * each}
+    found = {"products": (inside + OUTSIDE * outside) * each}
     *inputs, output = structure.memories
     for number, (plan, banks) in enumerate(zip(fabric.inputs, inputs, strict=True)):
         # Blocks have their scales behind them.
         part = ("inputs", "weights")[2 * number // len(inputs)]
-        found[part] = found.get(part, 0.0) + _input_pj(plan, banks, cycles, factors.read)
+        taken = _input_pj(plan, banks, cycles, energies, factors)
+        found[part] = found.get(part, 0.0) + taken
     found["results"] = _output_pj(fabric.output, output, energies, factors)
     sums = fabric.output.banked.layout.elements
     found["output"] = factors.sum_bits * sums * energies.link_pj
-    still = factors.bit * structure.bits + factors.gate * structure.gates
-    found["clock"] = still * cycles * energies.link_pj
+    found["clock"] = cycles * sum(waiting_pj(structure, energies, factors).values())
     return found
+
+
+def waiting_pj(
+    structure: Structure, energies: Energies, factors: Factors = FACTORS
+) -> dict[str, float]:
+    """Picojoules in a cycle of what has a clock, of the ``array``, the ``buffers`` and all
+    ``others``.
+    """
+    bit, gate = factors.bit * energies.link_pj, factors.gate * energies.link_pj
+    stage = factors.stage * STAGE_BITS * energies.link_pj
+    return {
+        "array": bit * structure.lines,
+        "buffers": bit * structure.around + gate * structure.gates,
+        "others": stage + bit * structure.streams + gate * structure.parameters,
+    }
 
 
 def product_pj(
@@ -226,33 +252,36 @@ def _units(kernel: Kernel, energies: Energies) -> Mapping[str, UnitCost]:
     return found
 
 
-def _input_pj(plan: InputPlan, banks: Banks, cycles: int, share: float) -> float:
-    """Every element is written once.  Macros are read in every cycle; flip-flops, whose words
-    are there all the time, switch when the address moves.
+def _input_pj(
+    plan: InputPlan, banks: Banks, cycles: int, energies: Energies, factors: Factors
+) -> float:
+    """Macros are written element by element, and read in every cycle.  Flip-flops all see what a
+    beat brings, and switch what is read when the address changes.  Rotators have a register per
+    slot.
     """
-    written = plan.banked.layout.elements * banks.write_pj
+    access, found = plan.banked, 0.0
+    if access.turns:
+        moves = accesses_of(access).moves
+        found += moves * len(access.slots) * banks.width * energies.link_pj
     if banks.macro:
-        return written + banks.count * cycles * banks.read_pj
-    return written + share * banks.count * _moves(plan) * banks.read_pj
+        written = access.layout.elements * banks.write_pj
+        return found + written + banks.count * cycles * banks.read_pj
+    written = factors.write * access.layout.beats * banks.write_pj
+    read = factors.read * accesses_of(access).changes * banks.read_pj
+    return found + banks.count * (written + read)
 
 
 def _output_pj(plan: OutputPlan, banks: Banks, energies: Energies, factors: Factors) -> float:
-    """Results are written once, or read and written in every access; then read."""
-    layout = plan.banked.layout
-    once = layout.elements * (factors.read * banks.read_pj + banks.write_pj)
+    """Results are written once, or read and written in every access; then read, from all memories
+    at a time.
+    """
+    access = plan.banked
+    share = 1.0 if banks.macro else factors.read
+    found = banks.count * share * access.layout.segments * banks.read_pj
+    found += access.layout.elements * banks.write_pj
     if not plan.accumulate:
-        return once
-    accesses = prod(plan.pattern.extents)
-    slots = len(plan.banked.slots)
-    read = factors.accumulate * banks.count * accesses * banks.read_pj
-    return once + read + slots * accesses * (banks.write_pj + 3 * banks.width * energies.link_pj)
-
-
-def _moves(plan: InputPlan) -> int:
-    """Cycles in which the address of a tensor is another than before."""
-    pattern = plan.pattern
-    moves = 1
-    for loop, extent in reversed(list(enumerate(pattern.extents))):
-        still = moves == 1 and not any(row[loop] for row in pattern.steps)
-        moves *= 1 if still else extent
-    return moves
+        return found
+    sums = len(access.slots) * prod(access.extents)
+    found += factors.read * banks.count * accesses_of(access).changes * banks.read_pj
+    written = banks.write_pj + 3 * banks.width * energies.link_pj
+    return found + factors.accumulate * sums * written

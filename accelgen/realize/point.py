@@ -20,7 +20,7 @@ from accelgen.realize.kernel import Kernel, describe
 from accelgen.realize.program import largest_bounds
 from accelgen.store import Json
 
-__all__ = ["COLUMNS", "Point", "read_point"]
+__all__ = ["COLUMNS", "Point", "point_of", "read_point"]
 
 COLUMNS = (
     "units", "space", "order", "skewed", "multiplier", "bus_bits", "layers", "weight_bits",
@@ -68,7 +68,7 @@ class Point:
         }
 
     def to_json(self) -> dict[str, Json]:
-        """All that makes it again, see :func:`read_point`."""
+        """All that makes it again, see :func:`point_of`."""
         kernel = self.kernel
         return {
             "kernel": {
@@ -130,7 +130,7 @@ def read_point(results: Path, number: int) -> tuple[Point, Mapping[str, Json]]:
                 hint="run the search again: accelgen codesign",
             )
         try:
-            return _point(entry), cast("Mapping[str, Json]", entry)
+            return point_of(entry), cast("Mapping[str, Json]", entry)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(
                 f"point {number} is not as searches write it: {shorten(error)}",
@@ -138,8 +138,8 @@ def read_point(results: Path, number: int) -> tuple[Point, Mapping[str, Json]]:
             ) from error
 
 
-def _point(entry: Mapping[str, Any]) -> Point:
-    """From what :meth:`Point.to_json` made."""
+def point_of(entry: Mapping[str, Any]) -> Point:
+    """From what :meth:`Point.to_json` made; raises errors of Python's where it did not."""
     values = entry["kernel"]
     kernel = Kernel(
         tuple((str(loop), int(extent)) for loop, extent in values["space"]),

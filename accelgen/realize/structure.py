@@ -62,15 +62,18 @@ class Banks:
 
 @dataclass(frozen=True)
 class Structure:
-    """The memories of the tensors, the output's last, and what has a clock in every cycle:
-    register ``bits``, ``lines`` of them in the array, and clock ``gates`` (one per word of a memory
-    of flip-flops).
+    """The memories of the tensors, the output's last, and what has a clock in every cycle: register
+    bits of the array (``lines``), around memories (``around``) and on the way of streams
+    (``streams``; those of the stage, STAGE_BITS, are in no field), and clock gates, one per word of
+    a memory of flip-flops, of tensors (``gates``) and of the output stage (``parameters``).
     """
 
     memories: tuple[Banks, ...]
-    bits: int
     lines: int
+    around: int
+    streams: int
     gates: int
+    parameters: int
 
 
 def structure_of(design: ProcessorDesign, energies: Energies) -> Structure:
@@ -82,22 +85,22 @@ def structure_of(design: ProcessorDesign, energies: Energies) -> Structure:
     nodes = pipeline.netlist.nodes
     lines = measure(pipeline.netlist, pipeline.registers).register_bits
     lines -= sum(nodes[enable.node].format.bits for enable in pipeline.enables)
-    bits = lines + STAGE_BITS + BUS_BITS * fabric.bus_bits
-    gates = _PARAMETERS * PAGES * (design.stage.channels if design.stage else 0)
+    around = gates = 0
     memories = []
     for plan in fabric.plans:
         memory = _banks(plan, energies)
         memories.append(memory)
-        bits += _around(plan.banked)
+        around += _around(plan.banked)
         if isinstance(plan, OutputPlan) and plan.accumulate:
             # Addend, sum, the sum before, two addresses; what is read of both pages.
             own = (3 + PAGES) * memory.width + 2 * address_bits(plan.banked.layout)
-            bits += memory.count * own
+            around += memory.count * own
         elif isinstance(plan, InputPlan) and not memory.macro:
-            bits += memory.count * memory.width
+            around += memory.count * memory.width
         if not memory.macro:
             gates += memory.count * PAGES * memory.words
-    return Structure(tuple(memories), bits, lines, gates)
+    parameters = _PARAMETERS * PAGES * (design.stage.channels if design.stage else 0)
+    return Structure(tuple(memories), lines, around, BUS_BITS * fabric.bus_bits, gates, parameters)
 
 
 def _around(access: BankedAccess) -> int:

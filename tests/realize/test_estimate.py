@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import astuple, replace
-from itertools import pairwise, product
+from itertools import product
 from math import prod
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from accelgen.accuracy.source import LayerBits
 from accelgen.digits.supernet import load_supernet
 from accelgen.energy import load_energies
+from accelgen.fabric.banks import BankedAccess
 from accelgen.names import FrozenMap
 from accelgen.processor.design import ProcessorDesign
-from accelgen.realize.estimate import FACTORS, PARTS, _moves, energy_of, estimate
+from accelgen.realize.accesses import accesses_of
+from accelgen.realize.estimate import FACTORS, PARTS, energy_of, estimate, waiting_pj
 from accelgen.realize.kernel import Kernel
 from accelgen.realize.point import Point
 from accelgen.realize.program import Program, compile_network, design_kernel, largest_bounds
@@ -43,20 +46,46 @@ def built(request: pytest.FixtureRequest) -> Built:
     return design, compile_network(network, kernel, design)
 
 
-def test_moves_are_the_cycles_with_another_address(built: Built) -> None:
+def addresses(access: BankedAccess) -> NDArray[np.int64]:
+    """Of every memory [accesses, memories], found element by element."""
+    layout = access.layout
+    found = []
+    for t in product(*map(range, access.extents)):
+        at = np.array(access.steps).reshape(len(access.origin), -1) @ np.array(t, np.int64)
+        row = []
+        for memory in product(*map(range, layout.moduli)):
+            held = [
+                v + (j - v) % n
+                for v, j, n in zip(
+                    (at + access.origin).tolist(), memory, layout.moduli, strict=True
+                )
+            ]
+            words = [d // n for d, n in zip(held, layout.moduli, strict=True)]
+            row.append(sum(x * y for x, y in zip(words, layout.strides, strict=True)))
+        found.append(row)
+    return np.array(found)
+
+
+def test_changes_are_those_of_addresses(built: Built) -> None:
     _, program = built
+    moved = rotated = 0
     for step in program.steps:
-        for plan in step.problem.fabric.inputs:
-            pattern = plan.pattern
-            if prod(pattern.extents) > 20_000:
+        for plan in step.problem.fabric.plans:
+            access = plan.banked
+            if prod(access.extents) > 2000:
                 continue
-            places = [pattern.element(t, 0) for t in product(*map(range, pattern.extents))]
-            changes = 1 + sum(a != b for a, b in pairwise(places))
-            # Loops that together leave the index where it was are counted as moving.
-            assert _moves(plan) >= changes
-            still = [row for row in zip(*pattern.steps, strict=True) if not any(row)]
-            if not still:
-                assert _moves(plan) == prod(pattern.extents)
+            counted = accesses_of(access)
+            assert 0 <= counted.changes <= counted.moves < prod(access.extents)
+            every = np.diff(addresses(access), axis=0) != 0
+            # Two dimensions that move at once can lead to the address where it was.
+            assert every.mean(axis=1).sum() <= counted.changes + 1e-9
+            single = max(1, sum(map(any, access.steps)))
+            if single == 1 or len(access.layout.moduli) == 1:
+                assert every.mean(axis=1).sum() == pytest.approx(counted.changes)
+            moved += counted.moves > 0
+            rotated += counted.changes < counted.moves
+    assert moved
+    assert rotated
 
 
 def test_macros_are_those_of_synthesis() -> None:
@@ -86,6 +115,9 @@ def test_parts_are_where_they_belong(built: Built) -> None:
     found = energy_of(program.kernel, step, structure, energies, 1000)
     assert set(found) == set(PARTS)
     assert min(found.values()) > 0
+    waiting = waiting_pj(structure, energies)
+    assert found["clock"] == pytest.approx(1000 * sum(waiting.values()))
+    assert min(waiting.values()) > 0
     longer = energy_of(program.kernel, step, structure, energies, 2000)
     assert longer["clock"] == pytest.approx(2 * found["clock"])
     assert longer["products"] == found["products"]
@@ -110,12 +142,10 @@ def test_an_inference_is_its_layers(built: Built) -> None:
 
 def test_rows_of_the_fit_are_the_estimate_with_leakage(built: Built) -> None:
     design, program = built
-    kernel, network = program.kernel, program.network
-    point = Point(kernel, FrozenMap(load_supernet().space.smallest), FrozenMap({}))
+    point = Point(program.kernel, FrozenMap(load_supernet().space.smallest), FrozenMap({}))
     found = estimate(program, design)
     assert found.energy_pj["leakage"] > 0
     chip = Realised(Path(), point, design, program, found)
     cycles = [layer.cycles for layer in found.layers]
-    rows = rows_of(0, chip, cycles, [1.0] * len(network.layers))
-    total = rows.ratio(np.array(astuple(FACTORS))) * len(network.layers)
-    assert total == pytest.approx(found.energy_nj)
+    rows = rows_of("a", chip, cycles, [1.0, 2.0, 3.0])
+    assert rows.ratio(np.array(astuple(FACTORS))) * 6.0 == pytest.approx(found.energy_nj)
