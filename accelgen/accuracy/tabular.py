@@ -47,6 +47,11 @@ class TabularAccuracy:
         """Those that there is a row of, each once, in the order of the rows."""
         return tuple(dict.fromkeys(architecture for architecture, _ in self.rows))
 
+    @property
+    def has_formats(self) -> bool:
+        """Whether some rows hold for one pair of formats in all layers."""
+        return any(bits is not None for _, bits in self.rows)
+
     def accuracy(self, architecture: Mapping[str, int], bits: Mapping[str, LayerBits]) -> Accuracy:
         """What the table says; :class:`InputError` when it says nothing."""
         chosen = self.space.legal(architecture)

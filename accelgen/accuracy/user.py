@@ -11,6 +11,8 @@ from inspect import getmodule, getsource
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from accelgen.accuracy.source import Accuracy, AccuracyKind, AccuracySource, LayerBits
 from accelgen.errors import InputError
 from accelgen.names import nearest, shorten
@@ -60,7 +62,7 @@ class UserAccuracy:
             ) from error
         try:
             # A text is no share that was worked out, not even one of digits.
-            number = math.nan if isinstance(value, str | bytes | bool) else float(value)
+            number = math.nan if isinstance(value, str | bytes | bool | np.bool_) else float(value)
         except (TypeError, ValueError):
             number = math.nan
         if math.isnan(number):

@@ -8,9 +8,15 @@ from accelgen.accuracy.source import LayerBits
 from accelgen.errors import InputError
 from accelgen.formats import BlockFormat, get_format
 
-__all__ = ["check_wide"]
+__all__ = ["check_wide", "is_wide"]
 
 LEAST_BITS = 8
+
+
+def is_wide(name: str) -> bool:
+    """Whether elements have 8 bits or more, and are not in blocks."""
+    form = get_format(name)
+    return not isinstance(form, BlockFormat) and form.width >= LEAST_BITS
 
 
 def check_wide(bits: Mapping[str, LayerBits], source: str) -> None:
@@ -19,8 +25,7 @@ def check_wide(bits: Mapping[str, LayerBits], source: str) -> None:
     """
     for layer, one in bits.items():
         for name in (one.weights, one.activations):
-            form = get_format(name)
-            if isinstance(form, BlockFormat) or form.width < LEAST_BITS:
+            if not is_wide(name):
                 raise InputError(
                     f"it knows nothing of {name} in {layer}",
                     where=source,

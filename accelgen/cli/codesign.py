@@ -91,6 +91,9 @@ def _codesign(arguments: argparse.Namespace) -> int:
     result = outcome.result
     if len(result.steps) < search.evaluations:
         remark(f"nothing new was found after {len(result.steps)} of {search.evaluations} designs")
+        if outcome.rejected:
+            said = max(outcome.rejected, key=lambda reason: outcome.rejected[reason])
+            remark(f"{sum(outcome.rejected.values())} vectors were rejected, most often: {said}")
     first = result.best  # raises when nothing is feasible, and says why
     result.write(folder)
     pictures = _draw(result, folder)

@@ -69,12 +69,14 @@ def _pareto(arguments: argparse.Namespace) -> int:
         print(_explained(results, names, said))
     for path in drawn:
         print(path)
+    folder = Path(arguments.results)
+    folder = folder.parent if folder.is_file() else folder
     words = ["accelgen", "pareto", arguments.results, "--point", str(front[0])]
     if said is None and given is not None:
         words += ["--objectives", arguments.objectives]
     if said is not None:
-        words = ["accelgen", "realize", arguments.results, "--point", str(said.point)]
-    if said is None or _can_be_built(Path(arguments.results), said.point):
+        words = ["accelgen", "realize", str(folder), "--point", str(said.point)]
+    if said is None or _can_be_built(folder, said.point):
         print(f"next: {shlex.join(words)}", file=sys.stderr)
     return 0
 

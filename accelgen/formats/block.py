@@ -183,7 +183,8 @@ class BlockFormat(ABC):
         policy = replace(policy, overflow="saturate")
         # Random numbers begin anew with every tensor.
         anew = policy.rounding == "stochastic"
-        kernel = self._kernel(policy, top) if anew else _kernel_of(self, policy, top)
+        scale_of = top if self.has_tensor_scale else np.float32(0)
+        kernel = self._kernel(policy, top) if anew else _kernel_of(self, policy, scale_of)
         step = max(1, _CHUNK // max(1, blocks.shape[1]))
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             for start in range(0, len(blocks), step):

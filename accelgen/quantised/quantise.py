@@ -112,19 +112,20 @@ class _Scaled:
 
 @dataclass(frozen=True, eq=False)
 class _Plan:
-    """A layer between two tensors, before its weights are rounded: codes of ``inner`` stand for
-    multiples of ``scale``, of which pooling makes those of ``form`` for multiples of ``output``;
-    codes of the residual stand for multiples of ``residual``.
+    """A layer between two tensors, before its weights are rounded: the output stage makes codes of
+    ``stage_format`` for multiples of ``stage_scale``, and pooling of these the codes of
+    ``output_format`` for multiples of ``output_scale``.  Codes of the residual stand for multiples
+    of ``residual_scale``.
     """
 
     layer: FloatLayer
-    weights: WeightFormat
+    weight_format: WeightFormat
     source: _Scaled
-    residual: float | None
-    inner: IntFormat
-    scale: float
-    form: IntFormat
-    output: float
+    residual_scale: float | None
+    stage_format: IntFormat
+    stage_scale: float
+    output_format: IntFormat
+    output_scale: float
 
 
 def quantise(
@@ -163,11 +164,10 @@ def quantise(
             else:
                 ranges[layer.name] = layer.most
                 plans.append(_plan(layer, weights, source, residual, form, layer.most))
-    rounded = _rounded(plans)
     done = []
-    for plan in plans:
+    for plan, made in zip(plans, _rounded(plans), strict=True):
         with within(plan.layer.name):
-            done.append(_finished(plan, rounded[plan.layer.name]))
+            done.append(_finished(plan, made))
     form = formats[IMAGE]
     return QuantisedNetwork(name, tuple(done), image_shape, form, image_most / form.max)
 
@@ -283,28 +283,30 @@ def _last(layer: FloatLayer, weights: WeightFormat, source: _Scaled) -> _Plan:
     return _Plan(layer, weights, source, None, ANSWERS, scale, ANSWERS, scale)
 
 
-def _rounded(plans: Sequence[_Plan]) -> dict[str, RoundedWeights]:
-    """The weights of every layer by its name."""
-    found = {}
-    blocks: dict[str, list[_Plan]] = {}
-    for plan in plans:
-        if isinstance(plan.weights, BlockFormat):
-            blocks.setdefault(plan.weights.name, []).append(plan)
+def _rounded(plans: Sequence[_Plan]) -> list[RoundedWeights]:
+    """The weights of every layer, those in one block format together."""
+    found: dict[int, RoundedWeights] = {}
+    blocks: dict[str, list[int]] = {}
+    for number, plan in enumerate(plans):
+        form = plan.weight_format
+        if isinstance(form, BlockFormat):
+            blocks.setdefault(form.name, []).append(number)
             continue
         with within(plan.layer.name):
-            found[plan.layer.name] = rounded_weights(
-                plan.layer.weights, plan.weights, plan.source.scale, plan.scale, plan.residual
+            found[number] = rounded_weights(
+                plan.layer.weights, form, plan.source.scale, plan.stage_scale, plan.residual_scale
             )
-    for name, some in blocks.items():
-        found |= _rounded_blocks(some, block_format(name))
-    return found
+    for name, numbers in blocks.items():
+        made = _rounded_blocks([plans[number] for number in numbers], block_format(name))
+        found |= zip(numbers, made, strict=True)
+    return [found[number] for number in range(len(plans))]
 
 
-def _rounded_blocks(plans: Sequence[_Plan], form: BlockFormat) -> dict[str, RoundedWeights]:
+def _rounded_blocks(plans: Sequence[_Plan], form: BlockFormat) -> list[RoundedWeights]:
     """Those in a block format.  The integer 1 is worth as little as int32 has room for."""
-    scaled = {}
+    scaled = []
     for plan in plans:
-        layer, source, scale = plan.layer, plan.source, plan.scale
+        layer, source, scale = plan.layer, plan.source, plan.stage_scale
         # A bias, too, has to fit.
         wanted = np.maximum(
             block_steps(layer.weights, form, source.form.max),
@@ -312,41 +314,42 @@ def _rounded_blocks(plans: Sequence[_Plan], form: BlockFormat) -> dict[str, Roun
         )
         wanted = np.where(wanted > 0, wanted, scale / source.scale)
         factors = wanted * (source.scale / scale)
-        least = 0.0 if plan.residual is None else plan.residual / scale
+        least = 0.0 if plan.residual_scale is None else plan.residual_scale / scale
         with within(layer.name):
             shift = _shifts(np.maximum(factors, least), MOST_SHIFT)
         multiplier = np.clip(np.ceil(factors * np.exp2(shift)), 1, MOST_MULTIPLIER)
         steps = multiplier * (np.exp2(-shift) * scale / source.scale)
-        scaled[layer.name] = (steps, multiplier.astype(np.int64), shift)
-    pairs = [(plan.layer.weights, scaled[plan.layer.name][0]) for plan in plans]
-    return {
-        plan.layer.name: RoundedWeights(made.integers, *scaled[plan.layer.name], made)
-        for plan, made in zip(plans, block_weights(pairs, form), strict=True)
-    }
+        scaled.append((steps, multiplier.astype(np.int64), shift))
+    pairs = [(plan.layer.weights, one[0]) for plan, one in zip(plans, scaled, strict=True)]
+    return [
+        RoundedWeights(made.integers, *one, made)
+        for made, one in zip(block_weights(pairs, form), scaled, strict=True)
+    ]
 
 
 def _finished(plan: _Plan, made: RoundedWeights) -> QuantisedLayer:
     """The layer with its weights, and an output stage for them."""
-    layer, weights = plan.layer, plan.weights
+    layer, weights, inner = plan.layer, plan.weight_format, plan.stage_format
     bias = np.rint(layer.bias / (made.steps * plan.source.scale))
     if np.abs(bias).max(initial=0) >= 2**31:
         raise InputError("a bias leaves int32", hint="weights are too small beside it")
     pool_multiplier, pool_shift = 1, 0
     if layer.pool == "average":
-        factor = plan.form.max / (plan.inner.max * layer.window[0] * layer.window[1])
+        factor = plan.output_format.max / (inner.max * layer.window[0] * layer.window[1])
         pool_multiplier, pool_shift = _fixed_point(factor, MOST_POOL_SHIFT)
     residual = None
-    if plan.residual is not None:
-        residual = np.rint(plan.residual / plan.scale * np.exp2(made.shift)).astype(np.int64)
+    if plan.residual_scale is not None:
+        share = plan.residual_scale / plan.stage_scale
+        residual = np.rint(share * np.exp2(made.shift)).astype(np.int64)
     stage = OutputStage(
-        bias.astype(np.int64), made.multiplier, made.shift, plan.inner.min, plan.inner.max,
-        residual, layer.pool, layer.window, pool_multiplier, pool_shift,
+        bias.astype(np.int64), made.multiplier, made.shift, inner.min, inner.max, residual,
+        layer.pool, layer.window, pool_multiplier, pool_shift,
     )  # fmt: skip
     if isinstance(weights, BlockFormat):
         most = int(np.abs(made.codes).max())
         weights = IntFormat.for_range(-max(1, most), max(1, most))
     return QuantisedLayer(
-        layer.name, made.codes, weights, stage, plan.form, plan.output,
+        layer.name, made.codes, weights, stage, plan.output_format, plan.output_scale,
         layer.padding, layer.source, layer.residual, made.blocks,
     )  # fmt: skip
 

@@ -12,8 +12,9 @@ __all__ = ["Accesses", "accesses_of"]
 
 @dataclass(frozen=True)
 class Accesses:
-    """Of all accesses but the first: ``moves``, those at another index than the one before, and
-    ``changes``, how many of them a memory has another address for, on average over the memories.
+    """``moves``: accesses at another index than the one before, the first of all among them;
+    ``changes``: how many of them a memory has another address for, on average over the memories
+    and over where the first is.
     """
 
     moves: int
@@ -28,7 +29,7 @@ def accesses_of(access: BankedAccess) -> Accesses:
     A memory holds every ``moduli``-th index of a dimension: a move of ``d`` there is another
     address in ``d`` of ``moduli`` of them, in all where it is farther.
     """
-    moves, changes, before = 0, 0.0, 1
+    moves, changes, before = 1, 1.0, 1
     for loop, extent in enumerate(access.extents):
         count = before * (extent - 1)
         before *= extent

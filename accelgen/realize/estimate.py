@@ -48,32 +48,36 @@ _WIDE = 1024
 """Bits of a bus that blocks of any format fit."""
 
 
-OUTSIDE = 0.475
-"""Of a product, what a unit takes whose step is outside of the loop nest: operands come all the
-same.  Fitted at gate level to the arrays of eleven networks, layer by layer."""
-
-
 @dataclass(frozen=True)
 class Factors:
     """Parts of energies with random data that are counted, fitted to networks at gate level on
-    SG13G2 (``benchmarks/realised_energy.py``): of products, by kind of multiplier; of reading
-    flip-flops at another address, of writing them, and of writing sums that add up
-    (``accumulate``).  Of writing a bit into a register (``link_pj``) what takes a cycle of a
-    register bit, of a clock gate and of a bit of the output stage (``stage``), and a sum there.
+    SG13G2 (``benchmarks/realised_energy.py``).
     """
 
     plain: float
+    """Of a product of plain units."""
     composable: float
+    """Of a product of composable units."""
+    outside: float
+    """Of a product, what a unit takes in a step outside of the loop nest: operands come all the
+    same."""
     read: float
+    """Of reading a word of a memory of flip-flops at another address."""
     write: float
+    """Of writing a word there, for every memory that sees what a beat brings."""
     accumulate: float
+    """Of writing a sum that is added up."""
     bit: float
+    """Of writing a register bit (``link_pj``): what one takes in a cycle, written or not."""
     gate: float
+    """The same of a clock gate."""
     stage: float
+    """The same of a register bit of the output stage."""
     sum_bits: float
+    """Register bits that the output stage writes for a sum."""
 
 
-FACTORS = Factors(0.82, 0.257, 0.68, 1.06, 0.14, 0.52, 0.37, 0.91, 1010.0)
+FACTORS = Factors(0.82, 0.257, 0.475, 0.68, 1.06, 0.14, 0.52, 0.37, 0.91, 1010.0)
 
 
 @dataclass(frozen=True)
@@ -191,7 +195,7 @@ def energy_of(
     inside = prod(fabric.kernel.bounds)
     outside = kernel.units * prod(fabric.domain.extents) - inside
     each = step.count * product_pj(kernel, step.widths, energies, factors)
-    found = {"products": (inside + OUTSIDE * outside) * each}
+    found = {"products": (inside + factors.outside * outside) * each}
     *inputs, output = structure.memories
     for number, (plan, banks) in enumerate(zip(fabric.inputs, inputs, strict=True)):
         # Blocks have their scales behind them.
@@ -224,8 +228,8 @@ def product_pj(
     kernel: Kernel, widths: tuple[int, int], energies: Energies, factors: Factors = FACTORS
 ) -> float:
     """Of one product of elements of these widths that units work on."""
-    # Blocks as plain ones: theirs is not measured.
-    share = getattr(factors, kernel.multiplier, factors.plain)
+    # Blocks as plain ones: no network of blocks is among those that were fitted.
+    share = factors.composable if kernel.multiplier == "composable" else factors.plain
     if kernel.lanes > 1:
         return share * _units(kernel, energies)[_widest(kernel)].pj / kernel.lanes
     name = f"int{widths[0]}*int{widths[1]}"

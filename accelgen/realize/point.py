@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from math import inf
 from pathlib import Path
 from typing import Any, cast
@@ -64,7 +65,7 @@ class Point:
             "weight_bits": sum(element_bits(x.weights) for x in self.bits.values()) / count,
             "activation_bits": sum(element_bits(x.activations) for x in self.bits.values()) / count,
             "network": " ".join(map(str, self.architecture.values())),
-            "formats": " ".join(f"{x.weights}*{x.activations}" for x in self.bits.values()),
+            "formats": _in_runs([f"{x.weights}*{x.activations}" for x in self.bits.values()]),
         }
 
     def to_json(self) -> dict[str, Json]:
@@ -90,6 +91,12 @@ class Point:
         text = f"# {comment}\n{describe(self.kernel, bounds, name)}"
         path = folder / f"kernel_{name.rpartition('_')[2]}.yaml"
         return [write_text(path, text)]
+
+
+def _in_runs(names: Sequence[str]) -> str:
+    """``a a b`` as ``2:a b``."""
+    runs = [(name, len(list(run))) for name, run in groupby(names)]
+    return " ".join(f"{count}:{name}" if count > 1 else name for name, count in runs)
 
 
 def read_point(results: Path, number: int) -> tuple[Point, Mapping[str, Json]]:

@@ -64,8 +64,9 @@ class Banks:
 class Structure:
     """The memories of the tensors, the output's last, and what has a clock in every cycle: register
     bits of the array (``lines``), around memories (``around``) and on the way of streams
-    (``streams``; those of the stage, STAGE_BITS, are in no field), and clock gates, one per word of
-    a memory of flip-flops, of tensors (``gates``) and of the output stage (``parameters``).
+    (``streams``), besides the STAGE_BITS that every design has; and clock gates, one per word of a
+    memory of flip-flops, of tensors (``gates``) and of the table of the output stage
+    (``parameters``).
     """
 
     memories: tuple[Banks, ...]
@@ -104,7 +105,9 @@ def structure_of(design: ProcessorDesign, energies: Energies) -> Structure:
 
 
 def _around(access: BankedAccess) -> int:
-    """Registers of rotators: the element of every slot, the address of every memory."""
+    """Registers of rotators: the element of every slot, the address of every memory (memories with
+    the same address share one, which is a small part of all).
+    """
     layout = access.layout
     if not access.turns:
         return 0

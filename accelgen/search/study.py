@@ -12,13 +12,14 @@ evaluations.
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from accelgen.errors import InputError
+from accelgen.names import FrozenMap
 from accelgen.search.hypervolume import Volume
 from accelgen.search.optimisers.optimiser import Optimiser, optimiser_of
 from accelgen.search.results import SearchResult, Step, result_of
@@ -42,12 +43,12 @@ LIMIT = 4.0
 _PATIENCE = 0.1
 _IN_VAIN = 50
 """Batches without a new design after which a search ends."""
-_FAILED = 20
-"""Designs after which a search ends if one and the same error is all that came of them."""
+_FAILED = 30
+"""Designs after which a search ends if errors are all that came of them."""
 
 
 class NoDesignError(InputError):
-    """Every vector was rejected: a search without any design."""
+    """Every vector was rejected, or ends in an error: a search without any design."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ Progress = Callable[[State], None]
 @dataclass(frozen=True)
 class Outcome:
     """What became of a search: its result, designs evaluated here, those found in the journal,
-    lines of the journal that were damaged, and seconds.
+    lines of the journal that were damaged, seconds, and why how many vectors were rejected.
     """
 
     result: SearchResult
@@ -80,6 +81,7 @@ class Outcome:
     reused: int
     dropped: int
     seconds: float
+    rejected: Mapping[str, int]
 
 
 def run(
@@ -101,8 +103,8 @@ def run(
     ``local`` uses ``jobs`` processes (1: this one; default: one per core), ``ray`` the cluster
     at ``address``; ``task`` evaluates trials in place of that of the subject. Raises
     :class:`InputError` for a journal of another search, for one that is there without
-    ``resume``, and where one and the same error is all that comes of designs; and
-    :class:`NoDesignError` when vector after vector is rejected.
+    ``resume``, and :class:`NoDesignError` when vector after vector is rejected, or design after
+    design ends in an error.
     """
     start = time.monotonic()
     if jobs is not None and jobs < 1:
@@ -125,7 +127,12 @@ def run(
             store.sync()
         result = result_of(search, study.steps)
         return Outcome(
-            result, study.evaluated, study.reused, store.dropped, time.monotonic() - start
+            result,
+            study.evaluated,
+            study.reused,
+            store.dropped,
+            time.monotonic() - start,
+            FrozenMap(study.rejections),
         )
 
 
@@ -160,7 +167,8 @@ class _Study:
     ) -> None:
         self.search, self.store, self.progress = search, store, progress
         self.steps: list[Step] = []
-        self.evaluated = self.reused = self.rejected = 0
+        self.evaluated = self.reused = 0
+        self.rejections: Counter[str] = Counter()
         self._volume = Volume(len(search.objectives))
         self._best: float | None = None
         self._begun: float | None = None
@@ -188,13 +196,16 @@ class _Study:
 
     def _check_evaluations(self) -> None:
         """Raise where evaluations only fail: what they ask does not work."""
-        errors = [step.record.get("error") for step in self.steps]
-        if len(errors) >= _FAILED and errors[0] is not None and len(set(errors)) == 1:
-            raise InputError(
-                f"all of {len(errors)} designs end in one error: {errors[0]}",
-                where=self.search.name,
-                hint="name another folder with -o once it is mended",
-            )
+        if len(self.steps) < _FAILED or not all("error" in step.record for step in self.steps):
+            return
+        errors = Counter(str(step.record["error"]) for step in self.steps)
+        ((said, count),) = errors.most_common(1)
+        others = f", {len(errors) - 1} more" if len(errors) > 1 else ""
+        raise NoDesignError(
+            f"all of {len(self.steps)} designs end in an error: {said} ({count} times{others})",
+            where=self.search.name,
+            hint="name another folder with -o once it is mended",
+        )
 
     def _give_up(self, found: list[Candidate | Rejected]) -> None:
         """End a search that finds nothing new; raise where it never found anything."""
@@ -262,7 +273,7 @@ class _Study:
     def _judge(self, vector: Vector, found: Candidate | Rejected) -> tuple[float, ...] | None:
         """Note what became of a vector; its objectives, ``None`` where it is not feasible."""
         if isinstance(found, Rejected):
-            self.rejected += 1
+            self.rejections[found.reason] += 1
             return None
         key = found.trial.key
         if key in self._told:
@@ -303,7 +314,7 @@ class _Study:
             left = each * (self.search.evaluations - done)
         self.progress(
             State(
-                done, self.search.evaluations, self.evaluated, self.rejected, self._best,
+                done, self.search.evaluations, self.evaluated, self.rejections.total(), self._best,
                 self._volume.value, left,
             )
         )  # fmt: skip

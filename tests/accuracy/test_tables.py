@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from accelgen.accuracy.source import LayerBits
@@ -170,7 +171,7 @@ def test_functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         load_function("my_own_judge")
 
 
-@pytest.mark.parametrize("said", ["0.93", True, None, float("nan"), [0.9]])
+@pytest.mark.parametrize("said", ["0.93", True, np.bool_(True), None, float("nan"), [0.9]])
 def test_a_function_that_says_no_number(said: Any) -> None:  # noqa: ANN401 - anything
     with pytest.raises(InputError, match="is no number"):
         UserAccuracy(lambda architecture, bits: said, "mine").accuracy({}, {})

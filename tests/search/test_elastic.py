@@ -218,10 +218,28 @@ def test_a_table_is_looked_up_before_anything_is_evaluated(folder: Path) -> None
         assert step.figures["accuracy"] == pytest.approx(0.5 + sum(kinds) / 100)
         assert step.design.to_json()["accuracy_from"] == "tabular: all.csv"
     # It knows nothing of networks in fewer than 8 bits either.
-    low = search(folder, accuracy={"table": "all.csv"}, hardware=MEASURED,
-                 bits={"weights": ["nvfp4"], "activations": ["nvfp4"]})  # fmt: skip
-    (found,) = draws(low, 1)
-    assert isinstance(found, Rejected)
+    with pytest.raises(InputError, match=r"bits: all\.csv knows nothing of nvfp4; offer 8 bits"):
+        search(folder, accuracy={"table": "all.csv"}, hardware=MEASURED,
+               bits={"weights": ["int8", "nvfp4"], "activations": ["int8"]})  # fmt: skip
+
+
+def test_a_table_with_formats_has_the_same_in_all_layers(folder: Path) -> None:
+    rows = ["1,1,1,1,1,1,1,1,0.9,int8,int8", "2,1,1,1,1,1,1,1,0.8,int4,int8"]
+    head = ",".join([*(f"block{n}" for n in range(1, 9)), "accuracy", "weights", "activations"])
+    (folder / "formats.csv").write_text("\n".join([head, *rows]) + "\n")
+    hardware = {**MEASURED, "macs": [["int8", "int8*int4"]]}
+    given = search(folder, accuracy={"table": "formats.csv"}, hardware=hardware,
+                   bits={"weights": ["int8", "int4"], "activations": ["int8"]})  # fmt: skip
+    assert [gene.name for gene in given.space.genes if gene.name.startswith("bits.")] == [
+        "bits.weights"
+    ]
+    found = draws(given, 40)
+    designs = [x.design for x in found if isinstance(x, Candidate)]
+    seen = {(x.architecture["block1"], *{b.weights for b in x.bits.values()}) for x in designs
+            if isinstance(x, ElasticDesign)}  # fmt: skip
+    assert seen == {(1, "int8"), (2, "int4")}
+    reasons = [x.reason for x in found if isinstance(x, Rejected)]
+    assert any("is not in the table with these formats" in reason for reason in reasons)
 
 
 def test_only_what_a_table_has_is_searched(folder: Path) -> None:

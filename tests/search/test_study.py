@@ -16,6 +16,7 @@ from accelgen.mapper.cache import Solved
 from accelgen.search import Design, SearchResult, State, run
 from accelgen.search.pictures import draw_all, gene_importance
 from accelgen.search.search import METHODS
+from accelgen.search.study import NoDesignError
 from accelgen.search.subjects.evaluate import Trial, evaluate, figures_of
 from accelgen.simulation import simulate
 from accelgen.store import Json
@@ -87,17 +88,19 @@ def test_nothing_but_rejections_ends(tmp_path: Path) -> None:
         run(small.search(tmp_path, hardware=tiny), tmp_path / "j", jobs=1, task=small.quick)
 
 
-def test_one_error_of_all_designs_ends(tmp_path: Path) -> None:
+def test_errors_and_nothing_else_end_a_search(tmp_path: Path) -> None:
     count = [0]
 
     def fails(trial: Trial) -> dict[str, Json]:
         count[0] += 1
-        return {**small.quick(trial), "error": "judge: KeyError: 'two'; mend the function"}
+        said = "KeyError: 'two'" if count[0] > 1 else "no figure of this one"
+        return {**small.quick(trial), "error": f"judge: {said}"}
 
     search = small.search(tmp_path, evaluations=60)
-    with pytest.raises(InputError, match=r"all of \d+ designs end in one error: judge: Key"):
+    reason = r"all of \d+ designs end in an error: judge: KeyError: 'two' \(\d+ times, 1 more\)"
+    with pytest.raises(NoDesignError, match=reason):
         run(search, tmp_path / "journal", jobs=1, task=fails)
-    assert 20 <= count[0] < 40
+    assert 30 <= count[0] < 50
 
     def sometimes(trial: Trial) -> dict[str, Json]:
         return fails(trial) if trial.hardware.units % 2 else small.quick(trial)

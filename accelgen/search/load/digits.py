@@ -42,7 +42,7 @@ def search_of_digits(values: Values) -> Search:
     """A search of networks, bits and kernels together."""
     check_keys(values, KEYS, "key of a search with a network")
     with within("network"):
-        network = mapping_of(values["network"])
+        network = mapping_of(values["network"], "write {space: digits}")
         if network.get("space") == "digits":
             check_keys(network, ("space",))
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ from accelgen.accuracy.predicted import load_ofa_predictor
 from accelgen.accuracy.source import AccuracySource
 from accelgen.accuracy.tabular import TabularAccuracy, load_nas_bench_macro, load_table
 from accelgen.accuracy.user import load_function
+from accelgen.accuracy.wide import is_wide
 from accelgen.elastic.digits import DigitsSpace
 from accelgen.elastic.nas_bench_macro import NasBenchMacro
 from accelgen.elastic.registry import elastic_space
@@ -68,7 +70,7 @@ def search_of_elastic(values: Values, folder: Path) -> Search:
     """
     check_keys(values, KEYS, "key of a search of an elastic space")
     with within("network"):
-        network = mapping_of(values["network"])
+        network = mapping_of(values["network"], "write {space: ofa_mobilenet_v3}")
         if "space" not in network:
             raise InputError("no space", hint="network: {space: ofa_mobilenet_v3}")
         named = str(network["space"])
@@ -85,7 +87,10 @@ def search_of_elastic(values: Values, folder: Path) -> Search:
             mapping_of(values.get("bits", {})), hardware, signed=accuracy.kind != "measured"
         )
         has_weights = {name: layer.weights is not None for name, layer in layers.items()}
-        offered = OfferedBits(has_weights, weights, activations)
+        alike = isinstance(accuracy, TabularAccuracy) and accuracy.has_formats
+        if accuracy.kind in ("tabular", "predicted") and not alike:
+            _check_wide((*weights, *activations), accuracy)
+        offered = OfferedBits(has_weights, weights, activations, alike)
     objectives = objectives_of(values, ("accuracy", "latency", "energy"), ("accuracy",))
     constraints = constraints_of(values)
     subject = ElasticSubject(
@@ -150,6 +155,16 @@ def accuracy_of(given: object, space: ElasticSpace, folder: Path) -> AccuracySou
         if space != NasBenchMacro():
             raise InputError(f"is not of this {space.name}", hint="{space: nas_bench_macro}")
         return load_nas_bench_macro(path)
+
+
+def _check_wide(offered: Sequence[str], accuracy: AccuracySource) -> None:
+    """Raise where a source that knows no formats would reject those that are offered."""
+    for name in offered:
+        if not is_wide(name):
+            hint = "offer 8 bits or more"
+            if accuracy.kind == "tabular":
+                hint += ", or give the table columns weights and activations"
+            raise InputError(f"{accuracy.source} knows nothing of {name}", hint=hint)
 
 
 def _formats(

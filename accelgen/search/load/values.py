@@ -62,10 +62,10 @@ def objectives_of(
     return names
 
 
-def mapping_of(value: Plain) -> dict[str, Plain]:
+def mapping_of(value: Plain, hint: str = "write key: value") -> dict[str, Plain]:
     """A mapping."""
     if not isinstance(value, dict):
-        raise InputError(f"{shorten(value)} is no mapping", hint="write key: value")
+        raise InputError(f"{shorten(value)} is no mapping", hint=hint)
     return value
 
 

@@ -35,7 +35,7 @@ Places = Mapping[str, tuple[float, float]]
 @dataclass(frozen=True)
 class OfferedBits:
     """A space: formats of ``weights`` and ``activations`` are offered to every one of ``layers``
-    (name: whether it has weights).
+    (name: whether it has weights).  With ``alike`` there is one choice for all of them.
 
     Its values are :data:`Places`; :meth:`bits` makes formats of them.  Layers without weights
     (products of attention) have the format of activations twice.
@@ -44,6 +44,7 @@ class OfferedBits:
     layers: Mapping[str, bool]
     weights: tuple[str, ...]
     activations: tuple[str, ...]
+    alike: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", FrozenMap(self.layers))
@@ -53,6 +54,12 @@ class OfferedBits:
     def genes(self) -> tuple[Gene, ...]:
         """See :class:`accelgen.search.space.Space`."""
         found = []
+        if self.alike:
+            if len(self.weights) > 1:
+                found.append(Gene("weights", "format of all weights"))
+            if len(self.activations) > 1:
+                found.append(Gene("activations", "format of all activations"))
+            return tuple(found)
         for layer, has_weights in self.layers.items():
             if has_weights and len(self.weights) > 1:
                 found.append(Gene(f"weights.{layer}", f"format of the weights of {layer}"))
@@ -73,8 +80,9 @@ class OfferedBits:
             [_place(names, rank) for rank in (1.0, 0.5, 0.0)]
             for names in (self.weights, self.activations)
         ]
+        of_weights = [gene.name.partition(".")[0] == "weights" for gene in self.genes]
         found = (
-            tuple(weights if gene.name.startswith("weights.") else other for gene in self.genes)
+            tuple(weights if one else other for one in of_weights)
             for weights, other in zip(*places, strict=True)
         )
         return tuple(dict.fromkeys(found))
@@ -82,6 +90,9 @@ class OfferedBits:
     def decode(self, vector: Sequence[float]) -> Places:
         """The places of all layers, those too that an architecture lacks."""
         values = Reader.of(self.genes, vector).values
+        if self.alike:
+            places = values.get("weights", 0.0), values.get("activations", 0.0)
+            return FrozenMap(dict.fromkeys(self.layers, places))
         return FrozenMap(
             {
                 layer: (
