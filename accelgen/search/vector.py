@@ -9,7 +9,9 @@ from typing import TypeVar
 
 from accelgen.errors import InputError
 
-__all__ = ["SPREAD", "Gene", "Reader", "Rejected", "Vector", "middle_of", "slot_of"]
+__all__ = [
+    "SPREAD", "Gene", "Reader", "Rejected", "Vector", "middle_of", "shares_of", "slot_of",
+]  # fmt: skip
 
 Vector = tuple[float, ...]
 """A number from 0 to 1 per gene."""
@@ -18,6 +20,7 @@ SPREAD = 64.0
 """The most that two shares of one thing differ by, as a factor."""
 
 T = TypeVar("T")
+K = TypeVar("K", bound=str)
 
 
 @dataclass(frozen=True)
@@ -103,3 +106,14 @@ def slot_of(value: T, options: Sequence[T]) -> float:
     if value not in options:
         raise InputError(f"{value} is none of {', '.join(map(str, options))}")
     return middle_of(options.index(value), len(options))
+
+
+def shares_of(prefix: str, amounts: Mapping[K, float]) -> dict[str, float]:
+    """Numbers by which :meth:`Reader.shares` gives parts in these proportions, as far as it can."""
+    most = max(amounts.values(), default=0.0)
+    return {
+        f"{prefix}.{name}": max(0.0, 1.0 + math.log(amount / most) / math.log(SPREAD))
+        if amount > 0
+        else 0.0
+        for name, amount in amounts.items()
+    }

@@ -83,6 +83,25 @@ def test_most_vectors_are_designs(name: str, kind: str) -> None:
     assert sum(isinstance(x, Design) for x in found) >= 45
 
 
+@pytest.mark.parametrize(("name", "kind"), KINDS)
+def test_a_search_begins_at_what_resembles_the_baseline(name: str, kind: str) -> None:
+    space = space_of(baseline=name, space=kind)
+    found = space.decode(space.starts[0])
+    assert isinstance(found, Design)
+    own, other = load_hardware(name), found.hardware
+    assert sorted(other.array.values()) == sorted(own.array.values())
+    if len(own.skewed) == len(own.array) or not own.skewed:
+        assert len(other.skewed) == len(own.skewed)
+    if kind == "sizing" or own.dataflows == ():
+        return
+    (flow,), mine = other.dataflows, own.dataflows[0]
+    roles = [role for axis in mine.unrolls.values() for role in axis]
+    if len(set(roles)) == len(roles) == len(own.array):
+        # An axis is not given twice to one role: what the encoding can say, it says.
+        assert list(flow.unrolls.values()) == list(mine.unrolls.values())
+        assert flow.stationary == mine.stationary
+
+
 def test_what_candidates_take_from_the_baseline() -> None:
     baseline = load_hardware("eyeriss")
     space = space_of(baseline="eyeriss")

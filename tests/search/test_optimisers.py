@@ -58,6 +58,20 @@ def test_cma_es_beats_random_vectors() -> None:
     assert found["forest"] < found["nsga2"]
 
 
+def test_cma_es_begins_at_starts_and_others() -> None:
+    start = (0.25, 0.75, 0.5)
+    optimiser = CmaEs(3, 0, starts=(start,))
+    first = optimiser.ask()
+    assert first[0] == start
+    assert first[1:] == CmaEs(3, 0).ask()[: len(first) - 1]
+    # The best of them is where it goes on from.
+    optimiser.tell(
+        [(v, (sum((x - y) ** 2 for x, y in zip(v, start, strict=True)),)) for v in first]
+    )
+    middle = np.mean(optimiser.ask(), axis=0)
+    assert np.abs(middle - start).max() < 0.25
+
+
 def test_cma_es_of_one_gene() -> None:
     optimiser = CmaEs(1, 0)
     for _ in range(30):

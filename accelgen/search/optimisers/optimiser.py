@@ -63,13 +63,19 @@ class Optimiser(Protocol):
 
 
 class CmaEs:
-    """CMA-ES that begins at the best of some vectors from the whole cube.
+    """CMA-ES that begins at the best of the vectors ``starts`` and some from the whole cube.
 
     When its steps have become small it begins again: at the best vector so far and at the best of
     new ones in turn, each time with twice the vectors per generation.
     """
 
-    def __init__(self, genes: int, seed: int, population: int | None = None) -> None:
+    def __init__(
+        self,
+        genes: int,
+        seed: int,
+        population: int | None = None,
+        starts: Sequence[Vector] = (),
+    ) -> None:
         self._rng = np.random.default_rng(seed)
         self._genes = genes
         # cmaes has a covariance for two dimensions and more; a spare one changes nothing.
@@ -78,12 +84,15 @@ class CmaEs:
         self._cma: Any = None
         self._best: tuple[float, Floats] = (math.inf, np.full(self._dimensions, 0.5))
         self._restarts = 0
+        self._starts = [np.array([*start, *[0.5] * (self._dimensions - genes)]) for start in starts]
 
     def ask(self) -> list[Vector]:
         """See :class:`Optimiser`."""
         if self._cma is None:
             count = _FIRST * self.population
-            self._asked = list(self._rng.random((count, self._dimensions)))
+            others = self._rng.random((max(0, count - len(self._starts)), self._dimensions))
+            self._asked = [*self._starts, *others]
+            self._starts = []
         else:
             self._asked = [self._cma.ask() for _ in range(self.population)]
         return [tuple(float(x) for x in vector[: self._genes]) for vector in self._asked]
@@ -203,12 +212,12 @@ class RandomVectors(_Sampled):
 
 def optimiser_of(search: Search) -> Optimiser:
     """The optimiser that a search asks for."""
-    genes, objectives = len(search.space.genes), len(search.objectives)
+    space, objectives = search.space, len(search.objectives)
+    genes = len(space.genes)
     if search.method == "cma_es":
-        return CmaEs(genes, search.seed, search.population)
+        return CmaEs(genes, search.seed, search.population, space.starts)
     if search.method == "random":
         return RandomVectors(genes, objectives, search.seed, search.population)
-    space = search.space
     if search.method == "forest":
         count = search.population or _SCREENED
         children: Children = Screened(space.genes, search.seed, _BAD, count, outlook_of(search))

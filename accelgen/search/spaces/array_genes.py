@@ -15,9 +15,9 @@ from typing import Literal
 from accelgen.affine.roles import LOOP_ROLES, ROLES
 from accelgen.errors import InputError
 from accelgen.names import unknown
-from accelgen.search.vector import Gene, Reader
+from accelgen.search.vector import Gene, Reader, middle_of
 
-__all__ = ["AXES", "ArrayGenes", "Encoding", "Stays", "arranged"]
+__all__ = ["AXES", "EVEN", "ArrayGenes", "Encoding", "Stays", "arranged", "placed"]
 
 AXES = ("x", "y", "z")
 """Names of the axes of candidates."""
@@ -27,6 +27,9 @@ Encoding = Literal["importance", "index"]
 Stays = Literal["inputs", "weights", "outputs", "any"]
 """The tensor that stays in the units while others pass; ``any``: each layer has its own, on an
 array with the links of all, as where several dataflows are fused."""
+
+EVEN = 0.02
+"""Added to the importances of axes, so that all of them 0 make a square."""
 
 _FEWEST = 0.25
 """The least part of the units of a budget that is used."""
@@ -132,7 +135,7 @@ class ArrayGenes:
         left = max(1, math.floor(reader.filling("units", least, units) + 1e-9))
         found: dict[str, int] = {}
         for n, axis in enumerate(axes[:-1]):
-            weights = [0.02 + reader.values[f"size.{other}"] for other in axes[n:]]
+            weights = [EVEN + reader.values[f"size.{other}"] for other in axes[n:]]
             size = min(left, max(1, round(left ** (weights[0] / sum(weights)))))
             found[axis] = size
             left //= size
@@ -158,3 +161,14 @@ def arranged(names: Sequence[str], count: int, place: float) -> tuple[str, ...]:
         found.append(left.pop(number // total))
         number %= total
     return tuple(found)
+
+
+def placed(names: Sequence[str], chosen: Sequence[str]) -> float:
+    """The place at which :func:`arranged` finds ``chosen``."""
+    total = count = math.perm(len(names), len(chosen))
+    number, left = 0, list(names)
+    for name in chosen:
+        total //= len(left)
+        number += left.index(name) * total
+        left.remove(name)
+    return middle_of(number, count)

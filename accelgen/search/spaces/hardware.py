@@ -25,7 +25,8 @@ from accelgen.search.spaces.baseline import Baseline
 from accelgen.search.spaces.budget import Budget
 from accelgen.search.spaces.describe import described
 from accelgen.search.spaces.memory_genes import MemoryGenes
-from accelgen.search.vector import Gene, Reader, Rejected
+from accelgen.search.spaces.resembling import array_values, memory_values
+from accelgen.search.vector import Gene, Reader, Rejected, Vector
 from accelgen.store import Json
 from accelgen.sweep.fields import Value
 
@@ -119,6 +120,13 @@ class HardwareSpace:
         if len(self.dram_bytes) > 1:
             found.append(Gene("dram", "bandwidth of the DRAM"))
         return tuple(found)
+
+    @property
+    def starts(self) -> tuple[Vector, ...]:
+        """What resembles the baseline most."""
+        hardware = self.baseline.hardware
+        values = {**array_values(self.array, hardware), **memory_values(self.memory, hardware)}
+        return (tuple(values.get(gene.name, 0.5) for gene in self.genes),)
 
     @cached_property
     def reference(self) -> Design:

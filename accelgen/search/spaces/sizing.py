@@ -14,20 +14,17 @@ from functools import cached_property
 from itertools import product
 from typing import Any
 
-from accelgen.affine.roles import Role
 from accelgen.errors import InputError
+from accelgen.search.spaces.array_genes import EVEN
 from accelgen.search.spaces.baseline import Baseline
 from accelgen.search.spaces.budget import Budget, link_rates
 from accelgen.search.spaces.hardware import Design, designed
-from accelgen.search.vector import SPREAD, Gene, Reader, Rejected, Vector
+from accelgen.search.vector import Gene, Reader, Rejected, Vector, shares_of
 
 __all__ = ["SizingSpace"]
 
 _FEWEST = 0.25
 _ALIGNED = 64
-_EVEN = 0.02
-"""Added to the importances of axes, so that all of them 0 make a square."""
-
 _HIGHEST = 0.8
 _NUDGES = tuple(k / 20 for k in range(-5, 6))
 """Importance of the longest axis of a baseline, and what importances are moved by to use all units.
@@ -134,12 +131,12 @@ class SizingSpace:
         values = {"units": units, "buffer.bytes": size}
         values |= self._lengths(units)
         beside = {m.name: m.size or 1 for level in hardware.levels[:-1] for m in level.memories}
-        values |= _shared("buffer", {name: beside[name] for name in self._memories})
-        values |= _shared("link", hardware.levels[0].links)
+        values |= shares_of("buffer", {name: beside[name] for name in self._memories})
+        values |= shares_of("link", hardware.levels[0].links)
         if hardware.registers is not None and self._files:
             files = {m.name: m.size or 1 for m in hardware.registers.memories}
             spare = {name: max(files[name] - least, 0) for name, least in self._files.items()}
-            values |= _shared("registers", spare)
+            values |= shares_of("registers", spare)
             most = self.budget.on_chip_bytes // (2 * self._units(units))
             least = sum(self._files.values())
             span = math.log(most / least) if most > least else 0.0
@@ -153,7 +150,7 @@ class SizingSpace:
         """
         sizes = self.baseline.hardware.array
         most = math.log(max(2, *sizes.values()))
-        usual = {axis: _HIGHEST * math.log(n) / most - _EVEN for axis, n in sizes.items()}
+        usual = {axis: _HIGHEST * math.log(n) / most - EVEN for axis, n in sizes.items()}
         found = []
         for steps in product(_NUDGES, repeat=len(usual) - 1):
             moved = zip(usual.items(), (*steps, 0.0), strict=True)
@@ -173,7 +170,7 @@ class SizingSpace:
         left = self._units(reader.values["units"])
         found: dict[str, int] = {}
         for n, axis in enumerate(axes[:-1]):
-            weights = [_EVEN + reader.values[f"size.{other}"] for other in axes[n:]]
+            weights = [EVEN + reader.values[f"size.{other}"] for other in axes[n:]]
             found[axis] = min(left, max(1, round(left ** (weights[0] / sum(weights)))))
             left //= found[axis]
         return {**found, axes[-1]: left}
@@ -207,17 +204,6 @@ class SizingSpace:
             **{role: math.floor(1000 * total * shares[role]) / 1000 for role in links},
             **free,
         }
-
-
-def _shared(prefix: str, amounts: Mapping[str, float] | Mapping[Role, float]) -> dict[str, float]:
-    """Genes by which :meth:`Reader.shares` gives parts in these proportions, as far as it can."""
-    most = max(amounts.values(), default=0.0)
-    return {
-        f"{prefix}.{name}": max(0.0, 1.0 + math.log(amount / most) / math.log(SPREAD))
-        if amount > 0
-        else 0.0
-        for name, amount in amounts.items()
-    }
 
 
 def _resize(memory: dict[str, Any], size: int) -> str | None:
