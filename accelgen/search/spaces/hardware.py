@@ -123,10 +123,14 @@ class HardwareSpace:
 
     @property
     def starts(self) -> tuple[Vector, ...]:
-        """What resembles the baseline most."""
+        """What resembles the baseline most, and that with the other choice of buffers, one of all
+        tensors or one of each.
+        """
         hardware = self.baseline.hardware
         values = {**array_values(self.array, hardware), **memory_values(self.memory, hardware)}
-        return (tuple(values.get(gene.name, 0.5) for gene in self.genes),)
+        other = {**values, "buffer.shared": 1 - values["buffer.shared"]}
+        found = (tuple(x.get(gene.name, 0.5) for gene in self.genes) for x in (values, other))
+        return tuple(dict.fromkeys(found))
 
     @cached_property
     def reference(self) -> Design:

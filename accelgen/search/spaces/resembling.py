@@ -57,11 +57,13 @@ def memory_values(genes: MemoryGenes, hardware: Hardware) -> dict[str, float]:
     """Genes by name: buffers, wires and registers in the proportions of the design."""
     buffers = dict.fromkeys(ROLES, 0.0)
     shared = False
+    # What has no limit gets as much as the largest.
+    most = max((memory.size or 1 for memory in hardware.levels[0].memories), default=1)
     for memory in hardware.levels[0].memories:
         holds = memory.holds or ROLES
         shared = shared or len(holds) == len(ROLES)
         for role in holds:
-            buffers[role] += (memory.size or 0) / len(holds)
+            buffers[role] += (memory.size or most) / len(holds)
     copies = max((memory.buffers for memory in hardware.levels[0].memories), default=2)
     found = {
         "buffer.bytes": _ALL,
