@@ -17,7 +17,7 @@ from accelgen.errors import InputError
 from accelgen.names import unknown
 from accelgen.search.vector import Gene, Reader, middle_of
 
-__all__ = ["AXES", "EVEN", "ArrayGenes", "Encoding", "Stays", "arranged", "placed"]
+__all__ = ["AXES", "EVEN", "INNER", "ArrayGenes", "Encoding", "Stays", "arranged", "placed"]
 
 AXES = ("x", "y", "z")
 """Names of the axes of candidates."""
@@ -34,7 +34,7 @@ EVEN = 0.02
 _FEWEST = 0.25
 """The least part of the units of a budget that is used."""
 
-_INNER = 2
+INNER = 2
 """Most loops that a unit runs on its own; each multiplies the mappings to choose from."""
 
 
@@ -143,7 +143,7 @@ class ArrayGenes:
         return found
 
     def _inner(self, reader: Reader) -> tuple[str, ...]:
-        count = min(reader.pick("inner", tuple(range(_INNER + 1))), len(self.roles))
+        count = min(reader.pick("inner", tuple(range(INNER + 1))), len(self.roles))
         if self.encoding == "importance":
             return reader.ranked("inner", self.roles)[:count]
         return arranged(self.roles, count, reader.values["inner.index"])

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from accelgen.affine.roles import ROLES
 from accelgen.hardware import Hardware
 from accelgen.mapper.space import dataflows
-from accelgen.search.spaces.array_genes import AXES, EVEN, ArrayGenes, placed
+from accelgen.search.spaces.array_genes import AXES, EVEN, INNER, ArrayGenes, placed
 from accelgen.search.spaces.budget import link_rates
 from accelgen.search.spaces.memory_genes import MemoryGenes
 from accelgen.search.vector import middle_of, shares_of
@@ -47,8 +47,8 @@ def array_values(genes: ArrayGenes, hardware: Hardware) -> dict[str, float]:
     found |= _ranks("space", "space", space, genes)
     inner = [role for role in flow.inner or () if role in genes.roles]
     if genes.registers and hardware.registers is not None:
-        inner = inner[:2]
-        found["inner"] = middle_of(len(inner), 3)
+        inner = inner[:INNER]
+        found["inner"] = middle_of(len(inner), INNER + 1)
         found |= _ranks("inner", "inner.index", inner, genes)
     return found
 
