@@ -76,7 +76,10 @@ class Search:
         """What a journal is of: another definition asks for other vectors, or weighs them
         otherwise.  The number of evaluations is not part of it.
         """
+        # Of the others the spaces say where they begin.
+        begin = {"starts": digest([repr(self.space.starts)])} if self.method == "cma_es" else {}
         return {
+            **begin,
             **self.subject.definition,
             "genes": [gene.name for gene in self.space.genes],
             "space": digest([repr(self.space)]),

@@ -44,7 +44,8 @@ _PATIENCE = 0.1
 _IN_VAIN = 50
 """Batches without a new design after which a search ends."""
 _FAILED = 30
-"""Designs after which a search ends if errors are all that came of them."""
+"""Designs after which a search ends if errors are all that came of them (no way to map them, say,
+is none: others may have one)."""
 
 
 class NoDesignError(InputError):
@@ -196,9 +197,14 @@ class _Study:
 
     def _check_evaluations(self) -> None:
         """Raise where evaluations only fail: what they ask does not work."""
-        if len(self.steps) < _FAILED or not all("error" in step.record for step in self.steps):
+        failed = [
+            str(step.record["error"])
+            for step in self.steps
+            if "error" in step.record and "infeasible" not in step.record
+        ]
+        if len(failed) < max(_FAILED, len(self.steps)):
             return
-        errors = Counter(str(step.record["error"]) for step in self.steps)
+        errors = Counter(failed)
         ((said, count),) = errors.most_common(1)
         others = f", {len(errors) - 1} more" if len(errors) > 1 else ""
         raise NoDesignError(

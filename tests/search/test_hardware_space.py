@@ -102,6 +102,50 @@ def test_a_search_begins_at_what_resembles_the_baseline(name: str, kind: str) ->
         assert flow.stationary == mine.stationary
 
 
+def start_of(**hardware: Any) -> Design:  # noqa: ANN401 - any key's value
+    space = space_of(**hardware)
+    (start,) = space.starts
+    found = space.decode(start)
+    assert isinstance(found, Design)
+    return found
+
+
+def test_what_a_start_has_of_its_baseline() -> None:
+    own, eyeriss = load_hardware("eyeriss"), start_of(baseline="eyeriss").hardware
+    assert own.registers is not None
+    assert eyeriss.registers is not None
+    sizes = [memory.size or 0 for memory in own.registers.memories]
+    for memory, size in zip(eyeriss.registers.memories, sizes, strict=True):
+        assert size * 0.9 - 2 <= (memory.size or 0) <= size
+    assert [memory.slides for memory in eyeriss.registers.memories] == [True, False, False]
+    assert eyeriss.levels[0].links == pytest.approx(own.levels[0].links)
+    (flow,) = eyeriss.dataflows
+    assert flow.inner == ("s", "c")
+    single = start_of(baseline="eyeriss", copies=[1, 2]).hardware
+    assert single.levels[0].memories[0].buffers == 1
+    # Units and DRAM that the baseline has are taken where they are offered.
+    slow = start_of(baseline="nvdla_256", dram=[2, 4, 8]).hardware
+    assert slow.levels[-1].memories[0].bandwidth == 8
+    mixed = start_of(baseline="nvdla_256", set={"technology": "sg13g2"}, macs=["nvfp4", "int8"],
+                     unit=["plain", "composable"])  # fmt: skip
+    assert mixed.hardware.unit == "plain"
+    assert list(mixed.hardware.mac_pj) == ["int8*int8"]
+
+
+def test_a_start_is_as_near_as_a_space_allows() -> None:
+    tall = start_of(baseline="nvdla_256", dimensions=[1]).hardware
+    assert list(tall.array.values()) == [256]
+    wide = start_of(baseline="nvdla_256", loops_per_axis=[2, 3]).hardware
+    (flow,) = wide.dataflows
+    assert [roles[0] for roles in flow.unrolls.values()] == ["c", "k"]
+    assert all(len(roles) == 2 for roles in flow.unrolls.values())
+    filed = start_of(baseline="nvdla_256", registers="true").hardware
+    assert filed.dataflows[0].inner == ()
+    assert filed.registers is not None
+    # A budget that does not hold it has no start.
+    assert space_of(baseline="eyeriss", budget={"on_chip_bytes": 2000}).starts == ()
+
+
 def test_what_candidates_take_from_the_baseline() -> None:
     baseline = load_hardware("eyeriss")
     space = space_of(baseline="eyeriss")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from accelgen.accuracy.measured import MeasuredDigits
-from accelgen.accuracy.predicted import load_ofa_predictor
+from accelgen.accuracy.predicted import OfaPredictor, load_ofa_predictor
 from accelgen.accuracy.source import AccuracySource
 from accelgen.accuracy.tabular import TabularAccuracy, load_nas_bench_macro, load_table
 from accelgen.accuracy.user import load_function
@@ -88,7 +88,7 @@ def search_of_elastic(values: Values, folder: Path) -> Search:
         )
         has_weights = {name: layer.weights is not None for name, layer in layers.items()}
         alike = isinstance(accuracy, TabularAccuracy) and accuracy.has_formats
-        if accuracy.kind in ("tabular", "predicted") and not alike:
+        if isinstance(accuracy, TabularAccuracy | OfaPredictor) and not alike:
             _check_wide((*weights, *activations), accuracy)
         offered = OfferedBits(has_weights, weights, activations, alike)
     objectives = objectives_of(values, ("accuracy", "latency", "energy"), ("accuracy",))

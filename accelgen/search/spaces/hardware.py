@@ -26,7 +26,7 @@ from accelgen.search.spaces.budget import Budget
 from accelgen.search.spaces.describe import described
 from accelgen.search.spaces.memory_genes import MemoryGenes
 from accelgen.search.spaces.resembling import array_values, memory_values
-from accelgen.search.vector import Gene, Reader, Rejected, Vector
+from accelgen.search.vector import Gene, Reader, Rejected, Vector, middle_of, slot_of
 from accelgen.store import Json
 from accelgen.sweep.fields import Value
 
@@ -123,14 +123,24 @@ class HardwareSpace:
 
     @property
     def starts(self) -> tuple[Vector, ...]:
-        """What resembles the baseline most, and that with the other choice of buffers, one of all
-        tensors or one of each.
-        """
-        hardware = self.baseline.hardware
-        values = {**array_values(self.array, hardware), **memory_values(self.memory, hardware)}
-        other = {**values, "buffer.shared": 1 - values["buffer.shared"]}
-        found = (tuple(x.get(gene.name, 0.5) for gene in self.genes) for x in (values, other))
-        return tuple(dict.fromkeys(found))
+        """What resembles the baseline most, where that is within the budget."""
+        hardware, budget = self.baseline.hardware, self.budget
+        most = min(self.memory.most_registers, budget.on_chip_bytes // (2 * budget.units))
+        values = array_values(self.array, hardware) | memory_values(self.memory, hardware, most)
+        if hardware.unit in self.kinds:
+            values["unit"] = slot_of(hardware.unit, self.kinds)
+        own = self.baseline.macs
+        same = [
+            k for k, one in enumerate(self.macs) if own == ((one,) if isinstance(one, str) else one)
+        ]
+        if same:
+            values["mac"] = middle_of(same[0], len(self.macs))
+        rate = self.baseline.budget.dram_bytes
+        if self.dram_bytes and rate is not None:
+            nearest = min(self.dram_bytes, key=lambda option: abs(option - rate))
+            values["dram"] = slot_of(nearest, self.dram_bytes)
+        found = tuple(values.get(gene.name, 0.5) for gene in self.genes)
+        return () if isinstance(self.decode(found), Rejected) else (found,)
 
     @cached_property
     def reference(self) -> Design:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from accelgen.affine.roles import ROLES
-from accelgen.hardware import Hardware
+from accelgen.hardware import Hardware, Memory
 from accelgen.mapper.space import dataflows
 from accelgen.search.spaces.array_genes import AXES, EVEN, INNER, ArrayGenes, placed
 from accelgen.search.spaces.budget import link_rates
@@ -26,66 +26,80 @@ _ALL = 0.5
 def array_values(genes: ArrayGenes, hardware: Hardware) -> dict[str, float]:
     """Genes by name: the array at all units of the budget, and the first dataflow."""
     flow = dataflows(hardware)[0]
-    axes = tuple(hardware.array)[: max(genes.dimensions)]
-    found = {"units": _ALL, "dimensions": _slot(len(axes), genes.dimensions)}
+    dimensions = _nearest(len(hardware.array), genes.dimensions)
+    axes = tuple(hardware.array)[:dimensions]
+    found = {"units": _ALL, "dimensions": _slot(dimensions, genes.dimensions)}
     longest = math.log(max(2, *(hardware.array[axis] for axis in axes)))
     for name, axis in zip(AXES, axes, strict=False):
         share = 0.9 * math.log(hardware.array[axis]) / longest
         found[f"size.{name}"] = max(0.0, share - EVEN)
         found[f"skew.{name}"] = 0.75 if axis in hardware.skewed else 0.25
+    for name in AXES[len(axes) :]:  # of a space without arrays of so few axes
+        found[f"size.{name}"], found[f"skew.{name}"] = 0.0, 0.25
     unrolls = [tuple(r for r in flow.unrolls.get(a, ()) if r in genes.roles) for a in axes]
-    each = max(1, *map(len, unrolls))
+    unrolls += [()] * (dimensions - len(axes))
+    each = _nearest(max(map(len, unrolls)), genes.loops)
     found["loops_per_axis"] = _slot(each, genes.loops)
     found["several"] = _slot(flow.several, genes.several)
     found["stationary"] = _slot(flow.stationary or "any", genes.stays)
-    # One per axis, then a second one per axis: an axis that has no more takes what is left.
+    # One per axis, then a second one per axis: an axis that has no more takes what no other has.
+    others = [role for role in genes.roles if not any(role in roles for roles in unrolls)]
     space: list[str] = []
-    for turn in range(min(each, max(genes.loops))):
+    for turn in range(each):
         for roles in unrolls:
-            free = [role for role in (*roles[turn:], *genes.roles) if role not in space]
+            free = [r for r in (*roles[turn:], *others, *genes.roles) if r not in space]
             space += free[:1]
-    found |= _ranks("space", "space", space, genes)
-    inner = [role for role in flow.inner or () if role in genes.roles]
-    if genes.registers and hardware.registers is not None:
-        inner = inner[:INNER]
+    found |= _ranks("space", "space", space[: len(genes.roles)], genes)
+    if genes.registers:
+        inner = [role for role in flow.inner or () if role in genes.roles]
+        inner = [] if hardware.registers is None else inner[:INNER]
         found["inner"] = middle_of(len(inner), INNER + 1)
         found |= _ranks("inner", "inner.index", inner, genes)
     return found
 
 
-def memory_values(genes: MemoryGenes, hardware: Hardware) -> dict[str, float]:
-    """Genes by name: buffers, wires and registers in the proportions of the design."""
+def memory_values(genes: MemoryGenes, hardware: Hardware, most: int) -> dict[str, float]:
+    """Genes by name: buffers, wires and registers (of ``most`` bytes in a unit) in the proportions
+    of the design.
+    """
+    memories = hardware.levels[0].memories
     buffers = dict.fromkeys(ROLES, 0.0)
-    shared = False
     # What has no limit gets as much as the largest.
-    most = max((memory.size or 1 for memory in hardware.levels[0].memories), default=1)
-    for memory in hardware.levels[0].memories:
-        holds = memory.holds or ROLES
-        shared = shared or len(holds) == len(ROLES)
-        for role in holds:
-            buffers[role] += (memory.size or most) / len(holds)
-    copies = max((memory.buffers for memory in hardware.levels[0].memories), default=2)
+    limit = max((memory.size or 1 for memory in memories), default=1)
+    for memory in memories:
+        for role in memory.holds or ROLES:
+            buffers[role] += (memory.size or limit) / len(memory.holds or ROLES)
+    shared = any(len(memory.holds or ROLES) > 1 for memory in memories)
     found = {
         "buffer.bytes": _ALL,
         "buffer.shared": _slot(shared, genes.shared),
-        "buffer.copies": _slot(copies, genes.copies),
+        "buffer.copies": _slot(_copies(memories), genes.copies),
+        **shares_of("buffer", buffers),
+        **shares_of("link", link_rates(hardware)),
     }
-    found |= shares_of("buffer", buffers) | shares_of("link", link_rates(hardware))
-    if hardware.registers is not None:
-        files = dict.fromkeys(ROLES, 0.0)
-        for memory in hardware.registers.memories:
-            holds = memory.holds or ROLES
-            for role in holds:
-                files[role] += (memory.size or genes.element_bytes[role]) / len(holds)
-        least = sum(genes.element_bytes.values())
-        span = math.log(max(genes.most_registers, 2 * least) / least)
-        part = math.log(max(sum(files.values()), least) / least)
-        spare = {role: max(0.0, files[role] - genes.element_bytes[role]) for role in ROLES}
-        slides = any(memory.slides for memory in hardware.registers.memories)
-        found["registers.bytes"] = min(1.0, part / span)
-        found["registers.slides"] = 0.75 if slides else 0.25
-        found |= shares_of("registers", spare)
+    if not genes.registers:
+        return found
+    least = sum(genes.element_bytes.values())
+    files = dict.fromkeys(ROLES, 0.0)
+    for memory in hardware.registers.memories if hardware.registers is not None else ():
+        for role in memory.holds or ROLES:
+            files[role] += (memory.size or 0) / len(memory.holds or ROLES)
+    span = math.log(max(most, 2 * least) / least)
+    found["registers.bytes"] = min(1.0, math.log(max(sum(files.values()), least) / least) / span)
+    found |= shares_of("registers", {r: max(0.0, files[r] - genes.element_bytes[r]) for r in ROLES})
+    own = hardware.registers.memories if hardware.registers is not None else ()
+    found["registers.copies"] = _slot(_copies(own), genes.copies)
+    found["registers.slides"] = 0.75 if any(memory.slides for memory in own) else 0.25
     return found
+
+
+def _copies(memories: Sequence[Memory]) -> int:
+    """Those of the largest memory."""
+    return max(memories, key=lambda memory: memory.size or 0).buffers if memories else 2
+
+
+def _nearest(value: int, options: Sequence[int]) -> int:
+    return min(options, key=lambda option: abs(option - value))
 
 
 def _slot(value: object, options: Sequence[object]) -> float:
