@@ -76,7 +76,7 @@ class Search:
         """What a journal is of: another definition asks for other vectors, or weighs them
         otherwise.  The number of evaluations is not part of it.
         """
-        # Of the others the spaces say where they begin.
+        # CMA-ES journals of before began elsewhere, with spaces that are the same.
         begin = {"starts": digest([repr(self.space.starts)])} if self.method == "cma_es" else {}
         return {
             **begin,
