@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 from accelgen.cache import digest
@@ -99,6 +100,16 @@ class Search:
                 return None
             values.append(-value if is_maximised(name) else value)
         return tuple(values)
+
+    @property
+    def limits(self) -> tuple[float, ...]:
+        """The most that constraints allow of every objective, as :meth:`weighed` has it."""
+        found = []
+        for name in self.objectives:
+            own = [x for x in self.constraints if x.metric == name]
+            sides = [-x.low if is_maximised(name) else x.high for x in own]
+            found.append(min(sides, default=inf))
+        return tuple(found)
 
     def violations(self, figures: dict[str, float | None]) -> list[str]:
         """The constraints that figures do not satisfy, and by how much."""

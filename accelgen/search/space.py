@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import cycle, islice, product
+from math import lcm
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from accelgen.errors import InputError
@@ -83,7 +84,16 @@ class Joint:
         """Every combination of those of the parts, with the middle of all genes for a part that
         knows none; none where no part does.
         """
-        return _starts(self.spaces)
+        return _combined(product(*_starts(self.spaces)))
+
+    @property
+    def opening(self) -> tuple[Vector, ...]:
+        """Those of the starts in which the parts take their turns side by side: what is evaluated
+        first where the others are only candidates.
+        """
+        parts = _starts(self.spaces)
+        turns = lcm(*map(len, parts))
+        return _combined(islice(zip(*map(cycle, parts), strict=True), turns if all(parts) else 0))
 
     def decode(self, vector: Sequence[float]) -> FrozenMap[str, Any] | Rejected:
         """See :class:`Space`."""
@@ -117,13 +127,18 @@ class Given:
         """All that is given with the first start of the parts, and each other start with one of
         these.
         """
-        rest, count = _starts(self.spaces), len(self.given)
+        rest, count = _combined(product(*_starts(self.spaces))), len(self.given)
         if count == 1:
             return rest
         rest = rest or (_neutral(self.spaces.values()),)
         picks = [(k, rest[0]) for k in range(count)]
         picks += [(k * count // len(rest), start) for k, start in enumerate(rest) if k]
         return tuple((middle_of(k, count), *start) for k, start in picks)
+
+    @property
+    def opening(self) -> tuple[Vector, ...]:
+        """All starts: what is given was evaluated before, and is to be known."""
+        return self.starts
 
     def decode(self, vector: Sequence[float]) -> FrozenMap[str, Any] | Rejected:
         """See :class:`Space`."""
@@ -144,14 +159,18 @@ def _genes(spaces: Mapping[str, Space[Any]]) -> tuple[Gene, ...]:
     )
 
 
-def _starts(spaces: Mapping[str, Space[Any]]) -> tuple[Vector, ...]:
+def _starts(spaces: Mapping[str, Space[Any]]) -> list[tuple[Vector, ...]]:
+    """Of every part, the middle of all genes for one that knows none; no part has any where none
+    knows one.
+    """
     known = [space.starts if isinstance(space, Started) else () for space in spaces.values()]
     if not any(known):
-        return ()
-    parts = [
-        own or (_neutral((space,)),) for own, space in zip(known, spaces.values(), strict=True)
-    ]
-    return tuple(tuple(x for part in parts for x in part) for parts in product(*parts))
+        return [()] * len(known)
+    return [own or (_neutral((space,)),) for own, space in zip(known, spaces.values(), strict=True)]
+
+
+def _combined(starts: Iterable[tuple[Vector, ...]]) -> tuple[Vector, ...]:
+    return tuple(tuple(x for part in parts for x in part) for parts in starts)
 
 
 def _neutral(spaces: Iterable[Space[Any]]) -> Vector:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -12,7 +12,9 @@ from accelgen.search.vector import Rejected
 from accelgen.store import Json
 from accelgen.sweep.executors import Task
 
-__all__ = ["Candidate", "DesignLike", "Figures", "Forecast", "Foretold", "Subject", "TrialLike"]
+__all__ = [
+    "Candidate", "DesignLike", "Figures", "Forecast", "Foretold", "Probed", "Subject", "TrialLike",
+]  # fmt: skip
 
 Figures = dict[str, float | None]
 """By the names of metrics (:mod:`accelgen.sweep.metrics`), and what else is known of a design."""
@@ -118,3 +120,21 @@ class Foretold(Protocol):
 
     def forecast(self, design: Any) -> Forecast:  # noqa: ANN401 - a DesignLike of its own
         """Of a design of this subject."""
+
+
+@runtime_checkable
+class Probed(Foretold, Protocol):
+    """A subject that has some figures in a small part of the time that an evaluation takes."""
+
+    @property
+    def probed(self) -> tuple[str, ...]:
+        """Their names."""
+
+    def probe_key(self, design: Any) -> Hashable:  # noqa: ANN401 - a DesignLike of its own
+        """The same for designs that have these figures in common, and for no others."""
+
+    def probe(self, design: Any) -> Figures:  # noqa: ANN401 - a DesignLike of its own
+        """These figures, the same as of an evaluation.
+
+        Raises :class:`accelgen.errors.AccelgenError` where an evaluation ends in this error.
+        """

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from accelgen.search.optimisers.offspring import Children, Elite, parts_of
 from accelgen.search.optimisers.outlook import outlook_of
+from accelgen.search.optimisers.probes import probes_of
 from accelgen.search.optimisers.screening import Screened
 from accelgen.search.search import Search
 from accelgen.search.vector import Vector
@@ -219,9 +220,18 @@ def optimiser_of(search: Search) -> Optimiser:
     if search.method == "random":
         return RandomVectors(genes, objectives, search.seed, search.population)
     if search.method == "forest":
-        count = search.population or _SCREENED
-        children: Children = Screened(space.genes, search.seed, _BAD, count, outlook_of(search))
-    else:
-        count = search.population or _GENERATION
-        children = Children(parts_of(space.genes), search.seed)
+        return _screened(search)
+    count = search.population or _GENERATION
+    children = Children(parts_of(space.genes), search.seed)
     return Nsga2(genes, objectives, search.seed, count, space.starts, children)
+
+
+def _screened(search: Search) -> Nsga2:
+    """Probes tell what to begin with: of the starts few are evaluated, all are candidates."""
+    space, count, probes = search.space, search.population or _SCREENED, probes_of(search)
+    children = Screened(
+        space.genes, search.seed, _BAD, count, outlook_of(search),
+        probes=probes, limits=search.limits, anchors=space.starts if probes else (),
+    )  # fmt: skip
+    starts = space.starts if probes is None else space.opening
+    return Nsga2(len(space.genes), len(search.objectives), search.seed, count, starts, children)

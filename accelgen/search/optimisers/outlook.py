@@ -9,7 +9,7 @@ import numpy as np
 
 from accelgen.search.hypervolume import logarithms
 from accelgen.search.search import Search
-from accelgen.search.subject import Foretold
+from accelgen.search.subject import DesignLike, Foretold
 from accelgen.search.vector import Gene, Rejected, Vector
 from accelgen.sweep.metrics import is_maximised
 
@@ -19,11 +19,12 @@ __all__ = ["Outlook", "OutlookOf", "VectorOutlook", "outlook_of"]
 @dataclass(frozen=True)
 class Outlook:
     """Numbers that the objectives follow, and first estimates of the logarithms of the objectives
-    (0: there is none).
+    (0: there is none); the design, where its subject foretold these.
     """
 
     traits: tuple[float, ...]
     first: tuple[float, ...]
+    design: DesignLike | None = None
 
 
 OutlookOf = Callable[[Vector], Outlook | None]
@@ -52,7 +53,7 @@ def outlook_of(search: Search) -> OutlookOf:
             value = forecast.figures.get(name)
             sign = -1.0 if is_maximised(name) else 1.0
             first.append(0.0 if value is None else float(logarithms(np.array([sign * value]))[0]))
-        return Outlook(tuple(forecast.traits.values()), tuple(first))
+        return Outlook(tuple(forecast.traits.values()), tuple(first), found.design)
 
     return outlook
 

@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelgen.search.hypervolume import logarithms
-from accelgen.search.optimisers.improvement import improvements, open_boxes, shortfalls
-from accelgen.search.optimisers.model import Chance, Model
 from accelgen.search.optimisers.offspring import Children, parts_of
 from accelgen.search.optimisers.outlook import Outlook, OutlookOf
-from accelgen.search.vector import Gene
+from accelgen.search.optimisers.pool import Evaluated, Pool
+from accelgen.search.optimisers.probes import Probes
+from accelgen.search.vector import Gene, Vector
 from accelgen.sweep.front import non_dominated
 
 __all__ = ["Screened"]
@@ -34,45 +34,51 @@ Floats = NDArray[np.float64]
 _CHILDREN, _PARENTS, _ROUNDS = 96, 48, 6
 """Children made in a round, the best of them that have children, and rounds."""
 
+_ANYWHERE = 400
+"""Vectors from the whole cube that are candidates too while fewer than this tenth of them are
+evaluated."""
+
+_PROBING, _PROBED = 2, 15
+"""Rounds after which the best of the candidates are probed, and how many of them."""
+
+_AT_FIRST = 60
+"""Probes before the first candidates, half of them from the whole cube."""
+
 _FIRST = 4
 """Rounds' worth of children before the first."""
 
 _FAR = 4
 """Of these the rounds' worth that have a mate from anywhere too."""
 
-_OPTIMISM = 0.5
-"""Deviations that a prediction is lowered by."""
-
-_LIKELY = 0.5
-"""The least chance to be feasible of what counts as adding to the front."""
-
-_BEYOND = 0.3
-"""What is predicted farther below the least so far counts as this part of the front's range below
-it (of a front of one point, of a factor of e)."""
-
-_MARGIN = 0.1
-"""The reference of hypervolumes is this part of the range beyond the worst of the front."""
-
 _UNSCREENED = 0.15
 """The part of children that are made as without a model, where it would not look."""
 
-_FEWEST = 8
-"""Designs with objectives from which something is predicted."""
-
-_DIGITS = 9
-"""To which what is known of two designs is the same."""
+_FEWEST, _FEWEST_PROBED = 8, 2
+"""Designs with objectives from which something is predicted; probes tell more than evaluations."""
 
 
 class Screened(Children):
     """See the module; ``bad`` are objectives from which on a trial has none, ``count`` children are
-    a generation.
+    a generation.  ``limits`` are the most that constraints allow of the objectives (``None``: no
+    limits), ``anchors`` vectors that are candidates in every generation.
     """
 
     def __init__(
-        self, genes: Sequence[Gene], seed: int, bad: float, count: int, outlook: OutlookOf
+        self,
+        genes: Sequence[Gene],
+        seed: int,
+        bad: float,
+        count: int,
+        outlook: OutlookOf,
+        *,
+        probes: Probes | None = None,
+        limits: Sequence[float] | None = None,
+        anchors: Sequence[Vector] = (),
     ) -> None:
         super().__init__(parts_of(genes), seed)
         self._seed, self._bad, self._count, self._source = seed, bad, count, outlook
+        self._probes, self._anchors = probes, [np.array(vector) for vector in anchors]
+        self._limits = None if limits is None else logarithms(np.array(limits))
         self._outlooks: dict[bytes, Outlook | None] = {}
         self._told = 0
         self._waiting: list[Floats] = []
@@ -91,27 +97,38 @@ class Screened(Children):
     def _chosen(self, trials: list[Any], space: dict[str, Any], parents: list[Any]) -> list[Floats]:
         """A generation, the child that adds most first; none where too little is known."""
         told = {tuple(trial.params[name] for name in space): trial.values for trial in trials}
-        if sum(values[0] < self._bad for values in told.values()) < _FEWEST:
+        fewest = _FEWEST if self._probes is None else _FEWEST_PROBED
+        if sum(values[0] < self._bad for values in told.values()) < fewest:
             return []
         found = [
             (np.array(vector), outlook, values)
             for vector, values in told.items()
             if (outlook := self._told_of(np.array(vector))) is not None
         ]
-        known = [outlook for _, outlook, _ in found]
         feasible = np.array([values[0] < self._bad for _, _, values in found])
         values = logarithms(np.array([values for _, _, values in found])[feasible])
-        pool = _Pool(known, feasible, values, self._seed)
-        best = np.array([vector for vector, _, _ in found])[feasible][non_dominated(values)]
         near = [self._child(space, parents) for _ in range(_FIRST * _CHILDREN)]
         far = [self._mixed(x, self._rng.random(len(x))) for x in near[: _FAR * _CHILDREN]]
-        pool.add(self._new([*near, *far], pool))
-        for _ in range(_ROUNDS):
+        if self._probes is not None and not self._probes.found:
+            anywhere = self._rng.random((_AT_FIRST // 2, len(space)))
+            for vector in [*anywhere, *far[: _AT_FIRST // 2]]:
+                if (outlook := self._source(tuple(vector.tolist()))) is not None:
+                    self._probes.measured(outlook)
+        limits = np.full(values.shape[1], np.inf) if self._limits is None else self._limits
+        evaluated = Evaluated([outlook for _, outlook, _ in found], feasible, values)
+        pool = Pool(evaluated, limits, self._probes, self._seed)
+        best = np.array([vector for vector, _, _ in found])[feasible][non_dominated(values)]
+        pool.add(self._new([*self._anchors, *near, *far], pool))
+        if self._probes is not None and 10 * len(values) < _ANYWHERE:
+            pool.add(self._new(list(self._rng.random((_ANYWHERE, len(space)))), pool))
+        for number in range(1, _ROUNDS + 1):
             pool.keep(_PARENTS, self._rng)
             mates = np.concatenate([best, *(x[None] for x in pool.vectors)])
             pairs = self._rng.integers(len(mates), size=(_CHILDREN, 2))
             children = [self._mutated(self._mixed(*mates[pair])) for pair in pairs]
             pool.add(self._new(children, pool))
+            if number % _PROBING == 0:
+                pool.probe(_PROBED)
         return pool.take(self._count)
 
     def _told_of(self, vector: Floats) -> Outlook | None:
@@ -121,93 +138,7 @@ class Screened(Children):
             self._outlooks[key] = self._source(tuple(vector.tolist()))
         return self._outlooks[key]
 
-    def _new(self, children: Sequence[Floats], pool: _Pool) -> list[tuple[Floats, Outlook]]:
+    def _new(self, children: Sequence[Floats], pool: Pool) -> list[tuple[Floats, Outlook]]:
         """Those that are designs, and not as one before, with what is known of them."""
         known = [(child, self._source(tuple(child.tolist()))) for child in children]
         return [(child, x) for child, x in known if x is not None and pool.is_new(x)]
-
-
-class _Pool:
-    """Candidates with what is predicted of them, and the models that predict it: learnt from
-    ``known`` designs, the ``values`` of those that are ``feasible``.
-    """
-
-    def __init__(
-        self,
-        known: Sequence[Outlook],
-        feasible: NDArray[np.bool_],
-        values: Floats,
-        seed: int,
-    ) -> None:
-        traits = np.array([outlook.traits for outlook in known])
-        first = np.array([outlook.first for outlook in known])[feasible]
-        self._model = Model(traits[feasible], values - first, seed)
-        self._chance = Chance(traits, feasible, seed)
-        self._seen = {_rounded(outlook) for outlook in known}
-        self._front = values[non_dominated(values)]
-        low, high = self._front.min(axis=0), self._front.max(axis=0)
-        self._spread = np.where(high > low, high - low, 1.0)
-        self._reference, self._least = high + _MARGIN * self._spread, low - _BEYOND * self._spread
-        self.vectors: list[Floats] = []
-        self._hoped = np.empty((0, values.shape[1]))
-        self._chances, self._worths = np.empty(0), np.empty(0)
-
-    def is_new(self, outlook: Outlook) -> bool:
-        """Whether nothing with the same was asked about, which is noted."""
-        row = _rounded(outlook)
-        if row in self._seen:
-            return False
-        self._seen.add(row)
-        return True
-
-    def add(self, candidates: Sequence[tuple[Floats, Outlook]]) -> None:
-        """Predict, and weigh."""
-        if not candidates:
-            return
-        traits = np.array([outlook.traits for _, outlook in candidates])
-        mean, deviation = self._model.predict(traits)
-        mean += np.array([outlook.first for _, outlook in candidates])
-        hoped = np.maximum(mean - _OPTIMISM * deviation, self._least)
-        self.vectors += [vector for vector, _ in candidates]
-        self._hoped = np.concatenate([self._hoped, hoped])
-        self._chances = np.concatenate([self._chances, self._chance.predict(traits)])
-        self._worths = self._worths_beside(self._front)
-
-    def _worths_beside(self, front: Floats) -> Floats:
-        """Of every candidate: the hypervolume that it adds to a front times the chance that it is
-        feasible; where it adds none, or is likely not to be, less than 0, by how much it falls
-        short and by that chance.
-        """
-        gains = improvements(self._hoped, open_boxes(front, self._reference))
-        lacking = shortfalls(self._hoped / self._spread, front / self._spread)
-        adds = (gains > 0) & (self._chances >= _LIKELY)
-        return np.where(adds, gains * self._chances, self._chances - 1.0 - lacking)
-
-    def keep(self, count: int, rng: np.random.Generator) -> None:
-        """Keep the best ``count``, and as many that no other is predicted to beat, so that the
-        whole length of the front has children.
-        """
-        best = np.flatnonzero(non_dominated(self._hoped))
-        if len(best) > count:
-            best = rng.choice(best, count, replace=False)
-        most = np.argsort(-self._worths, kind="stable")[:count]
-        kept = np.unique(np.concatenate([most, best]))
-        self.vectors = [self.vectors[k] for k in kept]
-        self._hoped, self._chances = self._hoped[kept], self._chances[kept]
-        self._worths = self._worths[kept]
-
-    def take(self, count: int) -> list[Floats]:
-        """Up to ``count``, each the best after those before it."""
-        front, worths = self._front, self._worths
-        taken: list[int] = []
-        while len(taken) < min(count, len(self.vectors)):
-            taken.append(int(worths.argmax()))
-            front = np.concatenate([front, self._hoped[taken[-1:]]])
-            front = front[non_dominated(front)]
-            worths = self._worths_beside(front)
-            worths[taken] = -np.inf
-        return [self.vectors[k] for k in taken]
-
-
-def _rounded(outlook: Outlook) -> tuple[float, ...]:
-    return tuple(round(x, _DIGITS) for x in outlook.traits)

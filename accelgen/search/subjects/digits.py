@@ -6,7 +6,7 @@ Latency is that of the cycle model, which equals the hardware; energy and area a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf
@@ -74,6 +74,7 @@ class DigitsSubject:
     columns = COLUMNS
     shown = ("space", "multiplier", "layers", "weight_bits", "activation_bits")
     limited = ()
+    probed = ("accuracy",)
     names = ("digits",)
 
     def __post_init__(self) -> None:
@@ -133,6 +134,14 @@ class DigitsSubject:
     def forecast(self, design: Point) -> Forecast:
         """See :func:`accelgen.realize.forecast.forecast_of`."""
         return Forecast(*forecast_of(design))
+
+    def probe_key(self, design: Point) -> Hashable:
+        """The network and its formats."""
+        return design.architecture, design.bits
+
+    def probe(self, design: Point) -> Figures:
+        """Accuracy takes milliseconds, of which the design of a kernel takes a hundred."""
+        return {"accuracy": MeasuredDigits().of(design.network()).value}
 
     def next_command(self, folder: Path, point: int) -> tuple[str, ...]:
         """Build the point, and run images on it."""
