@@ -74,7 +74,8 @@ Progress = Callable[[State], None]
 @dataclass(frozen=True)
 class Outcome:
     """What became of a search: its result, designs evaluated here, those found in the journal,
-    lines of the journal that were damaged, seconds, and why how many vectors were rejected.
+    lines of the journal that were damaged, seconds, why how many vectors were rejected, and how
+    many figures were ``probed``: measured by themselves, of designs that may not be evaluated.
     """
 
     result: SearchResult
@@ -83,6 +84,7 @@ class Outcome:
     dropped: int
     seconds: float
     rejected: Mapping[str, int]
+    probed: int = 0
 
 
 def run(
@@ -121,8 +123,9 @@ def run(
         workers = executor_of(
             executor, task or search.subject.task, jobs or default_jobs(), address
         )
+        optimiser = optimiser_of(search)
         try:
-            study.run(optimiser_of(search), workers)
+            study.run(optimiser, workers)
         finally:
             workers.close()
             store.sync()
@@ -134,6 +137,7 @@ def run(
             store.dropped,
             time.monotonic() - start,
             FrozenMap(study.rejections),
+            optimiser.probed,
         )
 
 

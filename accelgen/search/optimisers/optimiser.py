@@ -56,6 +56,10 @@ class Optimiser(Protocol):
 
     population: int
 
+    @property
+    def probed(self) -> int:
+        """How often it had a figure measured by itself (:mod:`.probes`)."""
+
     def ask(self) -> list[Vector]:
         """The next vectors."""
 
@@ -86,6 +90,8 @@ class CmaEs:
         self._best: tuple[float, Floats] = (math.inf, np.full(self._dimensions, 0.5))
         self._restarts = 0
         self._starts = [np.array([*start, *[0.5] * (self._dimensions - genes)]) for start in starts]
+
+    probed = 0
 
     def ask(self) -> list[Vector]:
         """See :class:`Optimiser`."""
@@ -156,6 +162,11 @@ class _Sampled:
             self._study.enqueue_trial(dict(zip(self._genes, vector, strict=True)))
         self._first = max(population, len(starts))
 
+    @property
+    def probed(self) -> int:
+        """See :class:`Optimiser`."""
+        return 0
+
     def ask(self) -> list[Vector]:
         """See :class:`Optimiser`."""
         count, self._first = max(self.population, self._first), 0
@@ -197,6 +208,12 @@ class Nsga2(_Sampled):
                 child_generation_strategy=children or Children((genes,), seed),
             )
         super().__init__(genes, objectives, sampler, population, starts)
+        self._children = children
+
+    @property
+    def probed(self) -> int:
+        """See :class:`Optimiser`."""
+        return self._children.probed if isinstance(self._children, Screened) else 0
 
 
 class RandomVectors(_Sampled):

@@ -36,11 +36,11 @@ _BEYOND = 0.3
 it (of a front of one point, of a factor of e)."""
 
 _MARGIN = 0.1
-"""The reference of hypervolumes is this part of the range beyond the worst of the front."""
+"""The reference of hypervolumes is this part of the range beyond the worst of the front,"""
 
 _REACH = 1.0
-"""Where a constraint limits an objective the reference is at the limit, as far as that is within
-this of the best (in logarithms: a factor of e)."""
+"""and at least this beyond the best of it (in logarithms: a factor of e), or at what a constraint
+allows: the first designs may have much of one objective in common."""
 
 _RECENT = 800
 """Probes that models learn from: the last, which are near the front."""

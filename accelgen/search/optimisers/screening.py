@@ -83,6 +83,11 @@ class Screened(Children):
         self._told = 0
         self._waiting: list[Floats] = []
 
+    @property
+    def probed(self) -> int:
+        """How many probes were made."""
+        return 0 if self._probes is None else len(self._probes.found)
+
     def __call__(self, study: Any, space: dict[str, Any], parents: list[Any]) -> dict[str, float]:  # noqa: ANN401 - Optuna's
         """The values of all genes."""
         self._is_new(parents)

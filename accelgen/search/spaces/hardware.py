@@ -125,7 +125,7 @@ class HardwareSpace:
     def starts(self) -> tuple[Vector, ...]:
         """What resembles the baseline most, where that is within the budget."""
         hardware, budget = self.baseline.hardware, self.budget
-        most = min(self.memory.most_registers, budget.on_chip_bytes // (2 * budget.units))
+        most = self.memory.most_of(budget.units, budget.on_chip_bytes)
         values = array_values(self.array, hardware) | memory_values(self.memory, hardware, most)
         if hardware.unit in self.kinds:
             values["unit"] = slot_of(hardware.unit, self.kinds)

@@ -83,8 +83,7 @@ class MemoryGenes:
         values: dict[str, Plain | object] = {}
         left = on_chip_bytes
         if self.registers:
-            # Half of everything at least remains for the buffer.
-            most = min(self.most_registers, on_chip_bytes // (2 * units))
+            most = self.most_of(units, on_chip_bytes)
             if most < least:
                 return Rejected(
                     f"{on_chip_bytes} bytes on chip leave {most} for the registers of each of "
@@ -105,6 +104,12 @@ class MemoryGenes:
             }
         values["level"] = level
         return values
+
+    def most_of(self, units: int, on_chip_bytes: int) -> int:
+        """Bytes of registers that each of ``units`` may have: half of everything at least remains
+        for the buffer.
+        """
+        return min(self.most_registers, on_chip_bytes // (2 * units))
 
     def _registers(self, reader: Reader, each: int) -> tuple[dict[str, object], int]:
         """Registers of a unit in ``each`` bytes, and how many they are."""
