@@ -128,11 +128,14 @@ def _figures(outcome: Outcome) -> dict[str, object]:
         **found,
         "evaluated": outcome.evaluated,
         "reused": outcome.reused,
+        "probed": outcome.probed,
         "seconds": round(outcome.seconds, 3),
     }
 
 
 def _summary(outcome: Outcome, folder: Path) -> str:
+    from accelgen.search.subject import Probed
+
     result = outcome.result
     search, rows_of = result.search, result.table
     front = result.front
@@ -143,6 +146,9 @@ def _summary(outcome: Outcome, folder: Path) -> str:
         f"{len(front)} on the front of {objectives}",
         f"  within {search.subject.about}",
     ]
+    if outcome.probed and isinstance(search.subject, Probed):
+        names = ", ".join(search.subject.probed)
+        lines.append(f"  {names} measured alone, before, of {outcome.probed} candidates")
     if len(search.objectives) > 1 and (volume := result.hypervolume()) is not None:
         lines.append(f"  hypervolume {volume:.4g}")
     rows: list[tuple[object, ...]] = [("point", *_metrics(search), *search.subject.shown)]

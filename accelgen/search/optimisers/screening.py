@@ -2,13 +2,12 @@
 
 Where an evaluation is dear, those before it tell which is worth it.  From what is known of designs
 at once (:mod:`.outlook`) a model (:mod:`.model`) predicts the logarithms of the objectives, or how
-far first estimates of these are off.  Children of children are made and selected by the hypervolume
-that they would add to the front, or by how little they would fall short of it
-(:mod:`.improvement`), as predicted less part of the deviation, for what is uncertain is worth a
-try, and times the chance that they are feasible.  A generation takes the best of them one by one,
-each as if those before it had come out as hoped (after the kriging believer, Ginsbourger et al.
-2010, doi.org/10.1007/978-3-642-10701-6_6).  Designs that look like one before, as far as is known
-at once, are left out: orders of loops that make no difference are many.
+far first estimates of these are off; some objectives are measured by themselves of the best
+candidates (:mod:`.probes`).  Children of children are made and selected (:mod:`.pool`).  A
+generation takes the best of them one by one, each as if those before it had come out as hoped
+(after the kriging believer, Ginsbourger et al. 2010, doi.org/10.1007/978-3-642-10701-6_6).  Designs
+that look like one before, as far as is known at once, are left out: orders of loops that make no
+difference are many.
 """
 
 from __future__ import annotations
