@@ -33,9 +33,8 @@ Floats = NDArray[np.float64]
 _CHILDREN, _PARENTS, _ROUNDS = 96, 48, 6
 """Children made in a round, the best of them that have children, and rounds."""
 
-_ANYWHERE = 400
-"""Vectors from the whole cube that are candidates too while fewer than this tenth of them are
-evaluated."""
+_FEW, _ANYWHERE = 40, 400
+"""With so few feasible designs so many vectors from the whole cube are candidates, too."""
 
 _PROBING, _PROBED = 2, 15
 """Rounds after which the best of the candidates are probed, and how many of them."""
@@ -114,16 +113,13 @@ class Screened(Children):
         near = [self._child(space, parents) for _ in range(_FIRST * _CHILDREN)]
         far = [self._mixed(x, self._rng.random(len(x))) for x in near[: _FAR * _CHILDREN]]
         if self._probes is not None and not self._probes.found:
-            anywhere = self._rng.random((_AT_FIRST // 2, len(space)))
-            for vector in [*anywhere, *far[: _AT_FIRST // 2]]:
-                if (outlook := self._source(tuple(vector.tolist()))) is not None:
-                    self._probes.measured(outlook)
+            self._probe_first(far[: _AT_FIRST // 2])
         limits = np.full(values.shape[1], np.inf) if self._limits is None else self._limits
         evaluated = Evaluated([outlook for _, outlook, _ in found], feasible, values)
         pool = Pool(evaluated, limits, self._probes, self._seed)
         best = np.array([vector for vector, _, _ in found])[feasible][non_dominated(values)]
         pool.add(self._new([*self._anchors, *near, *far], pool))
-        if self._probes is not None and 10 * len(values) < _ANYWHERE:
+        if self._probes is not None and len(values) < _FEW:
             pool.add(self._new(list(self._rng.random((_ANYWHERE, len(space)))), pool))
         for number in range(1, _ROUNDS + 1):
             pool.keep(_PARENTS, self._rng)
@@ -134,6 +130,14 @@ class Screened(Children):
             if number % _PROBING == 0:
                 pool.probe(_PROBED)
         return pool.take(self._count)
+
+    def _probe_first(self, children: Sequence[Floats]) -> None:
+        """Probe these, and as many from the whole cube."""
+        assert self._probes is not None
+        anywhere = self._rng.random((len(children), len(children[0])))
+        for vector in [*anywhere, *children]:
+            if (outlook := self._source(tuple(vector.tolist()))) is not None:
+                self._probes.measured(outlook)
 
     def _told_of(self, vector: Floats) -> Outlook | None:
         """The outlook of a vector that is told again and again."""
