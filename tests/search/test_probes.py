@@ -163,6 +163,15 @@ def test_probes_are_spent_on_what_is_new() -> None:
     assert subject.calls == 2
 
 
+def test_a_space_that_is_exhausted_has_nothing_to_probe() -> None:
+    _, found = probes()
+    pool = Pool(evaluated(BEFORE), NONE, found, 0)
+    pool.add([])
+    pool.keep(4, np.random.default_rng(0))
+    pool.probe(3)
+    assert pool.take(2) == []
+
+
 def test_what_breaks_a_constraint_in_a_probe_is_not_hoped_for() -> None:
     _, found = probes(0.92)
     pool = Pool(evaluated(BEFORE, bad=2), NONE, found, 0)

@@ -191,7 +191,7 @@ class Pool:
 
     def probe(self, count: int) -> None:
         """Probe ``count`` of the best that were not, and learn from that."""
-        if self._probes is None:
+        if self._probes is None or not self.vectors:
             return
         unknown = np.flatnonzero(~self._probed)
         for k in map(int, unknown[np.argsort(-self._worths[unknown], kind="stable")]):
