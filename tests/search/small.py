@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from accelgen.search import Search, make_search
+from accelgen.search.optimisers.outlook import Outlook, outlook_of
+from accelgen.search.subject import Candidate
 from accelgen.search.subjects.evaluate import Trial
 from accelgen.search.subjects.hardware import HardwareSubject
 from accelgen.store import Json
@@ -59,3 +61,12 @@ def slow(trial: Trial) -> dict[str, Json]:
 
 def broken(trial: Trial) -> dict[str, Json]:
     raise ValueError("a bug")
+
+
+def started(search: Search, place: int = 0) -> tuple[Outlook, Candidate]:
+    """What is known at once of a start of a search, and its candidate."""
+    start = search.space.starts[place]
+    found, candidate = outlook_of(search)(start), search.candidate(0, start)
+    assert found is not None
+    assert isinstance(candidate, Candidate)
+    return found, candidate

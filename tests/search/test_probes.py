@@ -14,12 +14,12 @@ from accelgen.errors import InputError, MissingToolError
 from accelgen.names import FrozenMap
 from accelgen.search import load_search
 from accelgen.search.optimisers.optimiser import optimiser_of
-from accelgen.search.optimisers.outlook import Outlook, outlook_of
+from accelgen.search.optimisers.outlook import Outlook
 from accelgen.search.optimisers.pool import Evaluated, Pool
 from accelgen.search.optimisers.probes import Probes, probes_of
 from accelgen.search.search import METHODS, Method
 from accelgen.search.space import Given, Joint
-from accelgen.search.subject import Candidate, Figures, Forecast, Probed
+from accelgen.search.subject import Figures, Forecast, Probed
 from accelgen.search.subjects.digits import DigitsTrial, evaluate_point
 from accelgen.sweep.metrics import Constraint
 from tests.search import small
@@ -104,17 +104,12 @@ def test_digits_are_probed_as_they_are_evaluated() -> None:
     search = load_search("digits", evaluations=1)
     found = probes_of(search)
     assert found is not None
-    look = outlook_of(search)
-    start = search.space.starts[4]
-    known, candidate = look(start), search.candidate(0, start)
-    assert known is not None
-    assert isinstance(candidate, Candidate)
+    known, candidate = small.started(search, 4)
     assert isinstance(candidate.trial, DigitsTrial)
     record = evaluate_point(candidate.trial)
     assert np.exp(-found.measured(known).values[0]) == pytest.approx(record["accuracy"])
     # Another kernel changes nothing of it.
-    other = search.candidate(0, search.space.starts[4 + 9])
-    assert isinstance(other, Candidate)
+    _, other = small.started(search, 4 + 9)
     assert isinstance(search.subject, Probed)
     assert other.design != candidate.design
     assert search.subject.probe_key(other.design) == search.subject.probe_key(candidate.design)

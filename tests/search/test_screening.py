@@ -16,7 +16,7 @@ from accelgen.search.optimisers.offspring import Children, Elite, parts_of
 from accelgen.search.optimisers.optimiser import Nsga2
 from accelgen.search.optimisers.outlook import Outlook, OutlookOf, VectorOutlook, outlook_of
 from accelgen.search.optimisers.screening import Screened
-from accelgen.search.subject import Candidate, Foretold
+from accelgen.search.subject import Foretold
 from accelgen.search.vector import Gene, Rejected, Vector
 from tests.search import small
 
@@ -75,11 +75,7 @@ def test_a_model_knows_what_it_was_told() -> None:
 
 def test_outlooks_of_digits() -> None:
     search = load_search("digits", evaluations=1)
-    outlook = outlook_of(search)
-    start = search.space.starts[0]
-    found, candidate = outlook(start), search.candidate(0, start)
-    assert found is not None
-    assert isinstance(candidate, Candidate)
+    found, candidate = small.started(search)
     assert isinstance(search.subject, Foretold)
     forecast = search.subject.forecast(candidate.design)
     assert found.traits == tuple(forecast.traits.values())

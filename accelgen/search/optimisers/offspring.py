@@ -60,6 +60,11 @@ class Children:
         self._seen: tuple[int, ...] = ()
         self._fitness = np.empty((0, 2))
 
+    @property
+    def probed(self) -> int:
+        """How often children had a figure measured by itself (:mod:`.probes`)."""
+        return 0
+
     def __call__(self, study: Any, space: dict[str, Any], parents: list[Any]) -> dict[str, float]:  # noqa: ANN401 - Optuna's
         """The values of all genes."""
         self._is_new(parents)

@@ -198,6 +198,7 @@ class Nsga2(_Sampled):
     ) -> None:
         import optuna
 
+        self._children = children or Children((genes,), seed)
         with warnings.catch_warnings():
             # What makes children and what is kept are called experimental arguments.
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -205,15 +206,14 @@ class Nsga2(_Sampled):
                 population_size=population,
                 seed=seed,
                 elite_population_selection_strategy=Elite(max(_KEPT, 3 * population)),
-                child_generation_strategy=children or Children((genes,), seed),
+                child_generation_strategy=self._children,
             )
         super().__init__(genes, objectives, sampler, population, starts)
-        self._children = children
 
     @property
     def probed(self) -> int:
         """See :class:`Optimiser`."""
-        return self._children.probed if isinstance(self._children, Screened) else 0
+        return self._children.probed
 
 
 class RandomVectors(_Sampled):

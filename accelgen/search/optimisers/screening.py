@@ -83,7 +83,7 @@ class Screened(Children):
 
     @property
     def probed(self) -> int:
-        """How many probes were made."""
+        """See :class:`.offspring.Children`."""
         return 0 if self._probes is None else len(self._probes.found)
 
     def __call__(self, study: Any, space: dict[str, Any], parents: list[Any]) -> dict[str, float]:  # noqa: ANN401 - Optuna's
