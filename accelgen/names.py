@@ -23,10 +23,11 @@ V = TypeVar("V", covariant=True)
 class FrozenMap(Mapping[K, V]):
     """An immutable, hashable, ordered mapping; equal when the items are equal in order."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("_hash", "_values")
 
     def __init__(self, values: Mapping[K, V] | Iterable[tuple[K, V]] = ()) -> None:
         self._values = dict(values)
+        self._hash: int | None = None
 
     def __getitem__(self, key: K) -> V:
         """The value of ``key``; :class:`KeyError` when absent."""
@@ -47,8 +48,14 @@ class FrozenMap(Mapping[K, V]):
         return self._values == other
 
     def __hash__(self) -> int:
-        """Hash of the items in order."""
-        return hash(tuple(self._values.items()))
+        """Hash of the items in order, worked out once."""
+        if self._hash is None:
+            self._hash = hash(tuple(self._values.items()))
+        return self._hash
+
+    def __reduce__(self) -> tuple[type[FrozenMap[K, V]], tuple[dict[K, V]]]:
+        """Without the hash: another process has another."""
+        return FrozenMap, (self._values,)
 
     def __repr__(self) -> str:
         """Like the dictionary it holds."""

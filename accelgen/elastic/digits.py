@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import product
 
 from accelgen.accuracy.source import LayerBits
@@ -153,27 +153,7 @@ class DigitsSpace:
 
     def layers(self, architecture: Mapping[str, int]) -> tuple[DigitsLayer, ...]:
         """Its layers in order of execution; raises as :meth:`legal`."""
-        chosen = self.legal(architecture)
-        layers: list[DigitsLayer] = []
-        before, channels = IMAGE, 1
-        for stage, entry, side in ((1, "stem", SIDE), (2, "entry2", SIDE // 2)):
-            width = chosen[f"width{stage}"]
-            kernel = chosen[f"{entry}_kernel"]
-            layers.append(DigitsLayer(entry, channels, width, kernel, side, before))
-            before, channels = entry, width
-            for block in range(1, chosen[f"depth{stage}"] + 1):
-                kernel = chosen[f"kernel{stage}_{block}"]
-                middle = width * chosen[f"middle{stage}_{block}"] // 100
-                a, b = (f"block{stage}_{block}.{part}" for part in "ab")
-                layers.append(DigitsLayer(a, width, middle, kernel, side, before))
-                layers.append(DigitsLayer(b, middle, width, 1, side, a, residual=before))
-                before = b
-            layers[-1] = replace(layers[-1], pool="max", window=2)
-        side, width = SIDE // 4, chosen["width3"]
-        last = DigitsLayer("entry3", channels, width, 3, side, before, None, "average", side)
-        layers.append(last)
-        layers.append(DigitsLayer("classify", width, CLASSES, 1, 1, last.name))
-        return tuple(layers)
+        return _layers(self, FrozenMap(architecture))
 
     def uniform(self, architecture: Mapping[str, int], bits: int) -> dict[str, LayerBits]:
         """``bits`` for all weights and activations, by name of layer; raises as :meth:`legal`."""
@@ -206,3 +186,29 @@ class DigitsSpace:
                 *read,
             )
         return b.network(self.name, "accelgen's elastic space for scikit-learn's digits")
+
+
+@lru_cache(maxsize=1 << 12)
+def _layers(space: DigitsSpace, architecture: FrozenMap[str, int]) -> tuple[DigitsLayer, ...]:
+    """See :meth:`DigitsSpace.layers`: searches ask for the same again and again."""
+    chosen = space.legal(architecture)
+    layers: list[DigitsLayer] = []
+    before, channels = IMAGE, 1
+    for stage, entry, side in ((1, "stem", SIDE), (2, "entry2", SIDE // 2)):
+        width = chosen[f"width{stage}"]
+        kernel = chosen[f"{entry}_kernel"]
+        layers.append(DigitsLayer(entry, channels, width, kernel, side, before))
+        before, channels = entry, width
+        for block in range(1, chosen[f"depth{stage}"] + 1):
+            kernel = chosen[f"kernel{stage}_{block}"]
+            middle = width * chosen[f"middle{stage}_{block}"] // 100
+            a, b = (f"block{stage}_{block}.{part}" for part in "ab")
+            layers.append(DigitsLayer(a, width, middle, kernel, side, before))
+            layers.append(DigitsLayer(b, middle, width, 1, side, a, residual=before))
+            before = b
+        layers[-1] = replace(layers[-1], pool="max", window=2)
+    side, width = SIDE // 4, chosen["width3"]
+    last = DigitsLayer("entry3", channels, width, 3, side, before, None, "average", side)
+    layers.append(last)
+    layers.append(DigitsLayer("classify", width, CLASSES, 1, 1, last.name))
+    return tuple(layers)

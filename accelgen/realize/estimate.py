@@ -14,17 +14,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from math import prod
 
 from accelgen.energy import Energies, UnitCost, load_energies, mac_name
 from accelgen.errors import InputError
-from accelgen.fabric.fabric import InputPlan, OutputPlan
 from accelgen.names import FrozenMap
 from accelgen.processor.design import ProcessorDesign
-from accelgen.realize.accesses import accesses_of
+from accelgen.realize.accesses import Traffic
 from accelgen.realize.kernel import LOOPS, Kernel
 from accelgen.realize.program import Program, Step
 from accelgen.realize.structure import PAGES, STAGE_BITS, Banks, Structure, structure_of
+from accelgen.realize.work import Work, work_of
 
 __all__ = [
     "FACTORS",
@@ -35,6 +34,7 @@ __all__ = [
     "area_of",
     "check_technology",
     "energy_of",
+    "energy_of_work",
     "estimate",
     "product_pj",
     "waiting_pj",
@@ -191,19 +191,30 @@ def energy_of(
     """Picojoules by part of a layer that has a design of that ``structure`` for ``cycles`` cycles,
     computing or not.
     """
-    fabric = step.problem.fabric
-    inside = prod(fabric.kernel.bounds)
-    outside = kernel.units * prod(fabric.domain.extents) - inside
-    each = step.count * product_pj(kernel, step.widths, energies, factors)
-    found = {"products": (inside + factors.outside * outside) * each}
+    product = step.count * product_pj(kernel, step.widths, energies, factors)
+    return energy_of_work(kernel, work_of(step), product, structure, energies, cycles, factors)
+
+
+def energy_of_work(
+    kernel: Kernel,
+    work: Work,
+    product: float,
+    structure: Structure,
+    energies: Energies,
+    cycles: int,
+    factors: Factors = FACTORS,
+) -> dict[str, float]:
+    """The same of what a layer has to do, a ``product`` of words or blocks taking so much."""
+    outside = kernel.units * work.steps - work.products
+    found = {"products": (work.products + factors.outside * outside) * product}
     *inputs, output = structure.memories
-    for number, (plan, banks) in enumerate(zip(fabric.inputs, inputs, strict=True)):
+    for number, (traffic, banks) in enumerate(zip(work.inputs, inputs, strict=True)):
         # Blocks have their scales behind them.
         part = ("inputs", "weights")[2 * number // len(inputs)]
-        taken = _input_pj(plan, banks, cycles, energies, factors)
+        taken = _input_pj(traffic, banks, cycles, energies, factors)
         found[part] = found.get(part, 0.0) + taken
-    found["results"] = _output_pj(fabric.output, output, energies, factors)
-    sums = fabric.output.banked.layout.elements
+    found["results"] = _output_pj(work, output, energies, factors)
+    sums = work.output.layout.elements
     found["output"] = factors.sum_bits * sums * energies.link_pj
     found["clock"] = cycles * sum(waiting_pj(structure, energies, factors).values())
     return found
@@ -257,35 +268,34 @@ def _units(kernel: Kernel, energies: Energies) -> Mapping[str, UnitCost]:
 
 
 def _input_pj(
-    plan: InputPlan, banks: Banks, cycles: int, energies: Energies, factors: Factors
+    traffic: Traffic, banks: Banks, cycles: int, energies: Energies, factors: Factors
 ) -> float:
     """Macros are written element by element, and read in every cycle.  Flip-flops all see what a
     beat brings, and switch what is read when the address changes.  Rotators have a register per
     slot.
     """
-    access, found = plan.banked, 0.0
-    if access.turns:
-        moves = accesses_of(access).moves
-        found += moves * len(access.slots) * banks.width * energies.link_pj
+    found = 0.0
+    if traffic.turns:
+        found += traffic.accesses.moves * traffic.slots * banks.width * energies.link_pj
     if banks.macro:
-        written = access.layout.elements * banks.write_pj
+        written = traffic.layout.elements * banks.write_pj
         return found + written + banks.count * cycles * banks.read_pj
-    written = factors.write * access.layout.beats * banks.write_pj
-    read = factors.read * accesses_of(access).changes * banks.read_pj
+    written = factors.write * traffic.layout.beats * banks.write_pj
+    read = factors.read * traffic.accesses.changes * banks.read_pj
     return found + banks.count * (written + read)
 
 
-def _output_pj(plan: OutputPlan, banks: Banks, energies: Energies, factors: Factors) -> float:
+def _output_pj(work: Work, banks: Banks, energies: Energies, factors: Factors) -> float:
     """Results are written once, or read and written in every access; then read, from all memories
     at a time.
     """
-    access = plan.banked
+    traffic = work.output
     share = 1.0 if banks.macro else factors.read
-    found = banks.count * share * access.layout.segments * banks.read_pj
-    found += access.layout.elements * banks.write_pj
-    if not plan.accumulate:
+    found = banks.count * share * traffic.layout.segments * banks.read_pj
+    found += traffic.layout.elements * banks.write_pj
+    if not work.accumulates:
         return found
-    sums = len(access.slots) * prod(access.extents)
-    found += factors.read * banks.count * accesses_of(access).changes * banks.read_pj
+    sums = traffic.slots * traffic.accesses.count
+    found += factors.read * banks.count * traffic.accesses.changes * banks.read_pj
     written = banks.write_pj + 3 * banks.width * energies.link_pj
     return found + factors.accumulate * sums * written

@@ -1,183 +1,214 @@
 """What is known of a point before anything of it is designed, evaluated or measured.
 
-Counts in closed form (:mod:`accelgen.realize.counts`), of which cycles and energy are made, and
-first estimates of these: cycles without the latency of a pipeline and without waits, energy with
-memories as large as the operands, no leakage, no scales of blocks, and no registers that a pipeline
-adds.  Over 400 random points of the search ``digits`` both are low by a fifth, and deviate by a
-quarter (latency) and a third (energy; standard deviations of logarithms), in about a hundredth of
-the time; optimisers learn the rest from what was evaluated
-(:mod:`accelgen.search.optimisers.model`).  Of accuracy there is no estimate, only the noise that
-rounding adds.
+First estimates of cycles and energy, from the layout of its kernel in closed form
+(:mod:`accelgen.realize.sketch`) by the formulas of the cycle model and of
+:mod:`accelgen.realize.estimate`; of the netlist, the latency of its pipeline and the registers of
+its array, there are rough numbers.  Optimisers learn the rest from what was evaluated
+(:mod:`accelgen.search.optimisers.model`).  Of accuracy there is no estimate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from math import ceil, log, prod
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import log, prod
 
+from accelgen.accuracy.source import LayerBits
 from accelgen.bits.table import element_bits
 from accelgen.digits.supernet import load_supernet
+from accelgen.elastic.digits import DigitsLayer
 from accelgen.energy import Energies, load_energies
-from accelgen.realize.counts import (
-    INPUT,
-    OUTPUT,
-    WEIGHT,
-    Counts,
-    Shape,
-    counts_of,
-    extents_of,
-    tiles_of,
-    total,
-    widths_of,
-    word_bounds_of,
-)
-from accelgen.realize.estimate import FACTORS, product_pj
+from accelgen.fabric.layout import Layout
+from accelgen.names import FrozenMap
+from accelgen.realize.estimate import PARTS, energy_of_work, product_pj
 from accelgen.realize.kernel import LOOPS, MULTIPLIERS, Kernel
 from accelgen.realize.point import Point
-from accelgen.realize.structure import BUS_BITS, PAGES, STAGE_BITS, Banks, banks
-from accelgen.realize.words import BLOCK_BITS
+from accelgen.realize.sketch import OUTPUT, KernelSketch, sketch_of, tiles_of
+from accelgen.realize.structure import Buffer, Structure, structure_from
+from accelgen.realize.words import BLOCK_BITS, width_of
+from accelgen.realize.work import Work
+from accelgen.rtl.output_stage.form import SUM_BITS, WORDS
+from accelgen.rtl.streams.loader import Loader
 
-__all__ = ["forecast_of"]
+__all__ = ["forecast_of", "widths_of", "word_bounds_of"]
 
-_SUM_BITS = 32
-_WORD_BITS = 32
-"""Of words of composable multipliers: the most activations or weights that one takes."""
+_UNIT_BITS = {
+    ("composable", False, False): 129, ("composable", False, True): 190,
+    ("composable", True, False): 19, ("composable", True, True): 5,
+    ("plain", False, False): 3, ("plain", False, True): 16,
+    ("plain", True, False): 19, ("plain", True, True): 3,
+}  # fmt: skip
+"""Register bits of a unit, roughly: by multiplier, whether sums stay, and whether units add up."""
 
-_UNIT_BITS = 60
-"""Registers of a unit, roughly: both elements and a sum."""
+_SKEW_BITS = {"composable": 75, "plain": 35}
+"""More of a unit, roughly, for every axis along which units are a cycle apart."""
+
+_PIPELINE_CYCLES = {"composable": 5, "plain": 3}
+"""Of products, roughly; two more for every three levels of an adder tree."""
+
+_ADDED_CYCLES = 2
+"""More until a sum is written where it is added up."""
+
+_STAGE_CYCLES = 24
+"""Latency of the output stage, roughly: multipliers are worked off at the pipeline's own clock."""
+
+_SENT_CYCLES = 3
+"""From the commit of sums to the first of them."""
 
 _LEAST_PJ = 1e-3
 """Parts of energy below, such as those of wires where a technology has none, are taken as this."""
-
-_CHANGED = 0.75
-"""Of the memories of a tensor that moves, how many have another address, roughly (of 0.5, 0.75 and
-1 that with which first estimates deviate the least)."""
-
-_LAYER_CYCLES = 45
-"""Latency of the array and of the output stage, roughly."""
-
-Memories = tuple[Banks, Banks, Banks]
 
 
 def forecast_of(point: Point) -> tuple[dict[str, float], dict[str, float]]:
     """Numbers by name, the same names for all points, and first estimates of figures.
 
-    Of counts and sizes the logarithms.  Of all layers together those of
-    :class:`~accelgen.realize.counts.Counts`; of the design size, number and depth of the memories,
-    whether results accumulate, the kernel's own numbers; of the network layers, bits and ``noise``
-    of rounding; the parts of the first estimate of energy.
+    The parts of the estimates (cycles of iterations, of waiting, of loading and of sending;
+    energy), logarithms; the memories, whether results accumulate, the kernel's own numbers; of the
+    network layers, products, bits and ``noise`` of rounding.
 
     Raises :class:`accelgen.errors.InputError` when the technology has no such products or memories.
     """
     kernel, energies = point.kernel, load_energies(point.technology)
     layers = load_supernet().space.layers(point.architecture)
-    largest, products_pj = dict.fromkeys(LOOPS, 1), 0.0
-    counted = []
-    for layer in layers:
-        bits = point.bits[layer.name]
-        widths, count = widths_of(kernel, bits)
-        bounds = word_bounds_of(layer, count)
-        largest = {loop: max(largest[loop], bounds[loop]) for loop in LOOPS}
-        counted.append(counts_of(kernel, layer, bits))
-        inside, every = counted[-1].products, counted[-1].steps * kernel.units
-        taken = inside + FACTORS.outside * (every - inside)
-        products_pj += taken * count * product_pj(kernel, widths, energies)
-    counts = total(counted)
-    cycles = counts.cycles + _LAYER_CYCLES * len(layers)
-    accumulates = any(loop not in OUTPUT.moving for loop in kernel.order[: len(OUTPUT.moving)])
-    memories = _memories(kernel, largest, accumulates, energies)
-    parts = _first_energy(kernel, counts, cycles, memories, accumulates, energies)
-    parts["products"] = products_pj
-    found = {name: log(max(1.0, x)) for name, x in asdict(counts).items()}
-    for name in ("input", "weight", "result"):
-        found[f"{name}_waits"] = log(1.0 + getattr(counts, f"{name}_waits") / cycles)
-    found |= {f"energy_{name}": log(max(pj, _LEAST_PJ)) for name, pj in parts.items()}
-    for name, memory in zip(("input", "weight", "output"), memories, strict=True):
-        found[f"{name}_banks"], found[f"{name}_words"] = log(memory.count), log(memory.words)
-        found[f"{name}_macro"] = float(memory.macro)
-    found["accumulates"] = float(accumulates)
-    found |= _kernel_traits(kernel, largest)
-    for name in ("activations", "weights"):
-        widths_ = [element_bits(getattr(bits, name)) for bits in point.bits.values()]
-        found[f"{name}_bits"] = sum(widths_) / len(widths_)
-        found[f"{name}_noise"] = log(sum(4.0**-x for x in widths_))
-    found["layers"] = float(len(layers))
-    nanoseconds, picojoules = cycles * point.period_ns, max(sum(parts.values()), _LEAST_PJ)
+    shapes = [_Shape.of(kernel, layer, point.bits[layer.name]) for layer in layers]
+    largest = FrozenMap({loop: max(shape.bounds[loop] for shape in shapes) for loop in LOOPS})
+    sketch = sketch_of(kernel, largest)
+    structure = _structure(kernel, sketch, largest, energies)
+    cycles = dict.fromkeys(("steps", "waits", "load", "send"), 0)
+    parts = dict.fromkeys(PARTS, 0.0)
+    products = 0
+    for shape in shapes:
+        work, taken = _laid_out(kernel, largest, shape.bounds)
+        product = shape.count * product_pj(kernel, shape.widths, energies)
+        every = sum(taken.values())
+        found = energy_of_work(kernel, work, product, structure, energies, every)
+        cycles = {name: cycles[name] + taken[name] for name in cycles}
+        parts = {name: parts[name] + found[name] for name in parts}
+        products += work.products * shape.count
+    every = sum(cycles.values())
+    nanoseconds, picojoules = every * point.period_ns, max(sum(parts.values()), _LEAST_PJ)
     first = {
-        "cycles": cycles,
+        "cycles": float(every),
         "latency_ms": nanoseconds / 1e6,
         "energy_uj": picojoules / 1e6,
         "edp_js": nanoseconds * picojoules / 1e21,
     }
-    found |= {f"first_{name}": log(x) for name, x in first.items()}
-    return found, first
+    traits = {f"first_{name}": log(x) for name, x in first.items()}
+    traits |= {name: log(1.0 + x) for name, x in cycles.items()}
+    traits |= {f"energy_{name}": log(max(pj, _LEAST_PJ)) for name, pj in parts.items()}
+    traits |= _structure_traits(structure, sketch)
+    traits |= _kernel_traits(kernel, largest)
+    for name in ("activations", "weights"):
+        bits = [element_bits(getattr(both, name)) for both in point.bits.values()]
+        traits[f"{name}_bits"] = sum(bits) / len(bits)
+        traits[f"{name}_noise"] = log(sum(4.0**-x for x in bits))
+    return traits | {"layers": float(len(layers)), "products": log(products)}, first
 
 
-def _first_energy(
-    kernel: Kernel,
-    counts: Counts,
-    cycles: float,
-    memories: Memories,
-    accumulates: bool,
-    energies: Energies,
-) -> dict[str, float]:
-    """Picojoules by part, without products, as :func:`accelgen.realize.estimate.energy_of`."""
-    link, bus = energies.link_pj, kernel.bus_bits
-    found = {}
-    *inputs, output = memories
-    read = _CHANGED * FACTORS.read
-    for name, memory, beats, moves in (
-        ("inputs", inputs[0], counts.input_beats, counts.input_moves),
-        ("weights", inputs[1], counts.weight_beats, counts.weight_moves),
-    ):
-        reads = cycles if memory.macro else read * moves
-        written = bus * memory.cost.write_pj  # in macros; flip-flops all see what a beat brings
-        if not memory.macro:
-            written = FACTORS.write * memory.count * memory.write_pj
-        found[name] = beats * written + memory.count * reads * memory.read_pj
-    reads = output.count * counts.sums * output.width / bus
-    found["results"] = reads * output.read_pj * (1.0 if output.macro else FACTORS.read)
-    found["results"] += counts.sums * output.write_pj
-    if accumulates:
-        update = FACTORS.accumulate * (output.write_pj + 3 * output.width * link)
-        found["results"] += output.count * counts.updates * (read * output.read_pj + update)
-    found["output"] = FACTORS.sum_bits * counts.sums * link
-    flops = BUS_BITS * bus + _UNIT_BITS * kernel.units
-    gates = 0
-    for memory in memories:
-        if not memory.macro:
-            flops += memory.count * memory.width
-            gates += memory.count * PAGES * memory.words
-    bits = FACTORS.bit * flops + FACTORS.stage * STAGE_BITS + FACTORS.gate * gates
-    found["clock"] = bits * cycles * link
-    return found
-
-
-def _memories(
-    kernel: Kernel, largest: Mapping[str, int], accumulates: bool, energies: Energies
-) -> Memories:
-    """Those of input, weights and results: a memory for every element that is taken in a step, and
-    of the last dimension for every one of a beat.
+def widths_of(kernel: Kernel, bits: LayerBits) -> tuple[tuple[int, int], int]:
+    """Bits of an activation and of a weight as they are sent, and how many a unit multiplies in a
+    cycle: plain multipliers take all integers as 8 bits.
     """
-    word = weights = 8 * kernel.lanes
+    widths = 8, 8 if kernel.lanes == 1 else BLOCK_BITS
     if kernel.multiplier == "composable":
-        word = weights = _WORD_BITS
-    elif kernel.lanes > 1:
-        weights = BLOCK_BITS * kernel.lanes
-    extents = extents_of(kernel)
+        widths = width_of(element_bits(bits.activations)), width_of(element_bits(bits.weights))
+    return widths, kernel.elements(*widths)
 
-    def made(shape: Shape, width: int, accumulates: bool = False) -> Banks:
-        *others, last = shape.of(extents)
-        count = prod(others) * max(last, kernel.bus_bits // width)
-        words = max(2, ceil(prod(shape.of(largest)) / count))
-        return banks(count, words, width, accumulates, energies)
 
-    return made(INPUT, word), made(WEIGHT, weights), made(OUTPUT, _SUM_BITS, accumulates)
+@lru_cache(maxsize=1 << 12)
+def word_bounds_of(layer: DigitsLayer, count: int) -> FrozenMap[str, int]:
+    """Of its loops, channels in words or blocks of ``count``."""
+    words = -(-layer.channels_in // count)
+    side, taps = layer.side, layer.kernel
+    return FrozenMap({"k": layer.channels, "c": words, "p": side, "q": side, "r": taps, "s": taps})
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """Of a layer: bounds of its loops in words or blocks, of ``count`` elements of ``widths``."""
+
+    bounds: FrozenMap[str, int]
+    count: int
+    widths: tuple[int, int]
+
+    @classmethod
+    def of(cls, kernel: Kernel, layer: DigitsLayer, bits: LayerBits) -> _Shape:
+        widths, count = widths_of(kernel, bits)
+        return cls(word_bounds_of(layer, count), count, widths)
+
+
+@lru_cache(maxsize=1 << 15)
+def _laid_out(
+    kernel: Kernel, largest: FrozenMap[str, int], bounds: FrozenMap[str, int]
+) -> tuple[Work, Mapping[str, int]]:
+    """A layer on a kernel for up to ``largest`` bounds: what :func:`accelgen.realize.work.work_of`
+    has of a design; its cycles of steps, of what else the array takes, of loading and of sending
+    (:func:`accelgen.cycles.model_cycles`).
+    """
+    sketch = sketch_of(kernel, largest)
+    order, extents, schedule = sketch.order, sketch.extents, sketch.schedule(bounds)
+    inputs = tuple(tensor.traffic(order, extents, bounds) for tensor in sketch.inputs)
+    output = sketch.output.traffic(order, extents, bounds)
+    work = Work(prod(bounds.values()), schedule.steps, inputs, output, sketch.accumulates)
+    layouts = [traffic.layout for traffic in inputs]
+    layouts.append(Layout((bounds["k"], WORDS), (1, WORDS), SUM_BITS, kernel.bus_bits // SUM_BITS))
+    sums = output.layout
+    written = sketch.output.turns + _ADDED_CYCLES * sketch.accumulates + _pipeline(kernel)
+    first = -(-min(sums.per_beat, sums.elements) // sums.shape[-1])
+    return work, {
+        "steps": schedule.steps,
+        "waits": schedule.prologue + schedule.issue - schedule.steps + schedule.drain + written,
+        "load": max(map(Loader.cycles, layouts)),
+        "send": first + _SENT_CYCLES + sums.elements + _STAGE_CYCLES,
+    }
+
+
+def _pipeline(kernel: Kernel) -> int:
+    """Latency of the array, roughly."""
+    added = prod(n for loop, n in kernel.space if loop not in OUTPUT)
+    return _PIPELINE_CYCLES[_kind(kernel)] + -(-2 * (added - 1).bit_length() // 3)
+
+
+def _kind(kernel: Kernel) -> str:
+    return "composable" if kernel.multiplier == "composable" else "plain"
+
+
+def _structure(
+    kernel: Kernel, sketch: KernelSketch, largest: Mapping[str, int], energies: Energies
+) -> Structure:
+    """As :func:`accelgen.realize.structure.structure_of` has it of a design."""
+    tensors = *sketch.inputs, sketch.output
+    buffers = [Buffer(prod(x.moduli), x.words(largest), x.bits, x.slots, x.turns) for x in tensors]
+    buffers[-1] = replace(buffers[-1], accumulates=sketch.accumulates)
+    kind = _kind(kernel)
+    sums = any(loop not in OUTPUT for loop, n in kernel.space if n > 1)
+    unit = _UNIT_BITS[kind, sketch.output.level < len(LOOPS), sums]
+    unit += _SKEW_BITS[kind] * sum(kernel.skewed)
+    lines = unit * kernel.units + sum(x.chain.registers * x.bits for x in tensors)
+    return structure_from(buffers, lines, kernel.bus_bits, largest["k"], energies)
+
+
+def _structure_traits(structure: Structure, sketch: KernelSketch) -> dict[str, float]:
+    """Of the memories of inputs, weights and results, without scales."""
+    *inputs, output = structure.memories
+    found = {}
+    for name, memory in (
+        ("input", inputs[0]), ("weight", inputs[len(inputs) // 2]), ("output", output)
+    ):  # fmt: skip
+        found[f"{name}_banks"], found[f"{name}_words"] = log(memory.count), log(memory.words)
+        found[f"{name}_macro"] = float(memory.macro)
+    tensors = sketch.inputs[0], sketch.inputs[len(inputs) // 2], sketch.output
+    for name, tensor in zip(("input", "weight", "output"), tensors, strict=True):
+        found[f"{name}_stays"] = float(tensor.level < len(LOOPS))
+        found[f"{name}_chain"] = log(tensor.chain.length)
+        found[f"{name}_slots"] = log(tensor.slots)
+    found["lines"], found["around"] = log(structure.lines), log(structure.around)
+    return found | {"accumulates": float(sketch.accumulates)}
 
 
 def _kernel_traits(kernel: Kernel, largest: Mapping[str, int]) -> dict[str, float]:
-    extents = extents_of(kernel)
+    extents = {**dict.fromkeys(LOOPS, 1), **dict(kernel.space)}
     tiles = tiles_of(largest, extents)
     innermost = next((x for x in reversed(kernel.order) if tiles[x] > 1), None)
     skewed = {loop for (loop, _), skew in zip(kernel.space, kernel.skewed, strict=True) if skew}

@@ -6,17 +6,19 @@ are built; no design is generated for it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from accelgen.energy import Energies, MemoryCost
-from accelgen.fabric.banks import BankedAccess
 from accelgen.fabric.fabric import InputPlan, OutputPlan
 from accelgen.passes.metrics import measure
 from accelgen.processor.design import ProcessorDesign
-from accelgen.rtl.streams.geometry import address_bits, bank_depth
+from accelgen.rtl.streams.geometry import bank_depth
 
-__all__ = ["BUS_BITS", "PAGES", "STAGE_BITS", "Banks", "Structure", "banks", "structure_of"]
+__all__ = [
+    "PAGES", "STAGE_BITS", "Banks", "Buffer", "Structure", "structure_from", "structure_of",
+]  # fmt: skip
 
 PAGES = 2
 """Of every memory: one is streamed while the other is computed with."""
@@ -26,7 +28,7 @@ _FLIP_FLOP = 0.29
 take more are not used (:func:`accelgen.silicon.memories.tile`).
 """
 
-BUS_BITS = 12
+_BUS_BITS = 12
 """Register bits of loaders, spread and packer for every bit of a bus."""
 
 STAGE_BITS = 2170
@@ -77,6 +79,26 @@ class Structure:
     parameters: int
 
 
+@dataclass(frozen=True)
+class Buffer:
+    """The memories of a tensor as the array has them: ``count`` of ``words`` words of ``width``
+    bits, of which ``slots`` are accessed at once, through rotators where it ``turns``; results
+    may be added up in them (``accumulates``).
+    """
+
+    count: int
+    words: int
+    width: int
+    slots: int
+    turns: bool
+    accumulates: bool = False
+
+    @property
+    def address_bits(self) -> int:
+        """Of a word in a page."""
+        return (self.words - 1).bit_length()
+
+
 def structure_of(design: ProcessorDesign, energies: Energies) -> Structure:
     """What the first dataflow of a design consists of in a technology.
 
@@ -86,42 +108,46 @@ def structure_of(design: ProcessorDesign, energies: Energies) -> Structure:
     nodes = pipeline.netlist.nodes
     lines = measure(pipeline.netlist, pipeline.registers).register_bits
     lines -= sum(nodes[enable.node].format.bits for enable in pipeline.enables)
+    buffers = [_buffer(plan) for plan in fabric.plans]
+    channels = design.stage.channels if design.stage else 0
+    return structure_from(buffers, lines, fabric.bus_bits, channels, energies)
+
+
+def structure_from(
+    buffers: Sequence[Buffer], lines: int, bus_bits: int, channels: int, energies: Energies
+) -> Structure:
+    """Of ``buffers``, the output's last, an array with ``lines`` register bits, buses of so many
+    bits, and an output stage for so many channels; raises as :func:`structure_of`.
+    """
     around = gates = 0
     memories = []
-    for plan in fabric.plans:
-        memory = _banks(plan, energies)
+    for number, buffer in enumerate(buffers):
+        memory = _banks(buffer.count, buffer.words, buffer.width, buffer.accumulates, energies)
         memories.append(memory)
-        around += _around(plan.banked)
-        if isinstance(plan, OutputPlan) and plan.accumulate:
+        if buffer.turns:
+            # The element of every slot, the address of every memory (memories with the same
+            # address share one, which is a small part of all).
+            around += buffer.slots * buffer.width + buffer.count * buffer.address_bits
+        if buffer.accumulates:
             # Addend, sum, the sum before, two addresses; what is read of both pages.
-            own = (3 + PAGES) * memory.width + 2 * address_bits(plan.banked.layout)
-            around += memory.count * own
-        elif isinstance(plan, InputPlan) and not memory.macro:
-            around += memory.count * memory.width
+            around += buffer.count * ((3 + PAGES) * buffer.width + 2 * buffer.address_bits)
+        elif number < len(buffers) - 1 and not memory.macro:
+            around += buffer.count * buffer.width
         if not memory.macro:
-            gates += memory.count * PAGES * memory.words
-    parameters = _PARAMETERS * PAGES * (design.stage.channels if design.stage else 0)
-    return Structure(tuple(memories), lines, around, BUS_BITS * fabric.bus_bits, gates, parameters)
+            gates += buffer.count * PAGES * buffer.words
+    parameters = _PARAMETERS * PAGES * channels
+    return Structure(tuple(memories), lines, around, _BUS_BITS * bus_bits, gates, parameters)
 
 
-def _around(access: BankedAccess) -> int:
-    """Registers of rotators: the element of every slot, the address of every memory (memories with
-    the same address share one, which is a small part of all).
-    """
-    layout = access.layout
-    if not access.turns:
-        return 0
-    elements = len(access.slots) * layout.element_bits
-    return elements + layout.memories * address_bits(layout)
+def _buffer(plan: InputPlan | OutputPlan) -> Buffer:
+    access, layout = plan.banked, plan.banked.layout
+    return Buffer(
+        layout.memories, bank_depth(layout), layout.element_bits, len(access.slots), access.turns,
+        accumulates=isinstance(plan, OutputPlan) and plan.accumulate,
+    )  # fmt: skip
 
 
-def _banks(plan: InputPlan | OutputPlan, energies: Energies) -> Banks:
-    layout = plan.banked.layout
-    accumulates = isinstance(plan, OutputPlan) and plan.accumulate
-    return banks(layout.memories, bank_depth(layout), layout.element_bits, accumulates, energies)
-
-
-def banks(count: int, words: int, width: int, accumulates: bool, energies: Energies) -> Banks:
+def _banks(count: int, words: int, width: int, accumulates: bool, energies: Energies) -> Banks:
     """Memories as synthesis makes them.
 
     Raises :class:`accelgen.errors.InputError` when the technology has none.

@@ -133,6 +133,11 @@ class Probed(Foretold, Protocol):
     def probe_key(self, design: Any) -> Hashable:  # noqa: ANN401 - a DesignLike of its own
         """The same for designs that have these figures in common, and for no others."""
 
+    def probe_traits(self, design: Any) -> Mapping[str, float]:  # noqa: ANN401 - a DesignLike of its own
+        """Numbers that these figures follow, the same names for all designs; of designs with the
+        same key the same.
+        """
+
     def probe(self, design: Any) -> Figures:  # noqa: ANN401 - a DesignLike of its own
         """These figures, the same as of an evaluation.
 

@@ -16,7 +16,7 @@ from accelgen.energy import load_energies
 from accelgen.fabric.banks import BankedAccess
 from accelgen.names import FrozenMap
 from accelgen.processor.design import ProcessorDesign
-from accelgen.realize.accesses import accesses_of
+from accelgen.realize.accesses import traffic_of
 from accelgen.realize.estimate import FACTORS, PARTS, energy_of, estimate, waiting_pj
 from accelgen.realize.kernel import Kernel
 from accelgen.realize.point import Point
@@ -73,8 +73,9 @@ def test_changes_are_those_of_addresses(built: Built) -> None:
             access = plan.banked
             if prod(access.extents) > 2000:
                 continue
-            counted = accesses_of(access)
-            assert 1 <= counted.changes <= counted.moves <= prod(access.extents)
+            counted = traffic_of(access).accesses
+            assert counted.count == prod(access.extents)
+            assert 1 <= counted.changes <= counted.moves <= counted.count
             every = np.diff(addresses(access), axis=0) != 0
             # Two dimensions that move at once can lead to the address where it was.
             assert every.mean(axis=1).sum() <= counted.changes - 1 + 1e-9

@@ -49,6 +49,9 @@ class Subject:
     def probe_key(self, design: Figured) -> Hashable:
         return round(design.accuracy, 2)
 
+    def probe_traits(self, design: Figured) -> dict[str, float]:
+        return {"x": design.accuracy}
+
     def probe(self, design: Figured) -> Figures:
         self.calls += 1
         if self.missing:
@@ -71,7 +74,8 @@ def probes(least: float = 0.0) -> tuple[Subject, Probes]:
 
 def outlook(accuracy: float, latency: float) -> Outlook:
     design: Any = Figured(accuracy, latency)
-    return Outlook((accuracy, latency), (float(np.log(latency)), 0.0), design)
+    first = float(np.log(latency)), 0.0
+    return Outlook((accuracy, latency), first, design, (accuracy,))
 
 
 def test_designs_that_have_it_in_common_are_measured_once() -> None:

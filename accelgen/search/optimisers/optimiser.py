@@ -153,10 +153,7 @@ class _Sampled:
             directions=["minimize"] * objectives,
             sampler=sampler,  # type: ignore[arg-type]
         )
-        unit = optuna.distributions.FloatDistribution(0.0, 1.0)
-        self._genes: dict[str, optuna.distributions.BaseDistribution] = {
-            f"g{number:04}": unit for number in range(genes)
-        }
+        self._genes = _unit_genes(genes)
         self._objectives = objectives
         for vector in starts:
             self._study.enqueue_trial(dict(zip(self._genes, vector, strict=True)))
@@ -171,12 +168,36 @@ class _Sampled:
         """See :class:`Optimiser`."""
         count, self._first = max(self.population, self._first), 0
         self._asked = [self._study.ask(self._genes) for _ in range(count)]
+        for trial in self._asked:
+            # Else samplers do not see those that were given, and count no generation of them.
+            _ = trial.relative_params
         return [tuple(float(trial.params[name]) for name in self._genes) for trial in self._asked]
 
     def tell(self, told: Sequence[Told]) -> None:
         """See :class:`Optimiser`."""
         for trial, (_, values) in zip(self._asked, told, strict=True):
             self._study.tell(trial, values or (_BAD,) * self._objectives)
+
+
+def _unit_genes(count: int) -> dict[str, Any]:
+    """The distributions of genes by name."""
+    import optuna
+
+    unit = optuna.distributions.FloatDistribution(0.0, 1.0)
+    return {f"g{number:04}": unit for number in range(count)}
+
+
+def _nsga2(genes: int) -> Any:  # noqa: ANN401 - a class of Optuna's
+    """The sampler of Optuna with a space that is known before any trial is told: what is asked
+    first is a generation, too.
+    """
+    import optuna
+
+    class Sampler(optuna.samplers.NSGAIISampler):
+        def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:  # noqa: ANN401 - Optuna's
+            return _unit_genes(genes)
+
+    return Sampler
 
 
 class Nsga2(_Sampled):
@@ -202,7 +223,7 @@ class Nsga2(_Sampled):
         with warnings.catch_warnings():
             # What makes children and what is kept are called experimental arguments.
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            sampler = optuna.samplers.NSGAIISampler(
+            sampler = _nsga2(genes)(
                 population_size=population,
                 seed=seed,
                 elite_population_selection_strategy=Elite(max(_KEPT, 3 * population)),

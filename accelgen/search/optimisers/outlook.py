@@ -9,7 +9,7 @@ import numpy as np
 
 from accelgen.search.hypervolume import logarithms
 from accelgen.search.search import Search
-from accelgen.search.subject import DesignLike, Foretold
+from accelgen.search.subject import DesignLike, Foretold, Probed
 from accelgen.search.vector import Gene, Rejected, Vector
 from accelgen.sweep.metrics import is_maximised
 
@@ -19,12 +19,14 @@ __all__ = ["Outlook", "OutlookOf", "VectorOutlook", "outlook_of"]
 @dataclass(frozen=True)
 class Outlook:
     """Numbers that the objectives follow, and first estimates of the logarithms of the objectives
-    (0: there is none); the design, where its subject foretold these.
+    (0: there is none); the design, where its subject foretold these, and numbers that what is
+    probed of it follows.
     """
 
     traits: tuple[float, ...]
     first: tuple[float, ...]
     design: DesignLike | None = None
+    probe_traits: tuple[float, ...] = ()
 
 
 OutlookOf = Callable[[Vector], Outlook | None]
@@ -42,6 +44,9 @@ def outlook_of(search: Search) -> OutlookOf:
 
         return looked_at
 
+    foretold: Foretold = subject
+    probed = foretold if isinstance(foretold, Probed) else None
+
     def outlook(vector: Vector) -> Outlook | None:
         found = search.candidate(0, vector)
         if isinstance(found, Rejected):
@@ -53,7 +58,8 @@ def outlook_of(search: Search) -> OutlookOf:
             value = forecast.figures.get(name)
             sign = -1.0 if is_maximised(name) else 1.0
             first.append(0.0 if value is None else float(logarithms(np.array([sign * value]))[0]))
-        return Outlook(tuple(forecast.traits.values()), tuple(first), found.design)
+        own = () if probed is None else tuple(probed.probe_traits(found.design).values())
+        return Outlook(tuple(forecast.traits.values()), tuple(first), found.design, own)
 
     return outlook
 

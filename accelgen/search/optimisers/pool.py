@@ -31,10 +31,6 @@ _OPTIMISM = 0.5
 _LIKELY = 0.5
 """The least chance to be feasible of what counts as adding to the front."""
 
-_BEYOND = 0.3
-"""What is predicted farther below the least so far counts as this part of the front's range below
-it (of a front of one point, of a factor of e)."""
-
 _MARGIN = 0.1
 """The reference of hypervolumes is this part of the range beyond the worst of the front,"""
 
@@ -85,7 +81,6 @@ class Pool:
         self._front = values[non_dominated(values)]
         low, high = self._front.min(axis=0), self._front.max(axis=0)
         self._spread = np.where(high > low, high - low, 1.0)
-        self._least = low - _BEYOND * self._spread
         reached = np.minimum(limits, low + _REACH)
         self._reference = np.maximum(high + _MARGIN * self._spread, reached)
         limited = np.isfinite(limits)
@@ -108,21 +103,20 @@ class Pool:
         for k in map(int, np.flatnonzero(~feasible)):
             within[k] = self._probes.measured(self._evaluated.outlooks[k]).feasible
         self._chance = Chance(traits[within], feasible[within], self._seed)
-        more = _traits([probe.outlook for probe in found]).reshape(-1, traits.shape[1])
+        own = _probe_traits(self._evaluated.outlooks)
+        more = np.array([probe.traits for probe in found]).reshape(-1, own.shape[1])
         satisfied = np.array([probe.feasible for probe in found], bool)
         self._within = Chance(
-            np.concatenate([traits, more]), np.concatenate([within, satisfied]), self._seed
+            np.concatenate([own, more]), np.concatenate([within, satisfied]), self._seed
         )
         self._models = []
         for place, column in enumerate(self._probes.columns):
-            first = np.array([probe.outlook.first[column] for probe in found])
             probed = np.array([probe.values[place] for probe in found])
             values = np.concatenate([self._evaluated.values[:, column], probed])
-            off = values - np.concatenate([self._evaluated.first[:, column], first])
             # What is far beyond says little of what is near the front.
             near = values <= self._reference[column] + self._spread[column]
-            rows = np.concatenate([traits[feasible], more])[near]
-            self._models.append(Model(rows, off[near, None], self._seed))
+            rows = np.concatenate([own[feasible], more])[near]
+            self._models.append(Model(rows, values[near, None], self._seed))
 
     def is_new(self, outlook: Outlook) -> bool:
         """Whether nothing with the same was asked about, which is noted."""
@@ -151,19 +145,25 @@ class Pool:
         mean, deviation = self._model.predict(traits)
         chances = self._chance.predict(traits)
         probed = np.zeros(len(outlooks), bool)
-        if self._probes is not None:
-            for column, model in zip(self._probes.columns, self._models, strict=True):
-                mean[:, [column]], deviation[:, [column]] = model.predict(traits)
         mean += np.array([outlook.first for outlook in outlooks])
-        hoped = np.maximum(mean - _OPTIMISM * deviation, self._least)
         if self._probes is not None:
-            within = self._within.predict(traits)
+            own = _probe_traits(outlooks)
+            for column, model in zip(self._probes.columns, self._models, strict=True):
+                mean[:, [column]], deviation[:, [column]] = model.predict(own)
+        hoped = mean - _OPTIMISM * deviation
+        if self._probes is not None:
+            within = self._within.predict(own)
             for k, outlook in enumerate(outlooks):
                 if (probe := self._probes.known(outlook)) is not None:
                     hoped[k, self._probes.columns] = probe.values
                     within[k], probed[k] = float(probe.feasible), True
             chances = chances * within
         return hoped, chances, probed
+
+    @property
+    def left(self) -> list[tuple[Floats, Outlook]]:
+        """All candidates that are kept."""
+        return list(zip(self.vectors, self._outlooks, strict=True))
 
     def _worths_beside(self, front: Floats) -> Floats:
         """Of every candidate: the hypervolume that it adds to a front times the chance that it is
@@ -225,5 +225,9 @@ def _traits(outlooks: Sequence[Outlook]) -> Floats:
     return np.array([outlook.traits for outlook in outlooks], np.float64)
 
 
+def _probe_traits(outlooks: Sequence[Outlook]) -> Floats:
+    return np.array([outlook.probe_traits for outlook in outlooks], np.float64)
+
+
 def _rounded(outlook: Outlook) -> tuple[float, ...]:
-    return tuple(round(x, _DIGITS) for x in outlook.traits)
+    return tuple(round(x, _DIGITS) for x in (*outlook.traits, *outlook.probe_traits))

@@ -25,11 +25,11 @@ __all__ = ["Probe", "Probes", "probes_of"]
 
 @dataclass(frozen=True)
 class Probe:
-    """What was measured of designs as that of ``outlook``: logarithms of the objectives in
-    ``columns`` of the probes, and whether these satisfy the constraints on them.
+    """What was measured of designs with these ``traits`` of probes: logarithms of the
+    objectives in ``columns`` of the probes, and whether these satisfy the constraints on them.
     """
 
-    outlook: Outlook
+    traits: tuple[float, ...]
     values: tuple[float, ...]
     feasible: bool
 
@@ -63,19 +63,20 @@ class Probes:
         return self._found[key]
 
     def _measured(self, outlook: Outlook) -> Probe:
+        traits = outlook.probe_traits
         try:
             figures = self._subject.probe(outlook.design)
         except MissingToolError:
             raise
         except AccelgenError:
             # An evaluation says why.
-            return Probe(outlook, (np.inf,) * len(self.columns), feasible=False)
+            return Probe(traits, (np.inf,) * len(self.columns), feasible=False)
         values = [
             np.inf if (x := figures.get(name)) is None else -x if is_maximised(name) else x
             for name in self._names
         ]
         feasible = all(x.holds(figures.get(x.metric)) for x in self._constraints)
-        return Probe(outlook, tuple(logarithms(np.array(values)).tolist()), feasible)
+        return Probe(traits, tuple(logarithms(np.array(values)).tolist()), feasible)
 
 
 def probes_of(search: Search) -> Probes | None:

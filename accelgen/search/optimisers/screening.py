@@ -3,11 +3,11 @@
 Where an evaluation is dear, those before it tell which is worth it.  From what is known of designs
 at once (:mod:`.outlook`) a model (:mod:`.model`) predicts the logarithms of the objectives, or how
 far first estimates of these are off; some objectives are measured by themselves of the best
-candidates (:mod:`.probes`).  Children of children are made and selected (:mod:`.pool`).  A
-generation takes the best of them one by one, each as if those before it had come out as hoped
-(after the kriging believer, Ginsbourger et al. 2010, doi.org/10.1007/978-3-642-10701-6_6).  Designs
-that look like one before, as far as is known at once, are left out: orders of loops that make no
-difference are many.
+candidates (:mod:`.probes`).  Children of children are made and selected (:mod:`.pool`), those that
+are left of one generation with those of the next.  A generation takes the best of them one by one,
+each as if those before it had come out as hoped (after the kriging believer, Ginsbourger et al.
+2010, doi.org/10.1007/978-3-642-10701-6_6).  Designs that look like one before, as far as is known
+at once, are left out: orders of loops that make no difference are many.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ __all__ = ["Screened"]
 
 Floats = NDArray[np.float64]
 
-_CHILDREN, _PARENTS, _ROUNDS = 96, 48, 6
+_CHILDREN, _PARENTS, _ROUNDS = 96, 48, 10
 """Children made in a round, the best of them that have children, and rounds."""
 
 _FEW, _ANYWHERE = 40, 400
 """With so few feasible designs so many vectors from the whole cube are candidates, too."""
 
-_PROBING, _PROBED = 2, 15
+_PROBING, _PROBED = 2, 20
 """Rounds after which the best of the candidates are probed, and how many of them."""
 
 _AT_FIRST = 60
 """Probes before the first candidates, half of them from the whole cube."""
 
-_FIRST = 4
+_FIRST = 2
 """Rounds' worth of children before the first."""
 
-_FAR = 4
+_FAR = 1
 """Of these the rounds' worth that have a mate from anywhere too."""
 
-_UNSCREENED = 0.15
+_UNSCREENED = 0.05
 """The part of children that are made as without a model, where it would not look."""
 
 _FEWEST, _FEWEST_PROBED = 8, 2
@@ -80,6 +80,7 @@ class Screened(Children):
         self._outlooks: dict[bytes, Outlook | None] = {}
         self._told = 0
         self._waiting: list[Floats] = []
+        self._left: list[tuple[Floats, Outlook]] = []  # candidates that were not taken
 
     @property
     def probed(self) -> int:
@@ -118,6 +119,7 @@ class Screened(Children):
         evaluated = Evaluated([outlook for _, outlook, _ in found], feasible, values)
         pool = Pool(evaluated, limits, self._probes, self._seed)
         best = np.array([vector for vector, _, _ in found])[feasible][non_dominated(values)]
+        pool.add([(x, outlook) for x, outlook in self._left if pool.is_new(outlook)])
         pool.add(self._new([*self._anchors, *near, *far], pool))
         if self._probes is not None and len(values) < _FEW:
             pool.add(self._new(list(self._rng.random((_ANYWHERE, len(space)))), pool))
@@ -129,7 +131,9 @@ class Screened(Children):
             pool.add(self._new(children, pool))
             if number % _PROBING == 0:
                 pool.probe(_PROBED)
-        return pool.take(self._count)
+        taken = pool.take(self._count)
+        self._left = pool.left
+        return taken
 
     def _probe_first(self, children: Sequence[Floats]) -> None:
         """Probe these, and as many from the whole cube."""

@@ -28,6 +28,7 @@ from accelgen.realize.program import compile_network, design_kernel, largest_bou
 from accelgen.realize.sources import SOURCES
 from accelgen.search.spaces.bit_budget import BitBudget
 from accelgen.search.subject import Candidate, Figures, Forecast
+from accelgen.search.subjects.digits_accuracy import accuracy_traits
 from accelgen.search.subjects.digits_bits import allocated
 from accelgen.search.subjects.records import recorded
 from accelgen.store import Json
@@ -138,6 +139,10 @@ class DigitsSubject:
     def probe_key(self, design: Point) -> Hashable:
         """The network and its formats."""
         return design.architecture, design.bits
+
+    def probe_traits(self, design: Point) -> Mapping[str, float]:
+        """See :func:`accelgen.search.subjects.digits_accuracy.accuracy_traits`."""
+        return accuracy_traits(design.architecture, design.bits)
 
     def probe(self, design: Point) -> Figures:
         """Accuracy, in a thirtieth of the time that it takes to design the kernel."""
