@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from accelgen.search.hypervolume import Volume, hypervolume, logarithms
+from accelgen.search.optimisers.offspring import Children
 from accelgen.search.optimisers.optimiser import CmaEs, Nsga2, Optimiser, RandomVectors
 from accelgen.search.optimisers.outlook import VectorOutlook
 from accelgen.search.optimisers.screening import Screened
@@ -142,3 +144,23 @@ def test_logarithms_keep_the_order() -> None:
     signs = np.array([[-0.99], [-0.5], [-1e-6], [-0.0]])
     assert (np.diff(logarithms(signs), axis=0) > 0).all()
     assert (np.diff(logarithms(np.array([[0.0], [1e-12], [2.0]])), axis=0) > 0).all()
+
+
+@pytest.mark.parametrize("starts", [0, 3, 4, 7])
+def test_the_second_generation_are_children_whatever_the_first_is(starts: int) -> None:
+    made: list[dict[str, float]] = []
+
+    class Counted(Children):
+        def __call__(self, study: Any, space: dict[str, Any], parents: list[Any]) -> Any:  # noqa: ANN401 - Optuna's
+            made.append(super().__call__(study, space, parents))
+            return made[-1]
+
+    draws = np.random.default_rng(0)
+    first = [tuple(draws.random(6).tolist()) for _ in range(starts)]
+    optimiser = Nsga2(6, 1, 0, 4, first, Counted((6,), 0))
+    batch = optimiser.ask()
+    assert batch[:starts] == first
+    assert not made
+    optimiser.tell([(vector, sphere(vector)) for vector in batch])
+    assert optimiser.ask() == [tuple(child.values()) for child in made]
+    assert len(made) == 4

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from accelgen.accuracy.source import LayerBits
+from accelgen.digits.supernet import load_supernet
 from accelgen.errors import InputError, MissingToolError
 from accelgen.names import FrozenMap
 from accelgen.search import load_search
@@ -21,6 +23,7 @@ from accelgen.search.search import METHODS, Method
 from accelgen.search.space import Given, Joint
 from accelgen.search.subject import Figures, Forecast, Probed
 from accelgen.search.subjects.digits import DigitsTrial, evaluate_point
+from accelgen.search.subjects.digits_accuracy import accuracy_traits
 from accelgen.sweep.metrics import Constraint
 from tests.search import small
 
@@ -117,6 +120,29 @@ def test_digits_are_probed_as_they_are_evaluated() -> None:
     assert isinstance(search.subject, Probed)
     assert other.design != candidate.design
     assert search.subject.probe_key(other.design) == search.subject.probe_key(candidate.design)
+
+
+def test_accuracy_follows_the_network_and_all_of_its_formats() -> None:
+    space = load_supernet().space
+    layers = [layer.name for layer in space.layers(space.smallest)]
+
+    def traits(architecture: FrozenMap[str, int], **formats: LayerBits) -> dict[str, float]:
+        plain = dict.fromkeys(layers, LayerBits("int4", "uint8"))
+        return accuracy_traits(architecture, {**plain, **formats})
+
+    found = [
+        traits(space.smallest),
+        traits(space.legal({**space.smallest, "width3": 24})),
+        *(traits(space.smallest, **{layer: LayerBits("int8", "uint8")}) for layer in layers),
+        *(traits(space.smallest, **{layer: LayerBits("int4", "uint4")}) for layer in layers),
+        # As many bits, but not the same numbers.
+        *(traits(space.smallest, classify=LayerBits(x, "uint8")) for x in ("nvfp4", "if4")),
+    ]
+    assert len({tuple(one) for one in found}) == 1
+    assert len({tuple(one.values()) for one in found}) == len(found)
+    assert np.isfinite([list(one.values()) for one in found]).all()
+    whole = {layer.name: LayerBits("int4", "uint8") for layer in space.layers(space.largest)}
+    assert accuracy_traits(space.largest, whole).keys() == found[0].keys()
 
 
 def test_searches_without_such_objectives_have_no_probes(tmp_path: Path) -> None:
@@ -238,8 +264,6 @@ def test_optimisers_tell_what_they_probed(method: Method) -> None:
     search = load_search("digits", evaluations=1)
     search = replace(search, method=method, objectives=("accuracy",))
     optimiser = optimiser_of(search)
-    # Optuna makes no children of the first generation.
-    for _ in range(2):
-        optimiser.tell([(vector, (-0.95,)) for vector in optimiser.ask()])
+    optimiser.tell([(vector, (-0.95,)) for vector in optimiser.ask()])
     optimiser.ask()
     assert (optimiser.probed > 0) == (method == "forest")

@@ -175,6 +175,19 @@ def test_designs_that_look_the_same_are_proposed_once() -> None:
     assert not told & set(looks)
 
 
+def test_candidates_that_are_left_go_on_with_the_next_generation() -> None:
+    trials = trials_of(40)
+    made = screened(VectorOutlook(GENES, 1))
+    space = dict.fromkeys(trials[0].params)
+    parents = Elite(20)(None, trials)
+    assert made._is_new(parents)
+    first = {tuple(vector.tolist()) for vector in made._chosen(trials, space, parents)}
+    again = {tuple(vector.tolist()) for vector in made._chosen(trials, space, parents)}
+    # Nothing was told, and children are others: what is in both was there before.
+    assert first & again
+    assert first != again
+
+
 def test_what_is_no_design_is_not_proposed() -> None:
     vectors = VectorOutlook(GENES, 1)
 

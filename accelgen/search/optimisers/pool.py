@@ -161,8 +161,8 @@ class Pool:
         return hoped, chances, probed
 
     @property
-    def left(self) -> list[tuple[Floats, Outlook]]:
-        """All candidates that are kept."""
+    def kept(self) -> list[tuple[Floats, Outlook]]:
+        """Those that there are."""
         return list(zip(self.vectors, self._outlooks, strict=True))
 
     def _worths_beside(self, front: Floats) -> Floats:

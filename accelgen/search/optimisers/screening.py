@@ -80,7 +80,7 @@ class Screened(Children):
         self._outlooks: dict[bytes, Outlook | None] = {}
         self._told = 0
         self._waiting: list[Floats] = []
-        self._left: list[tuple[Floats, Outlook]] = []  # candidates that were not taken
+        self._kept: list[tuple[Floats, Outlook]] = []
 
     @property
     def probed(self) -> int:
@@ -119,7 +119,7 @@ class Screened(Children):
         evaluated = Evaluated([outlook for _, outlook, _ in found], feasible, values)
         pool = Pool(evaluated, limits, self._probes, self._seed)
         best = np.array([vector for vector, _, _ in found])[feasible][non_dominated(values)]
-        pool.add([(x, outlook) for x, outlook in self._left if pool.is_new(outlook)])
+        pool.add([(x, outlook) for x, outlook in self._kept if pool.is_new(outlook)])
         pool.add(self._new([*self._anchors, *near, *far], pool))
         if self._probes is not None and len(values) < _FEW:
             pool.add(self._new(list(self._rng.random((_ANYWHERE, len(space)))), pool))
@@ -132,7 +132,7 @@ class Screened(Children):
             if number % _PROBING == 0:
                 pool.probe(_PROBED)
         taken = pool.take(self._count)
-        self._left = pool.left
+        self._kept = pool.kept
         return taken
 
     def _probe_first(self, children: Sequence[Floats]) -> None:
