@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+import subprocess
+import sys
+
 import pytest
 
 from accelgen.affine import Workload
 from accelgen.errors import InputError
 from accelgen.formats import format_names, get_format
-from accelgen.names import nearest
+from accelgen.names import FrozenMap, nearest
 
 
 @pytest.mark.parametrize("name", format_names())
@@ -37,3 +42,20 @@ def test_types_in_other_letter_case() -> None:
     bounds = {"m": 2, "n": 2, "k": 32}
     with pytest.raises(InputError, match="types: A: unknown format 'NVFP4'; did you mean 'nvfp4'"):
         Workload("Y[m,n] += A[m,k] * B[k,n]", bounds, {"A": "NVFP4", "B": "NVFP4"})
+
+
+def test_maps_are_found_by_key_in_another_process() -> None:
+    """Where strings have other hashes: workers are sent what was hashed before."""
+    sent = FrozenMap({"b": 1, "a": FrozenMap({"c": 2})})
+    hash(sent)
+    code = (
+        "import pickle, sys; from accelgen.names import FrozenMap\n"
+        "found = pickle.load(sys.stdin.buffer)\n"
+        "made = FrozenMap({'b': 1, 'a': FrozenMap({'c': 2})})\n"
+        "assert found == made and list(found) == ['b', 'a'] and {made: 3}[found] == 3\n"
+    )
+    for seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        subprocess.run(
+            [sys.executable, "-c", code], input=pickle.dumps(sent), env=environment, check=True
+        )

@@ -153,7 +153,11 @@ class DigitsSpace:
 
     def layers(self, architecture: Mapping[str, int]) -> tuple[DigitsLayer, ...]:
         """Its layers in order of execution; raises as :meth:`legal`."""
-        return _layers(self, FrozenMap(architecture))
+        # Of what is legal by type too: 1 and True are the same key.
+        legal = all(type(value) is int for value in architecture.values())
+        if isinstance(architecture, FrozenMap) and legal:
+            return _layers(self, architecture)
+        return _layers(self, self.legal(architecture))
 
     def uniform(self, architecture: Mapping[str, int], bits: int) -> dict[str, LayerBits]:
         """``bits`` for all weights and activations, by name of layer; raises as :meth:`legal`."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import prod
 
 from accelgen.affine.spacetime import IntMatrix, IntVector
 from accelgen.fabric.banks import BankedAccess
@@ -38,7 +37,7 @@ class Traffic:
     accesses: Accesses
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 12)
 def accesses_of(extents: IntVector, steps: IntMatrix, moduli: IntVector) -> Accesses:
     """Of loops of ``extents``, outermost first, which step by ``steps`` (a row per dimension of the
     layout, a column per loop) through memories banked modulo ``moduli``.
@@ -80,5 +79,4 @@ def traffic_of(access: BankedAccess) -> Traffic:
     """Of an access pattern."""
     layout = access.layout
     accesses = accesses_of(access.extents, access.steps, layout.moduli)
-    assert accesses.count == prod(access.extents)
     return Traffic(layout, len(access.slots), access.turns, accesses)

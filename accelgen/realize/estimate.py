@@ -191,22 +191,22 @@ def energy_of(
     """Picojoules by part of a layer that has a design of that ``structure`` for ``cycles`` cycles,
     computing or not.
     """
-    product = step.count * product_pj(kernel, step.widths, energies, factors)
-    return energy_of_work(kernel, work_of(step), product, structure, energies, cycles, factors)
+    each_pj = step.count * product_pj(kernel, step.widths, energies, factors)
+    return energy_of_work(kernel, work_of(step), each_pj, structure, energies, cycles, factors)
 
 
 def energy_of_work(
     kernel: Kernel,
     work: Work,
-    product: float,
+    each_pj: float,
     structure: Structure,
     energies: Energies,
     cycles: int,
     factors: Factors = FACTORS,
 ) -> dict[str, float]:
-    """The same of what a layer has to do, a ``product`` of words or blocks taking so much."""
+    """The same of what a layer has to do, a product of words or blocks taking ``each_pj``."""
     outside = kernel.units * work.steps - work.products
-    found = {"products": (work.products + factors.outside * outside) * product}
+    found = {"products": (work.products + factors.outside * outside) * each_pj}
     *inputs, output = structure.memories
     for number, (traffic, banks) in enumerate(zip(work.inputs, inputs, strict=True)):
         # Blocks have their scales behind them.

@@ -10,28 +10,27 @@ its array, there are rough numbers.  Optimisers learn the rest from what was eva
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from math import log, prod
 
-from accelgen.accuracy.source import LayerBits
 from accelgen.bits.table import element_bits
 from accelgen.digits.supernet import load_supernet
-from accelgen.elastic.digits import DigitsLayer
 from accelgen.energy import Energies, load_energies
-from accelgen.fabric.layout import Layout
 from accelgen.names import FrozenMap
 from accelgen.realize.estimate import PARTS, energy_of_work, product_pj
 from accelgen.realize.kernel import LOOPS, MULTIPLIERS, Kernel
 from accelgen.realize.point import Point
+from accelgen.realize.program import CODE_BITS
+from accelgen.realize.shape import shape_of
 from accelgen.realize.sketch import OUTPUT, KernelSketch, sketch_of, tiles_of
 from accelgen.realize.structure import Buffer, Structure, structure_from
-from accelgen.realize.words import BLOCK_BITS, width_of
 from accelgen.realize.work import Work
-from accelgen.rtl.output_stage.form import SUM_BITS, WORDS
+from accelgen.rtl.output_stage.form import StageForm
+from accelgen.rtl.output_stage.stage import OutputStage
 from accelgen.rtl.streams.loader import Loader
 
-__all__ = ["forecast_of", "widths_of", "word_bounds_of"]
+__all__ = ["forecast_of"]
 
 _UNIT_BITS = {
     ("composable", False, False): 129, ("composable", False, True): 190,
@@ -50,11 +49,10 @@ _PIPELINE_CYCLES = {"composable": 5, "plain": 3}
 _ADDED_CYCLES = 2
 """More until a sum is written where it is added up."""
 
-_STAGE_CYCLES = 24
-"""Latency of the output stage, roughly: multipliers are worked off at the pipeline's own clock."""
-
-_SENT_CYCLES = 3
-"""From the commit of sums to the first of them."""
+_CHUNK = 4
+"""Bits of its multipliers that the output stage works off in a cycle, at the pipeline's own clock
+in SG13G2.
+"""
 
 _LEAST_PJ = 1e-3
 """Parts of energy below, such as those of wires where a technology has none, are taken as this."""
@@ -71,21 +69,19 @@ def forecast_of(point: Point) -> tuple[dict[str, float], dict[str, float]]:
     """
     kernel, energies = point.kernel, load_energies(point.technology)
     layers = load_supernet().space.layers(point.architecture)
-    shapes = [_Shape.of(kernel, layer, point.bits[layer.name]) for layer in layers]
+    shapes = [shape_of(kernel, layer, point.bits[layer.name]) for layer in layers]
     largest = FrozenMap({loop: max(shape.bounds[loop] for shape in shapes) for loop in LOOPS})
     sketch = sketch_of(kernel, largest)
     structure = _structure(kernel, sketch, largest, energies)
     cycles = dict.fromkeys(("steps", "waits", "load", "send"), 0)
     parts = dict.fromkeys(PARTS, 0.0)
-    products = 0
     for shape in shapes:
         work, taken = _laid_out(kernel, largest, shape.bounds)
-        product = shape.count * product_pj(kernel, shape.widths, energies)
-        every = sum(taken.values())
-        found = energy_of_work(kernel, work, product, structure, energies, every)
+        each_pj = shape.count * product_pj(kernel, shape.widths, energies)
+        own = sum(taken.values())
+        found = energy_of_work(kernel, work, each_pj, structure, energies, own)
         cycles = {name: cycles[name] + taken[name] for name in cycles}
         parts = {name: parts[name] + found[name] for name in parts}
-        products += work.products * shape.count
     every = sum(cycles.values())
     nanoseconds, picojoules = every * point.period_ns, max(sum(parts.values()), _LEAST_PJ)
     first = {
@@ -98,70 +94,39 @@ def forecast_of(point: Point) -> tuple[dict[str, float], dict[str, float]]:
     traits |= {name: log(1.0 + x) for name, x in cycles.items()}
     traits |= {f"energy_{name}": log(max(pj, _LEAST_PJ)) for name, pj in parts.items()}
     traits |= _structure_traits(structure, sketch)
-    traits |= _kernel_traits(kernel, largest)
+    traits |= _kernel_traits(kernel, sketch, largest)
     for name in ("activations", "weights"):
         bits = [element_bits(getattr(both, name)) for both in point.bits.values()]
         traits[f"{name}_bits"] = sum(bits) / len(bits)
         traits[f"{name}_noise"] = log(sum(4.0**-x for x in bits))
+    products = sum(shape.products for shape in shapes)
     return traits | {"layers": float(len(layers)), "products": log(products)}, first
 
 
-def widths_of(kernel: Kernel, bits: LayerBits) -> tuple[tuple[int, int], int]:
-    """Bits of an activation and of a weight as they are sent, and how many a unit multiplies in a
-    cycle: plain multipliers take all integers as 8 bits.
-    """
-    widths = 8, 8 if kernel.lanes == 1 else BLOCK_BITS
-    if kernel.multiplier == "composable":
-        widths = width_of(element_bits(bits.activations)), width_of(element_bits(bits.weights))
-    return widths, kernel.elements(*widths)
-
-
-@lru_cache(maxsize=1 << 12)
-def word_bounds_of(layer: DigitsLayer, count: int) -> FrozenMap[str, int]:
-    """Of its loops, channels in words or blocks of ``count``."""
-    words = -(-layer.channels_in // count)
-    side, taps = layer.side, layer.kernel
-    return FrozenMap({"k": layer.channels, "c": words, "p": side, "q": side, "r": taps, "s": taps})
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """Of a layer: bounds of its loops in words or blocks, of ``count`` elements of ``widths``."""
-
-    bounds: FrozenMap[str, int]
-    count: int
-    widths: tuple[int, int]
-
-    @classmethod
-    def of(cls, kernel: Kernel, layer: DigitsLayer, bits: LayerBits) -> _Shape:
-        widths, count = widths_of(kernel, bits)
-        return cls(word_bounds_of(layer, count), count, widths)
-
-
-@lru_cache(maxsize=1 << 15)
+@lru_cache(maxsize=1 << 10)
 def _laid_out(
     kernel: Kernel, largest: FrozenMap[str, int], bounds: FrozenMap[str, int]
-) -> tuple[Work, Mapping[str, int]]:
+) -> tuple[Work, FrozenMap[str, int]]:
     """A layer on a kernel for up to ``largest`` bounds: what :func:`accelgen.realize.work.work_of`
     has of a design; its cycles of steps, of what else the array takes, of loading and of sending
-    (:func:`accelgen.cycles.model_cycles`).
+    (:func:`accelgen.cycles.model_cycles`).  Layers of one network are often alike.
     """
     sketch = sketch_of(kernel, largest)
     order, extents, schedule = sketch.order, sketch.extents, sketch.schedule(bounds)
     inputs = tuple(tensor.traffic(order, extents, bounds) for tensor in sketch.inputs)
     output = sketch.output.traffic(order, extents, bounds)
     work = Work(prod(bounds.values()), schedule.steps, inputs, output, sketch.accumulates)
+    stage = StageForm(CODE_BITS, _CHUNK, largest["k"], largest["p"], largest["q"])
     layouts = [traffic.layout for traffic in inputs]
-    layouts.append(Layout((bounds["k"], WORDS), (1, WORDS), SUM_BITS, kernel.bus_bits // SUM_BITS))
-    sums = output.layout
+    layouts.append(stage.parameters(bounds["k"], kernel.bus_bits))
     written = sketch.output.turns + _ADDED_CYCLES * sketch.accumulates + _pipeline(kernel)
-    first = -(-min(sums.per_beat, sums.elements) // sums.shape[-1])
-    return work, {
+    cycles = {
         "steps": schedule.steps,
         "waits": schedule.prologue + schedule.issue - schedule.steps + schedule.drain + written,
         "load": max(map(Loader.cycles, layouts)),
-        "send": first + _SENT_CYCLES + sums.elements + _STAGE_CYCLES,
+        "send": OutputStage.cycles(stage, output.layout),
     }
+    return work, FrozenMap(cycles)
 
 
 def _pipeline(kernel: Kernel) -> int:
@@ -207,8 +172,10 @@ def _structure_traits(structure: Structure, sketch: KernelSketch) -> dict[str, f
     return found | {"accumulates": float(sketch.accumulates)}
 
 
-def _kernel_traits(kernel: Kernel, largest: Mapping[str, int]) -> dict[str, float]:
-    extents = {**dict.fromkeys(LOOPS, 1), **dict(kernel.space)}
+def _kernel_traits(
+    kernel: Kernel, sketch: KernelSketch, largest: Mapping[str, int]
+) -> dict[str, float]:
+    extents = sketch.extents
     tiles = tiles_of(largest, extents)
     innermost = next((x for x in reversed(kernel.order) if tiles[x] > 1), None)
     skewed = {loop for (loop, _), skew in zip(kernel.space, kernel.skewed, strict=True) if skew}

@@ -3,7 +3,9 @@
 :mod:`accelgen.fabric` decides these for any dataflow, unit by unit.  Kernels of convolutions are so
 regular that numbers of loops and axes say the same: which loops move an operand, how long it
 stays, along which axis a chain brings it, which of its elements are taken at once.  What only a
-netlist knows is left out: the registers of the array, and the latency of its pipeline.
+netlist knows is left out: the registers of the array, and the latency of its pipeline.  Where both
+loops of a sum (p and r, or q and s) run along axes, the units that share an input lie diagonally,
+and its chain and its memories may be others than said here.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from math import prod
 from accelgen.affine.assignment import parse_assignment
 from accelgen.affine.blocks import block_product
 from accelgen.affine.spacetime import IntVector
+from accelgen.errors import InputError
 from accelgen.fabric.chain import MOST_PORTS
 from accelgen.fabric.layout import Layout
 from accelgen.formats import IntFormat
@@ -25,7 +28,15 @@ from accelgen.realize.kernel import EXPRESSION, LOOPS, MULTIPLIERS, Kernel
 from accelgen.realize.words import BLOCK_BITS
 from accelgen.rtl.streams.geometry import bank_depth
 
-__all__ = ["OUTPUT", "KernelSketch", "Schedule", "TensorSketch", "sketch_of", "tiles_of"]
+__all__ = [
+    "OUTPUT",
+    "ChainSketch",
+    "KernelSketch",
+    "Schedule",
+    "TensorSketch",
+    "sketch_of",
+    "tiles_of",
+]
 
 Bounds = Mapping[str, int]
 Dims = tuple[tuple[str, ...], ...]
@@ -46,7 +57,7 @@ OUTPUT = ("k", "p", "q")
 
 
 @dataclass(frozen=True)
-class _Chain:
+class ChainSketch:
     """Of ``length`` units along the axis of ``loop``, busy for ``cycles`` with a tile; from one
     element that enters or leaves to the next the index moves by ``step``.  All that there are side
     by side have ``registers``.
@@ -72,7 +83,7 @@ class TensorSketch:
 
     dims: Dims
     level: int
-    chain: _Chain
+    chain: ChainSketch
     slots: int
     groups: tuple[IntVector, ...]
     moduli: IntVector
@@ -156,12 +167,22 @@ def tiles_of(bounds: Bounds, extents: Bounds) -> dict[str, int]:
     return {loop: -(-bounds[loop] // extents[loop]) for loop in LOOPS}
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 10)
 def sketch_of(kernel: Kernel, largest: FrozenMap[str, int]) -> KernelSketch:
-    """Of a kernel for layers of up to ``largest`` bounds."""
+    """Of a kernel for layers of up to ``largest`` bounds, in words or blocks.
+
+    Raises :class:`InputError` when the bus is narrower than an element or a sum.
+    """
     extents = FrozenMap({**dict.fromkeys(LOOPS, 1), **dict(kernel.space)})
     # Bounds are registers: loops of one tile are loops all the same.
     tiles = {loop: max(2, n) for loop, n in tiles_of(largest, extents).items()}
+
+    if kernel.bus_bits < _SUM_BITS:
+        raise InputError(
+            f"sums of {_SUM_BITS} bits, the bus {kernel.bus_bits}",
+            where="bus_bits",
+            hint=f"use at least {_SUM_BITS}",
+        )
 
     def sketched(dims: Dims, bits: int, lanes: int = 0) -> TensorSketch:
         return _tensor(kernel, tiles, dims, bits, lanes or kernel.bus_bits // bits)
@@ -199,9 +220,9 @@ def _tensor(kernel: Kernel, tiles: Bounds, dims: Dims, bits: int, lanes: int) ->
     level = len(LOOPS)
     while kernel.order[level - 1] not in moving:
         level -= 1
-    chain = _Chain()
+    chain = ChainSketch()
     if level < len(LOOPS):
-        stays = prod(tiles[loop] for loop in kernel.order[level:]) if level else 1 << 62
+        stays = prod(tiles[loop] for loop in kernel.order[level:])
         chain = _chain(kernel, dims, stays)
     # Along a chain all elements but one come from a neighbour.
     windows = _windows(kernel, dims, chain.loop)
@@ -221,7 +242,7 @@ def _turns(
     group: Sequence[Sequence[str]],
     units: Bounds,
     loops: Sequence[str],
-    chain: _Chain,
+    chain: ChainSketch,
     modulus: int,
 ) -> bool:
     """Whether the memories that the slots meet change: unless all steps are multiples of the
@@ -257,7 +278,7 @@ def _groups(windows: Sequence[int]) -> tuple[IntVector, ...]:
     return tuple(groups)
 
 
-def _chain(kernel: Kernel, dims: Dims, stays: int) -> _Chain:
+def _chain(kernel: Kernel, dims: Dims, stays: int) -> ChainSketch:
     """The chain that stretches the schedule least, then has the fewest ports, then registers, or
     none: see :func:`accelgen.fabric.chain.choose_chain`.
     """
@@ -269,10 +290,10 @@ def _chain(kernel: Kernel, dims: Dims, stays: int) -> _Chain:
         ports = prod(_windows(kernel, dims, loop))
         # With the skew, an element a cycle; against it, one every other cycle.
         for spacing, step, hop in ((1, -1, 1 + skewed), (2, 1, 1))[: 1 + skewed]:
-            chain = _Chain(loop, n, spacing * (n - 1) + 1, step, ports * (n - 1) * hop)
+            chain = ChainSketch(loop, n, spacing * (n - 1) + 1, step, ports * (n - 1) * hop)
             stretch = max(0, chain.cycles - stays)
             candidates.append((stretch, ports, chain.registers, axis, chain))
     if not candidates:
-        return _Chain()
+        return ChainSketch()
     stretch, *_, chain = min(candidates, key=lambda candidate: candidate[:4])
-    return _Chain() if stretch and members <= MOST_PORTS else chain
+    return ChainSketch() if stretch and members <= MOST_PORTS else chain

@@ -107,7 +107,7 @@ class Subject(Protocol):
 class Forecast:
     """What is known of a design at once: ``traits``, numbers that figures follow, the same names
     for all designs of a subject, and first estimates of some ``figures``.  Designs with the
-    same traits are expected to have nearly the same figures.
+    same traits are expected to have nearly the same figures, but for those that are probed.
     """
 
     traits: Mapping[str, float]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from accelgen.elastic.digits import CLASSES, SIDE, DigitsSpace
 from accelgen.elastic.space import Choice, ElasticSpace
 from accelgen.errors import InputError
+from accelgen.names import FrozenMap
 from accelgen.quantised.graph import IMAGE
 
 SPACE: ElasticSpace = DigitsSpace()
@@ -115,3 +117,13 @@ def test_what_is_no_architecture() -> None:
 def test_what_is_no_choice(values: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match="width"):
         Choice("width", values)
+
+
+@pytest.mark.parametrize("wrong", [True, "1", [1], 2])
+def test_layers_of_what_is_not_legal_are_refused_whatever_was_asked_before(wrong: Any) -> None:  # noqa: ANN401 - wrong types too
+    space = DigitsSpace()
+    plain = space.smallest
+    assert space.layers(plain) == space.layers(dict(plain))
+    for kind in (dict, FrozenMap):
+        with pytest.raises(InputError, match="is no option"):
+            space.layers(kind({**plain, "kernel1_1": wrong}))

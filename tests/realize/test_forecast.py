@@ -12,10 +12,11 @@ from accelgen.accuracy.source import LayerBits
 from accelgen.digits.supernet import load_supernet
 from accelgen.names import FrozenMap
 from accelgen.realize.estimate import estimate
-from accelgen.realize.forecast import forecast_of, widths_of, word_bounds_of
+from accelgen.realize.forecast import forecast_of
 from accelgen.realize.kernel import LOOPS, Kernel
 from accelgen.realize.point import Point
 from accelgen.realize.program import compile_network, design_kernel, largest_bounds
+from accelgen.realize.shape import shape_of
 
 KERNELS = (
     Kernel((("k", 4), ("q", 2)), ("c", "p", "k", "q", "r", "s"), (True, False)),
@@ -39,14 +40,12 @@ def test_first_estimates_are_those_of_the_design_but_for_its_netlist(kernel: Ker
     network = point.network()
     design = design_kernel(kernel, largest_bounds([network], kernel))
     program = compile_network(network, kernel, design)
-    for layer, step in zip(
-        load_supernet().space.layers(point.architecture), program.steps, strict=True
-    ):
-        _, count = widths_of(kernel, point.bits[layer.name])
-        assert count == step.count
-        words = word_bounds_of(layer, count)
-        own = dict(step.bounds)
-        assert {**own, "c": -(-own["c"] // kernel.lanes)} == words
+    layers = load_supernet().space.layers(point.architecture)
+    for layer, step in zip(layers, program.steps, strict=True):
+        shape = shape_of(kernel, layer, point.bits[layer.name])
+        assert shape.count == step.count
+        assert shape.bounds == {**step.bounds, "c": -(-step.bounds["c"] // kernel.lanes)}
+        assert shape.products == step.products * step.count
     known = estimate(program, design, point.technology, point.period_ns)
     traits, first = forecast_of(point)
     assert first["cycles"] == pytest.approx(known.cycles, rel=0.02)
@@ -93,6 +92,30 @@ def test_orders_that_end_in_another_loop_are_told_apart() -> None:
     (one, first), (two, second) = found
     assert first != second
     assert one != two
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        (("p", 4), ("r", 3)),
+        (("r", 2), ("k", 4), ("p", 4)),
+        (("q", 4), ("s", 2)),
+        (("s", 4), ("q", 8)),
+    ],
+)
+def test_inputs_that_are_shared_diagonally_are_nearly_known(
+    space: tuple[tuple[str, int], ...],
+) -> None:
+    """Where both loops of a sum run along axes, chains and memories may be others."""
+    for order in ("kcpqrs", "rspqck", "pqkcrs"):
+        kernel = Kernel(space, tuple(order), (False,) * len(space), "composable")
+        point = point_of(kernel)
+        network = point.network()
+        design = design_kernel(kernel, largest_bounds([network], kernel))
+        known = estimate(compile_network(network, kernel, design), design)
+        _, first = forecast_of(point)
+        assert first["cycles"] == pytest.approx(known.cycles, rel=0.03)
+        assert first["energy_uj"] == pytest.approx(known.energy_nj / 1e3, rel=0.25)
 
 
 def test_a_technology_without_wires_has_a_forecast() -> None:

@@ -87,3 +87,9 @@ def test_sketches_are_what_is_laid_out(seed: int) -> None:
     assert chained
     assert waited
     assert turned
+
+
+def test_a_bus_narrower_than_a_sum_is_refused() -> None:
+    kernel = Kernel((("k", 4),), LOOPS, (False,), bus_bits=16)
+    with pytest.raises(InputError, match="the bus 16"):
+        sketch_of(kernel, FrozenMap(dict.fromkeys(LOOPS, 2)))

@@ -16,7 +16,7 @@ from accelgen.errors import InputError, MissingToolError
 from accelgen.names import FrozenMap
 from accelgen.search import load_search
 from accelgen.search.optimisers.optimiser import optimiser_of
-from accelgen.search.optimisers.outlook import Outlook
+from accelgen.search.optimisers.outlook import Outlook, outlook_of
 from accelgen.search.optimisers.pool import Evaluated, Pool
 from accelgen.search.optimisers.probes import Probes, probes_of
 from accelgen.search.search import METHODS, Method
@@ -137,12 +137,31 @@ def test_accuracy_follows_the_network_and_all_of_its_formats() -> None:
         *(traits(space.smallest, **{layer: LayerBits("int4", "uint4")}) for layer in layers),
         # As many bits, but not the same numbers.
         *(traits(space.smallest, classify=LayerBits(x, "uint8")) for x in ("nvfp4", "if4")),
+        *(traits(space.smallest, **{x: LayerBits("nvfp4_4over6", "uint8")}) for x in layers),
     ]
     assert len({tuple(one) for one in found}) == 1
     assert len({tuple(one.values()) for one in found}) == len(found)
     assert np.isfinite([list(one.values()) for one in found]).all()
     whole = {layer.name: LayerBits("int4", "uint8") for layer in space.layers(space.largest)}
     assert accuracy_traits(space.largest, whole).keys() == found[0].keys()
+
+
+def test_designs_whose_accuracies_differ_are_told_apart() -> None:
+    """Whatever else is known of them is the same."""
+    _, found = probes()
+    pool = Pool(evaluated(BEFORE), NONE, found, 0)
+    here = [Outlook((1.0,), (0.0, 0.0), Figured(x, 1.0), (0.5,)) for x in (0.91, 0.92, 0.92)]  # type: ignore[arg-type]
+    assert [pool.is_new(one) for one in here] == [True, True, False]
+
+
+def test_kernels_that_cannot_be_built_have_no_outlook() -> None:
+    search = load_search("digits", evaluations=1, hardware={"space": "kernels", "buses": [16, 64]})
+    outlook, draws = outlook_of(search), np.random.default_rng(0)
+    vectors = draws.random((40, len(search.space.genes)))
+    known = [outlook(tuple(vector.tolist())) for vector in vectors]
+    buses = [one.design.described()["bus_bits"] for one in known if one is not None and one.design]
+    assert set(buses) == {64}
+    assert None in known
 
 
 def test_searches_without_such_objectives_have_no_probes(tmp_path: Path) -> None:

@@ -153,7 +153,10 @@ class _Sampled:
             directions=["minimize"] * objectives,
             sampler=sampler,  # type: ignore[arg-type]
         )
-        self._genes = _unit_genes(genes)
+        unit = optuna.distributions.FloatDistribution(0.0, 1.0)
+        self._genes: dict[str, optuna.distributions.BaseDistribution] = {
+            f"g{number:04}": unit for number in range(genes)
+        }
         self._objectives = objectives
         for vector in starts:
             self._study.enqueue_trial(dict(zip(self._genes, vector, strict=True)))
@@ -179,27 +182,6 @@ class _Sampled:
             self._study.tell(trial, values or (_BAD,) * self._objectives)
 
 
-def _unit_genes(count: int) -> dict[str, Any]:
-    """The distributions of genes by name."""
-    import optuna
-
-    unit = optuna.distributions.FloatDistribution(0.0, 1.0)
-    return {f"g{number:04}": unit for number in range(count)}
-
-
-def _nsga2(genes: int) -> Any:  # noqa: ANN401 - a class of Optuna's
-    """The sampler of Optuna with a space that is known before any trial is told: what is asked
-    first is a generation, too.
-    """
-    import optuna
-
-    class Sampler(optuna.samplers.NSGAIISampler):
-        def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:  # noqa: ANN401 - Optuna's
-            return _unit_genes(genes)
-
-    return Sampler
-
-
 class Nsga2(_Sampled):
     """NSGA-II with ``population`` vectors per generation, of which several times as many are kept.
 
@@ -223,7 +205,7 @@ class Nsga2(_Sampled):
         with warnings.catch_warnings():
             # What makes children and what is kept are called experimental arguments.
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            sampler = _nsga2(genes)(
+            sampler = optuna.samplers.NSGAIISampler(
                 population_size=population,
                 seed=seed,
                 elite_population_selection_strategy=Elite(max(_KEPT, 3 * population)),

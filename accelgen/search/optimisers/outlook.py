@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from accelgen.errors import InputError
 from accelgen.search.hypervolume import logarithms
 from accelgen.search.search import Search
 from accelgen.search.subject import DesignLike, Foretold, Probed
@@ -20,7 +21,7 @@ __all__ = ["Outlook", "OutlookOf", "VectorOutlook", "outlook_of"]
 class Outlook:
     """Numbers that the objectives follow, and first estimates of the logarithms of the objectives
     (0: there is none); the design, where its subject foretold these, and numbers that what is
-    probed of it follows.
+    probed of it follows (none: nothing is).
     """
 
     traits: tuple[float, ...]
@@ -30,7 +31,7 @@ class Outlook:
 
 
 OutlookOf = Callable[[Vector], Outlook | None]
-"""Of the design of a vector; ``None``: it is none."""
+"""Of the design of a vector; ``None``: it is none, or cannot be built."""
 
 
 def outlook_of(search: Search) -> OutlookOf:
@@ -44,14 +45,19 @@ def outlook_of(search: Search) -> OutlookOf:
 
         return looked_at
 
-    foretold: Foretold = subject
+    foretold: Foretold = subject  # not narrowed to a class that is both
     probed = foretold if isinstance(foretold, Probed) else None
+    if probed is not None and not set(probed.probed) & set(search.objectives):
+        probed = None
 
     def outlook(vector: Vector) -> Outlook | None:
         found = search.candidate(0, vector)
         if isinstance(found, Rejected):
             return None
-        forecast = subject.forecast(found.design)
+        try:
+            forecast = subject.forecast(found.design)
+        except InputError:
+            return None
         first = []
         for name in search.objectives:
             # Less is better of all of them.

@@ -1,6 +1,6 @@
 """Candidates for the next generation, and what models of the designs so far expect of them.
 
-Objectives that are probed (:mod:`.probes`) have a model of their own, which learns from all probes.
+Objectives that are probed (:mod:`.probes`) have a model of their own, which learns from the probes.
 Candidates are weighed by the hypervolume that they would add to the front, or by how little they
 would fall short of it (:mod:`.improvement`), as predicted less part of the deviation, for what is
 uncertain is worth a try, and times the chance that they are feasible.
@@ -8,7 +8,7 @@ uncertain is worth a try, and times the chance that they are feasible.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -37,6 +37,9 @@ _MARGIN = 0.1
 _REACH = 1.0
 """and at least this beyond the best of it (in logarithms: a factor of e), or at what a constraint
 allows: the first designs may have much of one objective in common."""
+
+_AT_ONCE = 4
+"""Probes between which it is weighed anew what the next ones would add."""
 
 _RECENT = 800
 """Probes that models learn from: the last, which are near the front."""
@@ -77,7 +80,7 @@ class Pool:
         self._evaluated, self._probes, self._seed = evaluated, probes, seed
         values, feasible = evaluated.values, evaluated.feasible
         self._model = Model(evaluated.traits[feasible], values - evaluated.first, seed)
-        self._seen = {_rounded(outlook) for outlook in evaluated.outlooks}
+        self._seen = {self._look(outlook) for outlook in evaluated.outlooks}
         self._front = values[non_dominated(values)]
         low, high = self._front.min(axis=0), self._front.max(axis=0)
         self._spread = np.where(high > low, high - low, 1.0)
@@ -120,11 +123,16 @@ class Pool:
 
     def is_new(self, outlook: Outlook) -> bool:
         """Whether nothing with the same was asked about, which is noted."""
-        row = _rounded(outlook)
-        if row in self._seen:
+        look = self._look(outlook)
+        if look in self._seen:
             return False
-        self._seen.add(row)
+        self._seen.add(look)
         return True
+
+    def _look(self, outlook: Outlook) -> Hashable:
+        """The same of designs that nothing known tells apart."""
+        own = None if self._probes is None else self._probes.key(outlook)
+        return tuple(round(x, _DIGITS) for x in outlook.traits), own
 
     def add(self, candidates: Sequence[tuple[Floats, Outlook]]) -> None:
         """Predict, and weigh."""
@@ -162,7 +170,7 @@ class Pool:
 
     @property
     def kept(self) -> list[tuple[Floats, Outlook]]:
-        """Those that there are."""
+        """All that there are, those too that were taken."""
         return list(zip(self.vectors, self._outlooks, strict=True))
 
     def _worths_beside(self, front: Floats) -> Floats:
@@ -190,16 +198,21 @@ class Pool:
         self._worths, self._probed = self._worths[kept], self._probed[kept]
 
     def probe(self, count: int) -> None:
-        """Probe ``count`` of the best that were not, and learn from that."""
+        """Probe ``count`` that were not, and learn from that: a few of the best at a time, the next
+        as if these had come out as hoped.
+        """
         if self._probes is None or not self.vectors:
             return
-        unknown = np.flatnonzero(~self._probed)
-        for k in map(int, unknown[np.argsort(-self._worths[unknown], kind="stable")]):
-            if self._probes.known(self._outlooks[k]) is None:
-                if not count:
-                    break
+        front, left = self._front, [k for k, probed in enumerate(self._probed) if not probed]
+        while count > 0 and left:
+            worths = self._worths_beside(front)[left]
+            chosen = [left[k] for k in np.argsort(-worths, kind="stable")[: min(count, _AT_ONCE)]]
+            for k in chosen:
+                count -= self._probes.known(self._outlooks[k]) is None
                 self._probes.measured(self._outlooks[k])
-                count -= 1
+            front = np.concatenate([front, self._hoped[chosen]])
+            front = front[non_dominated(front)]
+            left = [k for k in left if k not in chosen]
         self._learn()
         self._hoped, self._chances, self._probed = self._expected(self._outlooks)
         self._worths = self._worths_beside(self._front)
@@ -227,7 +240,3 @@ def _traits(outlooks: Sequence[Outlook]) -> Floats:
 
 def _probe_traits(outlooks: Sequence[Outlook]) -> Floats:
     return np.array([outlook.probe_traits for outlook in outlooks], np.float64)
-
-
-def _rounded(outlook: Outlook) -> tuple[float, ...]:
-    return tuple(round(x, _DIGITS) for x in (*outlook.traits, *outlook.probe_traits))

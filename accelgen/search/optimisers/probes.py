@@ -51,13 +51,17 @@ class Probes:
         """All of them, in order."""
         return list(self._found.values())
 
+    def key(self, outlook: Outlook) -> Hashable:
+        """The same of designs that have what is probed in common."""
+        return self._subject.probe_key(outlook.design)
+
     def known(self, outlook: Outlook) -> Probe | None:
         """What was measured before."""
-        return self._found.get(self._subject.probe_key(outlook.design))
+        return self._found.get(self.key(outlook))
 
     def measured(self, outlook: Outlook) -> Probe:
         """What is measured now, unless it was before."""
-        key = self._subject.probe_key(outlook.design)
+        key = self.key(outlook)
         if key not in self._found:
             self._found[key] = self._measured(outlook)
         return self._found[key]

@@ -30,8 +30,11 @@ __all__ = ["Screened"]
 
 Floats = NDArray[np.float64]
 
-_CHILDREN, _PARENTS, _ROUNDS = 96, 48, 10
-"""Children made in a round, the best of them that have children, and rounds."""
+_CHILDREN, _PARENTS = 96, 48
+"""Children made in a round, and the best of them that have children."""
+
+_ROUNDS, _ROUNDS_AT_FIRST = 10, 50
+"""Rounds of a generation, and of the first, which has no candidates from before."""
 
 _FEW, _ANYWHERE = 40, 400
 """With so few feasible designs so many vectors from the whole cube are candidates, too."""
@@ -123,7 +126,7 @@ class Screened(Children):
         pool.add(self._new([*self._anchors, *near, *far], pool))
         if self._probes is not None and len(values) < _FEW:
             pool.add(self._new(list(self._rng.random((_ANYWHERE, len(space)))), pool))
-        for number in range(1, _ROUNDS + 1):
+        for number in range(1, (_ROUNDS if self._kept else _ROUNDS_AT_FIRST) + 1):
             pool.keep(_PARENTS, self._rng)
             mates = np.concatenate([best, *(x[None] for x in pool.vectors)])
             pairs = self._rng.integers(len(mates), size=(_CHILDREN, 2))

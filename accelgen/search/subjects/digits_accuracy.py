@@ -15,13 +15,19 @@ from accelgen.realize.kernel import BLOCK_FORMATS
 
 __all__ = ["accuracy_traits"]
 
+_TOLD_APART = {
+    name: 1.0 + 0.1 * place for names in BLOCK_FORMATS.values() for place, name in enumerate(names)
+}
+"""Factors by which formats of a family, which have as many bits, differ in what is called noise."""
+
 
 def accuracy_traits(
     architecture: FrozenMap[str, int], bits: Mapping[str, LayerBits]
 ) -> dict[str, float]:
-    """By name, the same names for all: the choices of the architecture , for every
-    layer there may be the noise of rounding weights and activations (a quarter for each bit, 0 for
-    layers that are not there), and of all layers together number, parameters, bits and noise.
+    """By name, the same names for all: the choices of the architecture; for every layer that there
+    may be the noise of rounding weights and activations (4 to the power of minus the bits, more of
+    a family's second format, 0 for layers that are not there); of all layers together their number,
+    mean bits, logarithms of parameters and noise, and the share that has a block format.
     """
     space = load_supernet().space
     widths = {
@@ -30,9 +36,11 @@ def accuracy_traits(
     }
     found = {name: float(value) for name, value in architecture.items()}
     for layer in _names():
-        weight, activation = widths.get(layer, (None, None))
-        found[f"{layer}.weights"] = 0.0 if weight is None else 4.0**-weight
-        found[f"{layer}.activations"] = 0.0 if activation is None else 4.0**-activation
+        found[f"{layer}.weights"] = found[f"{layer}.activations"] = 0.0
+        if layer in bits:
+            weight, activation = widths[layer]
+            found[f"{layer}.weights"] = 4.0**-weight * _TOLD_APART.get(bits[layer].weights, 1.0)
+            found[f"{layer}.activations"] = 4.0**-activation
     for place, name in enumerate(("weights", "activations")):
         own = [both[place] for both in widths.values()]
         found[f"{name}_bits"] = sum(own) / len(own)

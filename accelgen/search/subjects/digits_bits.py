@@ -24,7 +24,7 @@ from accelgen.digits.data import digits
 from accelgen.digits.supernet import load_supernet
 from accelgen.names import FrozenMap
 from accelgen.quantised.run import answers, image_codes
-from accelgen.realize.forecast import word_bounds_of
+from accelgen.realize.shape import word_bounds_of
 from accelgen.realize.words import elements_per_word, width_of
 from accelgen.search.spaces.bit_budget import BitBudget, Trade
 
