@@ -38,7 +38,10 @@ _UNIT_BITS = {
     ("plain", False, False): 3, ("plain", False, True): 16,
     ("plain", True, False): 19, ("plain", True, True): 3,
 }  # fmt: skip
-"""Register bits of a unit, roughly: by multiplier, whether sums stay, and whether units add up."""
+"""Register bits of a unit, roughly, beside those of chains: by multiplier, whether sums stay, and
+whether units add up.  These and the next are medians of 500 designs that searches evaluated;
+``benchmarks/first_estimates.py`` has those of random ones, and how far estimates are off.
+"""
 
 _SKEW_BITS = {"composable": 75, "plain": 35}
 """More of a unit, roughly, for every axis along which units are a cycle apart."""
