@@ -115,9 +115,11 @@ def _laid_out(
     (:func:`accelgen.cycles.model_cycles`).  Layers of one network are often alike.
     """
     sketch = sketch_of(kernel, largest)
-    order, extents, schedule = sketch.order, sketch.extents, sketch.schedule(bounds)
-    inputs = tuple(tensor.traffic(order, extents, bounds) for tensor in sketch.inputs)
-    output = sketch.output.traffic(order, extents, bounds)
+    schedule = sketch.schedule(bounds)
+    # Looked up so often that plain dictionaries are worth it.
+    nest = sketch.order, dict(sketch.extents), dict(bounds)
+    inputs = tuple(tensor.traffic(*nest) for tensor in sketch.inputs)
+    output = sketch.output.traffic(*nest)
     work = Work(prod(bounds.values()), schedule.steps, inputs, output, sketch.accumulates)
     stage = StageForm(CODE_BITS, _CHUNK, largest["k"], largest["p"], largest["q"])
     layouts = [traffic.layout for traffic in inputs]

@@ -93,32 +93,35 @@ class TensorSketch:
 
     def words(self, largest: Bounds) -> int:
         """Of each memory, for a tensor of these bounds."""
-        return bank_depth(self._layout(_shape(self.dims, largest)))
+        shape = _shape(self.dims, largest)
+        return bank_depth(self._layout([prod(shape[d] for d in group) for group in self.groups]))
 
     def traffic(self, order: Sequence[str], extents: Bounds, bounds: Bounds) -> Traffic:
         """Of a layer with these bounds; ``extents`` are units by loop."""
+        tiles = [(loop, -(-bounds[loop] // extents[loop])) for loop in order[: self.level]]
+        loops = [(loop, n) for loop, n in tiles if n > 1]
+        along = [n for _, n in loops]
+        chain = self.chain
+        if chain.length > 1:
+            along.append(chain.length)
         shape = _shape(self.dims, bounds)
-        loops = order[: self.level]
-        along = [-(-bounds[loop] // extents[loop]) for loop in loops]
-        if self.chain.length > 1:
-            along.append(self.chain.length)
-        steps = []
+        merged, steps = [], []
         for group in self.groups:
-            row, weight = [0] * len(along), 1
+            size, weights = 1, {}
             for d in reversed(group):
                 for loop in self.dims[d]:
-                    if loop in loops:
-                        row[loops.index(loop)] = weight * extents[loop]
-                    if loop == self.chain.loop:
-                        row[-1] += weight * self.chain.step
-                weight *= shape[d]
+                    weights[loop] = size
+                size *= shape[d]
+            merged.append(size)
+            row = [weights[loop] * extents[loop] if loop in weights else 0 for loop, _ in loops]
+            if chain.length > 1:
+                row.append(weights.get(chain.loop, 0) * chain.step)
             steps.append(tuple(row))
         accesses = accesses_of(tuple(along), tuple(steps), self.moduli)
-        return Traffic(self._layout(shape), self.slots, self.turns, accesses)
+        return Traffic(self._layout(merged), self.slots, self.turns, accesses)
 
-    def _layout(self, shape: Sequence[int]) -> Layout:
-        merged = tuple(prod(shape[d] for d in group) for group in self.groups)
-        return Layout(merged, self.moduli, self.bits, self.lanes)
+    def _layout(self, merged: Sequence[int]) -> Layout:
+        return Layout(tuple(merged), self.moduli, self.bits, self.lanes)
 
 
 @dataclass(frozen=True)
@@ -257,7 +260,13 @@ def _turns(
 
 
 def _shape(dims: Dims, bounds: Bounds) -> list[int]:
-    return [sum(bounds[loop] for loop in loops) - len(loops) + 1 for loops in dims]
+    shape = []
+    for first, *others in dims:
+        size = bounds[first]
+        for loop in others:
+            size += bounds[loop] - 1
+        shape.append(size)
+    return shape
 
 
 def _windows(kernel: Kernel, dims: Dims, but: str = "") -> list[int]:

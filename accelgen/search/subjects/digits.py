@@ -109,6 +109,10 @@ class DigitsSubject:
             "period_ns": self.period_ns,
         }
 
+    @cached_property
+    def _defined(self) -> str:
+        return repr(sorted(self.definition.items()))
+
     def candidate(self, number: int, found: FrozenMap[str, Any]) -> Candidate:
         """The point of a kernel, an architecture and bits of all layers that there may be, or a
         budget for these.
@@ -119,7 +123,7 @@ class DigitsSubject:
         layers = [layer.name for layer in MeasuredDigits().supernet.space.layers(architecture)]
         bits = {name: self._taken(kernel, all_bits[name]) for name in layers}
         point = Point(kernel, architecture, FrozenMap(bits), self.technology, self.period_ns)
-        key = digest((repr(sorted(self.definition.items())), repr(point)))
+        key = digest((self._defined, repr(point)))
         return Candidate(point, DigitsTrial(number, key, point))
 
     def _taken(self, kernel: Kernel, bits: LayerBits) -> LayerBits:
