@@ -54,6 +54,21 @@ def test_a_child_has_one_part_changed_and_the_others_of_a_parent() -> None:
     assert whole.any()
 
 
+def test_where_no_parent_is_better_children_come_from_anywhere() -> None:
+    space = {f"g{k}": None for k in range(6)}
+
+    def far(values: list[tuple[float, ...]]) -> float:
+        """The part of the children of which most genes are of no parent."""
+        parents = [Trial(k, own, (0.25,) * 6) for k, own in enumerate(values)]
+        made = Children((5, 1), 0)
+        found = np.array([list(made(None, space, parents).values()) for _ in range(400)])
+        return float(((found != 0.25).sum(axis=1) > 4).mean())
+
+    assert far([(1.0, 2.0), (2.0, 1.0)]) < 0.01
+    assert 0.4 < far([(1e30, 1e30)]) < 0.6
+    assert 0.4 < far([(1e30, 1e30), (1e30, 1e30)]) < 0.6
+
+
 def test_the_first_generation_has_the_starts() -> None:
     starts = [(0.1,) * 6, (0.9,) * 6]
     asked = Nsga2(6, 2, 0, 4, starts).ask()

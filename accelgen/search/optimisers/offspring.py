@@ -26,6 +26,11 @@ Floats = NDArray[np.float64]
 _STEP = 0.15
 """Standard deviation of a small mutation; half of all mutations draw the gene anew."""
 
+_ANYWHERE = 0.5
+"""Where parents are all as good (none is feasible), this part of the children has none: what is
+good is not among them.
+"""
+
 _MIXED = 1 / 3
 """How often a part is mixed gene by gene."""
 
@@ -58,7 +63,7 @@ class Children:
         self._parts = [np.arange(end - size, end) for size, end in zip(parts, ends, strict=True)]
         self._rng = np.random.default_rng(seed)
         self._seen: tuple[int, ...] = ()
-        self._fitness = np.empty((0, 2))
+        self._fitness, self._alike = np.empty((0, 2)), False
 
     @property
     def probed(self) -> int:
@@ -76,10 +81,13 @@ class Children:
         if numbers == self._seen:
             return False
         self._seen = numbers
-        self._fitness = fitness(np.array([trial.values for trial in parents]))
+        values = np.array([trial.values for trial in parents])
+        self._fitness, self._alike = fitness(values), bool((values == values[0]).all())
         return True
 
     def _child(self, space: dict[str, Any], parents: list[Any]) -> Floats:
+        if self._alike and self._rng.random() < _ANYWHERE:
+            return self._rng.random(len(space))
         pair = [parents[self._pick()], parents[self._pick()]]
         first, second = (np.array([trial.params[name] for name in space]) for trial in pair)
         return self._mutated(self._mixed(first, second))
