@@ -42,7 +42,7 @@ ERROR = 0.15
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--evaluations", type=int, default=600)
+    parser.add_argument("--evaluations", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--energies", type=int, default=4)
