@@ -1,4 +1,4 @@
-"""The nearest known name to a wrong one."""
+"""The nearest known name to a wrong one; maps that do not change."""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ def _structure_traits(structure: Structure, sketch: KernelSketch) -> dict[str, f
         found[f"{name}_stays"] = float(tensor.level < len(LOOPS))
         found[f"{name}_chain"] = log(tensor.chain.length)
         found[f"{name}_slots"] = log(tensor.slots)
-    found["lines"], found["around"] = log(structure.lines), log(structure.around)
+    found["lines"], found["around"] = log(structure.lines), log(max(1, structure.around))
     return found | {"accumulates": float(sketch.accumulates)}
 
 

@@ -26,6 +26,7 @@ from accelgen.names import FrozenMap
 from accelgen.realize.accesses import Traffic, accesses_of
 from accelgen.realize.kernel import EXPRESSION, LOOPS, MULTIPLIERS, Kernel
 from accelgen.realize.words import BLOCK_BITS
+from accelgen.rtl.output_stage.form import SUM_BITS
 from accelgen.rtl.streams.geometry import bank_depth
 
 __all__ = [
@@ -44,9 +45,6 @@ Dims = tuple[tuple[str, ...], ...]
 _ELEMENT_BITS, _SCALE_BITS = 8, 8
 _WORD_BITS = 32
 """Of words of composable multipliers: the most activations or weights that one takes."""
-
-_SUM_BITS = 32
-"""Of sums; of blocks only as beats have them."""
 
 _INPUT: Dims = (("c",), ("p", "r"), ("q", "s"))
 _WEIGHT: Dims = (("k",), ("c",), ("r",), ("s",))
@@ -179,12 +177,11 @@ def sketch_of(kernel: Kernel, largest: FrozenMap[str, int]) -> KernelSketch:
     extents = FrozenMap({**dict.fromkeys(LOOPS, 1), **dict(kernel.space)})
     # Bounds are registers: loops of one tile are loops all the same.
     tiles = {loop: max(2, n) for loop, n in tiles_of(largest, extents).items()}
-
-    if kernel.bus_bits < _SUM_BITS:
+    if kernel.bus_bits < SUM_BITS:
         raise InputError(
-            f"sums of {_SUM_BITS} bits, the bus {kernel.bus_bits}",
+            f"sums of {SUM_BITS} bits, the bus {kernel.bus_bits}",
             where="bus_bits",
-            hint=f"use at least {_SUM_BITS}",
+            hint=f"use at least {SUM_BITS}",
         )
 
     def sketched(dims: Dims, bits: int, lanes: int = 0) -> TensorSketch:
@@ -200,11 +197,12 @@ def sketch_of(kernel: Kernel, largest: FrozenMap[str, int]) -> KernelSketch:
         ]
         terms = prod(n for loop, n in largest.items() if loop not in OUTPUT)
         bits = _block_sum_bits(kernel.multiplier, terms)
-        output = sketched(results, bits, kernel.bus_bits // _SUM_BITS)
+        # Beats have rounded sums.
+        output = sketched(results, bits, kernel.bus_bits // SUM_BITS)
     else:
         bits = _WORD_BITS if kernel.multiplier == "composable" else _ELEMENT_BITS
         inputs = [sketched(dims, bits) for dims in (_INPUT, _WEIGHT)]
-        output = sketched(results, _SUM_BITS)
+        output = sketched(results, SUM_BITS)
     accumulates = any(loop not in OUTPUT for loop in kernel.order[: output.level])
     skew = sum(n - 1 for (_, n), skewed in zip(kernel.space, kernel.skewed, strict=True) if skewed)
     return KernelSketch(kernel.order, extents, skew, tuple(inputs), output, accumulates)
