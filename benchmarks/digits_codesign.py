@@ -27,7 +27,7 @@ import numpy as np
 from accelgen.accuracy.measured import MeasuredDigits
 from accelgen.digits.data import Digits, digits
 from accelgen.quantised.run import image_codes
-from accelgen.realize.activity import IMAGES, measure_energy
+from accelgen.realize.gates import IMAGES, measure_energy
 from accelgen.realize.point import read_point
 from accelgen.realize.realize import Realised, build, run_images
 from accelgen.search import Outcome, load_search, run

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from accelgen.digits.data import Digits
+    from accelgen.realize.estimate import Estimate
+    from accelgen.realize.gates import MeasuredEnergy
     from accelgen.realize.realize import Realised
+    from accelgen.realize.run import Inferences
     from accelgen.store import Json
 
 __all__ = ["REALIZE"]
@@ -65,19 +68,26 @@ def _realize(arguments: argparse.Namespace) -> int:
     with stages(f"point {arguments.point}") as progress:
         realised = build(point, folder, progress=progress)
     figures: dict[str, object] = {"images": 0, "faults": []}
+    found: Inferences | None = None
+    energy: MeasuredEnergy | None = None
     if arguments.images:
         some = Digits(whole.images[: arguments.images], whole.labels[: arguments.images])
         with counting(f"point {arguments.point}", "images") as shown:
-            _, figures = run_images(realised, some, seed=arguments.seed, progress=shown.step)
+            found, figures = run_images(realised, some, seed=arguments.seed, progress=shown.step)
             shown.step(len(some), len(some))
         figures = {**figures, "accuracy_in_search": entry.get("accuracy")}
     if arguments.liberty:
-        figures = {**figures, "energy": _measured(arguments, realised, whole)}
+        energy = _measured(arguments, realised, whole)
+        figures = {**figures, "energy": _energy_json(energy)}
     good = not figures["faults"]
     if arguments.json:
         print_json({"point": arguments.point, "folder": str(folder), **figures})
     else:
-        print(_summary(arguments, realised, figures, entry))
+        print("\n".join(_summary(arguments, realised, figures, entry)))
+        if found is not None:
+            print("\n".join(_simulated(realised, found)))
+        print("\n".join(_energy(realised, found, energy)))
+        print(f"  design     {realised.folder}")
     if good:
         if not arguments.liberty:
             print("energy from simulated gates: the same with --liberty CELLS", file=sys.stderr)
@@ -85,23 +95,25 @@ def _realize(arguments: argparse.Namespace) -> int:
     return 0 if good else 1
 
 
-def _measured(
-    arguments: argparse.Namespace, realised: Realised, images: Digits
-) -> dict[str, object]:
-    """Energy at gate level beside the estimate."""
+def _measured(arguments: argparse.Namespace, realised: Realised, images: Digits) -> MeasuredEnergy:
+    """Energy at gate level."""
     from accelgen.quantised.run import image_codes
-    from accelgen.realize.activity import IMAGES, measure_energy
+    from accelgen.realize.gates import IMAGES, measure_energy
 
     codes = image_codes(realised.program.network, images.images[:IMAGES])
     with stages("energy") as progress:
-        found = measure_energy(
+        return measure_energy(
             realised, codes, tuple(arguments.liberty), seed=arguments.seed, progress=progress
         )
+
+
+def _energy_json(energy: MeasuredEnergy) -> dict[str, object]:
     return {
-        "period_ns": found.period_ns,
-        "measured_nj": found.measured_nj,
-        "estimated_nj": found.estimated_nj,
-        "layers": [asdict(layer) for layer in found.layers],
+        "period_ns": energy.period_ns,
+        "measured_nj": energy.measured_nj,
+        "estimated_nj": energy.estimated_nj,
+        "activity_nj": energy.activity_nj,
+        "layers": [asdict(layer) for layer in energy.layers],
     }
 
 
@@ -110,7 +122,7 @@ def _summary(
     realised: Realised,
     figures: Mapping[str, object],
     entry: Mapping[str, Json],
-) -> str:
+) -> list[str]:
     found = realised.estimate
     lines = [
         f"point {arguments.point}: {entry['space']}, {entry['multiplier']}, "
@@ -120,38 +132,55 @@ def _summary(
         f"{found.area_mm2:.3g} mm2 in {realised.point.technology} at {found.period_ns:g} ns",
     ]
     if figures["images"]:
-        images, right = figures["images"], figures["right"]
-        lines += [
-            f"  images     {images} of {arguments.part} on Verilog: {right} right; "
-            f"{figures['right_in_integers']} in integers, {figures['same_predictions']} the same",
-            f"  cycles     {figures['cycles']} simulated, {figures['cycles_predicted']} predicted",
-        ]
-        rows: list[tuple[object, ...]] = [("layer", "compute", "predicted", "total", "predicted")]
-        layers = figures["layers"]
-        assert isinstance(layers, list)
-        for layer in layers:
-            rows.append(
-                (
-                    layer["name"],
-                    layer["compute"],
-                    layer["predicted_compute"],
-                    layer["total"],
-                    layer["predicted_total"],
-                )
-            )
-        lines.append(table(rows, indent="  "))
-        faults = figures["faults"]
-        assert isinstance(faults, list)
-        lines += [f"  fault      {fault}" for fault in faults[:10]]
-        lines.append(f"  {'PASS' if not faults else f'FAIL: {len(faults)} faults'}")
-    energy = figures.get("energy")
-    if isinstance(energy, dict):
         lines.append(
-            f"  energy     {energy['measured_nj']:.4g} nJ of an inference at gate level, "
-            f"{energy['estimated_nj']:.4g} nJ estimated for the same cycles"
+            f"  images     {figures['images']} of {arguments.part} on Verilog: {figures['right']} "
+            f"right; {figures['right_in_integers']} in integers, {figures['same_predictions']} the "
+            "same"
         )
-    lines.append(f"  design     {realised.folder}")
-    return "\n".join(lines)
+    return lines
+
+
+def _simulated(realised: Realised, found: Inferences) -> list[str]:
+    """Cycles and energy of every layer, and whether all is as it should be."""
+    rows: list[tuple[object, ...]] = [
+        ("layer", "compute", "predicted", "total", "predicted", "estimated nJ", "activity nJ")
+    ]
+    switched = _switched(realised, found)
+    for number, layer in enumerate(found.layers):
+        cycles = (layer.compute, layer.predicted_compute, layer.total, layer.predicted_total)
+        energies = [
+            figure(one.layers[number].total_pj / 1e3) if one is not None else ""
+            for one in (realised.estimate, switched)
+        ]
+        rows.append((layer.name, *cycles, *energies))
+    return [
+        f"  cycles     {found.cycles} simulated, {realised.program.cycles} predicted",
+        table(rows, indent="  "),
+        *(f"  fault      {fault}" for fault in found.faults[:10]),
+        f"  {f'FAIL: {len(found.faults)} faults' if found.faults else 'PASS'}",
+    ]
+
+
+def _switched(realised: Realised, found: Inferences) -> Estimate | None:
+    from accelgen.realize.realize import activity_of
+
+    if found.toggles is None:
+        return None
+    return activity_of(realised, found.toggles, len(found.predictions))
+
+
+def _energy(
+    realised: Realised, found: Inferences | None, energy: MeasuredEnergy | None
+) -> list[str]:
+    """Of an inference, by all that is known of it."""
+    said = [f"{realised.estimate.energy_nj:.4g} nJ estimated"]
+    switched = found and _switched(realised, found)
+    if found and switched:
+        images = len(found.predictions)
+        said.append(f"{switched.energy_nj:.4g} nJ by what switched in {images} images")
+    if energy is not None:
+        said.append(f"{energy.measured_nj:.4g} nJ at gate level")
+    return [f"  energy     {', '.join(said)}"]
 
 
 REALIZE = Command(

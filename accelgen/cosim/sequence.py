@@ -167,7 +167,8 @@ class Seen:
     """What was wrong in a phase, and the cycles of its problems: how many, and the first ones.
 
     ``results`` are the elements that came for every problem with a result, in row-major order;
-    ``None`` where none came, or not as many as there are.
+    ``None`` where none came, or not as many as there are.  ``span`` has the cycles from the first
+    beat that came in to behind the last that went out, ``total`` of them.
     """
 
     faults: tuple[str, ...]
@@ -175,6 +176,7 @@ class Seen:
     total: int | None
     begins: tuple[int, ...] = ()
     results: tuple[NDArray[np.int64] | None, ...] = ()
+    span: tuple[int, int] | None = None
 
 
 def run_sequences(
@@ -373,4 +375,8 @@ def _judge(
     if timed and total != known[0].problem.cycles.total_cycles:
         faults.append(f"total_cycles {total} instead of {known[0].problem.cycles.total_cycles}")
     begins = tuple(start for start, _ in spans)
-    return Seen(tuple(faults), busy, total, begins, tuple(results))
+    span = None
+    if total is not None and known:
+        end = int(str(listed(seen["output_ends"])[len(known) - 1])) + 1
+        span = (end - total, end)
+    return Seen(tuple(faults), busy, total, begins, tuple(results), span)

@@ -1,133 +1,195 @@
-"""What an inference takes at gate level, from the activity of the very network on the Verilog.
+"""What an inference takes from what switched when it ran on the Verilog: energy by layer and part.
 
-Two images and the first layer of a third are queued, so that every layer of the second follows and
-is followed by another: from its begin to that of the next is its share of time, and all that the
-design does meanwhile (streams in and out included) is its energy.
+Toggles of the simulated nets are priced by the technology of the estimate, without cells: a toggle
+of a net as part of what a register bit takes (``link_pj``); memories of flip-flops by the bits of
+their addresses and of what comes in; macros by their accesses.  In a tree of multiplexers the
+lowest bit of an address selects in half of them, the next in a quarter, and so on.  What has a
+clock takes energy as in :mod:`accelgen.realize.estimate`, in which nothing is known of data.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelgen.cosim.sequence import Phase, run_sequences
-from accelgen.energy import load_energies
-from accelgen.errors import AccelgenError, InputError
-from accelgen.quantised.run import tensors
-from accelgen.realize.estimate import energy_of
-from accelgen.realize.realize import NAME, Realised
-from accelgen.realize.run import ask
-from accelgen.realize.structure import structure_of
-from accelgen.silicon.activity import LEAST_SAMPLES, TRACED, Recorded, Run
-from accelgen.silicon.power import Power
-from accelgen.silicon.synth import Options, synthesise
-from accelgen.silicon.trace import read_vcd
+from accelgen.energy import Energies, load_energies
+from accelgen.names import FrozenMap
+from accelgen.processor.design import ProcessorDesign
+from accelgen.realize.estimate import FACTORS, Estimate, Factors, waiting_pj
+from accelgen.realize.program import Program
+from accelgen.realize.structure import PAGES, Banks, structure_of
+from accelgen.silicon.toggles import Event, Toggles
 
-__all__ = ["IMAGES", "LayerEnergy", "MeasuredEnergy", "measure_energy"]
+__all__ = ["EVENTS", "PARTS", "PRICES", "Prices", "activity"]
 
-IMAGES = 3
+EVENTS = {
+    "write": Event(("write_enable",), lambda write: write),
+    # The lowest bit of an address is the page: a write to a macro has its only port.
+    "read": Event(
+        ("read_enable", "read_address", "write_enable", "write_address"),
+        lambda read, page, write, written: read & ~(write & (page == written)),
+    ),
+}
+"""Accesses of a macro: what to count of a trace beside toggles."""
+
+PARTS = ("products", "inputs", "weights", "results", "output", "control", "clock")
+"""``control`` is what streams tensors and counts loops."""
+
+_CLOCKED = ("clk", "rst")
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class LayerEnergy:
-    """A layer of the second image: cycles to the begin of the next, and nanojoules at gate level
-    and as estimated for these cycles.
+class Prices:
+    """Parts of technology figures, fitted to networks at gate level on SG13G2
+    (``benchmarks/realised_energy.py``).
     """
 
-    name: str
-    cycles: int
-    measured_nj: float
-    estimated_nj: float
+    clock: Factors
+    """Of what has a clock: its ``bit``, ``gate`` and ``stage``."""
+    plain: float
+    """Of ``link_pj``, a toggle of a net of an array of plain multipliers."""
+    composable: float
+    """The same of composable ones, of which inner nets are in the Verilog too."""
+    blocks: float
+    """The same of those of blocks."""
+    stage: float
+    """The same of the output stage."""
+    net: float
+    """The same of all else."""
+    address: float
+    """Of reading a word of flip-flops, when an address changes at random."""
+    write: float
+    """Of writing a bit there, when it is another one."""
+    sum_address: float
+    """As ``address``, of memories that sums are added up in."""
+    sum_write: float
+    """As ``write``, of these."""
 
 
-@dataclass(frozen=True)
-class MeasuredEnergy:
-    """An inference in the steady state: its layers, the clock period, gate-level power."""
-
-    layers: tuple[LayerEnergy, ...]
-    period_ns: float
-    power: Power
-
-    @property
-    def measured_nj(self) -> float:
-        """At gate level."""
-        return sum(layer.measured_nj for layer in self.layers)
-
-    @property
-    def estimated_nj(self) -> float:
-        """In closed form, for the same cycles."""
-        return sum(layer.estimated_nj for layer in self.layers)
+PRICES = Prices(
+    clock=replace(FACTORS, bit=0.46, gate=0.43, stage=0.79),
+    plain=2.4,
+    composable=2.4,
+    blocks=2.4,
+    stage=3.2,
+    net=2.2,
+    address=1.23,
+    write=1.51,
+    sum_address=0.36,
+    sum_write=0.23,
+)
 
 
-def measure_energy(
-    realised: Realised,
-    codes: NDArray[np.int64],
-    liberty: tuple[Path, ...],
-    *,
-    seed: int = 0,
-    progress: Callable[[str], None] = lambda stage: None,
-) -> MeasuredEnergy:
-    """Map the design to the cells (and macros) of ``liberty``, and simulate its gates on three
-    images of ``codes`` [images, channels, rows, columns].
-
-    The estimate beside it is that of the point's technology and clock.  Raises
-    :class:`InputError` for fewer images, :class:`AccelgenError` when a result is wrong, and what
-    synthesis raises.
+def activity(
+    program: Program,
+    design: ProcessorDesign,
+    estimate: Estimate,
+    toggles: Toggles,
+    images: int,
+    technology: str = "sg13g2",
+    prices: Prices = PRICES,
+) -> Estimate:
+    """The estimate of an inference with the energy of its layers from the ``toggles`` of so many
+    images, a window per layer; a layer has its PARTS.
     """
-    if len(codes) < IMAGES:
-        raise InputError(f"{len(codes)} images", where="--images", hint=f"use {IMAGES} or more")
-    progress("record the activity")
-    recorded = _record(realised, codes[:IMAGES], seed)
-    options = Options(liberty=liberty, period=realised.estimate.period_ns, recorded=recorded)
-    report = synthesise(realised.folder, options, progress)
-    if report.power is None:
-        raise AccelgenError("its power was not measured", where=str(realised.folder))
-    design, program = realised.design, realised.program
-    energies = load_energies(realised.point.technology)
-    structure = structure_of(design, energies)
-    layers = []
-    for step, problem in zip(program.steps, report.power.problems, strict=True):
-        found = energy_of(program.kernel, step, structure, energies, problem.run.cycles)
-        leakage = realised.estimate.leakage_mw * problem.run.cycles * report.power.period
-        estimated = (sum(found.values()) + leakage) / 1e3
-        layers.append(LayerEnergy(step.layer.name, problem.run.cycles, problem.energy, estimated))
-    return MeasuredEnergy(tuple(layers), report.power.period, report.power)
-
-
-def _record(realised: Realised, codes: NDArray[np.int64], seed: int) -> Recorded:
-    """The trace of the images, with a run per layer of the second."""
-    program = realised.program
-    found = tensors(program.network, codes)
-    asked = [
-        ask(program, step, {name: values[image] for name, values in found.items()})
-        for image in range(IMAGES)
-        for step in program.steps
-    ]
-    count = len(program.steps)
-    with tempfile.TemporaryDirectory(prefix="accelgen-") as name:
-        target = Path(name) / "trace.vcd"
-        seen = run_sequences(
-            program.model, realised.folder / f"{NAME}.v", [Phase(asked[: 2 * count + 1])],
-            seed=seed, waves=target, options=TRACED,
-        )[0]  # fmt: skip
-        if seen.faults:
-            raise AccelgenError(
-                f"the simulation for the power went wrong: {seen.faults[0]}", where=NAME
-            )
-        runs = tuple(
-            Run(
-                step.layer.name,
-                step.bounds,
-                seen.begins[count + number],
-                seen.begins[count + number + 1],
-                samples=LEAST_SAMPLES,
-            )
-            for number, step in enumerate(program.steps)
+    energies = load_energies(technology)
+    taken = parts_of(program, design, energies, toggles, prices)
+    waiting = sum(waiting_pj(structure_of(design, energies), energies, prices.clock).values())
+    layers = tuple(
+        replace(
+            layer,
+            energy_pj=FrozenMap(
+                {part: float(pj[number]) / images for part, pj in taken.items()}
+                | {"clock": waiting * layer.cycles}
+            ),
         )
-        trace = read_vcd(target, NAME, np.concatenate([run.sampled for run in runs]))
-    return trace, runs
+        for number, layer in enumerate(estimate.layers)
+    )
+    return replace(estimate, layers=layers)
+
+
+def parts_of(
+    program: Program,
+    design: ProcessorDesign,
+    energies: Energies,
+    toggles: Toggles,
+    prices: Prices = PRICES,
+) -> dict[str, Floats]:
+    """Picojoules by part in every window of ``toggles``, without those of the clock."""
+    windows = toggles.counts[0].shape[1]
+    found = {part: np.zeros(windows) for part in PARTS[:-1]}
+    fabric = design.flows[0].fabric
+    tensors = [tensor.name.lower() for tensor in (*fabric.kernel.inputs, fabric.kernel.output)]
+    *_, result = tensors
+    kind = program.kernel.multiplier
+    of_array = {"plain": prices.plain, "composable": prices.composable}.get(kind, prices.blocks)
+    of_unit = {
+        "array": ("products", of_array),
+        f"stage_{result}": ("output", prices.stage),
+    }
+    memories = _memories(toggles)
+    structure = structure_of(design, energies)
+    for number, (tensor, banks) in enumerate(zip(tensors, structure.memories, strict=True)):
+        # Blocks have their scales behind them.
+        last = number == len(tensors) - 1
+        part = "results" if last else ("inputs", "weights")[2 * number // (len(tensors) - 1)]
+        of_unit[f"buffer_{tensor}"] = (part, prices.net)
+        sums = last and fabric.output.accumulate
+        for path, ports in memories.items():
+            if not path.startswith(f"buffer_{tensor}."):
+                continue
+            if banks.macro:
+                found[part] += toggles.events[path, "read"] * banks.read_pj
+                found[part] += toggles.events[path, "write"] * banks.write_pj
+            else:
+                found[part] += _bank_pj(ports, banks, sums, prices)
+    for unit, switched in _nets(toggles):
+        part, price = of_unit.get(unit, ("control", prices.net))
+        found[part] += price * energies.link_pj * switched
+    return found
+
+
+def _nets(toggles: Toggles) -> Iterator[tuple[str, Ints]]:
+    """Units below the top, and toggles of a net of theirs [windows].  A net that units share is one
+    of each; what is inside of a memory of a tensor is none.
+    """
+    inside = {path for path in _memories(toggles) if path.startswith("buffer_")}
+    for signals, counts in zip(toggles.names, toggles.counts, strict=True):
+        # Of clocks the price is another one; words of small memories are traced too.
+        if any(signal.name in _CLOCKED or "[" in signal.name for signal in signals):
+            continue
+        units = {signal.path.partition(".")[0] for signal in signals if signal.path not in inside}
+        for unit in units:
+            yield unit, counts.sum(axis=0)
+
+
+def _memories(toggles: Toggles) -> dict[str, dict[str, Ints]]:
+    """The memories by path: of each the toggles of its ports [bits x windows] by name."""
+    found: dict[str, dict[str, Ints]] = {}
+    for signals, counts in zip(toggles.names, toggles.counts, strict=True):
+        for signal in signals:
+            if signal.name in ("read_address", "write_data"):
+                found.setdefault(signal.path, {})[signal.name] = counts
+    return {path: ports for path, ports in found.items() if len(ports) == 2}
+
+
+def _bank_pj(ports: Mapping[str, Ints], banks: Banks, sums: bool, prices: Prices) -> Floats:
+    """Of a memory of flip-flops with the toggles of its ``ports``."""
+    # Pages of sums are memories of their own; elsewhere the lowest bit of the address is the page.
+    words = banks.words if sums else PAGES * banks.words
+    address, write = (
+        (prices.sum_address, prices.sum_write) if sums else (prices.address, prices.write)
+    )
+    bits = ports["read_address"]
+    # Of an address at random: one.
+    halves = 0.5 ** np.arange(len(bits)) * words / (words - 1)
+    read = address * banks.read_pj * (halves @ bits)
+    # Of a word at random half of the bits toggle.
+    written = write * 2 * banks.cost.write_pj * ports["write_data"].sum(axis=0)
+    return np.asarray(read + written, np.float64)

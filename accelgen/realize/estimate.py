@@ -58,6 +58,8 @@ class Factors:
     """Of a product of plain units."""
     composable: float
     """Of a product of composable units."""
+    blocks: float
+    """Of a product of blocks."""
     outside: float
     """Of a product, what a unit takes in a step outside of the loop nest: operands come all the
     same."""
@@ -77,7 +79,19 @@ class Factors:
     """Register bits that the output stage writes for a sum."""
 
 
-FACTORS = Factors(0.88, 0.287, 0.25, 0.66, 1.18, 0.22, 0.5, 0.37, 0.9, 1090.0)
+FACTORS = Factors(
+    plain=0.88,
+    composable=0.287,
+    blocks=0.88,
+    outside=0.25,
+    read=0.66,
+    write=1.18,
+    accumulate=0.22,
+    bit=0.5,
+    gate=0.37,
+    stage=0.9,
+    sum_bits=1090.0,
+)
 
 
 @dataclass(frozen=True)
@@ -116,7 +130,8 @@ class Estimate:
     @property
     def energy_pj(self) -> dict[str, float]:
         """By part, and leakage (mW x ns is pJ)."""
-        found = {part: sum(layer.energy_pj[part] for layer in self.layers) for part in PARTS}
+        parts = self.layers[0].energy_pj
+        found = {part: sum(layer.energy_pj[part] for layer in self.layers) for part in parts}
         return {**found, "leakage": self.leakage_mw * self.cycles * self.period_ns}
 
     @property
@@ -239,14 +254,12 @@ def product_pj(
     kernel: Kernel, widths: tuple[int, int], energies: Energies, factors: Factors = FACTORS
 ) -> float:
     """Of one product of elements of these widths that units work on."""
-    # Blocks as plain ones: no network of blocks is among those that were fitted.
-    share = factors.composable if kernel.multiplier == "composable" else factors.plain
+    units = _units(kernel, energies)
     if kernel.lanes > 1:
-        return share * _units(kernel, energies)[_widest(kernel)].pj / kernel.lanes
-    name = f"int{widths[0]}*int{widths[1]}"
+        return factors.blocks * units[_widest(kernel)].pj / kernel.lanes
     if kernel.multiplier == "plain":
-        name = "int8*int8"
-    return float(share * _units(kernel, energies)[mac_name(name)].pj)
+        return factors.plain * units[_WIDEST].pj
+    return factors.composable * units[mac_name(f"int{widths[0]}*int{widths[1]}")].pj
 
 
 def _widest(kernel: Kernel) -> str:

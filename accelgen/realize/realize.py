@@ -15,13 +15,15 @@ from accelgen.processor.design import ProcessorDesign
 from accelgen.processor.generate import generate_processor
 from accelgen.processor.output_stage import parameter_words
 from accelgen.quantised.run import image_codes, predictions
+from accelgen.realize.activity import activity
 from accelgen.realize.estimate import Estimate, estimate
 from accelgen.realize.kernel import describe
 from accelgen.realize.point import Point
 from accelgen.realize.program import CODE_BITS, Program, compile_network, largest_bounds
 from accelgen.realize.run import Inferences, Progress, run_program
+from accelgen.silicon.toggles import Toggles
 
-__all__ = ["NAME", "Realised", "build", "run_images"]
+__all__ = ["NAME", "Realised", "activity_of", "build", "run_images"]
 
 NAME = "realised"
 """The name of the design."""
@@ -94,7 +96,8 @@ def run_images(
     """Run ``images`` through the Verilog, and write ``realised.json`` with what came of it.
 
     Returns the inferences and the figures: accuracy on these images as simulated and as the integer
-    network has it, cycles by layer as simulated and predicted, faults.
+    network has it, cycles by layer as simulated and predicted, energy as estimated and, where there
+    were no faults, of what switched in the simulation (``activity``).
     """
     network = realised.program.network
     codes = image_codes(network, images.images)
@@ -106,6 +109,9 @@ def run_images(
         progress=progress,
     )
     reference = predictions(network, codes)
+    taken = None
+    if found.toggles is not None:
+        taken = activity_of(realised, found.toggles, len(found.predictions))
     figures: dict[str, object] = {
         "schema": 1,
         "kind": "realised",
@@ -119,10 +125,21 @@ def run_images(
         "layers": [{**asdict(layer), "equal": layer.equal} for layer in found.layers],
         "technology": realised.point.technology,
         "estimate": _estimate_json(realised.estimate),
+        "activity": None if taken is None else _estimate_json(taken),
     }
     text = json.dumps(figures, indent=1)
     write_text(realised.folder / REPORT, f"{text}\n")
     return found, figures
+
+
+def activity_of(realised: Realised, toggles: Toggles, images: int) -> Estimate:
+    """What an inference takes by what switched in the simulation of so many images, a window per
+    layer.
+    """
+    point = realised.point
+    return activity(
+        realised.program, realised.design, realised.estimate, toggles, images, point.technology
+    )
 
 
 def _program_json(program: Program, point: Point) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 from accelgen.cosim.sequence import Asked, Phase, Seen, build_bench, simulate_sequences
 from accelgen.errors import InputError
 from accelgen.quantised.run import tensors
+from accelgen.realize.activity import EVENTS
 from accelgen.realize.program import Program, Step
+from accelgen.silicon.toggles import Toggles, count_toggles
 
 __all__ = ["NONE", "Inferences", "LayerCycles", "ask", "run_program"]
 
@@ -25,7 +28,10 @@ NONE = -1
 """The prediction of an image of which the hardware has none."""
 
 _TOGETHER = 10
-"""Images that are simulated between two reports of progress."""
+"""Images that are simulated between two reports of progress, at most."""
+
+_CYCLES = 40_000
+"""The same in cycles: their trace is a few hundred megabytes."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +57,14 @@ class Inferences:
     A prediction is the largest of the answers that came out of the simulated design.  It is
     ``NONE`` where they did not come, or where what came of a layer is not what the next was given.
     ``faults`` are all differences from the integer network and from the cycle model; without any,
-    every tensor of every image was the same, and so were all cycles.
+    every tensor of every image was the same, and so were the cycles of every layer.  ``toggles``
+    are then what switched while a layer was in the design, a window per layer, of all images.
     """
 
     predictions: Int64s
     layers: tuple[LayerCycles, ...]
     faults: tuple[str, ...]
+    toggles: Toggles | None
 
     @property
     def cycles(self) -> int:
@@ -74,8 +82,8 @@ def run_program(
 ) -> Inferences:
     """Run images of ``codes`` [images, channels, rows, columns] through the design in ``verilog``.
 
-    The layers of the first image run one by one, each timed from its first beat to its last; those
-    of the others are queued.  Whoever drives the hardware pads the results of a layer and packs
+    Layers run one by one, as each waits for the results of the one before, and are timed from their
+    first beat to their last.  Whoever drives the hardware pads the results of a layer and packs
     them for the next one; every result of every layer is compared with the integer network, so
     that what is packed is what came.
 
@@ -84,45 +92,68 @@ def run_program(
     if not len(codes):
         raise InputError("no images", where=program.network.name, hint="give one at least")
     found = tensors(program.network, codes)
-    bench = build_bench(program.model, verilog)
+    together = max(1, min(_TOGETHER, _CYCLES // program.cycles))
     faults: list[str] = []
-    layers: list[LayerCycles] = []
+    layers: tuple[LayerCycles, ...] = ()
     predictions: list[int] = []
-    for begin in range(0, len(codes), _TOGETHER):
-        if progress is not None:
-            progress(begin, len(codes))
-        images = range(begin, min(begin + _TOGETHER, len(codes)))
-        phases = []
-        for image in images:
-            asked = [
-                ask(program, step, {name: values[image] for name, values in found.items()})
+    toggles: Toggles | None = None
+    with tempfile.TemporaryDirectory(prefix="accelgen-") as name:
+        waves = Path(name) / "trace.vcd"
+        bench = build_bench(program.model, verilog, waves=waves)
+        for begin in range(0, len(codes), together):
+            if progress is not None:
+                progress(begin, len(codes))
+            images = range(begin, min(begin + together, len(codes)))
+            phases = [
+                Phase(
+                    [_asked(program, step, found, image, faults)],
+                    f"image {image}: {step.layer.name}",
+                )
+                for image in images
                 for step in program.steps
             ]
-            for step, one in zip(program.steps, asked, strict=True):
-                if not np.array_equal(one.output, found[step.layer.name][image]):
-                    faults.append(f"image {image}: {step.layer.name}: two models differ")
-            names = [f"image {image}: {step.layer.name}" for step in program.steps]
-            if image == 0:
-                phases += [Phase([one], name) for one, name in zip(asked, names, strict=True)]
-            else:
-                phases.append(Phase(asked, f"image {image}"))
-        seen = simulate_sequences(program.model, bench, phases, seed=seed + begin)
-        for phase, result in zip(phases, seen, strict=True):
-            faults += [f"{phase.name}: {fault}" for fault in result.faults]
-        predictions += _predictions(program, images, found, seen)
-        if begin == 0:
-            for step, result in zip(program.steps, seen, strict=False):
-                cycles = step.problem.cycles
-                layers.append(
-                    LayerCycles(
-                        step.layer.name,
-                        result.busy[0] if result.busy else 0,
-                        result.total or 0,
-                        cycles.compute_cycles,
-                        cycles.total_cycles,
-                    )
-                )
-    return Inferences(np.array(predictions, np.int64), tuple(layers), tuple(faults))
+            seen = simulate_sequences(program.model, bench, phases, seed=seed + begin, waves=waves)
+            for phase, result in zip(phases, seen, strict=True):
+                faults += [f"{phase.name}: {fault}" for fault in result.faults]
+            predictions += _predictions(program, images, found, seen)
+            layers = layers or _cycles(program, seen)
+            if not faults:
+                counted = _toggles(program, waves, seen)
+                toggles = counted if toggles is None else toggles.plus(counted)
+    return Inferences(
+        np.array(predictions, np.int64), layers, tuple(faults), None if faults else toggles
+    )
+
+
+def _asked(
+    program: Program, step: Step, found: Mapping[str, Int64s], image: int, faults: list[str]
+) -> Asked:
+    """A layer of an image, whose results have to be those of the integer network."""
+    asked = ask(program, step, {name: values[image] for name, values in found.items()})
+    if not np.array_equal(asked.output, found[step.layer.name][image]):
+        faults.append(f"image {image}: {step.layer.name}: two models differ")
+    return asked
+
+
+def _cycles(program: Program, seen: Sequence[Seen]) -> tuple[LayerCycles, ...]:
+    """Of the first image."""
+    return tuple(
+        LayerCycles(
+            step.layer.name,
+            result.busy[0] if result.busy else 0,
+            result.total or 0,
+            step.problem.cycles.compute_cycles,
+            step.problem.cycles.total_cycles,
+        )
+        for step, result in zip(program.steps, seen, strict=False)
+    )
+
+
+def _toggles(program: Program, waves: Path, seen: Sequence[Seen]) -> Toggles:
+    """What switched in each layer, of all images that were ``seen``."""
+    windows = [result.span for result in seen if result.span is not None]
+    counted = count_toggles(waves, program.model.name, windows, EVENTS)
+    return counted.folded(len(program.steps))
 
 
 def _predictions(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BEFORE", "Trace", "read_vcd"]
+from accelgen.silicon.vcd import STEPS, read_header
 
-STEPS = 10
-"""Simulator steps per cycle of the benches."""
+__all__ = ["BEFORE", "Trace", "read_vcd"]
 
 BEFORE = 2
 """Cycles before each that is asked for whose values are kept as well."""
-
-_VAR = re.compile(r"\$var\s+\S+\s+(\d+)\s+(\S+)\s+(.*?)\s*(\[(\d+):(\d+)\]|\[(\d+)\])?\s+\$end")
 
 
 @dataclass(frozen=True)
@@ -73,29 +70,16 @@ class Trace:
 def read_vcd(path: Path, top: str, cycles: Iterable[int]) -> Trace:
     """The signals below the module ``top`` in ``cycles`` and the :data:`BEFORE` before each."""
     kept = sorted({int(c) - back for c in cycles for back in range(BEFORE + 1)})
-    places: dict[str, list[tuple[str, str, int, int]]] = {}
-    scope: list[str] = []
-    with path.open(encoding="latin-1") as file:
-        for indented in file:
-            line = indented.strip()
-            if line.startswith("$scope"):
-                scope.append(line.split()[2])
-            elif line.startswith("$upscope"):
-                scope.pop()
-            elif line.startswith("$var"):
-                if top in scope and (found := _VAR.match(line)):
-                    place = ".".join(scope[scope.index(top) + 1 :])
-                    low = int(found[6] or found[7] or 0)
-                    places.setdefault(found[2], []).append((place, found[3], int(found[1]), low))
-            elif line.startswith("$enddefinitions"):
-                break
-        changes = _changes(file, kept)
+    with path.open("rb") as file:
+        header = read_header(iter(file.readline, b""), top)
+        changes = _changes(io.TextIOWrapper(file, "latin-1"), kept)
     signals = {}
-    for code, named in places.items():
-        if code in changes:
-            signal = _signal(changes[code], named[0][2])
-            for place, name, _, low in named:
-                signals[place, name] = _Signal(*signal, low)
+    for code, named in header.items():
+        values = changes.get(code.decode("latin-1"))
+        if values is not None:
+            signal = _signal(values, named[0].width)
+            for one in named:
+                signals[one.path, one.name] = _Signal(*signal, one.lowest)
     return Trace(signals)
 
 

@@ -23,7 +23,7 @@ from accelgen.realize.point import Point
 from accelgen.realize.program import Program, compile_network, design_kernel, largest_bounds
 from accelgen.realize.structure import _macro, structure_of
 from accelgen.silicon.memories import Macro, Memory, tile
-from benchmarks.realised_energy import NAMES, Measured, fit, misfit, rows_of
+from benchmarks.realised_energy import FACTOR_NAMES, Measured, Rows, fit, misfit, rows_of
 
 Built = tuple[ProcessorDesign, Program]
 BITS = LayerBits("int4", "uint8")
@@ -146,7 +146,10 @@ def measured(built: Built) -> Measured:
     bits = FrozenMap(dict.fromkeys((x.name for x in program.network.layers), BITS))
     point = Point(program.kernel, FrozenMap(space.smallest), bits)
     cycles = tuple(step.problem.cycles.total_cycles for step in program.steps)
-    return Measured("a", point, cycles, np.array([1.0, 2.0, 3.0]))
+    names = tuple(step.layer.name for step in program.steps)
+    energies = np.tile([1.0, 2.0, 3.0], (len(names), 1)) / len(names)
+    activity = Rows(np.ones(1), np.ones(1), np.ones((1, 1)), np.ones(1))
+    return Measured("a", point, names, cycles, energies, activity)
 
 
 def test_rows_of_the_fit_are_the_estimate_with_leakage(built: Built, measured: Measured) -> None:
@@ -154,10 +157,10 @@ def test_rows_of_the_fit_are_the_estimate_with_leakage(built: Built, measured: M
     found = estimate(program, design)
     assert found.energy_pj["leakage"] > 0
     rows = rows_of(measured)
-    used = np.array([getattr(FACTORS, name) for name in NAMES])
+    used = np.array([getattr(FACTORS, name) for name in FACTOR_NAMES])
     assert rows.ratio(used) * 6.0 == pytest.approx(found.energy_nj)
     # What a factor is of is in one group, but for register bits and clock gates.
-    columns = zip(NAMES, rows.coefficients.T, strict=True)
+    columns = zip(FACTOR_NAMES, rows.coefficients.T, strict=True)
     groups = {name: np.flatnonzero(column) for name, column in columns}
     assert groups["stage"].tolist() == groups["sum_bits"].tolist() == [2]
     assert groups[program.kernel.multiplier].tolist() == [0]
@@ -169,10 +172,10 @@ def test_rows_of_the_fit_are_the_estimate_with_leakage(built: Built, measured: M
 
 def test_the_fit_finds_what_rows_were_made_of(measured: Measured) -> None:
     rows = rows_of(measured)
-    used = np.array([getattr(FACTORS, name) for name in NAMES])
+    used = np.array([getattr(FACTORS, name) for name in FACTOR_NAMES])
     true = used * np.linspace(1.1, 1.5, len(used))
     made = replace(rows, measured=rows.constant + rows.coefficients @ true)
-    before, after = abs(made.ratio(used) - 1), abs(made.ratio(fit([made] * 20)) - 1)
+    before, after = abs(made.ratio(used) - 1), abs(made.ratio(fit([made] * 20, used)) - 1)
     assert after < 0.01
     assert before > 0.05
-    assert misfit([made] * 20) < 1e-4
+    assert misfit([made] * 20, used) < 1e-4
