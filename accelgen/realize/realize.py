@@ -18,6 +18,7 @@ from accelgen.quantised.run import image_codes, predictions
 from accelgen.realize.activity import activity
 from accelgen.realize.estimate import Estimate, estimate
 from accelgen.realize.kernel import describe
+from accelgen.realize.picture import draw_energies
 from accelgen.realize.point import Point
 from accelgen.realize.program import CODE_BITS, Program, compile_network, largest_bounds
 from accelgen.realize.run import Inferences, Progress, run_program
@@ -30,6 +31,8 @@ NAME = "realised"
 
 PROGRAM, TENSORS, REPORT = "program.json", "program.npz", "realised.json"
 """Files beside the Verilog: steps in order, what is sent for each, what came of it."""
+
+PICTURE = "energy.svg"
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +96,8 @@ def build(
 def run_images(
     realised: Realised, images: Digits, *, seed: int = 0, progress: Progress | None = None
 ) -> tuple[Inferences, dict[str, object]]:
-    """Run ``images`` through the Verilog, and write ``realised.json`` with what came of it.
+    """Run ``images`` through the Verilog, and write ``realised.json`` with what came of it, and
+    ``energy.svg`` with the energy of every layer.
 
     Returns the inferences and the figures: accuracy on these images as simulated and as the integer
     network has it, cycles by layer as simulated and predicted, energy as estimated and, where there
@@ -112,6 +116,8 @@ def run_images(
     taken = None
     if found.toggles is not None:
         taken = activity_of(realised, found.toggles, len(found.predictions))
+        title = f"{network.name}, {realised.point.kernel.multiplier}, {len(images)} images"
+        draw_energies(realised.estimate, taken, realised.folder / PICTURE, title)
     figures: dict[str, object] = {
         "schema": 1,
         "kind": "realised",
