@@ -11,9 +11,9 @@ Two figures stand beside gate level: the ``estimate`` (:mod:`accelgen.realize.es
 form) and ``activity`` (:mod:`accelgen.realize.activity`, what switched in the Verilog).  Their
 factors and prices are those of least squares of errors relative to what they are part of, of the
 array, the buffers and all else each: of the point for the estimate, of every layer for the
-activity; held to the ones in use where these say little.  ``outside``, in which the estimate is not
-linear, is the best of a few.  ``ratio`` is a figure as in use over gate level, ``left_out`` that
-with what is fitted to all points but this one.
+activity; held to the ones in use where these say little.  ``outside`` and ``empty``, in which the
+estimate is not linear, are the best of some.  ``ratio`` is a figure as in use over gate level,
+``left_out`` that with what is fitted to all points but this one.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ import statistics
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +41,9 @@ from accelgen.realize.activity import PRICES, Prices, parts_of
 from accelgen.realize.estimate import FACTORS, Factors, area_of, energy_of, waiting_pj
 from accelgen.realize.gates import IMAGES, MEASURED, measure_energy
 from accelgen.realize.point import Point, point_of, read_point
-from accelgen.realize.program import compile_network, design_kernel, largest_bounds
+from accelgen.realize.program import Program, compile_network, design_kernel, largest_bounds
 from accelgen.realize.realize import Realised, build
-from accelgen.realize.structure import structure_of
+from accelgen.realize.structure import Structure, structure_of
 from accelgen.silicon.toggles import Toggles
 from benchmarks.record import emit, header, progress
 
@@ -52,10 +54,13 @@ GROUPS = ("array", "buffers", "others")
 GROUP_OF = {"products": "array", "output": "others", "control": "others"}
 """Of the parts of an energy; all others are in buffers."""
 
-FACTOR_NAMES = tuple(field.name for field in fields(Factors) if field.name != "outside")
+SHARES = ("outside", "empty")
+"""Factors of factors."""
+
+FACTOR_NAMES = tuple(field.name for field in fields(Factors) if field.name not in SHARES)
 CLOCKS = ("bit", "gate", "stage")
 PRICE_NAMES = tuple(field.name for field in fields(Prices) if field.name != "clock")
-OUTSIDE = tuple(k / 40 for k in range(41))
+TRIED = tuple(k / 20 for k in range(21))
 Floats = NDArray[np.float64]
 
 
@@ -113,12 +118,14 @@ def main() -> int:
         }
         points.append({**to_json(one), **compared})
         progress(f"{one.name}: {compared}")
-    outside = min(
-        OUTSIDE, key=lambda share: misfit([rows_of(one, share) for one in found], factors)
+    outside, empty = min(
+        product(TRIED, TRIED),
+        key=lambda shares: misfit([rows_of(one, *shares) for one in found], factors),
     )
     fitted = {
-        **named(FACTOR_NAMES, fit([rows_of(one, outside) for one in found], factors)),
+        **named(FACTOR_NAMES, fit([rows_of(one, outside, empty) for one in found], factors)),
         "outside": outside,
+        "empty": empty,
     }
     priced = named((*CLOCKS, *PRICE_NAMES), fit(activities, prices))
     progress(f"{fitted}\n{priced}")
@@ -174,7 +181,7 @@ def by_layer(found: Sequence[Measured], figure: Callable[[Measured], Floats]) ->
 
 def estimated_nj(one: Measured) -> Floats:
     """Every layer as estimated."""
-    return np.array([groups.sum() for groups in estimates_of(one, FACTORS)])
+    return np.asarray(estimates_of(one, FACTORS).sum(axis=1), np.float64)
 
 
 def switched_nj(one: Measured, prices: Floats) -> Floats:
@@ -250,14 +257,21 @@ def activity_rows(chip: Realised, toggles: Toggles, measured_nj: Floats) -> Rows
     return Rows(measured_nj.reshape(-1), constant.reshape(-1), np.transpose(ones), whole)
 
 
-def estimates_of(one: Measured, factors: Factors) -> list[Floats]:
-    """Nanojoules of every layer by group, in closed form; nearly all leakage is in memories."""
-    point, energies = one.point, load_energies(one.point.technology)
+@lru_cache(maxsize=64)
+def planned(point: Point) -> tuple[Program, Structure, float]:
+    """The program of a point, what its design consists of, and leakage in mW."""
     network = point.network()
     design = design_kernel(point.kernel, largest_bounds([network], point.kernel))
-    program = compile_network(network, point.kernel, design)
+    energies = load_energies(point.technology)
     structure = structure_of(design, energies)
     _, leakage = area_of(point.kernel, structure, energies)
+    return compile_network(network, point.kernel, design), structure, leakage
+
+
+def estimates_of(one: Measured, factors: Factors) -> Floats:
+    """Nanojoules [layers x groups] in closed form; nearly all leakage is in memories."""
+    point, energies = one.point, load_energies(one.point.technology)
+    program, structure, leakage = planned(point)
     waiting = waiting_pj(structure, energies, factors)
     found = []
     for step, cycles in zip(program.steps, one.cycles, strict=True):
@@ -267,19 +281,21 @@ def estimates_of(one: Measured, factors: Factors) -> list[Floats]:
         for part, pj in parts.items():
             if part != "clock":
                 groups[GROUP_OF.get(part, "buffers")] += pj
-        found.append(np.array([groups[group] for group in GROUPS]) / 1e3)
-    return found
+        found.append([groups[group] / 1e3 for group in GROUPS])
+    return np.array(found)
 
 
-def rows_of(one: Measured, outside: float = FACTORS.outside) -> Rows:
+def rows_of(one: Measured, outside: float = FACTORS.outside, empty: float = FACTORS.empty) -> Rows:
     """The estimate of all layers is linear in the other factors: it is asked for none and for one
     of each.
     """
 
     def estimated(values: Sequence[float]) -> Floats:
         """Nanojoules by group."""
-        factors = Factors(outside=outside, **dict(zip(FACTOR_NAMES, values, strict=True)))
-        return np.asarray(np.sum(estimates_of(one, factors), axis=0), np.float64)
+        factors = Factors(
+            outside=outside, empty=empty, **dict(zip(FACTOR_NAMES, values, strict=True))
+        )
+        return np.asarray(estimates_of(one, factors).sum(axis=0), np.float64)
 
     constant = estimated([0.0] * len(FACTOR_NAMES))
     ones = [estimated(row) - constant for row in np.eye(len(FACTOR_NAMES)).tolist()]

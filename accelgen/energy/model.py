@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from accelgen.energy.table import Row, SizeTable
 from accelgen.errors import InputError
@@ -63,12 +63,24 @@ class Energies:
     def registers(self, size: int, width: int) -> MemoryCost:
         """A register file of ``size`` bytes with ports of ``width`` bits.
 
-        A port is never wider than the memory.  Raises :class:`InputError` when the technology has
-        no register files.
+        A port is never wider than the memory; one that is wider than those of the table is of
+        register files side by side, as many words each.  Raises :class:`InputError` when the
+        technology has no register files.
         """
-        if self.register_table is None:
+        table = self.register_table
+        if table is None:
             raise InputError(f"{self.name} has no registers", hint="give pj_per_bit")
-        return _memory(self.register_table, size, width)
+        widest = max(row.width for row in table.rows)
+        width = min(width, 8 * size)
+        if width <= widest:
+            return _memory(table, size, width)
+        files = width / widest
+        one = _memory(table, max(1, round(size / files)), widest)
+        return replace(
+            one,
+            leakage_mw=files * one.leakage_mw,
+            area_mm2=None if one.area_mm2 is None else files * one.area_mm2,
+        )
 
     def sram(self, size: int, width: int) -> MemoryCost:
         """An SRAM of ``size`` bytes with a port of ``width`` bits, as :meth:`registers`."""

@@ -58,7 +58,7 @@ class Prices:
     """The same of composable ones, of which inner nets are in the Verilog too."""
     blocks: float
     """The same of those of blocks."""
-    stage: float
+    output: float
     """The same of the output stage."""
     net: float
     """The same of all else."""
@@ -73,16 +73,16 @@ class Prices:
 
 
 PRICES = Prices(
-    clock=replace(FACTORS, bit=0.46, gate=0.43, stage=0.79),
-    plain=2.4,
-    composable=2.4,
-    blocks=2.4,
-    stage=3.2,
-    net=2.2,
-    address=1.23,
-    write=1.51,
-    sum_address=0.36,
-    sum_write=0.23,
+    clock=replace(FACTORS, bit=0.47, gate=0.36, stage=0.74),
+    plain=10.4,
+    composable=2.3,
+    blocks=4.2,
+    output=2.84,
+    net=2.5,
+    address=1.17,
+    write=1.57,
+    sum_address=0.31,
+    sum_write=0.42,
 )
 
 
@@ -131,7 +131,7 @@ def parts_of(
     of_array = {"plain": prices.plain, "composable": prices.composable}.get(kind, prices.blocks)
     of_unit = {
         "array": ("products", of_array),
-        f"stage_{result}": ("output", prices.stage),
+        f"stage_{result}": ("output", prices.output),
     }
     memories = _memories(toggles)
     structure = structure_of(design, energies)

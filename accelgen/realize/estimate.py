@@ -38,6 +38,7 @@ __all__ = [
     "estimate",
     "product_pj",
     "waiting_pj",
+    "word_pj",
 ]
 
 PARTS = ("products", "inputs", "weights", "results", "output", "clock")
@@ -63,6 +64,8 @@ class Factors:
     outside: float
     """Of a product, what a unit takes in a step outside of the loop nest: operands come all the
     same."""
+    empty: float
+    """Of a product of elements, what one takes that only fills up a word."""
     read: float
     """Of reading a word of a memory of flip-flops at another address."""
     write: float
@@ -80,17 +83,18 @@ class Factors:
 
 
 FACTORS = Factors(
-    plain=0.88,
-    composable=0.287,
-    blocks=0.88,
-    outside=0.25,
-    read=0.66,
-    write=1.18,
-    accumulate=0.22,
-    bit=0.5,
-    gate=0.37,
-    stage=0.9,
-    sum_bits=1090.0,
+    plain=0.9,
+    composable=0.34,
+    blocks=1.77,
+    outside=0.2,
+    empty=0.2,
+    read=0.65,
+    write=1.16,
+    accumulate=0.28,
+    bit=0.44,
+    gate=0.38,
+    stage=0.88,
+    sum_bits=1175.0,
 )
 
 
@@ -206,7 +210,8 @@ def energy_of(
     """Picojoules by part of a layer that has a design of that ``structure`` for ``cycles`` cycles,
     computing or not.
     """
-    each_pj = step.count * product_pj(kernel, step.widths, energies, factors)
+    channels = step.layer.weights.shape[1]
+    each_pj = word_pj(kernel, step.widths, step.count, channels, energies, factors)
     return energy_of_work(kernel, work_of(step), each_pj, structure, energies, cycles, factors)
 
 
@@ -248,6 +253,22 @@ def waiting_pj(
         "buffers": bit * structure.around + gate * structure.gates,
         "others": stage + bit * structure.streams + gate * structure.parameters,
     }
+
+
+def word_pj(
+    kernel: Kernel,
+    widths: tuple[int, int],
+    count: int,
+    channels: int,
+    energies: Energies,
+    factors: Factors = FACTORS,
+) -> float:
+    """Of one product of words or blocks of ``count`` elements, in which a layer has its
+    ``channels``; the last ones are filled up with zeros.
+    """
+    filled = channels / -(-channels // count)
+    elements = filled + factors.empty * (count - filled)
+    return elements * product_pj(kernel, widths, energies, factors)
 
 
 def product_pj(

@@ -18,7 +18,7 @@ from accelgen.bits.table import element_bits
 from accelgen.digits.supernet import load_supernet
 from accelgen.energy import Energies, load_energies
 from accelgen.names import FrozenMap
-from accelgen.realize.estimate import PARTS, energy_of_work, product_pj
+from accelgen.realize.estimate import PARTS, energy_of_work, word_pj
 from accelgen.realize.kernel import LOOPS, MULTIPLIERS, Kernel
 from accelgen.realize.point import Point
 from accelgen.realize.program import CODE_BITS
@@ -80,7 +80,7 @@ def forecast_of(point: Point) -> tuple[dict[str, float], dict[str, float]]:
     parts = dict.fromkeys(PARTS, 0.0)
     for shape in shapes:
         work, taken = _laid_out(kernel, largest, shape.bounds)
-        each_pj = shape.count * product_pj(kernel, shape.widths, energies)
+        each_pj = word_pj(kernel, shape.widths, shape.count, shape.channels, energies)
         own = sum(taken.values())
         found = energy_of_work(kernel, work, each_pj, structure, energies, own)
         cycles = {name: cycles[name] + taken[name] for name in cycles}

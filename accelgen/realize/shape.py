@@ -19,10 +19,11 @@ __all__ = ["LayerShape", "shape_of", "word_bounds_of"]
 @dataclass(frozen=True)
 class LayerShape:
     """Bounds of the loops, channels in words or blocks: of ``count`` elements of ``widths`` bits
-    (of activations, of weights).
+    (of activations, of weights); and how many ``channels`` come in.
     """
 
     bounds: FrozenMap[str, int]
+    channels: int
     count: int
     widths: tuple[int, int]
 
@@ -38,7 +39,7 @@ def shape_of(kernel: Kernel, layer: DigitsLayer, bits: LayerBits) -> LayerShape:
     if kernel.multiplier == "composable":
         widths = width_of(element_bits(bits.activations)), width_of(element_bits(bits.weights))
     count = kernel.elements(*widths)
-    return LayerShape(word_bounds_of(layer, count), count, widths)
+    return LayerShape(word_bounds_of(layer, count), layer.channels_in, count, widths)
 
 
 @lru_cache(maxsize=1 << 10)

@@ -23,9 +23,9 @@ __all__ = [
 PAGES = 2
 """Of every memory: one is streamed while the other is computed with."""
 
-_FLIP_FLOP = 0.29
-"""The smallest storage cell of a bit of a register file, of its area with multiplexers: macros that
-take more are not used (:func:`accelgen.silicon.memories.tile`).
+_STORAGE = 0.275
+"""The smallest storage cell, of the area of a bit in the densest register file (SG13G2: of 99 um2):
+macros that take more per bit are not used (:func:`accelgen.silicon.memories.tile`).
 """
 
 _BUS_BITS = 12
@@ -167,9 +167,8 @@ def _cost(words: int, width: int, accumulates: bool, energies: Energies) -> tupl
 def _macro(energies: Energies, words: int, width: int) -> MemoryCost | None:
     """A page made of macros, per bit of the page; ``None`` where flip-flops are smaller."""
     size = -(-words * width // 8)
-    most = energies.registers(size, width).area_mm2
     if not energies.macros:
-        macro = energies.sram(size, width)
+        macro, most = energies.sram(size, width), energies.registers(size, width).area_mm2
         fits = most is None or macro.area_mm2 is None or macro.area_mm2 < most
         return macro if fits else None
     tiles = []
@@ -178,7 +177,17 @@ def _macro(energies: Energies, words: int, width: int) -> MemoryCost | None:
         area = rows * columns * (row.area_mm2 or 0.0)
         tiles.append((area, rows * columns, columns, row))
     area, count, columns, row = min(tiles, key=lambda one: one[0])
-    if most is not None and area > _FLIP_FLOP * most:
+    storage = _storage_mm2(energies)
+    if storage is not None and area >= storage * words * width:
         return None
     read, write = (columns * pj / width for pj in (row.read_pj, row.write_pj))
     return MemoryCost(read, write, count * row.leakage_mw, area)
+
+
+@lru_cache(maxsize=64)
+def _storage_mm2(energies: Energies) -> float | None:
+    """The smallest area that stores a bit."""
+    table = energies.register_table
+    if table is None or table.rows[0].area_mm2 is None:
+        return None
+    return _STORAGE * min((row.area_mm2 or 0.0) / (8 * row.size) for row in table.rows)

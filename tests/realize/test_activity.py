@@ -89,7 +89,7 @@ def priced(built: Built, toggles: Toggles, **prices: float) -> dict[str, list[fl
     ("place", "part", "price"),
     [
         ("array.pe_0_1.sum", "products", "plain"),
-        ("stage_y.requantise.scale.y", "output", "stage"),
+        ("stage_y.requantise.scale.y", "output", "output"),
         ("buffer_x.data_0", "inputs", "net"),
         ("buffer_w.data_0", "weights", "net"),
         ("buffer_y.address", "results", "net"),
@@ -102,7 +102,7 @@ def test_a_net_has_the_price_of_its_unit(plain: Built, place: str, part: str, pr
     assert priced(plain, toggles, **{price: 2.0}) == {
         part: pytest.approx([8 * SG13G2.link_pj, 10 * SG13G2.link_pj])
     }
-    for other in ("plain", "composable", "blocks", "stage", "net"):
+    for other in ("plain", "composable", "blocks", "output", "net"):
         if other != price:
             assert priced(plain, toggles, **{other: 2.0}) == {}
 

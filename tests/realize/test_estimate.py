@@ -94,16 +94,19 @@ def test_macros_are_those_of_synthesis() -> None:
         for k, row in enumerate(energies.macros)
     ]
     assert len(macros) == 9
-    for words, width in product((2, 40, 100, 256, 1000, 3072), (8, 16, 32)):
+    # That of the smallest storage cell of the library, a latch.
+    bit = 27.216
+    made = 0
+    for words, width in product(
+        (2, 20, 28, 36, 40, 100, 256, 1000, 3072), (8, 16, 32, 43, 64, 128)
+    ):
         found = _macro(energies, words, width)
-        best = tile(Memory("m", "c", 2 * words, width, 1, True), macros, float("inf"))
-        assert best is not None
-        if found is not None:
+        best = tile(Memory("m", "c", 2 * words, width, 1, True), macros, bit)
+        assert (found is None) == (best is None)
+        if found is not None and best is not None:
             assert found.area_mm2 == pytest.approx(best.rows * best.columns * best.macro.area / 1e6)
-        else:
-            files = energies.registers(words * width // 8 or 1, width).area_mm2
-            assert files is not None
-            assert files < 4 * best.rows * best.columns * best.macro.area / 1e6
+            made += 1
+    assert made > 5
 
 
 def test_parts_are_where_they_belong(built: Built) -> None:
