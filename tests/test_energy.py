@@ -141,6 +141,16 @@ def test_a_port_is_not_wider_than_the_memory() -> None:
     assert energies.registers(2, 64) == energies.registers(2, 16)
 
 
+def test_wide_register_files_are_narrow_ones_side_by_side() -> None:
+    energies = load_energies("sg13g2")
+    narrow = energies.registers(64 * 32 // 8, 32)
+    for files in (2, 8):
+        wide = energies.registers(64 * 32 // 8 * files, 32 * files)
+        assert (wide.read_pj, wide.write_pj) == (narrow.read_pj, narrow.write_pj)
+        assert wide.leakage_mw == pytest.approx(files * narrow.leakage_mw)
+        assert wide.area_mm2 == pytest.approx(files * (narrow.area_mm2 or 0.0))
+
+
 def test_names_of_formats_are_sorted_pairs() -> None:
     assert mac_name("int8") == mac_name("int8*int8") == "int8*int8"
     assert mac_name("int8 * int4") == "int4*int8"

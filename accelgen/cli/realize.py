@@ -83,11 +83,12 @@ def _realize(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"point": arguments.point, "folder": str(folder), **figures})
     else:
-        print("\n".join(_summary(arguments, realised, figures, entry)))
+        switched = _switched(realised, found)
+        lines = _summary(arguments, realised, figures, entry)
         if found is not None:
-            print("\n".join(_simulated(realised, found)))
-        print("\n".join(_energy(realised, found, energy)))
-        print(f"  design     {realised.folder}")
+            lines += _simulated(realised, found, switched)
+        lines += _energy(realised, switched, energy)
+        print("\n".join([*lines, f"  design     {realised.folder}"]))
     if good:
         if not arguments.liberty:
             print("energy from simulated gates: the same with --liberty CELLS", file=sys.stderr)
@@ -140,12 +141,20 @@ def _summary(
     return lines
 
 
-def _simulated(realised: Realised, found: Inferences) -> list[str]:
+def _switched(realised: Realised, found: Inferences | None) -> Estimate | None:
+    """Energy of what switched in the simulation, where nothing was wrong in it."""
+    from accelgen.realize.realize import activity_of
+
+    if found is None or found.toggles is None:
+        return None
+    return activity_of(realised, found.toggles, len(found.predictions))
+
+
+def _simulated(realised: Realised, found: Inferences, switched: Estimate | None) -> list[str]:
     """Cycles and energy of every layer, and whether all is as it should be."""
     rows: list[tuple[object, ...]] = [
         ("layer", "compute", "predicted", "total", "predicted", "estimated nJ", "activity nJ")
     ]
-    switched = _switched(realised, found)
     for number, layer in enumerate(found.layers):
         cycles = (layer.compute, layer.predicted_compute, layer.total, layer.predicted_total)
         energies = [
@@ -161,26 +170,16 @@ def _simulated(realised: Realised, found: Inferences) -> list[str]:
     ]
 
 
-def _switched(realised: Realised, found: Inferences) -> Estimate | None:
-    from accelgen.realize.realize import activity_of
-
-    if found.toggles is None:
-        return None
-    return activity_of(realised, found.toggles, len(found.predictions))
-
-
 def _energy(
-    realised: Realised, found: Inferences | None, energy: MeasuredEnergy | None
+    realised: Realised, switched: Estimate | None, energy: MeasuredEnergy | None
 ) -> list[str]:
-    """Of an inference, by all that is known of it."""
+    """Of an inference, by all that is known of it beside the estimate."""
     said = [f"{realised.estimate.energy_nj:.4g} nJ estimated"]
-    switched = found and _switched(realised, found)
-    if found and switched:
-        images = len(found.predictions)
-        said.append(f"{switched.energy_nj:.4g} nJ by what switched in {images} images")
+    if switched is not None:
+        said.append(f"{switched.energy_nj:.4g} nJ by what switched in the simulation")
     if energy is not None:
         said.append(f"{energy.measured_nj:.4g} nJ at gate level")
-    return [f"  energy     {', '.join(said)}"]
+    return [f"  energy     {', '.join(said)}"] if len(said) > 1 else []
 
 
 REALIZE = Command(

@@ -17,7 +17,15 @@ from accelgen.fabric.banks import BankedAccess
 from accelgen.names import FrozenMap
 from accelgen.processor.design import ProcessorDesign
 from accelgen.realize.accesses import traffic_of
-from accelgen.realize.estimate import FACTORS, PARTS, energy_of, estimate, waiting_pj
+from accelgen.realize.estimate import (
+    FACTORS,
+    PARTS,
+    energy_of,
+    estimate,
+    product_pj,
+    waiting_pj,
+    word_pj,
+)
 from accelgen.realize.kernel import Kernel
 from accelgen.realize.point import Point
 from accelgen.realize.program import Program, compile_network, design_kernel, largest_bounds
@@ -129,6 +137,28 @@ def test_parts_are_where_they_belong(built: Built) -> None:
     )
     assert none["products"] == 0
     assert {key: none[key] for key in PARTS[1:]} == {key: found[key] for key in PARTS[1:]}
+
+
+@pytest.mark.parametrize(("kind", "widths", "count"), [("composable", (4, 4), 4),
+                                                        ("nvfp4", (8, 4), 16)])  # fmt: skip
+def test_what_fills_up_a_word_takes_its_share(
+    kind: str, widths: tuple[int, int], count: int
+) -> None:
+    energies = load_energies("sg13g2")
+    kernel = Kernel((("k", 4),), ("k", "p", "q", "c", "r", "s"), (False,), kind, bus_bits=256)
+    assert kernel.elements(*widths) == count
+
+    def pj(channels: int, empty: float) -> float:
+        factors = replace(FACTORS, empty=empty)
+        return word_pj(kernel, widths, count, channels, energies, factors)
+
+    one = product_pj(kernel, widths, energies)
+    for channels in (count, 3 * count):
+        assert pj(channels, 0.2) == pytest.approx(count * one)
+    assert pj(1, 0.0) == pytest.approx(one)
+    assert pj(1, 0.5) == pytest.approx((1 + 0.5 * (count - 1)) * one)
+    # Two words, the second of them with one element: as many in each on average.
+    assert 2 * pj(count + 1, 0.0) == pytest.approx((count + 1) * one)
 
 
 def test_an_inference_is_its_layers(built: Built) -> None:
