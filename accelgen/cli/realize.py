@@ -158,7 +158,7 @@ def _simulated(realised: Realised, found: Inferences, switched: Estimate | None)
     for number, layer in enumerate(found.layers):
         cycles = (layer.compute, layer.predicted_compute, layer.total, layer.predicted_total)
         energies = [
-            figure(one.layers[number].total_pj / 1e3) if one is not None else ""
+            figure(one.layers_nj[number]) if one is not None else ""
             for one in (realised.estimate, switched)
         ]
         rows.append((layer.name, *cycles, *energies))
@@ -178,7 +178,10 @@ def _energy(
     if switched is not None:
         said.append(f"{switched.energy_nj:.4g} nJ by what switched in the simulation")
     if energy is not None:
-        said.append(f"{energy.measured_nj:.4g} nJ at gate level")
+        said.append(
+            f"{energy.measured_nj:.4g} nJ at gate level (of two images, whose activity is "
+            f"{energy.activity_nj:.4g})"
+        )
     return [f"  energy     {', '.join(said)}"] if len(said) > 1 else []
 
 

@@ -83,7 +83,11 @@ class Energies:
         )
 
     def sram(self, size: int, width: int) -> MemoryCost:
-        """An SRAM of ``size`` bytes with a port of ``width`` bits, as :meth:`registers`."""
+        """An SRAM of ``size`` bytes with a port of ``width`` bits, not wider than the memory.
+
+        The energy per bit of ports wider than those of the table is that of the widest.  Raises
+        :class:`InputError` when the technology has none.
+        """
         if self.sram_table is None:
             raise InputError(
                 f"{self.name} has no SRAM", hint="give pj_per_bit, or use type: registers"

@@ -73,16 +73,16 @@ class Prices:
 
 
 PRICES = Prices(
-    clock=replace(FACTORS, bit=0.47, gate=0.36, stage=0.74),
-    plain=10.4,
+    clock=replace(FACTORS, bit=0.45, gate=0.37, stage=0.81),
+    plain=11.1,
     composable=2.3,
-    blocks=4.2,
-    output=2.84,
-    net=2.5,
-    address=1.17,
-    write=1.57,
-    sum_address=0.31,
-    sum_write=0.42,
+    blocks=4.24,
+    output=2.97,
+    net=1.6,
+    address=1.2,
+    write=1.66,
+    sum_address=0.57,
+    sum_write=0.22,
 )
 
 
@@ -170,13 +170,16 @@ def _nets(toggles: Toggles) -> Iterator[tuple[str, Ints]]:
 
 
 def _memories(toggles: Toggles) -> dict[str, dict[str, Ints]]:
-    """The memories by path: of each the toggles of its ports [bits x windows] by name."""
+    """The memories by path: of each the toggles of its ports [bits x windows] by name.  What sums
+    are added up in has nets of such names too, and its pages, which are memories, below it.
+    """
     found: dict[str, dict[str, Ints]] = {}
     for signals, counts in zip(toggles.names, toggles.counts, strict=True):
         for signal in signals:
             if signal.name in ("read_address", "write_data"):
                 found.setdefault(signal.path, {})[signal.name] = counts
-    return {path: ports for path, ports in found.items() if len(ports) == 2}
+    above = {path.rpartition(".")[0] for path in found}
+    return {path: ports for path, ports in found.items() if len(ports) == 2 and path not in above}
 
 
 def _bank_pj(ports: Mapping[str, Ints], banks: Banks, sums: bool, prices: Prices) -> Floats:

@@ -51,8 +51,8 @@ _WIDE = 1024
 
 @dataclass(frozen=True)
 class Factors:
-    """Parts of energies with random data that are counted, fitted to networks at gate level on
-    SG13G2 (``benchmarks/realised_energy.py``).
+    """What is counted of energies with random data, fitted to networks at gate level on SG13G2
+    (``benchmarks/realised_energy.py``).
     """
 
     plain: float
@@ -130,6 +130,12 @@ class Estimate:
     def latency_us(self) -> float:
         """Of an inference."""
         return self.cycles * self.period_ns / 1e3
+
+    @property
+    def layers_nj(self) -> tuple[float, ...]:
+        """Of every layer, leakage in its cycles included."""
+        leakage = self.leakage_mw * self.period_ns
+        return tuple((layer.total_pj + leakage * layer.cycles) / 1e3 for layer in self.layers)
 
     @property
     def energy_pj(self) -> dict[str, float]:

@@ -102,22 +102,16 @@ def measure_energy(
     switched = activity_of(realised, toggles, MEASURED)
     measured = np.reshape([one.energy for one in report.power.problems], (MEASURED, -1))
     layers = tuple(
-        LayerEnergy(
-            estimated.name,
-            estimated.cycles,
-            float(nj),
-            *((one.total_pj + one.cycles * _leakage_pj(realised)) / 1e3 for one in (estimated, by)),
-        )
-        for nj, estimated, by in zip(
-            measured.mean(axis=0), realised.estimate.layers, switched.layers, strict=True
+        LayerEnergy(layer.name, layer.cycles, float(nj), estimated, of_activity)
+        for layer, nj, estimated, of_activity in zip(
+            realised.estimate.layers,
+            measured.mean(axis=0),
+            realised.estimate.layers_nj,
+            switched.layers_nj,
+            strict=True,
         )
     )
     return MeasuredEnergy(layers, report.power.period, report.power, toggles)
-
-
-def _leakage_pj(realised: Realised) -> float:
-    """In a cycle."""
-    return realised.estimate.leakage_mw * realised.estimate.period_ns
 
 
 def _record(realised: Realised, codes: NDArray[np.int64], seed: int) -> tuple[Recorded, Toggles]:

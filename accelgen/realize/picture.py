@@ -24,9 +24,9 @@ _LAYER = 0.62
 
 
 def draw_energies(estimate: Estimate, activity: Estimate, path: Path, title: str = "") -> Path:
-    """Draw both energies of every layer of an inference side by side, stacked by part, as SVG or
-    PNG by the suffix of ``path``, which is returned: on the left what is estimated, hatched, on the
-    right what switched.
+    """Draw both energies of every layer of an inference side by side, stacked by part and without
+    leakage, as SVG or PNG by the suffix of ``path``, which is returned: on the left what is
+    estimated, hatched, on the right what switched.
 
     Raises :class:`accelgen.errors.InputError` for another suffix.
     """
@@ -47,7 +47,7 @@ def draw_energies(estimate: Estimate, activity: Estimate, path: Path, title: str
                 )  # fmt: skip
                 below += joules
         axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
-        axes.set_ylabel("energy of an inference")
+        axes.set_ylabel("energy of an inference, without leakage")
         axes.yaxis.set_major_formatter(EngFormatter("J"))
         axes.grid(axis="y", color=FAINT, linewidth=0.6)
         axes.set_axisbelow(True)

@@ -63,6 +63,8 @@ def build(
     """
     network = point.network()
     bounds = largest_bounds([network], point.kernel)
+    for name in (REPORT, PICTURE):
+        (folder / name).unlink(missing_ok=True)
     design = generate_processor(
         [describe(point.kernel, bounds, NAME)],
         folder,
@@ -96,8 +98,8 @@ def build(
 def run_images(
     realised: Realised, images: Digits, *, seed: int = 0, progress: Progress | None = None
 ) -> tuple[Inferences, dict[str, object]]:
-    """Run ``images`` through the Verilog, and write ``realised.json`` with what came of it, and
-    ``energy.svg`` with the energy of every layer.
+    """Run ``images`` through the Verilog, and write ``realised.json`` with what came of it, and,
+    where there were no faults, ``energy.svg`` with the energy of every layer.
 
     Returns the inferences and the figures: accuracy on these images as simulated and as the integer
     network has it, cycles by layer as simulated and predicted, energy as estimated and, where there
@@ -105,6 +107,7 @@ def run_images(
     """
     network = realised.program.network
     codes = image_codes(network, images.images)
+    (realised.folder / PICTURE).unlink(missing_ok=True)
     found = run_program(
         realised.program,
         realised.folder / f"{NAME}.v",
@@ -116,7 +119,8 @@ def run_images(
     taken = None
     if found.toggles is not None:
         taken = activity_of(realised, found.toggles, len(found.predictions))
-        title = f"{network.name}, {realised.point.kernel.multiplier}, {len(images)} images"
+        several = "image" if len(images) == 1 else "images"
+        title = f"{network.name}, {realised.point.kernel.multiplier}, {len(images)} {several}"
         draw_energies(realised.estimate, taken, realised.folder / PICTURE, title)
     figures: dict[str, object] = {
         "schema": 1,

@@ -1,7 +1,8 @@
 """How often the bits of a simulated design switch in windows of cycles, counted in a VCD.
 
-The file is read in blocks, and of each all changes of a signal are compared at once: a trace has
-hundreds of changes per cycle, too many for a loop over them.
+Values are as Verilator writes them: zeros and ones, as many as a signal has bits.  The file is read
+in blocks, and of each all changes of a signal are compared at once: a trace has hundreds of changes
+per cycle, too many for a loop over them.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ _BLOCK = 1 << 25
 _NONE = np.zeros(0, np.int64)
 
 _NEWLINE, _SPACE, _ZERO, _TIME, _VECTOR = b"\n 0#b"
+_SCALARS = np.frombuffer(b"01xzXZ", np.uint8)
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -79,13 +81,16 @@ def count_toggles(
     cycles from the first to before the second, in order, none in two windows.  ``events`` are
     counted of every instance that has their nets.
 
-    Raises :class:`ValueError` for windows that are not in order.
+    Raises :class:`ValueError` for windows that are not in order, and for a file without that module
+    or with other values.
     """
     edges = [cycle for window in windows for cycle in window]
     if edges != sorted(edges):
         raise ValueError("the windows are not in order")
     with path.open("rb") as file:
         header = read_header(iter(file.readline, b""), top)
+        if not header:
+            raise ValueError(f"{path} has no signals of {top}")
         names = tuple(tuple(signals) for signals in header.values())
         watched = {name for event in events.values() for name in event.nets}
         nets = {
@@ -133,10 +138,17 @@ class _Counter:
         watched: frozenset[int],
     ) -> None:
         self._widths = [named[0].width for named in header.values()]
+        # Of a line: the value, a letter and a space around it where it is long, and the code.
+        self._lengths = np.array(
+            [
+                len(code) + width + (2 if width > 1 else 0)
+                for code, width in zip(header, self._widths, strict=True)
+            ]
+        )
         keys = np.array([int.from_bytes(code, "big") for code in header], np.uint64)
         self._nets = np.argsort(keys)
         self._keys = keys[self._nets]
-        self._longest = max(map(len, header), default=0)
+        self._longest = max(map(len, header))
         self._first = np.array([first for first, _ in windows], np.int64)
         self._end = np.array([end for _, end in windows], np.int64)
         self._last: dict[int, Bytes] = {}
@@ -152,6 +164,8 @@ class _Counter:
         nets = self._find(data, starts, ends)
         windows = self._windows(cycles)
         lines = np.flatnonzero(nets >= 0)
+        if (self._lengths[nets[lines]] != (ends - starts)[lines]).any():
+            raise ValueError("the trace has values of other lengths than their signals")
         lines = lines[np.argsort(nets[lines], kind="stable")]
         cuts = np.flatnonzero(np.diff(nets[lines])) + 1
         for part in np.split(lines, cuts) if len(lines) else ():
@@ -169,7 +183,7 @@ class _Counter:
     def _find(self, data: Bytes, starts: Ints, ends: Ints) -> Ints:
         """The net that each line is about; -1: none."""
         vector = data[starts] == _VECTOR
-        scalar = (data[starts] == _ZERO) | (data[starts] == _ZERO + 1)
+        scalar = np.isin(data[starts], _SCALARS)
         key = np.zeros(len(starts), np.uint64)
         # Codes end a line; before them is the value of a net of one bit, or a space.
         inside = vector | scalar
@@ -191,6 +205,8 @@ class _Counter:
         width = self._widths[net]
         first = starts + (1 if width > 1 else 0)
         values = data[first[:, None] + np.arange(width)]
+        if (values - _ZERO > 1).any():
+            raise ValueError("the trace has values that are not known")
         before = self._last.get(net, values[0])
         toggled = values != np.vstack([before, values[:-1]])
         # Lines are in order of time: those of a window are next to each other.

@@ -16,14 +16,14 @@ from accelgen.energy import load_energies
 from accelgen.names import FrozenMap
 from accelgen.processor.design import ProcessorDesign
 from accelgen.quantised.run import image_codes
-from accelgen.realize.activity import PARTS, PRICES, Prices, activity, parts_of
+from accelgen.realize.activity import PARTS, PRICES, Prices, _memories, activity, parts_of
 from accelgen.realize.estimate import estimate, waiting_pj
 from accelgen.realize.kernel import Kernel
 from accelgen.realize.point import Point
 from accelgen.realize.program import Program, compile_network, design_kernel, largest_bounds
 from accelgen.realize.realize import activity_of, build
 from accelgen.realize.run import run_program
-from accelgen.realize.structure import Banks, structure_of
+from accelgen.realize.structure import PAGES, Banks, structure_of
 from accelgen.silicon.toggles import Toggles
 from accelgen.silicon.vcd import Signal
 
@@ -203,18 +203,45 @@ def test_an_inference_is_the_mean_of_images(plain: Built) -> None:
     assert found.energy_nj == pytest.approx(sum(found.energy_pj.values()) / 1e3)
 
 
+def test_pages_of_sums_are_the_memories_and_all_around_them_nets(sums: Built) -> None:
+    """What sums are added up in declares nets with the names of ports, as it is generated."""
+    above = "buffer_y.bank_0_0"
+    toggles = toggles_of(
+        ((f"{above}.read_address", f"{above}.page_0.read_address"), [[4], [2]]),
+        ((f"{above}.write_data", f"{above}.page_0.write_data"), [[6]]),
+        ((f"{above}.page_0.read_data",), [[100]]),
+        ((f"{above}.total",), [[9]]),
+    )
+    banks = memory_of(sums, -1)
+    words = banks.words
+    read = (4 + 2 / 2) * words / (words - 1) * banks.read_pj
+    assert priced(sums, toggles, sum_address=1.0) == {"results": pytest.approx([read])}
+    # The address, what is written, and the sum.
+    assert priced(sums, toggles, net=1.0) == {
+        "results": pytest.approx([(6 + 6 + 9) * SG13G2.link_pj])
+    }
+
+
 @pytest.mark.rtl
-def test_images_that_change_nothing_take_less(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("space", "order", "pages"),
+    [((("k", 4), ("q", 2)), "kpqcrs", 1), ((("c", 4),), "crskpq", PAGES)],
+    ids=["held", "sums"],
+)
+def test_images_that_change_nothing_take_less(
+    tmp_path: Path, space: tuple[tuple[str, int], ...], order: str, pages: int
+) -> None:
     """Prices are of what switches: the same design, program and cycles."""
-    realised = build(point_with((("k", 4), ("q", 2)), "kpqcrs", "composable"), tmp_path / "chip")
+    realised = build(point_with(space, order, "composable"), tmp_path / "chip")
     images = digits("validation").images[:3]
-    taken = []
+    counted = []
     for some in (images, np.zeros_like(images)):
         codes: NDArray[np.int64] = image_codes(realised.program.network, some)
         found = run_program(realised.program, tmp_path / "chip" / "realised.v", codes)
         assert found.faults == ()
         assert found.toggles is not None
-        taken.append(activity_of(realised, found.toggles, 3))
+        counted.append(found.toggles)
+    taken = [activity_of(realised, toggles, 3) for toggles in counted]
     full, empty = (one.energy_pj for one in taken)
     assert full["clock"] == empty["clock"]
     assert all(full[part] > 0 for part in PARTS)
@@ -222,4 +249,21 @@ def test_images_that_change_nothing_take_less(tmp_path: Path) -> None:
     assert empty["inputs"] < full["inputs"]
     # Of the same design in closed form.
     assert full.keys() - {"control"} == realised.estimate.energy_pj.keys()
-    assert 0.5 < taken[0].energy_nj / realised.estimate.energy_nj < 1.5
+    assert 0.75 < taken[0].energy_nj / realised.estimate.energy_nj < 1.3
+    # The memories are those of the plan, a page of sums each.
+    memories = structure_of(realised.design, SG13G2).memories
+    toggles = counted[0]
+    paths = list(_memories(toggles))
+    for tensor, banks in zip("xwy", memories, strict=True):
+        mine = [path for path in paths if path.startswith(f"buffer_{tensor}.")]
+        assert len(mine) == banks.count * (pages if tensor == "y" else 1)
+        assert {path.endswith(("page_0", "page_1")) for path in mine} == {
+            tensor == "y" and pages > 1
+        }
+    # Every result of a layer leaves within its window, and nothing between two windows.
+    sent = next(
+        counts
+        for signals, counts in zip(toggles.names, toggles.counts, strict=True)
+        if any((one.path, one.name) == ("", "m_axis_y_tlast") for one in signals)
+    )
+    assert sent.tolist() == [[2 * 3] * len(realised.program.steps)]

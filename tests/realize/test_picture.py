@@ -39,6 +39,9 @@ def test_the_picture_shows_both_energies(tmp_path: Path) -> None:
     more = replace(layers[1], energy_pj={**layers[1].energy_pj, "products": 50.0})
     other = replace(activity, layers=(layers[0], more, layers[2]))
     assert drawn(tmp_path / "c.svg", other) != first
+    # What is estimated is the hatched one.
+    draw_energies(activity, ESTIMATE, tmp_path / "d.svg", "two parts")
+    assert (tmp_path / "d.svg").read_bytes() != first
 
 
 def test_another_suffix_is_refused(tmp_path: Path) -> None:

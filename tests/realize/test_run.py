@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -47,6 +48,12 @@ def test_images_on_verilog_are_those_of_the_integer_network(
     assert found.cycles == realised.program.cycles == realised.estimate.cycles
     assert figures["same_predictions"] == 3
     assert len(found.layers) == len(network.layers)
+    assert found.toggles is not None
+    taken = figures["activity"]
+    assert isinstance(taken, dict)
+    assert [one["name"] for one in taken["layers"]] == [one.name for one in found.layers]
+    assert (tmp_path / "design" / "energy.svg").exists()
+    assert json.loads((tmp_path / "design" / "realised.json").read_text()) == figures
 
 
 @pytest.mark.parametrize(
@@ -86,6 +93,7 @@ def test_a_wrong_weight_is_found(tmp_path: Path) -> None:
     codes = image_codes(network, digits("validation").images[:1])
     found = run_program(program, tmp_path / "design" / "realised.v", codes)
     assert any("two models differ" in fault for fault in found.faults)
+    assert found.toggles is None
 
 
 @pytest.mark.parametrize(
@@ -108,7 +116,11 @@ def test_predictions_are_those_of_the_verilog(
     assert count == 1
     verilog.write_text(before + begin + altered + end + after)
     some = digits("validation")
+    # Of a run before, when nothing was wrong.
+    (tmp_path / "design" / "energy.svg").write_text("old")
     found, figures = run_images(realised, Digits(some.images[:3], some.labels[:3]))
+    assert figures["activity"] is None
+    assert not (tmp_path / "design" / "energy.svg").exists()
     wrong = {fault.split(": ")[1] for fault in found.faults if fault.startswith("image 0: ")}
     assert "classify" in wrong
     assert (len(wrong) == 1) == (layers == 1)

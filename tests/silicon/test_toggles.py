@@ -150,3 +150,29 @@ def test_windows_in_disorder_are_refused(tmp_path: Path) -> None:
     write(path, [1], [(0, 0, 1)])
     with pytest.raises(ValueError, match="not in order"):
         count_toggles(path, "top", [(0, 5), (4, 6)])
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        ("1!", "x!", "not known"),
+        ("1!", "b1 !", "lengths"),
+        ('b11 "', 'b1 "', "lengths"),
+        ('b11 "', 'b1z "', "not known"),
+    ],
+)
+def test_other_values_are_refused(tmp_path: Path, right: str, wrong: str, message: str) -> None:
+    path = tmp_path / "trace.vcd"
+    write(path, [1, 2], [(0, 0, 0), (0, 1, 0), (15, 0, 1), (15, 1, 3)])
+    text = path.read_text()
+    assert right in text
+    path.write_bytes(text.replace(right, wrong).encode())
+    with pytest.raises(ValueError, match=message):
+        count_toggles(path, "top", [(0, 5)])
+
+
+def test_a_trace_of_something_else_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "trace.vcd"
+    write(path, [1], [(0, 0, 1)])
+    with pytest.raises(ValueError, match="no signals of other"):
+        count_toggles(path, "other", [(0, 5)])
