@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["REALIZE"]
 
+_MICRO = 1e4
+"""Nanojoules that are said in microjoules."""
+
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("results", metavar="RESULTS", help="the folder of a joint search")
@@ -129,8 +132,9 @@ def _summary(
         f"point {arguments.point}: {entry['space']}, {entry['multiplier']}, "
         f"{len(realised.program.steps)} layers",
         f"  accuracy   {figure(entry.get('accuracy'))} ({entry.get('accuracy_from', 'unknown')})",
-        f"  estimate   {found.cycles} cycles, {found.latency_us:.4g} us, {found.energy_nj:.4g} nJ, "
-        f"{found.area_mm2:.3g} mm2 in {realised.point.technology} at {found.period_ns:g} ns",
+        f"  estimate   {found.cycles} cycles, {found.latency_us:.4g} us, "
+        f"{_joules(found.energy_nj)}, {found.area_mm2:.3g} mm2 in {realised.point.technology} at "
+        f"{found.period_ns:g} ns",
     ]
     if figures["images"]:
         lines.append(
@@ -174,15 +178,19 @@ def _energy(
     realised: Realised, switched: Estimate | None, energy: MeasuredEnergy | None
 ) -> list[str]:
     """Of an inference, by all that is known of it beside the estimate."""
-    said = [f"{realised.estimate.energy_nj:.4g} nJ estimated"]
+    said = [f"{_joules(realised.estimate.energy_nj)} estimated"]
     if switched is not None:
-        said.append(f"{switched.energy_nj:.4g} nJ by what switched in the simulation")
+        said.append(f"{_joules(switched.energy_nj)} by what switched in the simulation")
     if energy is not None:
         said.append(
-            f"{energy.measured_nj:.4g} nJ at gate level (of two images, whose activity is "
-            f"{energy.activity_nj:.4g})"
+            f"{_joules(energy.measured_nj)} at gate level (of two images, "
+            f"{_joules(energy.activity_nj)} by what switched in these)"
         )
     return [f"  energy     {', '.join(said)}"] if len(said) > 1 else []
+
+
+def _joules(nj: float) -> str:
+    return f"{nj:.4g} nJ" if nj < _MICRO else f"{nj / 1e3:.4g} uJ"
 
 
 REALIZE = Command(
