@@ -23,7 +23,7 @@ from accelgen.realize.program import Program
 from accelgen.realize.structure import PAGES, Banks, structure_of
 from accelgen.silicon.toggles import Event, Toggles
 
-__all__ = ["EVENTS", "PARTS", "PRICES", "Prices", "activity"]
+__all__ = ["EVENTS", "PARTS", "PRICES", "Prices", "activity", "parts_of"]
 
 EVENTS = {
     "write": Event(("write_enable",), lambda write: write),

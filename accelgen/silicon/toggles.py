@@ -20,7 +20,7 @@ from accelgen.silicon.vcd import STEPS, Signal, read_header
 
 __all__ = ["Event", "Toggles", "count_toggles"]
 
-_BLOCK = 1 << 25
+_BLOCK = 1 << 24
 """Bytes that are read at a time."""
 
 _NONE = np.zeros(0, np.int64)
