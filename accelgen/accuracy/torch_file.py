@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 import struct
 import zipfile
 from collections import OrderedDict
@@ -100,12 +101,28 @@ dictionary has any, and none says how to set its state (as slots of a dataclass 
 """
 
 
+_REMEMBERS = ("PUT", "LONG_BINPUT")
+"""Codes of a pickle that say at which place of a list an object is remembered."""
+
+
 class _Reader(pickle.Unpickler):
     """Knows these names only, and remembers the storages."""
 
     def __init__(self, file: io.BytesIO) -> None:
         super().__init__(file, encoding="utf-8")
         self.storages: dict[str, _Storage] = {}
+        self._file = file
+
+    def load(self) -> object:
+        """The next pickle of the file.  A list as long as a damaged number says would take all
+        memory: no place is beyond the bytes that there are.
+        """
+        begin, end = self._file.tell(), self._file.getbuffer().nbytes
+        for code, argument, _ in pickletools.genops(self._file):
+            if code.name in _REMEMBERS and int(argument or 0) >= end:
+                raise ValueError("an object is remembered too far away")
+        self._file.seek(begin)
+        return super().load()
 
     def find_class(self, module: str, name: str) -> object:
         """What a name stands for; :class:`InputError` for any other."""

@@ -170,6 +170,21 @@ def test_other_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     refused(path, "at most 10 are read")
 
 
+@pytest.mark.parametrize(
+    "code", [pickle.LONG_BINPUT + (1 << 30).to_bytes(4, "little"), pickle.PUT + b"1073741824\n"]
+)
+@pytest.mark.parametrize("old", [False, True])
+def test_places_beyond_the_file_take_no_memory(tmp_path: Path, code: bytes, old: bool) -> None:
+    """One is enough for a list of sixteen gigabytes."""
+    path = tmp_path / "w.pth"
+    body = pth.dictionary({}) + code
+    if old:
+        pth.legacy(path, body, {})
+    else:
+        pth.archive(path, body, {})
+    refused(path, "no file of weights")
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_damaged_files_are_refused_or_read(

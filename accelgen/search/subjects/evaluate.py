@@ -12,8 +12,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from accelgen.cache import cache_root
 from accelgen.errors import InputError
 from accelgen.hardware import Hardware
 from accelgen.search.subject import Figures
@@ -126,16 +128,20 @@ def _solve(trial: Trial, networks: list[Network]) -> float | None:
     return value if (value := least()) > trial.limit else None
 
 
-@cache
 def _solved(kept: bool) -> Solved:
     """What this process solved: layers alike begin with the mappings of those before.
 
     With the user's cache, where there can be one.
     """
+    return _solved_in(cache_root() / "mappings" if kept else None)
+
+
+@cache
+def _solved_in(path: Path | None) -> Solved:
     from accelgen.mapper.cache import Solved, open_solved
 
     try:
-        return open_solved() if kept else Solved()
+        return Solved() if path is None else open_solved(path)
     except InputError:
         return Solved()
 
