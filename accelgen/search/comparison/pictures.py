@@ -74,7 +74,7 @@ def draw_volumes(found: Comparison, path: Path) -> Path:
     """
     check_suffix(path)
     with plain_settings():
-        figure = Figure(figsize=(4.8, 3.4), layout="constrained")
+        figure = Figure(figsize=(5.6, 3.4), layout="constrained")
         axes = figure.add_subplot()
         at = np.arange(1, found.search.evaluations + 1)
         for strategy, curves in found.curves.items():
@@ -86,7 +86,7 @@ def draw_volumes(found: Comparison, path: Path) -> Path:
             axes.step(at, np.median(curves, axis=0), where="post", c=colour, label=strategy)
         axes.set_xlabel("evaluations")
         axes.set_ylabel("hypervolume (logarithms)")
-        axes.legend(frameon=False, fontsize=7)
+        figure.legend(frameon=False, fontsize=7, loc="outside right upper")
         _plain(axes)
         figure.suptitle(f"{_title(found)}, median and range", fontsize=9, color=INK)
         save(figure, path)
