@@ -60,7 +60,7 @@ def check_replaceable(folder: Path) -> None:
     except InputError:
         ours = set()
     ours |= {"waves.vcd", "waves.fst", "synth.json", "synth.md"}
-    ours |= {"program.json", "program.npz", "realised.json"}
+    ours |= {"program.json", "program.npz", "realised.json", "energy.svg"}
     if foreign := sorted(present - ours):
         raise InputError(
             f"holds {foreign[0]}, which accelgen did not write", where=str(folder), hint=hint

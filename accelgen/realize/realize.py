@@ -63,8 +63,6 @@ def build(
     """
     network = point.network()
     bounds = largest_bounds([network], point.kernel)
-    for name in (REPORT, PICTURE):
-        (folder / name).unlink(missing_ok=True)
     design = generate_processor(
         [describe(point.kernel, bounds, NAME)],
         folder,

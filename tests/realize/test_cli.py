@@ -55,6 +55,23 @@ def test_a_point_at_the_clock_of_its_search(
     assert estimate["energy_nj"] == pytest.approx(1e3 * best["energy_uj"])
     assert estimate["area_mm2"] == pytest.approx(best["area_mm2"])
     assert (folder / "realised.json").read_text() == report
+    assert (folder / "energy.svg").exists()
+
+    # Built alone, it has nothing of what came of the one before.
+    assert main([*words, "--images", "0"]) == 0
+    assert (folder / "program.json").exists()
+    assert not (folder / "realised.json").exists()
+    assert not (folder / "energy.svg").exists()
+    capsys.readouterr()
+
+    # A file is not taken for a folder, nor is anything of a folder of others touched.
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "energy.svg").write_text("mine")
+    (tmp_path / "notes" / "notes.txt").write_text("mine")
+    for other, reason in (("slow.yaml", "is not a folder"), ("notes", "did not write")):
+        assert main([*words, "--images", "0", "-o", other]) == 2
+        assert reason in capsys.readouterr().err
+    assert (tmp_path / "notes" / "energy.svg").read_text() == "mine"
 
 
 def test_a_point_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
